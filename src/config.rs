@@ -1,0 +1,391 @@
+//! The settings of a circuit, checked once at construction.
+
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
+
+use crate::error::ConfigError;
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// What to do with a circuit that is known to be open when the store cannot be
+/// read any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnStoreOutage {
+    /// Let calls through and count them here: at most `failure_threshold` of
+    /// them reach a dependency that is still down before this process rejects
+    /// on its own. This is what the reference does, with the counting added.
+    #[default]
+    FailOpen,
+    /// Keep rejecting until the recovery timeout has passed, then probe, one
+    /// call at a time in this process.
+    Protect,
+}
+
+/// The settings of one circuit.
+///
+/// ```
+/// use std::time::Duration;
+/// use fuseboard::Config;
+///
+/// let config = Config::builder()
+///     .failure_threshold(3)
+///     .recovery_timeout(Duration::from_secs(10))
+///     .build()?;
+/// assert_eq!(config.success_threshold().get(), 3);
+///
+/// let error = Config::builder().failure_threshold(0).build().unwrap_err();
+/// assert_eq!(error.to_string(), "failure_threshold must be at least 1, got 0");
+/// # Ok::<(), fuseboard::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    failure_threshold: NonZeroU64,
+    recovery_timeout: Duration,
+    success_threshold: NonZeroU64,
+    local_cache_max_age: Duration,
+    refresh_ahead: bool,
+    probe_lease: Duration,
+    handoff: Duration,
+    store_timeout: Duration,
+    on_store_outage: OnStoreOutage,
+    max_clock_skew: Duration,
+    await_trip_write: bool,
+    count_cancelled: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            failure_threshold: NonZeroU64::MIN.saturating_add(4),
+            recovery_timeout: Duration::from_secs(30),
+            success_threshold: NonZeroU64::MIN.saturating_add(2),
+            local_cache_max_age: Duration::from_secs(5),
+            refresh_ahead: true,
+            probe_lease: Duration::from_secs(30),
+            handoff: SECOND,
+            store_timeout: SECOND,
+            on_store_outage: OnStoreOutage::FailOpen,
+            max_clock_skew: Duration::from_secs(2),
+            await_trip_write: true,
+            count_cancelled: false,
+        }
+    }
+}
+
+impl Config {
+    /// Starts from the defaults.
+    #[must_use]
+    pub fn builder() -> ConfigBuilder {
+        ConfigBuilder::default()
+    }
+
+    /// Consecutive counted failures in one process that trip the circuit.
+    #[must_use]
+    pub fn failure_threshold(&self) -> NonZeroU64 {
+        self.failure_threshold
+    }
+
+    /// How long the circuit stays open before a probe may run.
+    #[must_use]
+    pub fn recovery_timeout(&self) -> Duration {
+        self.recovery_timeout
+    }
+
+    /// Consecutive good probes, of the circuit and not of one process, that
+    /// close it.
+    #[must_use]
+    pub fn success_threshold(&self) -> NonZeroU64 {
+        self.success_threshold
+    }
+
+    /// How long what was read is relied upon.
+    #[must_use]
+    pub fn local_cache_max_age(&self) -> Duration {
+        self.local_cache_max_age
+    }
+
+    /// Whether traffic on a closed circuit reads again before the age is reached.
+    #[must_use]
+    pub fn refresh_ahead(&self) -> bool {
+        self.refresh_ahead
+    }
+
+    /// The length of a probe's lease.
+    #[must_use]
+    pub fn probe_lease(&self) -> Duration {
+        self.probe_lease
+    }
+
+    /// After a good probe that does not close the circuit, when others may probe.
+    #[must_use]
+    pub fn handoff(&self) -> Duration {
+        self.handoff
+    }
+
+    /// The bound of a whole store operation, retries included.
+    #[must_use]
+    pub fn store_timeout(&self) -> Duration {
+        self.store_timeout
+    }
+
+    /// What an open circuit does when the store cannot be read.
+    #[must_use]
+    pub fn on_store_outage(&self) -> OnStoreOutage {
+        self.on_store_outage
+    }
+
+    /// Tolerated before another process's lease is judged past by the wall clock.
+    #[must_use]
+    pub fn max_clock_skew(&self) -> Duration {
+        self.max_clock_skew
+    }
+
+    /// Whether a call whose outcome leads to a write returns only after it.
+    #[must_use]
+    pub fn await_trip_write(&self) -> bool {
+        self.await_trip_write
+    }
+
+    /// Whether a call dropped before it ended counts as a failure.
+    #[must_use]
+    pub fn count_cancelled(&self) -> bool {
+        self.count_cancelled
+    }
+}
+
+/// Builds a [`Config`]; everything that is not set keeps its default.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ConfigBuilder {
+    failure_threshold: u32,
+    success_threshold: u32,
+    probe_lease: Option<Duration>,
+    handoff: Option<Duration>,
+    config: Config,
+}
+
+impl Default for ConfigBuilder {
+    fn default() -> Self {
+        Self {
+            failure_threshold: 5,
+            success_threshold: 3,
+            probe_lease: None,
+            handoff: None,
+            config: Config::default(),
+        }
+    }
+}
+
+impl ConfigBuilder {
+    /// Sets how many consecutive counted failures in one process trip the
+    /// circuit. Default 5, at least 1.
+    pub fn failure_threshold(mut self, failures: u32) -> Self {
+        self.failure_threshold = failures;
+        self
+    }
+
+    /// Sets how long the circuit stays open before a probe may run. Default
+    /// 30 s; 1 s to 365 days, because the shared item counts whole seconds.
+    pub fn recovery_timeout(mut self, timeout: Duration) -> Self {
+        self.config.recovery_timeout = timeout;
+        self
+    }
+
+    /// Sets how many consecutive good probes close the circuit, counted over
+    /// all processes. Default 3, at least 1.
+    pub fn success_threshold(mut self, successes: u32) -> Self {
+        self.success_threshold = successes;
+        self
+    }
+
+    /// Sets how long what was read is relied upon. Default 5 s, at most 1 day.
+    /// Zero reads through on every call, which puts the store on the path of
+    /// every call.
+    pub fn local_cache_max_age(mut self, age: Duration) -> Self {
+        self.config.local_cache_max_age = age;
+        self
+    }
+
+    /// Sets whether a call after 0.8 of the age, on a closed circuit, starts
+    /// the next read in the background, so that nobody waits for it. Default
+    /// true. Without traffic nothing is read either way.
+    pub fn refresh_ahead(mut self, on: bool) -> Self {
+        self.config.refresh_ahead = on;
+        self
+    }
+
+    /// Sets the length of a probe's lease. Default: the recovery timeout; 1 s
+    /// to 365 days. [`Breaker::call`](crate::Breaker::call) renews it while the
+    /// probe runs; a permit held by hand does not, unless it is kept alive.
+    pub fn probe_lease(mut self, lease: Duration) -> Self {
+        self.probe_lease = Some(lease);
+        self
+    }
+
+    /// Sets when others may probe after a good probe that did not close the
+    /// circuit. Default 1 s (less where the lease is shorter), at most the lease.
+    pub fn handoff(mut self, handoff: Duration) -> Self {
+        self.handoff = Some(handoff);
+        self
+    }
+
+    /// Sets the bound of a whole store operation, retries included, and with it
+    /// the longest that a caller waits for the store. Default 1 s; 1 ms to 60 s.
+    pub fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.config.store_timeout = timeout;
+        self
+    }
+
+    /// Sets what an open circuit does when the store cannot be read. Default
+    /// [`OnStoreOutage::FailOpen`].
+    pub fn on_store_outage(mut self, policy: OnStoreOutage) -> Self {
+        self.config.on_store_outage = policy;
+        self
+    }
+
+    /// Sets by how much another process's lease has to be past on this one's
+    /// wall clock before it is taken over. Default 2 s, at most 1 hour.
+    pub fn max_clock_skew(mut self, skew: Duration) -> Self {
+        self.config.max_clock_skew = skew;
+        self
+    }
+
+    /// Sets whether a call whose outcome leads to a write (a trip, or the
+    /// verdict of a probe) returns only after the write landed or its timeout
+    /// is spent. Default true: on AWS Lambda a write that nobody awaits lands
+    /// when the environment is thawed next, or never.
+    pub fn await_trip_write(mut self, on: bool) -> Self {
+        self.config.await_trip_write = on;
+        self
+    }
+
+    /// Sets whether a call that was dropped before it ended, by the caller's
+    /// own timeout for example, counts as a failure. Default false.
+    pub fn count_cancelled(mut self, on: bool) -> Self {
+        self.config.count_cancelled = on;
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] names the first setting that is out of range or that
+    /// contradicts another, and its value.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        let mut config = self.config;
+        config.failure_threshold = threshold("failure_threshold", self.failure_threshold)?;
+        config.success_threshold = threshold("success_threshold", self.success_threshold)?;
+        within(
+            "recovery_timeout",
+            config.recovery_timeout,
+            SECOND,
+            YEAR,
+            "must be between 1 s and 365 days",
+        )?;
+        config.probe_lease = self.probe_lease.unwrap_or(config.recovery_timeout);
+        within(
+            "probe_lease",
+            config.probe_lease,
+            SECOND,
+            YEAR,
+            "must be between 1 s and 365 days",
+        )?;
+        config.handoff = self.handoff.unwrap_or(SECOND.min(config.probe_lease));
+        if config.handoff > config.probe_lease {
+            return Err(ConfigError::new(
+                "handoff",
+                config.handoff,
+                "must not be longer than probe_lease",
+            ));
+        }
+        within(
+            "local_cache_max_age",
+            config.local_cache_max_age,
+            Duration::ZERO,
+            DAY,
+            "must be at most 1 day",
+        )?;
+        within(
+            "store_timeout",
+            config.store_timeout,
+            Duration::from_millis(1),
+            Duration::from_secs(60),
+            "must be between 1 ms and 60 s",
+        )?;
+        within(
+            "max_clock_skew",
+            config.max_clock_skew,
+            Duration::ZERO,
+            Duration::from_secs(3_600),
+            "must be at most 1 hour",
+        )?;
+        Ok(config)
+    }
+}
+
+fn threshold(field: &'static str, value: u32) -> Result<NonZeroU64, ConfigError> {
+    NonZeroU32::new(value)
+        .map(NonZeroU64::from)
+        .ok_or_else(|| ConfigError::new(field, value, "must be at least 1"))
+}
+
+fn within(
+    field: &'static str,
+    value: Duration,
+    least: Duration,
+    most: Duration,
+    requirement: &'static str,
+) -> Result<(), ConfigError> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::new(field, value, requirement))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(builder: ConfigBuilder) -> &'static str {
+        builder.build().expect_err("out of range").field()
+    }
+
+    /// Case 77.
+    #[test]
+    fn case_77_a_setting_out_of_range_is_named() {
+        let config = Config::builder;
+        assert_eq!(refused(config().failure_threshold(0)), "failure_threshold");
+        assert_eq!(refused(config().success_threshold(0)), "success_threshold");
+        for bad in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+            assert_eq!(refused(config().recovery_timeout(bad)), "recovery_timeout");
+            assert_eq!(refused(config().probe_lease(bad)), "probe_lease");
+            assert_eq!(refused(config().store_timeout(bad)), "store_timeout");
+        }
+        assert_eq!(refused(config().local_cache_max_age(Duration::MAX)), "local_cache_max_age");
+        assert_eq!(refused(config().max_clock_skew(Duration::MAX)), "max_clock_skew");
+        assert_eq!(refused(config().handoff(Duration::MAX)), "handoff");
+        let contradiction =
+            config().probe_lease(Duration::from_secs(2)).handoff(Duration::from_secs(3));
+        assert_eq!(
+            contradiction.build().unwrap_err().to_string(),
+            "handoff must not be longer than probe_lease, got 3s"
+        );
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_reference() {
+        let config = Config::builder().build().unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(config.failure_threshold().get(), 5);
+        assert_eq!(config.recovery_timeout(), Duration::from_secs(30));
+        assert_eq!(config.success_threshold().get(), 3);
+        assert_eq!(config.local_cache_max_age(), Duration::from_secs(5));
+        assert_eq!(config.probe_lease(), config.recovery_timeout());
+    }
+}

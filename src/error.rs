@@ -1,0 +1,158 @@
+//! What can go wrong, by who has to act on it.
+
+use std::{fmt, time::Duration};
+
+use crate::state::CircuitInfo;
+
+/// A circuit name that the shared item cannot carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// The name has no bytes.
+    #[error("a circuit name needs at least 1 byte, got an empty one")]
+    Empty,
+    /// The name has more than 2,048 bytes.
+    #[error("a circuit name has at most 2,048 bytes, got {bytes}")]
+    TooLong {
+        /// How many bytes the name has.
+        bytes: usize,
+    },
+}
+
+/// A setting that is out of range or contradicts another.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {requirement}, got {value}")]
+pub struct ConfigError {
+    field: &'static str,
+    value: String,
+    requirement: &'static str,
+}
+
+impl ConfigError {
+    pub(crate) fn new(
+        field: &'static str,
+        value: impl fmt::Debug,
+        requirement: &'static str,
+    ) -> Self {
+        Self { field, value: format!("{value:?}"), requirement }
+    }
+
+    /// Returns the name of the setting.
+    #[must_use]
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// Returns the value that was given, as `Debug` shows it.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+/// Why a registry could not be spawned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// There is no tokio runtime here to run the actors.
+    #[error(
+        "a registry is spawned inside a tokio runtime: call `spawn` from async code, or enter the runtime first"
+    )]
+    NoRuntime,
+    /// An environment variable is malformed.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// Why a breaker could not be handed out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BreakerError {
+    /// The name cannot be a circuit's.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The circuit exists with other settings; one circuit has one configuration
+    /// in a process.
+    #[error("circuit {name:?} already runs in this registry with other settings")]
+    ConfigMismatch {
+        /// The circuit's name.
+        name: String,
+    },
+    /// The registry was shut down.
+    #[error("the registry was shut down")]
+    ShutDown,
+}
+
+/// The circuit rejected a call: the protected function was not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("circuit {:?} is {}; retry in {:?}", .circuit.name.as_str(), .circuit.state, .retry_after)]
+pub struct OpenError {
+    pub(crate) circuit: CircuitInfo,
+    pub(crate) retry_after: Duration,
+}
+
+impl OpenError {
+    /// Returns what the circuit was when it rejected the call.
+    #[must_use]
+    pub fn circuit(&self) -> &CircuitInfo {
+        &self.circuit
+    }
+
+    /// Returns the circuit by value.
+    #[must_use]
+    pub fn into_circuit(self) -> CircuitInfo {
+        self.circuit
+    }
+
+    /// Returns how long until this circuit may admit a probe, as far as this
+    /// process knows. Zero means that the next call may be the one.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        self.retry_after
+    }
+}
+
+/// Why a protected call has no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError<E> {
+    /// The circuit rejected the call; the protected function was not run.
+    #[error(transparent)]
+    Open(OpenError),
+    /// The protected function ran and failed with its own error.
+    #[error(transparent)]
+    Inner(E),
+}
+
+impl<E> CallError<E> {
+    /// Returns the error of the protected function, if it ran.
+    pub fn inner(&self) -> Option<&E> {
+        match self {
+            Self::Inner(error) => Some(error),
+            Self::Open(_) => None,
+        }
+    }
+
+    /// Returns the rejection, if the protected function was not run.
+    pub fn open(&self) -> Option<&OpenError> {
+        match self {
+            Self::Open(error) => Some(error),
+            Self::Inner(_) => None,
+        }
+    }
+}
+
+/// Work was left when the budget of a flush or shutdown was spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{pending} outcomes were still unsettled after {budget:?}")]
+pub struct FlushError {
+    pub(crate) pending: usize,
+    pub(crate) budget: Duration,
+}
+
+impl FlushError {
+    /// Returns how many outcomes were not yet settled.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+}

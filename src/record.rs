@@ -1,0 +1,146 @@
+//! What is persisted of a circuit, and the protocol's writes as pure functions.
+//!
+//! This is the vocabulary between the machine and a store. Neither knows the
+//! other: the machine reads [`Record`]s and asks for [`Operation`]s; a store
+//! shows the one and applies the other. [`Operation::apply`] is the whole
+//! meaning of an operation, so that a store that can run code under a lock is
+//! a few lines, and a store that cannot has something to be compared with.
+
+mod operation;
+
+use std::{fmt, sync::Arc};
+
+pub use self::operation::{LeaseToken, Operation};
+use crate::state::CircuitState;
+
+/// One attribute of a persisted record, as it was found.
+///
+/// The table is shared with programs that this crate does not control, so what
+/// is found may be anything. A value that cannot be read is kept as the store's
+/// own text, so that the next conditional write can still name what it saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Field<T> {
+    /// The record does not have the attribute.
+    #[default]
+    Absent,
+    /// The attribute has a value of the expected kind.
+    Valid(T),
+    /// The attribute has a value of another kind.
+    Malformed(Malformed),
+}
+
+impl<T> Field<T> {
+    /// Returns the value when there is one of the expected kind.
+    pub fn valid(&self) -> Option<&T> {
+        match self {
+            Self::Valid(value) => Some(value),
+            Self::Absent | Self::Malformed(_) => None,
+        }
+    }
+
+    /// Whether the attribute is there but cannot be read.
+    pub fn is_malformed(&self) -> bool {
+        matches!(self, Self::Malformed(_))
+    }
+}
+
+impl<T> From<T> for Field<T> {
+    fn from(value: T) -> Self {
+        Self::Valid(value)
+    }
+}
+
+/// A value of an unexpected kind, as text that only its store understands.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Malformed(Arc<str>);
+
+impl Malformed {
+    /// Wraps the store's own text of a value.
+    pub fn new(text: impl AsRef<str>) -> Self {
+        Self(Arc::from(text.as_ref()))
+    }
+
+    /// Returns the store's own text of the value.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The persisted record of one circuit. A circuit without a record is closed.
+///
+/// Stamps are whole seconds since the Unix epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// `state`
+    pub state: Field<CircuitState>,
+    /// `failure_count`: what the tripping process had counted.
+    pub failure_count: Field<u64>,
+    /// `opened_at`
+    pub opened_at: Field<i64>,
+    /// `half_open_owner`: the token of whoever holds the right to probe, or
+    /// `hold#reason` while an operator keeps the circuit open.
+    pub owner: Field<Arc<str>>,
+    /// `probe_lease_expiry`
+    pub lease_until: Field<i64>,
+    /// `expiration`: when the store may delete the record.
+    pub expires_at: Field<i64>,
+    /// `success_count`: consecutive good probes of the circuit. It stands on
+    /// the record only between probes.
+    pub success_count: Field<u64>,
+}
+
+/// How an operator's hold begins in `half_open_owner`.
+pub(crate) const HOLD_PREFIX: &str = "hold#";
+
+impl Record {
+    /// A record without any attribute, to be filled.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Whether an operator holds the circuit open.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.state == Field::Valid(CircuitState::Open)
+            && self.owner.valid().is_some_and(|owner| owner.starts_with(HOLD_PREFIX))
+    }
+
+    /// Names what cannot be read in this record, or `None` if all is well.
+    ///
+    /// Judged as the reference would have to read it: a record without a known
+    /// state, an open one without a time, or a half-open one without a lease
+    /// cannot be acted upon.
+    #[must_use]
+    pub fn defect(&self) -> Option<&'static str> {
+        let malformed = [
+            (self.failure_count.is_malformed(), "failure_count"),
+            (self.opened_at.is_malformed(), "opened_at"),
+            (self.owner.is_malformed(), "half_open_owner"),
+            (self.lease_until.is_malformed(), "probe_lease_expiry"),
+            (self.expires_at.is_malformed(), "expiration"),
+            (self.success_count.is_malformed(), "success_count"),
+        ];
+        match self.state {
+            Field::Absent | Field::Malformed(_) => Some("state"),
+            Field::Valid(CircuitState::Open) if self.opened_at == Field::Absent => {
+                Some("opened_at")
+            }
+            Field::Valid(CircuitState::HalfOpen) if self.lease_until == Field::Absent => {
+                Some("probe_lease_expiry")
+            }
+            Field::Valid(CircuitState::HalfOpen) if self.owner == Field::Absent => {
+                Some("half_open_owner")
+            }
+            Field::Valid(_) => malformed.into_iter().find_map(|(bad, name)| bad.then_some(name)),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What a circuit is: its three states, and what user code sees of one.
+
+use std::fmt;
+
+use crate::name::CircuitName;
+
+/// The state of a circuit.
+///
+/// Displays and serialises as `CLOSED`, `OPEN`, `HALF_OPEN`, the words of the
+/// shared item and of Powertools for AWS Lambda (Python).
+///
+/// ```
+/// assert_eq!(fuseboard::CircuitState::HalfOpen.to_string(), "HALF_OPEN");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
+pub enum CircuitState {
+    /// Calls flow, and consecutive failures are counted.
+    Closed,
+    /// Calls are rejected until the recovery timeout has passed.
+    Open,
+    /// One call at a time, in the whole fleet, probes the dependency; all
+    /// others are rejected.
+    HalfOpen,
+}
+
+impl CircuitState {
+    /// Returns the word that the shared item carries for this state.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "CLOSED",
+            Self::Open => "OPEN",
+            Self::HalfOpen => "HALF_OPEN",
+        }
+    }
+
+    /// Reads the word of the shared item; `None` for anything else.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "CLOSED" => Some(Self::Closed),
+            "OPEN" => Some(Self::Open),
+            "HALF_OPEN" => Some(Self::HalfOpen),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for CircuitState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What user code sees of a circuit: no owner, no lease, no time to live.
+///
+/// Handed to fallbacks and carried by rejections, as in the reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct CircuitInfo {
+    /// The circuit's name.
+    pub name: CircuitName,
+    /// The state in which the call was judged.
+    pub state: CircuitState,
+    /// The consecutive failures that the process which opened the circuit had
+    /// counted at that moment; 0 in states reached without a fresh trip (half-open,
+    /// or open again after a failed probe). It is not a total over the fleet.
+    pub failure_count: u64,
+    /// When the circuit opened, in whole seconds since the Unix epoch; `None`
+    /// while closed, or when the shared item does not say.
+    pub opened_at: Option<i64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_reads_back_what_it_writes() {
+        for state in [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen] {
+            assert_eq!(CircuitState::parse(state.as_str()), Some(state));
+        }
+        assert_eq!(CircuitState::parse("HALF-OPEN"), None);
+        assert_eq!(CircuitState::parse("open"), None);
+    }
+}

@@ -1,0 +1,198 @@
+//! Where processes meet: one record per circuit, read and conditionally written.
+//!
+//! A store knows nothing of machines, actors or clocks. It shows a [`Record`]
+//! and applies an [`Operation`] whole or refuses it. [`MemoryStore`] shares
+//! circuits between registries of one process; `DynamoDbStore` shares them
+//! between processes. [`contract`] checks any other implementation.
+
+pub mod contract;
+#[cfg(feature = "dynamodb")]
+pub(crate) mod dynamodb;
+mod memory;
+
+use std::{error::Error, fmt, future::Future, pin::Pin};
+
+pub use self::memory::MemoryStore;
+use crate::name::CircuitName;
+pub use crate::record::{Field, LeaseToken, Malformed, Operation, Record};
+
+/// How fresh a read has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Consistency {
+    /// May be behind the last write: enough while a circuit is closed.
+    Eventual,
+    /// Shows every write that was answered before the read began.
+    Strong,
+}
+
+/// The answer to an [`Operation`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The operation was applied; this is the record after it.
+    Applied(Record),
+    /// The condition refused the operation; this is the record as it stands,
+    /// `None` if there is none.
+    Refused(Option<Record>),
+}
+
+/// A place that keeps one record per circuit.
+///
+/// Implementations must be atomic per circuit: two operations whose conditions
+/// exclude each other are never both applied. [`Operation::apply`] defines what
+/// each operation means. The actor bounds every operation with
+/// `store_timeout` by dropping the future, so a dropped write may or may not
+/// be applied, and a store need not bound itself.
+///
+/// ```
+/// use std::{collections::HashMap, sync::Mutex};
+/// use fuseboard::{CircuitName, store::{Consistency, Operation, Record, Store, StoreError, Written}};
+///
+/// #[derive(Default)]
+/// struct Shelf(Mutex<HashMap<CircuitName, Record>>);
+///
+/// impl Store for Shelf {
+///     async fn read(&self, circuit: &CircuitName, _: Consistency) -> Result<Option<Record>, StoreError> {
+///         let shelf = self.0.lock().map_err(StoreError::unavailable_from)?;
+///         Ok(shelf.get(circuit).cloned())
+///     }
+///
+///     async fn write(&self, circuit: &CircuitName, operation: &Operation) -> Result<Written, StoreError> {
+///         let mut shelf = self.0.lock().map_err(StoreError::unavailable_from)?;
+///         let found = shelf.get(circuit);
+///         let Some(record) = operation.apply(found) else {
+///             return Ok(Written::Refused(found.cloned()));
+///         };
+///         shelf.insert(circuit.clone(), record.clone());
+///         Ok(Written::Applied(record))
+///     }
+/// }
+/// ```
+pub trait Store: Send + Sync + 'static {
+    /// Reads the record of a circuit; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] whenever it is not certain what the record is.
+    fn read(
+        &self,
+        circuit: &CircuitName,
+        consistency: Consistency,
+    ) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send;
+
+    /// Applies an operation, or shows the record that refuses it.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] whenever it is not certain whether the operation was
+    /// applied.
+    fn write(
+        &self,
+        circuit: &CircuitName,
+        operation: &Operation,
+    ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+}
+
+/// What kind of fault kept a store from answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// No answer in time.
+    Timeout,
+    /// The store could not be reached, or answered with a fault of its own.
+    Unavailable,
+    /// The store asked to be called less often.
+    Throttled,
+    /// A fault that waiting does not mend: no table, no permission, another
+    /// key schema, no credentials.
+    Misconfigured,
+    /// An answer that cannot be one.
+    BadAnswer,
+}
+
+/// A store could not say what the record is, or whether it was written.
+///
+/// Never handed to a caller in place of the result of a call.
+#[derive(Debug)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    message: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// Describes a fault.
+    pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// Describes a fault that makes the store unavailable, in the words of
+    /// another error.
+    pub fn unavailable_from(error: impl fmt::Display) -> Self {
+        Self::new(StoreErrorKind::Unavailable, error.to_string())
+    }
+
+    /// Adds the error that caused this one.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Returns the kind of fault.
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.source {
+            Some(source) => Some(source.as_ref()),
+            None => None,
+        }
+    }
+}
+
+/// A future of an erased store.
+pub(crate) type StoreFuture<'a, T> =
+    Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// [`Store`] with its futures boxed, so that a registry has no type parameter.
+pub(crate) trait ErasedStore: Send + Sync {
+    fn read<'a>(
+        &'a self,
+        circuit: &'a CircuitName,
+        consistency: Consistency,
+    ) -> StoreFuture<'a, Option<Record>>;
+
+    fn write<'a>(
+        &'a self,
+        circuit: &'a CircuitName,
+        operation: &'a Operation,
+    ) -> StoreFuture<'a, Written>;
+}
+
+impl<S: Store> ErasedStore for S {
+    fn read<'a>(
+        &'a self,
+        circuit: &'a CircuitName,
+        consistency: Consistency,
+    ) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(Store::read(self, circuit, consistency))
+    }
+
+    fn write<'a>(
+        &'a self,
+        circuit: &'a CircuitName,
+        operation: &'a Operation,
+    ) -> StoreFuture<'a, Written> {
+        Box::pin(Store::write(self, circuit, operation))
+    }
+}

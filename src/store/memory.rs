@@ -1,0 +1,82 @@
+//! A store in memory, shared by the registries of one process.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Consistency, Operation, Record, Store, StoreError, Written};
+use crate::name::CircuitName;
+
+/// Keeps records in memory. Clones share them.
+///
+/// For services of one process, and for tests: several registries over clones
+/// of one `MemoryStore` behave like a fleet. Records are kept until the last
+/// clone is gone; nothing expires.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use fuseboard::{BreakerRegistry, MemoryStore};
+///
+/// let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+/// let payments = registry.breaker("payment-backend")?;
+/// assert!(payments.admit().await.is_ok());
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    records: Arc<Mutex<HashMap<CircuitName, Record>>>,
+}
+
+impl MemoryStore {
+    /// Makes an empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the record of a circuit as it stands.
+    #[must_use]
+    pub fn record(&self, circuit: &str) -> Option<Record> {
+        self.lock().get(circuit).cloned()
+    }
+
+    /// Replaces the record of a circuit, past every breaker; `None` deletes it.
+    pub fn set_record(&self, circuit: CircuitName, record: Option<Record>) {
+        match record {
+            Some(record) => self.lock().insert(circuit, record),
+            None => self.lock().remove(&circuit),
+        };
+    }
+
+    /// No user code runs under the lock, so a poisoned one still holds whole
+    /// records.
+    fn lock(&self) -> MutexGuard<'_, HashMap<CircuitName, Record>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    async fn read(
+        &self,
+        circuit: &CircuitName,
+        _: Consistency,
+    ) -> Result<Option<Record>, StoreError> {
+        Ok(self.lock().get(circuit).cloned())
+    }
+
+    async fn write(
+        &self,
+        circuit: &CircuitName,
+        operation: &Operation,
+    ) -> Result<Written, StoreError> {
+        let mut records = self.lock();
+        let found = records.get(circuit);
+        let Some(record) = operation.apply(found) else {
+            return Ok(Written::Refused(found.cloned()));
+        };
+        records.insert(circuit.clone(), record.clone());
+        Ok(Written::Applied(record))
+    }
+}

@@ -1,0 +1,80 @@
+//! One state change of a circuit, as an event.
+
+use std::{sync::Arc, time::SystemTime};
+
+use crate::{name::CircuitName, state::CircuitState};
+
+/// One state change of a circuit, broadcast to every subscriber.
+///
+/// A metric that counts the transitions whose [`origin`](Self::origin) is
+/// [`Origin::Local`] counts each one once in a fleet, whichever process made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct CircuitTransition {
+    /// The circuit's name.
+    pub circuit_name: CircuitName,
+    /// The state before, as this process last announced it.
+    pub from_state: CircuitState,
+    /// The state after.
+    pub to_state: CircuitState,
+    /// When the circuit opened, in whole seconds since the Unix epoch, where
+    /// the new state has such a time.
+    pub opened_at: Option<i64>,
+    /// What brought the transition about.
+    pub cause: Cause,
+    /// Whether this process made it.
+    pub origin: Origin,
+    /// When this process decided or learned of it, by its own wall clock.
+    pub at: SystemTime,
+}
+
+/// What brought a transition about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Cause {
+    /// As many consecutive calls failed as the failure threshold says.
+    FailureThreshold,
+    /// The recovery timeout passed and this process won the right to probe.
+    RecoveryTimeout,
+    /// The lease of a prober ran out and another took the right to probe.
+    /// Both states of such a transition are half-open.
+    TakeOver {
+        /// The token that held the lease, if the item named one.
+        previous_owner: Option<Arc<str>>,
+        /// The token that holds it now.
+        owner: Arc<str>,
+    },
+    /// As many consecutive probes succeeded as the success threshold says.
+    ProbesSucceeded,
+    /// A probe failed.
+    ProbeFailed,
+    /// An operator holds the circuit open.
+    Hold,
+    /// An operator ended a hold.
+    Release,
+    /// The record of an open circuit was deleted; this process probes before
+    /// it lets traffic through.
+    RecordGone,
+    /// The store could not be read, so that the circuit fails open.
+    StoreUnreadable,
+    /// Another process, or another program, changed the shared item.
+    Elsewhere,
+}
+
+/// Who made a transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Origin {
+    /// This process: its conditional write was applied.
+    Local,
+    /// This process, while the store could not be reached or has no record of
+    /// the circuit: nothing was written when the transition was made.
+    WithoutStore,
+    /// Another process: this one read the change, or was shown it by a refused
+    /// write.
+    Observed,
+}
