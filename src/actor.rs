@@ -1,0 +1,298 @@
+//! The actor of one circuit: the only writer of its state.
+//!
+//! It feeds the pure machine with what handles and the store tell it, and does
+//! what the machine decides, in this order: snapshot, gate, broadcast, store,
+//! replies. It waits on its mailbox, its deadline, its one store operation and
+//! its cancellation, and on nothing else. It knows the circuit only weakly, so
+//! that it never keeps its own mailbox open.
+
+pub(crate) mod message;
+pub(crate) mod operation;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    message::{Message, Reply, Settle},
+    operation::{InFlight, Storage},
+};
+use crate::{
+    breaker::Breaker,
+    circuit::{Circuit, Snapshot},
+    clock::{self, Clock},
+    error::OpenError,
+    machine::{Admission, Answer, Effect, Machine, Pass, Report, Ticket, View},
+    moment::Moment,
+    permit::OwnedPermit,
+    transition::CircuitTransition,
+};
+
+/// How many messages one turn takes before it publishes.
+const BATCH: usize = 64;
+
+/// A call that waits for the store.
+struct Waiter {
+    reply: Reply,
+    ticket: Ticket,
+}
+
+/// The actor of one circuit.
+pub(crate) struct Actor {
+    circuit: Weak<Circuit>,
+    mailbox: flume::Receiver<Message>,
+    machine: Machine,
+    storage: Storage,
+    clock: Clock,
+    transitions: broadcast::Sender<CircuitTransition>,
+    /// Takes the circuit out of the registry if no handle is left.
+    forget: Box<dyn Fn(&Arc<Circuit>) -> bool + Send + Sync>,
+    waiters: VecDeque<Waiter>,
+    settles: Vec<Settle>,
+    replies: Vec<(Reply, Admission)>,
+    published: Option<View>,
+    /// The probe on offer at the gate, and since when.
+    spare: Option<(Pass, Moment)>,
+}
+
+enum Event {
+    Stored(Answer),
+    Message(Message),
+    Deadline,
+    End,
+}
+
+impl Actor {
+    pub(crate) fn new(
+        circuit: &Arc<Circuit>,
+        mailbox: flume::Receiver<Message>,
+        machine: Machine,
+        storage: Storage,
+        transitions: broadcast::Sender<CircuitTransition>,
+        forget: Box<dyn Fn(&Arc<Circuit>) -> bool + Send + Sync>,
+    ) -> Self {
+        Self {
+            circuit: Arc::downgrade(circuit),
+            mailbox,
+            machine,
+            storage,
+            clock: circuit.clock.clone(),
+            transitions,
+            forget,
+            waiters: VecDeque::new(),
+            settles: Vec::new(),
+            replies: Vec::new(),
+            published: None,
+            spare: None,
+        }
+    }
+
+    /// Runs until it is cancelled, or until the circuit is closed, clean and
+    /// without handles.
+    pub(crate) async fn run(mut self, cancelled: CancellationToken) {
+        let mut operation: Option<InFlight> = None;
+        loop {
+            let deadline = self.deadline();
+            let event = tokio::select! {
+                biased;
+                () = cancelled.cancelled() => Event::End,
+                answer = operation::finished(&mut operation) => Event::Stored(answer),
+                message = self.mailbox.recv_async() => message.map_or(Event::End, Event::Message),
+                () = clock::sleep(deadline) => Event::Deadline,
+            };
+            let now = self.clock.now();
+            match event {
+                Event::End => return,
+                Event::Stored(answer) => self.stored(now, answer),
+                Event::Message(message) => self.take(message),
+                Event::Deadline => self.machine.tick(now),
+            }
+            self.drain();
+            let Some(circuit) = self.circuit.upgrade() else {
+                return;
+            };
+            self.take_what_overflowed(&circuit, now);
+            self.withdraw_spare(&circuit, now);
+            self.publish(&circuit, &mut operation);
+            if self.is_over(&circuit) {
+                return;
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        let spare = self
+            .spare
+            .map(|(_, since)| self.storage.handoff().saturating_sub(self.clock.now().since(since)));
+        [self.machine.deadline(), spare].into_iter().flatten().min()
+    }
+
+    /// Takes what else is in the mailbox, up to a batch.
+    fn drain(&mut self) {
+        for _ in 0..BATCH {
+            match self.mailbox.try_recv() {
+                Ok(message) => self.take(message),
+                Err(flume::TryRecvError::Empty | flume::TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Admit { reply, .. } if reply.is_gone() => {}
+            Message::Admit { at, reply } => {
+                let ticket = self.machine.ticket();
+                self.judge(at, Waiter { reply, ticket });
+            }
+            Message::Outcome { at, pass, report, settle } => {
+                self.machine.report(at, pass, report);
+                self.settles.extend(settle);
+            }
+            Message::KeepAlive { at, pass } => self.machine.keep_alive(at, pass),
+            Message::Refresh { at } => self.machine.refresh(at),
+            Message::Wake | Message::Released => {}
+        }
+    }
+
+    fn judge(&mut self, at: Moment, waiter: Waiter) {
+        match self.machine.admit(at, waiter.ticket) {
+            Admission::Wait => self.waiters.push_back(waiter),
+            decided @ (Admission::Admitted(_) | Admission::Rejected) => {
+                self.replies.push((waiter.reply, decided));
+            }
+        }
+    }
+
+    /// The store has answered: everyone who waited is asked again.
+    fn stored(&mut self, now: Moment, answer: Answer) {
+        self.machine.stored(now, answer);
+        self.machine.reopen_claims();
+        for waiter in std::mem::take(&mut self.waiters) {
+            if !waiter.reply.is_gone() {
+                self.judge(now, waiter);
+            }
+        }
+        self.machine.settle_claim(now);
+    }
+
+    /// Outcomes that found the mailbox full come after those that did not.
+    fn take_what_overflowed(&mut self, circuit: &Circuit, now: Moment) {
+        if !self.mailbox.is_empty() {
+            return;
+        }
+        if let Some((probe, report)) = circuit.gate.take_probe_report() {
+            let pass = Pass { epoch: circuit.gate.last_known().0, probe: Some(probe) };
+            self.machine.report(now, pass, report);
+        }
+        let Some(noted) = circuit.gate.take_overflow() else {
+            return;
+        };
+        let epoch = self.machine.epoch();
+        // Outcomes of another epoch count for nothing, but are settled.
+        let pass = Pass { epoch: if noted.is_of(epoch) { epoch } else { 0 }, probe: None };
+        if noted.reset {
+            self.machine.report(now, pass, Report::Success);
+        }
+        for _ in 0..noted.failures {
+            self.machine.report(now, pass, Report::Failure);
+        }
+    }
+
+    /// A probe that nobody took is given back, so that others may have it.
+    fn withdraw_spare(&mut self, circuit: &Circuit, now: Moment) {
+        let Some((pass, since)) = self.spare else {
+            return;
+        };
+        if now.since(since) < self.storage.handoff() {
+            return;
+        }
+        self.spare = None;
+        if circuit.gate.take_spare().is_some() {
+            self.machine.report(now, pass, Report::NoVerdict);
+        }
+    }
+
+    /// Does what the machine decided.
+    fn publish(&mut self, circuit: &Arc<Circuit>, operation: &mut Option<InFlight>) {
+        let effects = self.machine.take_effects();
+        let view = self.machine.view();
+        if self.published.as_ref() != Some(&view) {
+            circuit.snapshot.store(Arc::new(Snapshot::new(&circuit.name, &view)));
+            circuit.gate.publish(&view);
+            self.published = Some(view);
+        }
+        for effect in effects {
+            match effect {
+                Effect::Settle(failures) => circuit.gate.settle(failures),
+                Effect::Announce(transition) => {
+                    tracing::info!(
+                        circuit = %transition.circuit_name,
+                        from = %transition.from_state,
+                        to = %transition.to_state,
+                        cause = ?transition.cause,
+                        origin = ?transition.origin,
+                        "circuit changed its state"
+                    );
+                    // Nobody has to listen.
+                    let _ = self.transitions.send(transition);
+                }
+                Effect::Start(job) => *operation = Some(self.storage.start(job)),
+                Effect::Defective(attribute) => tracing::warn!(
+                    circuit = %circuit.name,
+                    attribute,
+                    "the shared item has a missing or unreadable attribute; \
+                     the next write of this circuit mends it"
+                ),
+            }
+        }
+        for (reply, admission) in std::mem::take(&mut self.replies) {
+            self.answer(circuit, reply, admission);
+        }
+        if self.machine.is_settled() {
+            self.settles.drain(..).for_each(Settle::signal);
+        }
+    }
+
+    fn answer(&mut self, circuit: &Arc<Circuit>, reply: Reply, admission: Admission) {
+        match (reply, admission) {
+            (Reply::Caller(reply), Admission::Admitted(pass)) => {
+                let permit = OwnedPermit::new(Breaker::new(Arc::clone(circuit)), pass);
+                // A caller that is gone: the permit comes back and is dropped,
+                // which gives a probe's right back.
+                let _ = reply.send(Ok(permit));
+            }
+            (Reply::Caller(reply), Admission::Rejected | Admission::Wait) => {
+                let open = self.rejection(circuit);
+                let _ = reply.send(Err(open));
+            }
+            (Reply::Spare, Admission::Admitted(pass)) => {
+                if let Some(probe) = pass.probe {
+                    circuit.gate.offer_spare(probe);
+                    self.spare = Some((pass, self.clock.now()));
+                }
+            }
+            (Reply::Spare, Admission::Rejected | Admission::Wait) => {}
+        }
+    }
+
+    fn rejection(&self, circuit: &Circuit) -> OpenError {
+        OpenError {
+            circuit: circuit.snapshot.load().circuit().clone(),
+            retry_after: self.machine.retry_after(),
+        }
+    }
+
+    /// Whether the circuit can be forgotten: nothing is known of it that a new
+    /// actor would not read or count again, and nobody holds it.
+    fn is_over(&self, circuit: &Arc<Circuit>) -> bool {
+        circuit.handles.load(Ordering::Acquire) == 0
+            && self.mailbox.is_empty()
+            && self.machine.is_forgettable()
+            && (self.forget)(circuit)
+    }
+}

@@ -1,0 +1,63 @@
+//! What handles tell the actor of a circuit.
+
+use tokio::sync::oneshot;
+
+use crate::{
+    circuit::PendingGuard,
+    error::OpenError,
+    machine::{Pass, Report},
+    moment::Moment,
+    permit::OwnedPermit,
+};
+
+/// A message to the actor. Each carries the moment at which its sender saw what
+/// it tells of: stamping on receipt would be wrong by a mailbox, or by a freeze.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A call asks to be admitted.
+    Admit { at: Moment, reply: Reply },
+    /// A call ended.
+    Outcome { at: Moment, pass: Pass, report: Report, settle: Option<Settle> },
+    /// The holder of a probe is alive.
+    KeepAlive { at: Moment, pass: Pass },
+    /// Traffic nears the age limit of what is known.
+    Refresh { at: Moment },
+    /// Something was left at the gate.
+    Wake,
+    /// The last handle of the circuit is gone.
+    Released,
+}
+
+/// Where the answer to an [`Message::Admit`] goes.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// To a caller that waits. The answer carries the permit itself, so that
+    /// one who no longer waits leaks nothing.
+    Caller(oneshot::Sender<Result<OwnedPermit, OpenError>>),
+    /// To nobody in particular: a probe is left at the gate.
+    Spare,
+}
+
+impl Reply {
+    /// Whether nobody waits any more.
+    pub(super) fn is_gone(&self) -> bool {
+        match self {
+            Self::Caller(reply) => reply.is_closed(),
+            Self::Spare => false,
+        }
+    }
+}
+
+/// Signals that an outcome is settled: no write that it caused is outstanding.
+#[derive(Debug)]
+pub(crate) struct Settle {
+    pub(crate) done: oneshot::Sender<()>,
+    pub(crate) _pending: PendingGuard,
+}
+
+impl Settle {
+    pub(super) fn signal(self) {
+        // A caller that went on has no use for it.
+        let _ = self.done.send(());
+    }
+}

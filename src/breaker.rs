@@ -1,0 +1,480 @@
+//! The user's handle to one circuit.
+
+use std::{
+    future::Future,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+use crate::{
+    actor::message::{Message, Reply},
+    circuit::{Circuit, Snapshot},
+    classifier::Classifier,
+    clock,
+    error::{CallError, OpenError},
+    gate::Glance,
+    machine::Pass,
+    name::CircuitName,
+    outcome::Outcome,
+    permit::{OwnedPermit, Permit},
+    state::{CircuitInfo, CircuitState},
+};
+
+/// A handle to one circuit. Get it from
+/// [`BreakerRegistry::breaker`](crate::BreakerRegistry::breaker), keep it, and
+/// clone it into whatever calls the dependency.
+///
+/// On a closed circuit a call costs a few nanoseconds: nothing is sent, nothing
+/// is awaited and nothing is allocated. A breaker whose registry is gone, or
+/// whose runtime is shutting down, lets every call through.
+#[derive(Debug)]
+pub struct Breaker {
+    circuit: Arc<Circuit>,
+}
+
+impl Breaker {
+    pub(crate) fn new(circuit: Arc<Circuit>) -> Self {
+        circuit.handles.fetch_add(1, Ordering::Relaxed);
+        Self { circuit }
+    }
+
+    pub(crate) fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    /// Returns the circuit's name.
+    #[must_use]
+    pub fn name(&self) -> &CircuitName {
+        &self.circuit.name
+    }
+
+    /// Returns the circuit as this process last saw it. It may be outdated, and
+    /// asks nobody.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.circuit.snapshot.load_full()
+    }
+
+    /// Runs a call if the circuit admits it: every `Err` counts as a failure.
+    ///
+    /// - Closed: the call runs. The call whose failure trips the circuit
+    ///   returns after the trip is written, or after `store_timeout`; see
+    ///   [`await_trip_write`](crate::ConfigBuilder::await_trip_write).
+    /// - Open: the call is rejected without being run.
+    /// - Half-open: one call at a time, in the whole fleet, runs as a probe; its
+    ///   lease is renewed while it runs. All others are rejected.
+    ///
+    /// If the call panics, that is a failure, and the panic goes on.
+    ///
+    /// # Errors
+    ///
+    /// - [`CallError::Open`]: the circuit rejected the call. Answer in another
+    ///   way, or come back after [`OpenError::retry_after`].
+    /// - [`CallError::Inner`]: the call ran and this is its own error. A fault
+    ///   of the store never shows here.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the call. That says nothing about the
+    /// dependency, unless the circuit counts cancelled calls; a probe gives its
+    /// right back at once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use fuseboard::{BreakerRegistry, CallError, MemoryStore};
+    ///
+    /// let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// let payments = registry.breaker("payment-backend")?;
+    ///
+    /// let charged = payments.call(|| async { Ok::<_, std::io::Error>(42) }).await;
+    /// assert_eq!(charged.ok(), Some(42));
+    ///
+    /// for _ in 0..5 {
+    ///     let failed = payments.call(|| async { Err::<u32, _>("timed out") }).await;
+    ///     assert_eq!(failed, Err(CallError::Inner("timed out")));
+    /// }
+    /// let rejected = payments.call(|| async { Ok::<u32, &str>(43) }).await;
+    /// assert!(matches!(rejected, Err(CallError::Open(_))));
+    /// # Ok(()) }
+    /// ```
+    pub async fn call<T, E, F, Fut>(&self, call: F) -> Result<T, CallError<E>>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.run(call, every_error).await.map_err(Rejected::into_call_error)
+    }
+
+    /// Runs a call if the circuit admits it, and the fallback if it does not:
+    /// the fallback's result is then the result.
+    ///
+    /// The fallback gets the circuit that rejected the call; what the call
+    /// would have got, both closures can borrow. The fallback is not counted.
+    ///
+    /// # Errors
+    ///
+    /// The error of the call, or of the fallback.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`call`](Self::call).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// # for _ in 0..5 { payments.admit().await?.failure().settled().await; }
+    /// let order = "order 7";
+    /// let answer = payments
+    ///     .call_or_else(
+    ///         || async { Ok::<_, std::io::Error>(format!("charged {order}")) },
+    ///         |circuit| async move { Ok(format!("queued {order}, {} is {}", circuit.name, circuit.state)) },
+    ///     )
+    ///     .await?;
+    /// assert_eq!(answer, "queued order 7, payment-backend is OPEN");
+    /// # Ok(()) }
+    /// ```
+    pub async fn call_or_else<T, E, F, Fut, G, Gut>(&self, call: F, fallback: G) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        G: FnOnce(CircuitInfo) -> Gut,
+        Gut: Future<Output = Result<T, E>>,
+    {
+        match self.run(call, every_error).await {
+            Ok(value) => Ok(value),
+            Err(Rejected::Inner(error)) => Err(error),
+            Err(Rejected::Open(open)) => fallback(open.into_circuit()).await,
+        }
+    }
+
+    /// Returns a handle that judges results by a [`Classifier`].
+    #[must_use]
+    pub fn with_classifier<T, E>(&self, classifier: Classifier<T, E>) -> ClassifiedBreaker<T, E> {
+        ClassifiedBreaker { breaker: self.clone(), classifier }
+    }
+
+    /// Asks for leave to make one call. Closed and fresh: at once.
+    ///
+    /// Waits for the store only if what is known is too old, or if this call
+    /// may be the next probe, and never longer than `store_timeout` and a
+    /// tenth of a second. If there is no answer by then, or nobody left to
+    /// answer, the call is admitted.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: the circuit is open, or half-open with somebody else's
+    /// probe under way.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: a permit that nobody receives gives
+    /// its right back.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// let permit = payments.admit().await?;
+    /// // ... the call ...
+    /// permit.success();
+    /// # Ok(()) }
+    /// ```
+    pub async fn admit(&self) -> Result<Permit<'_>, OpenError> {
+        let pass = self.pass().await?;
+        Ok(Permit::new(&self.circuit, pass))
+    }
+
+    /// Asks for leave to make one call, in a permit that can be moved into a
+    /// task. See [`admit`](Self::admit).
+    ///
+    /// # Errors
+    ///
+    /// As for [`admit`](Self::admit).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`admit`](Self::admit).
+    pub async fn admit_owned(&self) -> Result<OwnedPermit, OpenError> {
+        let pass = self.pass().await?;
+        Ok(OwnedPermit::new(self.clone(), pass))
+    }
+
+    /// Asks for leave to make one call, without waiting for anything.
+    ///
+    /// Where [`admit`](Self::admit) would wait, this answers by what was last
+    /// known, and has the actor find out more for the calls to come: a closed
+    /// circuit admits (one that nothing is known of as well), an open one
+    /// rejects. A probe that is due is won in the background and given to the
+    /// next `try_admit`, so that a circuit recovers without anybody waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`]: the circuit is, or was last known to be, open or half-open.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// match payments.try_admit() {
+    ///     Ok(permit) => { permit.success(); }
+    ///     Err(rejection) => eprintln!("retry in {:?}", rejection.retry_after()),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    #[inline]
+    pub fn try_admit(&self) -> Result<Permit<'_>, Rejection<'_>> {
+        match self.circuit.glance() {
+            Glance::Admit { epoch, .. } => {
+                Ok(Permit::new(&self.circuit, Pass { epoch, probe: None }))
+            }
+            Glance::Reject { retry_after_ms } => Err(Rejection {
+                circuit: &self.circuit,
+                retry_after: Duration::from_millis(retry_after_ms),
+            }),
+            Glance::Ask => self.try_ask(),
+        }
+    }
+
+    #[cold]
+    fn try_ask(&self) -> Result<Permit<'_>, Rejection<'_>> {
+        let circuit = &*self.circuit;
+        if let Some(probe) = circuit.gate.take_spare() {
+            let (epoch, _) = circuit.gate.last_known();
+            return Ok(Permit::new(circuit, Pass { epoch, probe: Some(probe) }));
+        }
+        let (epoch, state) = circuit.gate.last_known();
+        let at = circuit.now();
+        // A full mailbox has the actor at work already.
+        let _ = circuit.mailbox.try_send(match state {
+            CircuitState::Closed => Message::Refresh { at },
+            CircuitState::Open | CircuitState::HalfOpen => {
+                Message::Admit { at, reply: Reply::Spare }
+            }
+        });
+        if state == CircuitState::Closed || circuit.mailbox.is_disconnected() {
+            return Ok(Permit::new(circuit, Pass { epoch, probe: None }));
+        }
+        Err(Rejection { circuit, retry_after: circuit.open_error().retry_after })
+    }
+
+    async fn pass(&self) -> Result<Pass, OpenError> {
+        match self.circuit.glance() {
+            Glance::Admit { epoch, .. } => Ok(Pass { epoch, probe: None }),
+            Glance::Reject { .. } => Err(self.circuit.open_error()),
+            Glance::Ask => self.ask().await,
+        }
+    }
+
+    /// Asks the actor. The permit comes in the answer, so that an answer to a
+    /// caller who is gone gives itself back.
+    #[cold]
+    async fn ask(&self) -> Result<Pass, OpenError> {
+        let circuit = &*self.circuit;
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Admit { at: circuit.now(), reply: Reply::Caller(reply) };
+        let asked = async {
+            circuit.mailbox.send_async(message).await.ok()?;
+            answer.await.ok()
+        };
+        match clock::within(circuit.patience(), Box::pin(asked)).await.flatten() {
+            Some(Ok(permit)) => Ok(permit.into_pass()),
+            Some(Err(open)) => Err(open),
+            None => Ok(circuit.open_pass()),
+        }
+    }
+
+    async fn run<T, E, F, Fut>(
+        &self,
+        call: F,
+        judge: impl FnOnce(&Result<T, E>) -> Outcome,
+    ) -> Result<T, Rejected<E>>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let permit = match self.admit().await {
+            Ok(permit) => permit,
+            Err(open) => return Err(Rejected::Open(open)),
+        };
+        let result = permit.run(call()).await;
+        let outcome = judge(&result);
+        let settling = permit.report(outcome);
+        if self.circuit.config.await_trip_write() {
+            settling.settled().await;
+        }
+        result.map_err(Rejected::Inner)
+    }
+}
+
+fn every_error<T, E>(result: &Result<T, E>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Success,
+        Err(_) => Outcome::Failure,
+    }
+}
+
+/// Why a call has no value, before it is known what becomes of a rejection.
+enum Rejected<E> {
+    Open(OpenError),
+    Inner(E),
+}
+
+impl<E> Rejected<E> {
+    fn into_call_error(self) -> CallError<E> {
+        match self {
+            Self::Open(open) => CallError::Open(open),
+            Self::Inner(error) => CallError::Inner(error),
+        }
+    }
+}
+
+impl Clone for Breaker {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.circuit))
+    }
+}
+
+impl Drop for Breaker {
+    fn drop(&mut self) {
+        if self.circuit.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // A full mailbox wakes the actor anyway, and it looks by itself.
+            let _ = self.circuit.mailbox.try_send(Message::Released);
+        }
+    }
+}
+
+/// A [`Breaker`] that judges results by a [`Classifier`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use fuseboard::{BreakerRegistry, Classifier, CircuitState, MemoryStore};
+/// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+/// let judge = Classifier::builder()
+///     .count_if(|answer: &Result<u16, std::io::Error>| matches!(answer, Ok(500..) | Err(_)))
+///     .build()?;
+/// let payments = registry.breaker("payment-backend")?.with_classifier(judge);
+/// for _ in 0..5 {
+///     let answer = payments.call(|| async { Ok(503) }).await;
+///     assert_eq!(answer.ok(), Some(503));
+/// }
+/// assert_eq!(payments.breaker().snapshot().state(), CircuitState::Open);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct ClassifiedBreaker<T, E> {
+    breaker: Breaker,
+    classifier: Classifier<T, E>,
+}
+
+impl<T, E> ClassifiedBreaker<T, E> {
+    /// Returns the breaker itself.
+    #[must_use]
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// Runs a call if the circuit admits it. See [`Breaker::call`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Breaker::call`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Breaker::call`].
+    pub async fn call<F, Fut>(&self, call: F) -> Result<T, CallError<E>>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let judge = |result: &Result<T, E>| self.classifier.judge(result);
+        self.breaker.run(call, judge).await.map_err(Rejected::into_call_error)
+    }
+
+    /// Runs a call if the circuit admits it, and the fallback if it does not.
+    /// See [`Breaker::call_or_else`].
+    ///
+    /// # Errors
+    ///
+    /// The error of the call, or of the fallback.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Breaker::call`].
+    pub async fn call_or_else<F, Fut, G, Gut>(&self, call: F, fallback: G) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        G: FnOnce(CircuitInfo) -> Gut,
+        Gut: Future<Output = Result<T, E>>,
+    {
+        let judge = |result: &Result<T, E>| self.classifier.judge(result);
+        match self.breaker.run(call, judge).await {
+            Ok(value) => Ok(value),
+            Err(Rejected::Inner(error)) => Err(error),
+            Err(Rejected::Open(open)) => fallback(open.into_circuit()).await,
+        }
+    }
+}
+
+impl<T, E> Clone for ClassifiedBreaker<T, E> {
+    fn clone(&self) -> Self {
+        Self { breaker: self.breaker.clone(), classifier: self.classifier.clone() }
+    }
+}
+
+/// A rejection that is still cheap: it says how long, and can say the rest.
+#[derive(Clone, Copy)]
+pub struct Rejection<'a> {
+    circuit: &'a Circuit,
+    retry_after: Duration,
+}
+
+impl Rejection<'_> {
+    /// Returns how long until the circuit may admit a probe, as far as this
+    /// process knows. Zero means that the next call may be the one.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        self.retry_after
+    }
+
+    /// Returns the circuit as this process sees it now.
+    #[must_use]
+    pub fn circuit(&self) -> CircuitInfo {
+        self.circuit.snapshot.load().circuit().clone()
+    }
+}
+
+impl From<Rejection<'_>> for OpenError {
+    fn from(rejection: Rejection<'_>) -> Self {
+        Self { circuit: rejection.circuit(), retry_after: rejection.retry_after }
+    }
+}
+
+impl std::fmt::Display for Rejection<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(&OpenError::from(*self), f)
+    }
+}
+
+impl std::fmt::Debug for Rejection<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rejection")
+            .field("circuit", &self.circuit())
+            .field("retry_after", &self.retry_after)
+            .finish()
+    }
+}
+
+impl std::error::Error for Rejection<'_> {}

@@ -1,0 +1,273 @@
+//! What the actor of a circuit and its handles share.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, oneshot};
+
+use crate::{
+    actor::message::{Message, Settle},
+    clock::Clock,
+    config::Config,
+    error::OpenError,
+    gate::{Gate, Glance},
+    machine::{Pass, Report, View},
+    moment::Moment,
+    name::CircuitName,
+    state::{CircuitInfo, CircuitState},
+};
+
+/// How many messages wait for the actor of one circuit before outcomes are
+/// summed up and admissions wait for room.
+const MAILBOX_CAPACITY: usize = 1_024;
+
+/// What a caller waits beyond the store's own limit for the actor's answer.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// One published view of a circuit.
+///
+/// A snapshot is a value: it does not change, and may be outdated as soon as
+/// it is loaded. Admission does not need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    circuit: CircuitInfo,
+    epoch: u64,
+    retry_at: Duration,
+}
+
+impl Snapshot {
+    pub(crate) fn new(name: &CircuitName, view: &View) -> Self {
+        Self {
+            circuit: CircuitInfo {
+                name: name.clone(),
+                state: view.state,
+                failure_count: view.failure_count,
+                opened_at: view.opened_at,
+            },
+            epoch: view.epoch,
+            retry_at: Duration::from_millis(view.retry_at_ms),
+        }
+    }
+
+    /// Returns the circuit as it was published.
+    #[must_use]
+    pub fn circuit(&self) -> &CircuitInfo {
+        &self.circuit
+    }
+
+    /// Returns the state as it was published.
+    #[must_use]
+    pub fn state(&self) -> CircuitState {
+        self.circuit.state
+    }
+
+    /// Returns how many state changes this process has seen, plus one. Only
+    /// good for telling two snapshots of one process apart.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+/// Outcomes on their way to the store, over all circuits of a registry.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    count: AtomicUsize,
+    idle: Notify,
+}
+
+impl Pending {
+    /// How many outcomes may still lead to a write.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Waits until there is none.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let notified = self.idle.notified();
+            if self.count() == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    pub(crate) fn start(self: &Arc<Self>) -> PendingGuard {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        PendingGuard(Arc::clone(self))
+    }
+}
+
+/// Counts one outcome as pending for as long as it exists.
+#[derive(Debug)]
+pub(crate) struct PendingGuard(Arc<Pending>);
+
+impl Drop for PendingGuard {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+/// One circuit: what its handles and its actor share. The actor refers to it
+/// weakly, so that it never keeps its own mailbox open.
+pub(crate) struct Circuit {
+    pub(crate) gate: Gate,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) mailbox: flume::Sender<Message>,
+    pub(crate) name: CircuitName,
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: Clock,
+    pub(crate) pending: Arc<Pending>,
+    /// User handles; the registry's own reference does not count.
+    pub(crate) handles: AtomicUsize,
+}
+
+impl Circuit {
+    /// Makes a circuit and the receiving end of its mailbox.
+    pub(crate) fn new(
+        name: CircuitName,
+        config: Arc<Config>,
+        clock: Clock,
+        pending: Arc<Pending>,
+        gate: Gate,
+    ) -> (Arc<Self>, flume::Receiver<Message>) {
+        let (mailbox, inbox) = flume::bounded(MAILBOX_CAPACITY);
+        let view = View {
+            epoch: 1,
+            state: CircuitState::Closed,
+            failure_count: 0,
+            opened_at: None,
+            from_ms: 0,
+            span_ms: 0,
+            refresh_ms: u64::MAX,
+            retry_at_ms: 0,
+        };
+        let snapshot = ArcSwap::from_pointee(Snapshot::new(&name, &view));
+        let handles = AtomicUsize::new(0);
+        let circuit = Self { gate, snapshot, mailbox, name, config, clock, pending, handles };
+        (Arc::new(circuit), inbox)
+    }
+
+    /// Judges one call without asking anyone, and starts a read ahead if one is due.
+    #[inline]
+    pub(crate) fn glance(&self) -> Glance {
+        let glance = self.gate.glance(self.clock.coarse_wall_ms());
+        if let Glance::Admit { refresh: true, .. } = glance {
+            self.ask_for_refresh();
+        }
+        glance
+    }
+
+    #[cold]
+    pub(crate) fn ask_for_refresh(&self) {
+        if self.gate.claim_refresh() {
+            // A full mailbox wakes the actor anyway, and an actor that is gone
+            // has nothing to refresh.
+            let _ = self.mailbox.try_send(Message::Refresh { at: self.clock.now() });
+        }
+    }
+
+    /// How long a caller waits for the actor: the store's limit and some grace.
+    pub(crate) fn patience(&self) -> Duration {
+        self.config.store_timeout().saturating_add(GRACE)
+    }
+
+    /// The answer when the actor is gone or does not answer: fail open.
+    pub(crate) fn open_pass(&self) -> Pass {
+        Pass { epoch: self.gate.last_known().0, probe: None }
+    }
+
+    /// A rejection as of the last snapshot.
+    pub(crate) fn open_error(&self) -> OpenError {
+        let snapshot = self.snapshot.load();
+        let now = Duration::from_millis(self.clock.coarse_wall_ms());
+        OpenError {
+            circuit: snapshot.circuit.clone(),
+            retry_after: snapshot.retry_at.saturating_sub(now),
+        }
+    }
+
+    /// Reports the end of a call. `Some` is signalled once the outcome is
+    /// settled; only outcomes that may lead to a write have it.
+    #[inline]
+    pub(crate) fn report(&self, pass: Pass, report: Report) -> Option<oneshot::Receiver<()>> {
+        if let (None, Report::Success) = (pass.probe, report)
+            && self.gate.unsettled() == 0
+        {
+            return None;
+        }
+        self.report_aloud(pass, report)
+    }
+
+    #[cold]
+    fn report_aloud(&self, pass: Pass, report: Report) -> Option<oneshot::Receiver<()>> {
+        let decisive = match (pass.probe, report) {
+            (Some(_), _) => true,
+            (None, Report::Failure) => {
+                self.gate.mark_failure() >= self.config.failure_threshold().get()
+            }
+            (None, Report::Success) => false,
+            (None, Report::NoVerdict) => return None,
+        };
+        let (settle, settled) = if decisive {
+            let (done, settled) = oneshot::channel();
+            (Some(Settle { done, _pending: self.pending.start() }), Some(settled))
+        } else {
+            (None, None)
+        };
+        let at = self.clock.now();
+        if pass.probe.is_none() && self.gate.note_overflow(pass.epoch, report, false) {
+            return None;
+        }
+        match self.mailbox.try_send(Message::Outcome { at, pass, report, settle }) {
+            Ok(()) => settled,
+            // Nobody is left to count.
+            Err(flume::TrySendError::Disconnected(_)) => None,
+            Err(flume::TrySendError::Full(_)) => {
+                self.report_past_the_mailbox(pass, report);
+                None
+            }
+        }
+    }
+
+    /// The mailbox is full: nothing is lost, and nothing grows.
+    fn report_past_the_mailbox(&self, pass: Pass, report: Report) {
+        match pass.probe {
+            Some(probe) => self.gate.note_probe(probe, report),
+            None => {
+                self.gate.note_overflow(pass.epoch, report, true);
+            }
+        }
+        // In case the actor emptied its mailbox in between and went to sleep.
+        let _ = self.mailbox.try_send(Message::Wake);
+    }
+
+    /// Tells the actor that the holder of a probe is alive.
+    pub(crate) fn keep_alive(&self, pass: Pass) {
+        // Best effort: a lease that is not renewed ends.
+        let _ = self.mailbox.try_send(Message::KeepAlive { at: self.clock.now(), pass });
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+}
+
+impl fmt::Debug for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Circuit")
+            .field("name", &self.name)
+            .field("state", &self.gate.last_known().1)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,153 @@
+//! Which results of a call count against the dependency.
+
+use std::{fmt, sync::Arc};
+
+use crate::{error::ConfigError, outcome::Outcome};
+
+type Rule<T, E> = Arc<dyn Fn(&Result<T, E>) -> bool + Send + Sync>;
+
+/// Judges the whole `Result` of a call, so that a returned 503 can count.
+///
+/// Without a classifier every `Err` is a failure and every `Ok` a success. With
+/// rules, either
+///
+/// - an allow-list: only what [`count_if`](ClassifierBuilder::count_if) names is
+///   a failure, any other `Err` is ignored, any other `Ok` a success; or
+/// - a deny-list: what [`ignore_if`](ClassifierBuilder::ignore_if) names is
+///   ignored, any other `Err` is a failure, any other `Ok` a success.
+///
+/// ```
+/// use fuseboard::{Classifier, Outcome};
+///
+/// let by_status = Classifier::<u16, std::io::Error>::builder()
+///     .count_if(|result| matches!(result, Ok(status) if *status >= 500) || result.is_err())
+///     .build()?;
+/// assert_eq!(by_status.judge(&Ok(503)), Outcome::Failure);
+/// assert_eq!(by_status.judge(&Ok(404)), Outcome::Success);
+///
+/// let both = Classifier::<u16, std::io::Error>::builder()
+///     .count_if(|result| result.is_err())
+///     .ignore_if(|result| result.is_ok());
+/// assert!(both.build().is_err());
+/// # Ok::<(), fuseboard::ConfigError>(())
+/// ```
+pub struct Classifier<T, E> {
+    rules: Rules<T, E>,
+}
+
+enum Rules<T, E> {
+    EveryError,
+    Allow(Vec<Rule<T, E>>),
+    Deny(Vec<Rule<T, E>>),
+}
+
+impl<T, E> Classifier<T, E> {
+    /// Starts without rules.
+    pub fn builder() -> ClassifierBuilder<T, E> {
+        ClassifierBuilder { allow: Vec::new(), deny: Vec::new() }
+    }
+
+    /// Judges one result.
+    pub fn judge(&self, result: &Result<T, E>) -> Outcome {
+        let unlisted = |result: &Result<T, E>| match result {
+            Ok(_) => Outcome::Success,
+            Err(_) => Outcome::Failure,
+        };
+        match &self.rules {
+            Rules::EveryError => unlisted(result),
+            Rules::Allow(rules) if rules.iter().any(|rule| rule(result)) => Outcome::Failure,
+            Rules::Allow(_) => match result {
+                Ok(_) => Outcome::Success,
+                Err(_) => Outcome::Ignored,
+            },
+            Rules::Deny(rules) if rules.iter().any(|rule| rule(result)) => Outcome::Ignored,
+            Rules::Deny(_) => unlisted(result),
+        }
+    }
+}
+
+impl<T, E> Default for Classifier<T, E> {
+    fn default() -> Self {
+        Self { rules: Rules::EveryError }
+    }
+}
+
+impl<T, E> Clone for Classifier<T, E> {
+    fn clone(&self) -> Self {
+        let rules = match &self.rules {
+            Rules::EveryError => Rules::EveryError,
+            Rules::Allow(rules) => Rules::Allow(rules.clone()),
+            Rules::Deny(rules) => Rules::Deny(rules.clone()),
+        };
+        Self { rules }
+    }
+}
+
+impl<T, E> fmt::Debug for Classifier<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, rules) = match &self.rules {
+            Rules::EveryError => ("every error", 0),
+            Rules::Allow(rules) => ("allow-list", rules.len()),
+            Rules::Deny(rules) => ("deny-list", rules.len()),
+        };
+        f.debug_struct("Classifier").field("kind", &kind).field("rules", &rules).finish()
+    }
+}
+
+/// Builds a [`Classifier`]; rules of one kind add up.
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClassifierBuilder<T, E> {
+    allow: Vec<Rule<T, E>>,
+    deny: Vec<Rule<T, E>>,
+}
+
+impl<T, E> ClassifierBuilder<T, E> {
+    /// Counts what the rule holds for, and nothing that no such rule holds for.
+    pub fn count_if(
+        mut self,
+        rule: impl Fn(&Result<T, E>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.allow.push(Arc::new(rule));
+        self
+    }
+
+    /// Ignores what the rule holds for, and counts every other error.
+    pub fn ignore_if(
+        mut self,
+        rule: impl Fn(&Result<T, E>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.deny.push(Arc::new(rule));
+        self
+    }
+
+    /// Checks that the rules do not contradict each other.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] when both kinds of rules were given: what neither
+    /// names could then be judged either way.
+    pub fn build(self) -> Result<Classifier<T, E>, ConfigError> {
+        let rules = match (self.allow.is_empty(), self.deny.is_empty()) {
+            (true, true) => Rules::EveryError,
+            (false, true) => Rules::Allow(self.allow),
+            (true, false) => Rules::Deny(self.deny),
+            (false, false) => {
+                return Err(ConfigError::new(
+                    "classifier",
+                    (self.allow.len(), self.deny.len()),
+                    "must have rules of one kind, count_if or ignore_if, not both",
+                ));
+            }
+        };
+        Ok(Classifier { rules })
+    }
+}
+
+impl<T, E> fmt::Debug for ClassifierBuilder<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClassifierBuilder")
+            .field("allow", &self.allow.len())
+            .field("deny", &self.deny.len())
+            .finish()
+    }
+}

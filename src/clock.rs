@@ -1,0 +1,220 @@
+//! The one file that reads a clock.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use crate::moment::Moment;
+
+/// Where a registry gets its time from.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use fuseboard::{Clock, VirtualClock};
+///
+/// let hands = VirtualClock::standing_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
+/// let clock = Clock::from(&hands);
+/// hands.advance(Duration::from_secs(30));
+/// # let _ = clock;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    System { origin: Instant },
+    Virtual(VirtualClock),
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::system()
+    }
+}
+
+impl Clock {
+    /// The clocks of the operating system.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
+    pub fn system() -> Self {
+        Self(Source::System { origin: Instant::now() })
+    }
+
+    /// Reads both clocks.
+    #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
+    pub(crate) fn now(&self) -> Moment {
+        match &self.0 {
+            Source::System { origin } => Moment {
+                mono: Instant::now().saturating_duration_since(*origin),
+                wall: SystemTime::now()
+                    .duration_since(SystemTime::UNIX_EPOCH)
+                    .unwrap_or(Duration::ZERO),
+            },
+            Source::Virtual(hands) => hands.now(),
+        }
+    }
+
+    /// Reads the wall clock in milliseconds, as cheaply as can be: it may lag
+    /// by one tick of the kernel.
+    #[inline]
+    pub(crate) fn coarse_wall_ms(&self) -> u64 {
+        match &self.0 {
+            Source::System { .. } => coarse_wall_ms(),
+            Source::Virtual(hands) => hands.now().wall_ms(),
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[inline]
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
+fn coarse_wall_ms() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[inline]
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
+fn coarse_wall_ms() -> u64 {
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    crate::moment::millis(wall.unwrap_or(Duration::ZERO))
+}
+
+/// A clock that a test or a simulation moves. Clones share their hands.
+#[derive(Clone, Debug)]
+pub struct VirtualClock(Arc<Hands>);
+
+#[derive(Debug)]
+struct Hands {
+    /// Where tokio's clock stood at the start, if this one follows it.
+    follows: Option<tokio::time::Instant>,
+    /// Wall time at the start.
+    start: Duration,
+    /// By how much both clocks were moved, in nanoseconds.
+    advanced: AtomicU64,
+    /// By how much the wall clock was set, in nanoseconds.
+    stepped: AtomicI64,
+}
+
+impl VirtualClock {
+    /// A clock that stands at `wall` until it is moved.
+    #[must_use]
+    pub fn standing_at(wall: SystemTime) -> Self {
+        Self::starting(wall, None)
+    }
+
+    /// A clock that starts at `wall` and follows tokio's, so that a runtime
+    /// whose time is paused moves it.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
+    pub fn following_tokio(wall: SystemTime) -> Self {
+        Self::starting(wall, Some(tokio::time::Instant::now()))
+    }
+
+    /// Moves both clocks forward.
+    pub fn advance(&self, by: Duration) {
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let _ = self.0.advanced.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |advanced| {
+            Some(advanced.saturating_add(by))
+        });
+    }
+
+    /// Sets the wall clock alone, by so many milliseconds, either way.
+    pub fn step_wall(&self, by_ms: i64) {
+        let by = by_ms.saturating_mul(1_000_000);
+        let _ = self.0.stepped.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |stepped| {
+            Some(stepped.saturating_add(by))
+        });
+    }
+
+    /// Returns what the wall clock shows.
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH.checked_add(self.now().wall).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    fn starting(wall: SystemTime, follows: Option<tokio::time::Instant>) -> Self {
+        let start = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Self(Arc::new(Hands {
+            follows,
+            start,
+            advanced: AtomicU64::new(0),
+            stepped: AtomicI64::new(0),
+        }))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
+    fn now(&self) -> Moment {
+        let followed = self.0.follows.map_or(Duration::ZERO, |start| {
+            tokio::time::Instant::now().saturating_duration_since(start)
+        });
+        let advanced = Duration::from_nanos(self.0.advanced.load(Ordering::SeqCst));
+        let mono = followed.saturating_add(advanced);
+        let wall = self.0.start.saturating_add(mono);
+        let stepped = self.0.stepped.load(Ordering::SeqCst);
+        let step = Duration::from_nanos(stepped.unsigned_abs());
+        let wall = if stepped < 0 { wall.saturating_sub(step) } else { wall.saturating_add(step) };
+        Moment { mono, wall }
+    }
+}
+
+impl From<&VirtualClock> for Clock {
+    fn from(hands: &VirtualClock) -> Self {
+        Self(Source::Virtual(hands.clone()))
+    }
+}
+
+/// Waits for a future, but no longer than `limit`. Outside a tokio runtime
+/// there is no timer to wait on; the future is then waited for as it is.
+pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Some(future.await);
+    }
+    tokio::time::timeout(limit, future).await.ok()
+}
+
+/// Sleeps; for ever where there is no tokio runtime, or nothing to wait for.
+pub(crate) async fn sleep(duration: Option<Duration>) {
+    match duration {
+        Some(duration) if tokio::runtime::Handle::try_current().is_ok() => {
+            tokio::time::sleep(duration.max(Duration::from_millis(1))).await;
+        }
+        Some(_) | None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::moment::millis;
+
+    #[test]
+    fn the_coarse_clock_is_a_wall_clock() {
+        let clock = Clock::system();
+        let before = clock.now().wall_ms();
+        let coarse = clock.coarse_wall_ms();
+        assert!(coarse <= before + 60_000 && before <= coarse + 60_000, "{before} {coarse}");
+    }
+
+    #[test]
+    fn a_virtual_clock_moves_only_when_told() {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let hands = VirtualClock::standing_at(start);
+        assert_eq!(hands.now(), hands.now());
+        hands.advance(Duration::from_secs(30));
+        assert_eq!(hands.wall(), start + Duration::from_secs(30));
+        hands.step_wall(-3_600_000);
+        assert_eq!(hands.now().wall, Duration::ZERO);
+        assert_eq!(hands.now().mono, Duration::from_secs(30));
+        hands.advance(Duration::MAX);
+        assert_eq!(millis(hands.now().mono), millis(Duration::from_nanos(u64::MAX)));
+    }
+}

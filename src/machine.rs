@@ -1,0 +1,190 @@
+//! The state machine of one circuit: pure, total, without clock or I/O.
+//!
+//! ```text
+//!                T consecutive failures: trip
+//!      ┌────────┐ ─────────────────────────────► ┌──────┐ ◄──┐
+//!      │ CLOSED │                                │ OPEN │    │ a probe fails: reopen
+//!      └────────┘ ◄──────────┐                   └──┬───┘    │
+//!                            │ K good probes: close │ R has passed: elect one prober
+//!                            │                  ┌───▼───────┐│
+//!                            └───────────────── │ HALF_OPEN │┘ lease ran out: take over
+//!                                               └───────────┘
+//! ```
+//!
+//! # Contract
+//!
+//! The owner of a machine feeds it with [`Machine::admit`], [`Machine::report`],
+//! [`Machine::keep_alive`], [`Machine::refresh`], [`Machine::tick`] and
+//! [`Machine::stored`], each with the moment at which the *sender* saw the event;
+//! the machine clamps so that its time never runs back. After each it takes the
+//! [`Effect`]s in order, and may ask for the [`View`] and the deadline. At most
+//! one [`Effect::Start`] is outstanding; its answer comes back through `stored`.
+//! Calls that were told to wait are asked again after every `stored`, oldest
+//! first, and then [`Machine::settle_claim`] is called once.
+//!
+//! The machine is complete without a store: a store only joins machines. What
+//! it decides while the store fails is marked [`Origin::WithoutStore`].
+
+mod admission;
+mod phase;
+mod report;
+mod storage;
+mod view;
+
+use std::sync::Arc;
+
+pub(crate) use self::{
+    admission::{Admission, Pass, Ticket},
+    phase::ProbeId,
+    report::Report,
+    storage::{Answer, Job},
+    view::View,
+};
+use self::{
+    phase::{Basis, Phase},
+    storage::{Health, Known, Want},
+};
+use crate::{
+    config::Config,
+    moment::Moment,
+    name::CircuitName,
+    record::LeaseToken,
+    state::CircuitState,
+    transition::{Cause, CircuitTransition, Origin},
+};
+
+/// Where a machine gets what must not be predictable.
+pub(crate) trait Chance: Send + Sync {
+    /// A fresh fencing token, for one election.
+    fn token(&mut self) -> LeaseToken;
+    /// A number anywhere in 0..=255, to spread retries.
+    fn spread(&mut self) -> u8;
+}
+
+/// What the machine asks its owner to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// So many failures are settled: take them off the unsettled count.
+    Settle(u64),
+    /// Tell the subscribers.
+    Announce(CircuitTransition),
+    /// Start the one store operation; answer through [`Machine::stored`].
+    Start(Job),
+    /// The stored record cannot be read; said once per change of the record.
+    Defective(&'static str),
+}
+
+/// The state machine of one circuit, in one process.
+pub(crate) struct Machine {
+    name: CircuitName,
+    config: Arc<Config>,
+    chance: Box<dyn Chance>,
+    /// The latest moment seen; time never runs back.
+    now: Moment,
+    /// Counts this process's view of state changes.
+    epoch: u64,
+    phase: Phase,
+    /// The state that subscribers were last told.
+    announced: CircuitState,
+    /// What the store last showed, and when.
+    known: Known,
+    /// The store operation in flight.
+    job: Option<Job>,
+    /// The write to be made next.
+    want: Option<Want>,
+    health: Health,
+    /// Whether a waiting call stands to get the next probe.
+    claimed: bool,
+    last_probe: ProbeId,
+    effects: Vec<Effect>,
+}
+
+impl Machine {
+    /// A circuit of which nothing is known yet: closed, and stale.
+    pub(crate) fn new(name: CircuitName, config: Arc<Config>, chance: Box<dyn Chance>) -> Self {
+        Self {
+            name,
+            config,
+            chance,
+            now: Moment::default(),
+            epoch: 1,
+            phase: Phase::Closed { streak: 0, basis: Basis::Local },
+            announced: CircuitState::Closed,
+            known: Known::default(),
+            job: None,
+            want: None,
+            health: Health::default(),
+            claimed: false,
+            last_probe: ProbeId::FIRST,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Takes the next effect, in order of decision.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The current epoch.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Time passes: starts what has become due.
+    pub(crate) fn tick(&mut self, now: Moment) {
+        self.advance(now);
+        self.dispatch();
+    }
+
+    /// Whether no write is outstanding that could still land soon.
+    pub(crate) fn is_settled(&self) -> bool {
+        let writing = matches!(self.job, Some(Job::Write { .. }));
+        let wanting = self.want.is_some() && self.health.is_usable(self.now);
+        !writing && !wanting
+    }
+
+    /// Whether nothing would be lost if this machine were forgotten.
+    pub(crate) fn is_forgettable(&self) -> bool {
+        let clean = matches!(self.phase, Phase::Closed { streak: 0, .. });
+        clean && self.job.is_none() && self.want.is_none()
+    }
+
+    /// Moves the machine's time on, never back. The wall clock may be set, so
+    /// only the monotonic one is clamped.
+    fn advance(&mut self, now: Moment) {
+        self.now = Moment { mono: now.mono.max(self.now.mono), wall: now.wall };
+    }
+
+    /// Enters a phase: a new epoch, in which older outcomes mean nothing.
+    fn enter(&mut self, phase: Phase) {
+        if let Phase::Closed { streak, .. } = self.phase
+            && streak > 0
+        {
+            self.effects.push(Effect::Settle(streak));
+        }
+        self.phase = phase;
+        self.epoch = self.epoch.saturating_add(1);
+    }
+
+    /// Tells subscribers that the circuit is in another state, once.
+    fn announce(&mut self, cause: Cause, origin: Origin) {
+        let to_state = self.phase.state();
+        let from_state = std::mem::replace(&mut self.announced, to_state);
+        let is_take_over = matches!(cause, Cause::TakeOver { .. });
+        if from_state == to_state && !is_take_over {
+            return;
+        }
+        let at = std::time::SystemTime::UNIX_EPOCH
+            .checked_add(self.now.wall)
+            .unwrap_or(std::time::SystemTime::UNIX_EPOCH);
+        self.effects.push(Effect::Announce(CircuitTransition {
+            circuit_name: self.name.clone(),
+            from_state,
+            to_state,
+            opened_at: self.phase.opened_at(),
+            cause,
+            origin,
+            at,
+        }));
+    }
+}

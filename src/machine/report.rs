@@ -1,0 +1,217 @@
+//! What the end of a call means.
+
+use super::{
+    Effect, Machine, Pass,
+    phase::{Basis, Opening, Ours, Phase, Recovery, Right, Stage},
+    storage::Want,
+};
+use crate::{
+    moment::Moment,
+    transition::{Cause, Origin},
+};
+
+/// How a call ended, as the holder of its permit reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// The dependency answered well.
+    Success,
+    /// The dependency failed.
+    Failure,
+    /// The call says nothing about the dependency, or was never finished.
+    NoVerdict,
+}
+
+impl Machine {
+    /// Takes the end of a call into account. An outcome of an older epoch, or
+    /// of a probe that is not the current one, changes nothing.
+    pub(crate) fn report(&mut self, now: Moment, pass: Pass, report: Report) {
+        self.advance(now);
+        if pass.probe.is_some() {
+            // A probe is no part of the streak: it was never marked unsettled.
+            return self.report_probe(pass, report);
+        }
+        let current = pass.epoch == self.epoch;
+        match (&mut self.phase, report) {
+            (Phase::Closed { streak, .. }, Report::Failure) if current => {
+                *streak = streak.saturating_add(1);
+                let streak = *streak;
+                if streak >= self.config.failure_threshold().get() {
+                    self.trip(streak);
+                }
+            }
+            (Phase::Closed { streak, .. }, Report::Success) if current => {
+                let settled = std::mem::take(streak);
+                if settled > 0 {
+                    self.effects.push(Effect::Settle(settled));
+                }
+            }
+            (_, Report::Failure) => self.effects.push(Effect::Settle(1)),
+            (_, Report::Success | Report::NoVerdict) => {}
+        }
+    }
+
+    /// The holder of a probe is alive: its lease is renewed at a third.
+    pub(crate) fn keep_alive(&mut self, now: Moment, pass: Pass) {
+        self.advance(now);
+        let lease = self.config.probe_lease();
+        let third = lease.checked_div(3).unwrap_or(lease);
+        if let Phase::HalfOpen(recovery) = &mut self.phase
+            && let Stage::Probing { id, since } = recovery.right.stage()
+            && pass.probe == Some(id)
+        {
+            match &mut recovery.right {
+                Right::Ours(ours) => {
+                    if self.want.is_none() && now.since(ours.leased_at) >= third {
+                        self.want = Some(Want::Renew { starts_probe: false });
+                        self.dispatch();
+                    }
+                }
+                Right::Local { stage, .. } => {
+                    if now.is_within(since, lease) {
+                        *stage = Stage::Probing { id, since: now };
+                    }
+                }
+                Right::Theirs { .. } | Right::Free => {}
+            }
+        }
+    }
+
+    fn trip(&mut self, failure_count: u64) {
+        self.open(failure_count, Some(Want::Trip));
+        if !self.health.is_usable(self.now) {
+            self.announce(Cause::FailureThreshold, Origin::WithoutStore);
+        }
+        self.dispatch();
+    }
+
+    /// Opens here and now; the store is told by `want`.
+    fn open(&mut self, failure_count: u64, want: Option<Want>) {
+        self.want = want;
+        self.enter(Phase::Open(Opening {
+            opened_at: Some(self.now.unix_ceil(std::time::Duration::ZERO)),
+            failure_count,
+            first_seen: self.now,
+            otherwise_at: Some(self.now),
+            basis: Basis::Local,
+            held: false,
+        }));
+    }
+
+    fn report_probe(&mut self, pass: Pass, report: Report) {
+        let Phase::HalfOpen(recovery) = &mut self.phase else {
+            return;
+        };
+        match recovery.right.stage() {
+            Stage::Probing { id, .. } if pass.probe == Some(id) => {}
+            Stage::Probing { .. } | Stage::Ready | Stage::Settling | Stage::Resting => return,
+        }
+        match &mut recovery.right {
+            Right::Ours(ours) => {
+                let ours = ours.clone();
+                self.judge_probe(ours, report);
+            }
+            Right::Local { successes, stage } => {
+                *stage = Stage::Ready;
+                if report == Report::Success {
+                    *successes = successes.saturating_add(1);
+                }
+                let successes = *successes;
+                self.judge_local_probe(successes, report);
+            }
+            Right::Theirs { .. } | Right::Free => {}
+        }
+        self.dispatch();
+    }
+
+    fn judge_probe(&mut self, mut ours: Ours, report: Report) {
+        ours.stage = Stage::Settling;
+        match report {
+            Report::Failure => {
+                // The token has one write left, and never closes.
+                self.known.election = None;
+                let opened_at = self.now.unix_ceil(std::time::Duration::ZERO);
+                self.open(0, Some(Want::Reopen { token: ours.token, opened_at }));
+                if !self.health.is_usable(self.now) {
+                    self.announce(Cause::ProbeFailed, Origin::WithoutStore);
+                }
+                return;
+            }
+            Report::Success => {
+                ours.successes = ours.successes.saturating_add(1);
+                let enough = ours.successes >= self.config.success_threshold().get();
+                self.want = Some(if enough {
+                    Want::Close { token: ours.token.clone() }
+                } else {
+                    Want::HandOver
+                });
+            }
+            Report::NoVerdict => {
+                self.known.election = None;
+                self.want = Some(Want::GiveBack);
+            }
+        }
+        if !self.health.is_usable(self.now) {
+            return self.verdict_without_store(&ours);
+        }
+        if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
+            *right = Right::Ours(ours);
+        }
+    }
+
+    /// The store is out: the verdict holds here, and what is owed to the store
+    /// is kept where it can still be of use.
+    pub(super) fn verdict_without_store(&mut self, ours: &Ours) {
+        match &self.want {
+            Some(Want::Close { .. }) => {
+                self.enter(Phase::Closed { streak: 0, basis: Basis::Local });
+                self.announce(Cause::ProbesSucceeded, Origin::WithoutStore);
+            }
+            Some(Want::HandOver) => {
+                self.want = None;
+                if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
+                    *right = Right::Ours(Ours { stage: Stage::Resting, ..ours.clone() });
+                }
+            }
+            Some(Want::GiveBack) => {
+                self.want = None;
+                if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
+                    *right = Right::Free;
+                }
+            }
+            Some(
+                Want::Trip
+                | Want::Elect
+                | Want::TakeOver
+                | Want::Renew { .. }
+                | Want::Reopen { .. }
+                | Want::Hold { .. }
+                | Want::Release,
+            )
+            | None => {}
+        }
+    }
+
+    fn judge_local_probe(&mut self, successes: u64, report: Report) {
+        match report {
+            Report::Failure => {
+                self.open(0, Some(Want::Trip));
+                self.announce(Cause::ProbeFailed, Origin::WithoutStore);
+            }
+            Report::Success if successes >= self.config.success_threshold().get() => {
+                self.enter(Phase::Closed { streak: 0, basis: Basis::Local });
+                self.announce(Cause::ProbesSucceeded, Origin::WithoutStore);
+            }
+            Report::Success | Report::NoVerdict => {}
+        }
+    }
+}
+
+impl Right {
+    /// The stage of a right that this process holds.
+    pub(super) fn stage(&self) -> Stage {
+        match self {
+            Self::Ours(Ours { stage, .. }) | Self::Local { stage, .. } => *stage,
+            Self::Theirs { .. } | Self::Free => Stage::Settling,
+        }
+    }
+}

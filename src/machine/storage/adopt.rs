@@ -1,0 +1,196 @@
+//! What the store shows becomes what this process takes the circuit to be.
+
+use super::{Machine, Want};
+use crate::{
+    machine::phase::{Basis, Opening, Phase, Recovery, Right, Stage},
+    moment::Moment,
+    record::{Field, LeaseToken, Operation, Record},
+    state::CircuitState,
+    transition::{Cause, Origin},
+};
+
+/// A record as this crate acts on it. What cannot be read counts as closed: a
+/// breaker must not become the outage that it is meant to prevent.
+enum Shown {
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+fn shown(record: &Record) -> Shown {
+    match record.state.valid() {
+        Some(CircuitState::Open) => Shown::Open,
+        Some(CircuitState::HalfOpen) => Shown::HalfOpen,
+        Some(CircuitState::Closed) | None => Shown::Closed,
+    }
+}
+
+impl Machine {
+    /// Takes over what a read showed.
+    pub(super) fn adopt(&mut self, record: Option<Record>) {
+        let owes = self.owes(record.as_ref());
+        let before = self.known.at;
+        let same = before.is_some() && is_same_epoch(self.known.record.as_ref(), record.as_ref());
+        self.learn(record.clone());
+        if owes {
+            return;
+        }
+        let otherwise_at = before.filter(|_| !same);
+        match record {
+            None => self.adopt_none(same),
+            Some(record) => match shown(&record) {
+                Shown::Closed => self.adopt_closed(same),
+                Shown::Open => self.adopt_open(&record, same, otherwise_at),
+                Shown::HalfOpen => self.adopt_half_open(&record, same),
+            },
+        }
+    }
+
+    /// Takes over what a refused write showed: the record was somebody's first.
+    pub(super) fn adopt_refused(&mut self, operation: &Operation, record: Option<Record>) {
+        if matches!(operation, Operation::Trip { .. })
+            && !record.as_ref().is_some_and(|record| !matches!(shown(record), Shown::Closed))
+        {
+            // Closed again, or gone: a newer epoch, in which nothing was counted.
+            self.learn(record);
+            return self.close_here(Basis::Stored);
+        }
+        self.adopt(record);
+    }
+
+    /// Whether a write that is still owed applies to this record, so that it
+    /// is made instead of adopting what it is about to change.
+    fn owes(&mut self, record: Option<&Record>) -> bool {
+        let holds = |token: &LeaseToken| {
+            record.is_some_and(|record| {
+                record.state == Field::Valid(CircuitState::HalfOpen)
+                    && record.owner == token.as_owner()
+            })
+        };
+        let owes = match &self.want {
+            Some(Want::Trip) => record.is_none_or(|record| matches!(shown(record), Shown::Closed)),
+            Some(Want::Close { token } | Want::Reopen { token, .. }) => holds(token),
+            Some(Want::Hold { .. } | Want::Release) => true,
+            Some(Want::Renew { .. } | Want::HandOver | Want::GiveBack) => match &self.phase {
+                Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => holds(&ours.token),
+                Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
+            },
+            Some(Want::Elect | Want::TakeOver) | None => false,
+        };
+        if !owes {
+            // Whoever stood to win asks again, on what is known now.
+            self.want = None;
+        }
+        owes
+    }
+
+    fn adopt_none(&mut self, same: bool) {
+        match &self.phase {
+            Phase::Closed { .. } => self.adopt_closed(same),
+            // The record of a circuit that was not closed is gone: probe first.
+            Phase::Open(_) => self.probe_a_gone_record(),
+            Phase::HalfOpen(recovery) => match recovery.right {
+                Right::Local { .. } => {}
+                Right::Ours(_) | Right::Theirs { .. } | Right::Free => self.probe_a_gone_record(),
+            },
+        }
+    }
+
+    fn probe_a_gone_record(&mut self) {
+        self.enter(Phase::HalfOpen(Recovery {
+            opened_at: self.phase.opened_at(),
+            failure_count: 0,
+            right: Right::Local { successes: 0, stage: Stage::Ready },
+        }));
+        self.announce(Cause::RecordGone, Origin::WithoutStore);
+    }
+
+    fn adopt_closed(&mut self, same: bool) {
+        match &mut self.phase {
+            Phase::Closed { streak, basis } => {
+                *basis = Basis::Stored;
+                if !same && *streak > 0 {
+                    // Tripped and closed again unseen: a newer epoch.
+                    self.close_here(Basis::Stored);
+                }
+            }
+            Phase::HalfOpen(Recovery { right: Right::Local { .. }, .. }) => {}
+            Phase::Open(_) | Phase::HalfOpen(_) => self.close_here(Basis::Stored),
+        }
+    }
+
+    fn close_here(&mut self, basis: Basis) {
+        self.enter(Phase::Closed { streak: 0, basis });
+        self.announce(Cause::Elsewhere, Origin::Observed);
+    }
+
+    fn adopt_open(&mut self, record: &Record, same: bool, otherwise_at: Option<Moment>) {
+        let failure_count = record.failure_count.valid().copied().unwrap_or(0);
+        if let Phase::Open(opening) = &mut self.phase
+            && opening.basis == Basis::Stored
+            && same
+        {
+            opening.failure_count = failure_count;
+            return;
+        }
+        let opening = Opening {
+            opened_at: record.opened_at.valid().copied(),
+            failure_count,
+            first_seen: self.now,
+            otherwise_at,
+            basis: Basis::Stored,
+            held: record.is_held(),
+        };
+        self.enter(Phase::Open(opening));
+        self.announce(Cause::Elsewhere, Origin::Observed);
+    }
+
+    fn adopt_half_open(&mut self, record: &Record, same: bool) {
+        if let Some(election) = self.known.election.clone()
+            && record.owner == election.token.as_owner()
+        {
+            if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.phase
+                && ours.token == election.token
+            {
+                return;
+            }
+            // Ours after all: the answer to the election was lost.
+            return self.won(election.token, election.sent_at, election.successes, None);
+        }
+        let opened_at = record.opened_at.valid().copied();
+        let right = Right::Theirs { since: self.now };
+        match &mut self.phase {
+            // The lease stands unchanged since it was first seen.
+            Phase::HalfOpen(Recovery { right: Right::Theirs { .. } | Right::Free, .. }) if same => {
+            }
+            Phase::HalfOpen(Recovery {
+                right: held @ (Right::Theirs { .. } | Right::Free),
+                opened_at: opened,
+                ..
+            }) => {
+                *opened = opened_at;
+                *held = right;
+            }
+            Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {
+                self.enter(Phase::HalfOpen(Recovery { opened_at, failure_count: 0, right }));
+                self.announce(Cause::Elsewhere, Origin::Observed);
+            }
+        }
+    }
+}
+
+/// Whether two records stand in the same epoch of the circuit: what a trip, an
+/// election or a takeover of one would find in the other.
+fn is_same_epoch(before: Option<&Record>, after: Option<&Record>) -> bool {
+    match (before, after) {
+        (None, None) => true,
+        (Some(before), Some(after)) if before.state == after.state => match shown(after) {
+            Shown::Closed => before.expires_at == after.expires_at,
+            Shown::Open => before.opened_at == after.opened_at && before.owner == after.owner,
+            Shown::HalfOpen => {
+                before.owner == after.owner && before.lease_until == after.lease_until
+            }
+        },
+        (Some(_) | None, Some(_) | None) => false,
+    }
+}

@@ -1,0 +1,308 @@
+//! From a want to a conditional write, and from its answer to a phase.
+
+use std::time::Duration;
+
+use super::{Election, Machine, TTL_SLACK, Want};
+use crate::{
+    machine::phase::{Basis, Opening, Ours, Phase, Recovery, Right, Stage},
+    moment::Moment,
+    record::{Field, LeaseToken, Operation, Record},
+    state::CircuitState,
+    transition::{Cause, Origin},
+};
+
+impl Machine {
+    /// The write that is wanted, on the condition of what is known; `None` if
+    /// what is known leaves nothing to write.
+    pub(super) fn operation(&mut self) -> Option<Operation> {
+        let expires_at = self.expires_at();
+        let lease_until = self.now.unix_ceil(self.config.probe_lease());
+        match self.want.clone()? {
+            Want::Trip => {
+                let Phase::Open(opening) = &self.phase else {
+                    return None;
+                };
+                Some(Operation::Trip {
+                    seen: self.known.record.clone(),
+                    failure_count: opening.failure_count,
+                    opened_at: opening.opened_at?,
+                    expires_at,
+                })
+            }
+            Want::Elect => {
+                let seen = self.known.record.clone()?;
+                let token = self.elect(0);
+                Some(Operation::Elect { seen, token, lease_until, expires_at })
+            }
+            Want::TakeOver => {
+                let seen = self.known.record.clone()?;
+                let token = self.elect(seen.success_count.valid().copied().unwrap_or(0));
+                Some(Operation::TakeOver { seen, token, lease_until, expires_at })
+            }
+            Want::Renew { starts_probe } => {
+                let token = self.token()?;
+                // Whole seconds: a renewal must be later than what stands there.
+                let known = self.known_lease().valid().copied().unwrap_or(i64::MIN);
+                let lease_until = lease_until.max(known.saturating_add(1));
+                Some(Operation::Renew { token, lease_until, expires_at, starts_probe })
+            }
+            Want::HandOver => Some(Operation::HandOver {
+                token: self.token()?,
+                known_lease: self.known_lease(),
+                success_count: self.successes(),
+                lease_until: self.now.unix_ceil(self.config.handoff()),
+                expires_at,
+            }),
+            Want::GiveBack => Some(Operation::GiveBack {
+                token: self.token()?,
+                known_lease: self.known_lease(),
+                success_count: self.successes(),
+                lease_until: self.already_past(),
+                expires_at,
+            }),
+            Want::Close { token } => Some(Operation::Close { token, expires_at }),
+            Want::Reopen { token, opened_at } => {
+                Some(Operation::Reopen { token, opened_at, expires_at })
+            }
+            Want::Hold { owner, until } => {
+                let timeout = seconds_up(self.config.recovery_timeout());
+                Some(Operation::Hold {
+                    seen: self.known.record.clone(),
+                    owner,
+                    opened_at: until.saturating_sub(timeout),
+                    expires_at: expires_at.max(until.saturating_add(seconds_up(TTL_SLACK))),
+                })
+            }
+            Want::Release => {
+                let seen = self.known.record.clone()?;
+                Some(Operation::Release { seen, expires_at })
+            }
+        }
+    }
+
+    /// The store applied a write, or was found to have applied it before.
+    pub(super) fn applied(&mut self, operation: &Operation, sent_at: Moment) {
+        self.want = None;
+        match operation {
+            Operation::Trip { .. } => {
+                self.opening_is_stored();
+                self.announce(Cause::FailureThreshold, Origin::Local);
+            }
+            Operation::Reopen { .. } => {
+                self.opening_is_stored();
+                self.announce(Cause::ProbeFailed, Origin::Local);
+            }
+            Operation::Elect { token, .. } => self.won(token.clone(), sent_at, 0, None),
+            Operation::TakeOver { token, seen, .. } => {
+                let successes = seen.success_count.valid().copied().unwrap_or(0);
+                self.won(token.clone(), sent_at, successes, Some(seen));
+            }
+            Operation::Renew { starts_probe, .. } => {
+                if let Some(ours) = self.ours() {
+                    ours.leased_at = sent_at;
+                    if *starts_probe {
+                        ours.stage = Stage::Ready;
+                    }
+                }
+            }
+            Operation::HandOver { .. } => {
+                if let Some(ours) = self.ours() {
+                    ours.stage = Stage::Resting;
+                }
+            }
+            Operation::GiveBack { .. } => {
+                self.known.election = None;
+                if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
+                    *right = Right::Free;
+                }
+            }
+            Operation::Close { .. } => {
+                self.known.election = None;
+                match &mut self.phase {
+                    // Closed here already, while the store was out.
+                    Phase::Closed { basis, .. } => *basis = Basis::Stored,
+                    Phase::Open(_) | Phase::HalfOpen(_) => {
+                        self.enter(Phase::Closed { streak: 0, basis: Basis::Stored });
+                    }
+                }
+                self.announce(Cause::ProbesSucceeded, Origin::Local);
+            }
+            Operation::Hold { opened_at, .. } => {
+                let opening = Opening {
+                    opened_at: Some(*opened_at),
+                    failure_count: 0,
+                    first_seen: self.now,
+                    otherwise_at: None,
+                    basis: Basis::Stored,
+                    held: true,
+                };
+                self.enter(Phase::Open(opening));
+                self.announce(Cause::Hold, Origin::Local);
+            }
+            Operation::Release { .. } => {
+                self.enter(Phase::Closed { streak: 0, basis: Basis::Stored });
+                self.announce(Cause::Release, Origin::Local);
+            }
+        }
+    }
+
+    /// The store refused a write and showed the record as it stands: an own
+    /// earlier write is recognised, anything else is adopted.
+    pub(super) fn refused(
+        &mut self,
+        operation: &Operation,
+        sent_at: Moment,
+        shown: Option<Record>,
+    ) {
+        let ours = shown.as_ref().is_some_and(|record| is_own_earlier_write(operation, record));
+        if ours {
+            self.learn(shown);
+            return self.applied(operation, sent_at);
+        }
+        let still_ours = shown.as_ref().is_some_and(|record| match operation {
+            Operation::HandOver { token, .. } | Operation::GiveBack { token, .. } => {
+                record.state == Field::Valid(CircuitState::HalfOpen)
+                    && record.owner == token.as_owner()
+            }
+            Operation::Trip { .. }
+            | Operation::Elect { .. }
+            | Operation::TakeOver { .. }
+            | Operation::Renew { .. }
+            | Operation::Close { .. }
+            | Operation::Reopen { .. } => false,
+            // An operator insists: tried again on what is shown, a few times,
+            // by whoever asked.
+            Operation::Hold { .. } | Operation::Release { .. } => false,
+        });
+        if still_ours {
+            // A late renewal of ours moved the lease: the want stands.
+            return self.learn(shown);
+        }
+        self.want = None;
+        self.adopt_refused(operation, shown);
+    }
+
+    /// A write has no answer: what was decided holds here, and what the store
+    /// is owed is kept where it can still be of use.
+    pub(super) fn unanswered(&mut self, operation: &Operation) {
+        match operation {
+            Operation::Trip { .. } => self.announce(Cause::FailureThreshold, Origin::WithoutStore),
+            Operation::Reopen { .. } => self.announce(Cause::ProbeFailed, Origin::WithoutStore),
+            Operation::Close { .. } | Operation::HandOver { .. } | Operation::GiveBack { .. } => {
+                if let Some(ours) = self.ours().cloned() {
+                    self.verdict_without_store(&ours);
+                }
+            }
+            Operation::Elect { .. }
+            | Operation::TakeOver { .. }
+            | Operation::Renew { .. }
+            | Operation::Hold { .. }
+            | Operation::Release { .. } => self.want = None,
+        }
+    }
+
+    /// This process holds the right to probe.
+    pub(super) fn won(
+        &mut self,
+        token: LeaseToken,
+        leased_at: Moment,
+        successes: u64,
+        from: Option<&Record>,
+    ) {
+        let cause = match from {
+            Some(seen) => Cause::TakeOver {
+                previous_owner: seen.owner.valid().cloned(),
+                owner: token.as_str().into(),
+            },
+            None => Cause::RecoveryTimeout,
+        };
+        let ours = Ours { token, leased_at, successes, stage: Stage::Ready };
+        self.enter(Phase::HalfOpen(Recovery {
+            opened_at: self.phase.opened_at(),
+            failure_count: 0,
+            right: Right::Ours(ours),
+        }));
+        self.announce(cause, Origin::Local);
+    }
+
+    /// A fresh token for an election that is about to be sent.
+    fn elect(&mut self, successes: u64) -> LeaseToken {
+        let token = self.chance.token();
+        let election = Election { token: token.clone(), sent_at: self.now, successes };
+        self.known.election = Some(election);
+        token
+    }
+
+    fn opening_is_stored(&mut self) {
+        if let Phase::Open(opening) = &mut self.phase {
+            opening.basis = Basis::Stored;
+        }
+    }
+
+    fn ours(&mut self) -> Option<&mut Ours> {
+        match &mut self.phase {
+            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => Some(ours),
+            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => None,
+        }
+    }
+
+    fn token(&mut self) -> Option<LeaseToken> {
+        self.ours().map(|ours| ours.token.clone())
+    }
+
+    fn successes(&mut self) -> u64 {
+        self.ours().map_or(0, |ours| ours.successes)
+    }
+
+    fn known_lease(&self) -> Field<i64> {
+        self.known.record.as_ref().map_or(Field::Absent, |record| record.lease_until.clone())
+    }
+
+    fn expires_at(&self) -> i64 {
+        let life = seconds_up(self.config.recovery_timeout()).saturating_add(seconds_up(TTL_SLACK));
+        self.now.unix_floor(Duration::ZERO).saturating_add(life)
+    }
+
+    /// A lease end that nobody within the tolerated skew has to wait for.
+    fn already_past(&self) -> i64 {
+        let skew = seconds_up(self.config.max_clock_skew());
+        self.now.unix_floor(Duration::ZERO).saturating_sub(skew)
+    }
+}
+
+/// Whether the record that refused a write was made by an earlier attempt of
+/// the same write, whose answer was lost.
+fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
+    let half_open = |token: &LeaseToken| {
+        record.state == Field::Valid(CircuitState::HalfOpen) && record.owner == token.as_owner()
+    };
+    match operation {
+        Operation::Elect { token, .. } | Operation::TakeOver { token, .. } => half_open(token),
+        Operation::Renew { token, lease_until, .. } => {
+            half_open(token) && record.lease_until == Field::Valid(*lease_until)
+        }
+        Operation::HandOver { token, success_count, lease_until, .. }
+        | Operation::GiveBack { token, success_count, lease_until, .. } => {
+            half_open(token)
+                && record.lease_until == Field::Valid(*lease_until)
+                && record.success_count == Field::Valid(*success_count)
+        }
+        Operation::Close { expires_at, .. } => {
+            record.state == Field::Valid(CircuitState::Closed)
+                && record.expires_at == Field::Valid(*expires_at)
+        }
+        Operation::Hold { owner, .. } => record.owner == Field::Valid(owner.clone()),
+        Operation::Release { expires_at, .. } => {
+            record.state == Field::Valid(CircuitState::Closed)
+                && record.expires_at == Field::Valid(*expires_at)
+        }
+        // A trip or a reopening carries nothing that is only ours.
+        Operation::Trip { .. } | Operation::Reopen { .. } => false,
+    }
+}
+
+/// Whole seconds, rounded up.
+fn seconds_up(duration: Duration) -> i64 {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,116 @@
+//! What observers and the hot path see of the machine.
+
+use std::time::Duration;
+
+use super::{
+    Machine,
+    phase::{Ours, Phase, Right, Stage},
+};
+use crate::{moment::millis, state::CircuitState};
+
+/// The hot path reads a coarse clock, which may lag by one tick of the kernel
+/// (10 ms at 100 Hz, the slowest that is common): a window opens that much earlier.
+const CLOCK_TICK_MS: u64 = 16;
+
+/// What the machine takes the circuit to be, and for how long that may be
+/// relied upon without asking it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) epoch: u64,
+    pub(crate) state: CircuitState,
+    pub(crate) failure_count: u64,
+    pub(crate) opened_at: Option<i64>,
+    /// Wall clock, in milliseconds since the Unix epoch, from which the view holds.
+    pub(crate) from_ms: u64,
+    /// For how many milliseconds it holds; zero means that the machine must be asked.
+    pub(crate) span_ms: u64,
+    /// After how many milliseconds traffic should ask for a refresh.
+    pub(crate) refresh_ms: u64,
+    /// Until when every call is rejected, in milliseconds since the Unix epoch.
+    pub(crate) retry_at_ms: u64,
+}
+
+impl Machine {
+    /// The view as of the machine's latest moment.
+    pub(crate) fn view(&self) -> View {
+        let (from_ms, span_ms) = self.window();
+        let refreshes = matches!(self.phase, Phase::Closed { .. })
+            && self.config.refresh_ahead()
+            && self.is_fresh()
+            && self.job.is_none();
+        let age_ms = millis(self.config.local_cache_max_age());
+        let refresh_ms = age_ms.saturating_mul(4).checked_div(5).unwrap_or(age_ms);
+        let refresh_ms = refresh_ms.saturating_add(CLOCK_TICK_MS);
+        View {
+            epoch: self.epoch,
+            state: self.phase.state(),
+            failure_count: self.phase.failure_count(),
+            opened_at: self.phase.opened_at(),
+            from_ms,
+            span_ms,
+            refresh_ms: if refreshes { refresh_ms } else { u64::MAX },
+            retry_at_ms: self.now.wall_ms().saturating_add(millis_up(self.retry_after())),
+        }
+    }
+
+    /// How long until a call may be a probe; zero when it may, or when none is needed.
+    pub(crate) fn retry_after(&self) -> Duration {
+        let at_least = if self.health.is_usable(self.now) || self.health.is_outage() {
+            Duration::ZERO
+        } else {
+            self.health.wait(self.now)
+        };
+        let wait = match &self.phase {
+            Phase::Closed { .. } => return Duration::ZERO,
+            Phase::Open(opening) => opening.wait(self.now, &self.config),
+            Phase::HalfOpen(recovery) => match &recovery.right {
+                Right::Ours(Ours { stage: Stage::Probing { .. }, leased_at, .. }) => {
+                    self.config.probe_lease().saturating_sub(self.now.since(*leased_at))
+                }
+                Right::Local { stage: Stage::Probing { since, .. }, .. } => {
+                    self.config.probe_lease().saturating_sub(self.now.since(*since))
+                }
+                Right::Theirs { since } => self.lease_wait(*since),
+                Right::Ours(_) | Right::Local { .. } | Right::Free => Duration::ZERO,
+            },
+        };
+        wait.max(at_least)
+    }
+
+    /// When [`Machine::tick`] has something to do, as time from its latest
+    /// moment; `None` when only a call can change anything.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        let stale = self
+            .known
+            .at
+            .filter(|_| self.is_fresh())
+            .map(|at| self.config.local_cache_max_age().saturating_sub(self.now.since(at)));
+        let idle = self.job.is_none() && self.want.is_some();
+        let owed = idle.then(|| self.health.wait(self.now));
+        [stale, owed].into_iter().flatten().min()
+    }
+
+    /// The wall-clock window in which the hot path may decide alone.
+    fn window(&self) -> (u64, u64) {
+        let (from, span) = if self.health.is_usable(self.now) {
+            let fresh = self.known.at.filter(|_| self.is_fresh());
+            (fresh, self.config.local_cache_max_age())
+        } else {
+            // Nothing can be learned before the back-off is over.
+            (Some(self.now), self.health.wait(self.now))
+        };
+        match (from, millis(span)) {
+            (None, _) | (Some(_), 0) => (0, 0),
+            (Some(from), span_ms) => (
+                from.wall_ms().saturating_sub(CLOCK_TICK_MS),
+                span_ms.saturating_add(CLOCK_TICK_MS),
+            ),
+        }
+    }
+}
+
+/// A wait in whole milliseconds, rounded up: nobody is to come back early.
+fn millis_up(duration: Duration) -> u64 {
+    let up = u64::from(!duration.subsec_nanos().is_multiple_of(1_000_000));
+    millis(duration).saturating_add(up)
+}

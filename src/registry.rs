@@ -1,0 +1,383 @@
+//! The owner of a process's circuits, and the one file that spawns.
+
+use std::{
+    collections::HashMap,
+    env, fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, sync::broadcast};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use crate::{
+    actor::{Actor, operation::Storage},
+    breaker::Breaker,
+    circuit::{Circuit, Pending},
+    clock::{self, Clock},
+    config::Config,
+    error::{BreakerError, ConfigError, FlushError, SpawnError},
+    gate::Gate,
+    machine::{Chance, Machine},
+    name::CircuitName,
+    record::LeaseToken,
+    store::{ErasedStore, Store},
+    subscription::Transitions,
+    transition::CircuitTransition,
+};
+
+/// The environment variable that disables every breaker of a process, as it
+/// does for the reference.
+pub const DISABLED_ENV: &str = "POWERTOOLS_CIRCUIT_BREAKER_DISABLED";
+
+const DEFAULT_TRANSITION_CAPACITY: usize = 1_024;
+const MOST_TRANSITION_CAPACITY: usize = 1 << 20;
+
+/// Owns the circuits of one process and the tasks that keep them.
+///
+/// Spawn one at cold start and keep it for as long as the process lives. Clones
+/// share it. When the last clone is dropped the tasks end, and breakers that
+/// are still around let every call through.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use fuseboard::{BreakerRegistry, CircuitState, MemoryStore};
+///
+/// let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+/// let mut transitions = registry.subscribe();
+/// let payments = registry.breaker("payment-backend")?;
+///
+/// for _ in 0..5 {
+///     payments.admit().await?.failure().settled().await;
+/// }
+/// let tripped = transitions.recv().await.expect("the registry lives")?;
+/// assert_eq!(tripped.to_state, CircuitState::Open);
+///
+/// registry.shutdown(Duration::from_secs(1)).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct BreakerRegistry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn ErasedStore>,
+    config: Arc<Config>,
+    clock: Clock,
+    disabled: bool,
+    transitions: broadcast::Sender<CircuitTransition>,
+    pending: Arc<Pending>,
+    tracker: TaskTracker,
+    cancel: CancellationToken,
+    runtime: Handle,
+    /// Names to circuits. Held for a look-up or an insertion, never across an
+    /// await, and never for a circuit's state.
+    circuits: Mutex<HashMap<CircuitName, Arc<Circuit>>>,
+    _cancel_on_drop: DropGuard,
+}
+
+impl BreakerRegistry {
+    /// Starts to build a registry over a store.
+    pub fn builder<S: Store>(store: S) -> RegistryBuilder {
+        RegistryBuilder {
+            store: Arc::new(store),
+            config: Config::default(),
+            clock: Clock::system(),
+            disabled: None,
+            transition_capacity: DEFAULT_TRANSITION_CAPACITY,
+        }
+    }
+
+    /// Returns the breaker of a circuit, with the registry's settings. The
+    /// first call for a name spawns the circuit's actor; nothing is read before
+    /// a call asks.
+    ///
+    /// # Errors
+    ///
+    /// - [`BreakerError::Name`]: the name is empty or longer than 2,048 bytes.
+    /// - [`BreakerError::ConfigMismatch`]: the circuit runs with other settings,
+    ///   given to [`breaker_with`](Self::breaker_with).
+    /// - [`BreakerError::ShutDown`]: the registry was shut down.
+    pub fn breaker(&self, name: impl AsRef<str>) -> Result<Breaker, BreakerError> {
+        self.handle(name.as_ref(), &self.inner.config)
+    }
+
+    /// Returns the breaker of a circuit that has settings of its own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`breaker`](Self::breaker).
+    pub fn breaker_with(
+        &self,
+        name: impl AsRef<str>,
+        config: Config,
+    ) -> Result<Breaker, BreakerError> {
+        self.handle(name.as_ref(), &Arc::new(config))
+    }
+
+    /// Subscribes to the transitions of all circuits, from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Transitions {
+        Transitions::new(self.inner.transitions.subscribe())
+    }
+
+    /// Returns how many circuits have a running actor.
+    #[must_use]
+    pub fn circuits(&self) -> usize {
+        self.inner.circuits().len()
+    }
+
+    /// Waits until no outcome is left that may still lead to a write, at most
+    /// for the budget. When there is none this is a single atomic load.
+    ///
+    /// Call it before an AWS Lambda environment may be frozen: what a caller
+    /// did not await (a dropped probe, a permit reported without
+    /// [`settled`](crate::Settling::settled)) is written by then.
+    ///
+    /// # Errors
+    ///
+    /// [`FlushError`]: the budget was spent first. Nothing is lost; the writes
+    /// go on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the waiting, and nothing else.
+    pub async fn flush(&self, budget: Duration) -> Result<(), FlushError> {
+        let pending = &self.inner.pending;
+        if pending.count() == 0 {
+            return Ok(());
+        }
+        match clock::within(budget, pending.idle()).await {
+            Some(()) => Ok(()),
+            None => Err(FlushError { pending: pending.count(), budget }),
+        }
+    }
+
+    /// Flushes, then ends every task. Breakers that are still around let every
+    /// call through from then on; new ones are refused.
+    ///
+    /// # Errors
+    ///
+    /// [`FlushError`]: outcomes were still unsettled when the budget was spent.
+    /// The tasks are ended all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave the registry running; dropping the
+    /// registry ends it.
+    pub async fn shutdown(&self, budget: Duration) -> Result<(), FlushError> {
+        let started = self.inner.clock.now();
+        let flushed = self.flush(budget).await;
+        self.inner.cancel.cancel();
+        self.inner.tracker.close();
+        self.inner.circuits().clear();
+        let left = budget.saturating_sub(self.inner.clock.now().since(started));
+        // Cancelled tasks end at their next poll; a blocked runtime is not ours to mend.
+        let _ = clock::within(left.max(Duration::from_millis(10)), self.inner.tracker.wait()).await;
+        flushed
+    }
+
+    fn handle(&self, name: &str, config: &Arc<Config>) -> Result<Breaker, BreakerError> {
+        let mut circuits = self.inner.circuits();
+        // Under the lock, so that no circuit is added behind a shutdown's back.
+        if self.inner.cancel.is_cancelled() {
+            return Err(BreakerError::ShutDown);
+        }
+        if let Some(circuit) = circuits.get(name) {
+            return if circuit.config == *config {
+                Ok(Breaker::new(Arc::clone(circuit)))
+            } else {
+                Err(BreakerError::ConfigMismatch { name: name.to_owned() })
+            };
+        }
+        let name = CircuitName::new(name)?;
+        let circuit = self.spawn_circuit(name.clone(), Arc::clone(config));
+        let breaker = Breaker::new(Arc::clone(&circuit));
+        circuits.insert(name, circuit);
+        Ok(breaker)
+    }
+
+    fn spawn_circuit(&self, name: CircuitName, config: Arc<Config>) -> Arc<Circuit> {
+        let inner = &self.inner;
+        let gate = if inner.disabled { Gate::disabled() } else { Gate::new() };
+        let (circuit, mailbox) = Circuit::new(
+            name.clone(),
+            Arc::clone(&config),
+            inner.clock.clone(),
+            Arc::clone(&inner.pending),
+            gate,
+        );
+        if inner.disabled {
+            return circuit;
+        }
+        let machine = Machine::new(name.clone(), Arc::clone(&config), Box::new(OsChance));
+        let storage = Storage::new(Arc::clone(&inner.store), name, config);
+        let weak = Arc::downgrade(inner);
+        let forget = Box::new(move |circuit: &Arc<Circuit>| forget(&weak, circuit));
+        let transitions = inner.transitions.clone();
+        let actor = Actor::new(&circuit, mailbox, machine, storage, transitions, forget);
+        inner.tracker.spawn_on(actor.run(inner.cancel.clone()), &inner.runtime);
+        circuit
+    }
+}
+
+/// Takes a circuit out of its registry, unless a handle was made meanwhile.
+/// Handles are made under the same lock.
+fn forget(registry: &Weak<Inner>, circuit: &Arc<Circuit>) -> bool {
+    let Some(inner) = registry.upgrade() else {
+        return true;
+    };
+    let mut circuits = inner.circuits();
+    let unused = circuit.handles.load(std::sync::atomic::Ordering::Acquire) == 0;
+    if unused {
+        circuits.remove(circuit.name.as_str());
+    }
+    unused
+}
+
+impl Inner {
+    /// No user code runs under the lock, so a poisoned map is whole.
+    fn circuits(&self) -> MutexGuard<'_, HashMap<CircuitName, Arc<Circuit>>> {
+        self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for BreakerRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerRegistry")
+            .field("circuits", &self.circuits())
+            .field("disabled", &self.inner.disabled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds and spawns a [`BreakerRegistry`].
+#[must_use = "a builder does nothing until `spawn` is called"]
+pub struct RegistryBuilder {
+    store: Arc<dyn ErasedStore>,
+    config: Config,
+    clock: Clock,
+    disabled: Option<bool>,
+    transition_capacity: usize,
+}
+
+impl RegistryBuilder {
+    /// Sets the settings of circuits that have none of their own. Default:
+    /// [`Config::default`].
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets where time comes from. Default: the operating system.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
+        self
+    }
+
+    /// Runs every call without a breaker, or makes sure that breakers work.
+    /// Default: what the environment variable
+    /// `POWERTOOLS_CIRCUIT_BREAKER_DISABLED` says, false if it is not set.
+    pub fn disabled(mut self, disabled: bool) -> Self {
+        self.disabled = Some(disabled);
+        self
+    }
+
+    /// Sets how many transitions a slow subscriber may be behind before it
+    /// loses the oldest. Default 1,024; 1 to 1,048,576.
+    pub fn transition_capacity(mut self, transitions: usize) -> Self {
+        self.transition_capacity = transitions;
+        self
+    }
+
+    /// Spawns the registry on the current tokio runtime, which needs its timer.
+    ///
+    /// # Errors
+    ///
+    /// - [`SpawnError::NoRuntime`]: called outside a tokio runtime.
+    /// - [`SpawnError::Config`]: the environment variable is not a boolean, or
+    ///   a setting is out of range.
+    pub fn spawn(self) -> Result<BreakerRegistry, SpawnError> {
+        let runtime = Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
+        let disabled = match self.disabled {
+            Some(disabled) => disabled,
+            None => disabled_by_environment()?,
+        };
+        if disabled {
+            tracing::warn!(
+                "circuit breakers are disabled: every call runs; \
+                 this is meant for development, not for production"
+            );
+        }
+        if !(1..=MOST_TRANSITION_CAPACITY).contains(&self.transition_capacity) {
+            return Err(ConfigError::new(
+                "transition_capacity",
+                self.transition_capacity,
+                "must be between 1 and 1,048,576",
+            )
+            .into());
+        }
+        let cancel = CancellationToken::new();
+        Ok(BreakerRegistry {
+            inner: Arc::new(Inner {
+                store: self.store,
+                config: Arc::new(self.config),
+                clock: self.clock,
+                disabled,
+                transitions: broadcast::channel(self.transition_capacity).0,
+                pending: Arc::default(),
+                tracker: TaskTracker::new(),
+                _cancel_on_drop: cancel.clone().drop_guard(),
+                cancel,
+                runtime,
+                circuits: Mutex::default(),
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for RegistryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryBuilder")
+            .field("config", &self.config)
+            .field("disabled", &self.disabled)
+            .field("transition_capacity", &self.transition_capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads the environment variable by the reference's rules.
+fn disabled_by_environment() -> Result<bool, ConfigError> {
+    let requirement = "must be one of 1, y, yes, t, true, on, 0, n, no, f, false, off";
+    match env::var(DISABLED_ENV) {
+        Err(env::VarError::NotPresent) => Ok(false),
+        Err(env::VarError::NotUnicode(value)) => {
+            Err(ConfigError::new(DISABLED_ENV, value, requirement))
+        }
+        Ok(value) => match value.to_lowercase().as_str() {
+            "1" | "y" | "yes" | "t" | "true" | "on" => Ok(true),
+            "0" | "n" | "no" | "f" | "false" | "off" => Ok(false),
+            _ => Err(ConfigError::new(DISABLED_ENV, value, requirement)),
+        },
+    }
+}
+
+/// Chance from the operating system, asked anew each time, so that processes
+/// restored from one memory image do not share it.
+struct OsChance;
+
+impl Chance for OsChance {
+    fn token(&mut self) -> LeaseToken {
+        LeaseToken::new(uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    fn spread(&mut self) -> u8 {
+        uuid::Uuid::new_v4().as_bytes().first().copied().unwrap_or_default()
+    }
+}
