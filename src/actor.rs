@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -27,7 +27,7 @@ use crate::{
     circuit::{Circuit, Snapshot},
     clock::{self, Clock},
     error::OpenError,
-    machine::{Admission, Answer, Effect, Machine, Pass, Report, Ticket, View},
+    machine::{Admission, Answer, Effect, Machine, Order, Ordered, Pass, Report, Ticket, View},
     moment::Moment,
     permit::OwnedPermit,
     transition::CircuitTransition,
@@ -35,6 +35,9 @@ use crate::{
 
 /// How many messages one turn takes before it publishes.
 const BATCH: usize = 64;
+
+/// Takes a circuit out of its registry if no handle is left; says whether it did.
+pub(crate) type Forget = Box<dyn Fn(&Arc<Circuit>) -> bool + Send + Sync>;
 
 /// A call that waits for the store.
 struct Waiter {
@@ -50,14 +53,15 @@ pub(crate) struct Actor {
     storage: Storage,
     clock: Clock,
     transitions: broadcast::Sender<CircuitTransition>,
-    /// Takes the circuit out of the registry if no handle is left.
-    forget: Box<dyn Fn(&Arc<Circuit>) -> bool + Send + Sync>,
+    forget: Forget,
     waiters: VecDeque<Waiter>,
     settles: Vec<Settle>,
     replies: Vec<(Reply, Admission)>,
     published: Option<View>,
     /// The probe on offer at the gate, and since when.
     spare: Option<(Pass, Moment)>,
+    /// Operators' orders, the one under way first.
+    orders: VecDeque<(Order, oneshot::Sender<Ordered>)>,
 }
 
 enum Event {
@@ -74,7 +78,7 @@ impl Actor {
         machine: Machine,
         storage: Storage,
         transitions: broadcast::Sender<CircuitTransition>,
-        forget: Box<dyn Fn(&Arc<Circuit>) -> bool + Send + Sync>,
+        forget: Forget,
     ) -> Self {
         Self {
             circuit: Arc::downgrade(circuit),
@@ -89,6 +93,7 @@ impl Actor {
             replies: Vec::new(),
             published: None,
             spare: None,
+            orders: VecDeque::new(),
         }
     }
 
@@ -155,6 +160,12 @@ impl Actor {
             }
             Message::KeepAlive { at, pass } => self.machine.keep_alive(at, pass),
             Message::Refresh { at } => self.machine.refresh(at),
+            Message::Order { at, order, reply } => {
+                self.orders.push_back((order, reply));
+                if self.orders.len() == 1 {
+                    self.give_order(at);
+                }
+            }
             Message::Wake | Message::Released => {}
         }
     }
@@ -166,6 +177,21 @@ impl Actor {
                 self.replies.push((waiter.reply, decided));
             }
         }
+    }
+
+    fn give_order(&mut self, now: Moment) {
+        if let Some((order, _)) = self.orders.front() {
+            self.machine.order(now, order.clone());
+        }
+    }
+
+    /// An order has ended: its giver is told, and the next one is given.
+    fn end_order(&mut self, ordered: Ordered) {
+        if let Some((_, reply)) = self.orders.pop_front() {
+            // An operator who went away has no use for it.
+            let _ = reply.send(ordered);
+        }
+        self.give_order(self.clock.now());
     }
 
     /// The store has answered: everyone who waited is asked again.
@@ -217,37 +243,21 @@ impl Actor {
         }
     }
 
-    /// Does what the machine decided.
+    /// Does what the machine decided, until it has nothing more to decide.
     fn publish(&mut self, circuit: &Arc<Circuit>, operation: &mut Option<InFlight>) {
-        let effects = self.machine.take_effects();
-        let view = self.machine.view();
-        if self.published.as_ref() != Some(&view) {
-            circuit.snapshot.store(Arc::new(Snapshot::new(&circuit.name, &view)));
-            circuit.gate.publish(&view);
-            self.published = Some(view);
-        }
-        for effect in effects {
-            match effect {
-                Effect::Settle(failures) => circuit.gate.settle(failures),
-                Effect::Announce(transition) => {
-                    tracing::info!(
-                        circuit = %transition.circuit_name,
-                        from = %transition.from_state,
-                        to = %transition.to_state,
-                        cause = ?transition.cause,
-                        origin = ?transition.origin,
-                        "circuit changed its state"
-                    );
-                    // Nobody has to listen.
-                    let _ = self.transitions.send(transition);
-                }
-                Effect::Start(job) => *operation = Some(self.storage.start(job)),
-                Effect::Defective(attribute) => tracing::warn!(
-                    circuit = %circuit.name,
-                    attribute,
-                    "the shared item has a missing or unreadable attribute; \
-                     the next write of this circuit mends it"
-                ),
+        loop {
+            let effects = self.machine.take_effects();
+            let view = self.machine.view();
+            if self.published.as_ref() != Some(&view) {
+                circuit.snapshot.store(Arc::new(Snapshot::new(&circuit.name, &view)));
+                circuit.gate.publish(&view);
+                self.published = Some(view);
+            }
+            if effects.is_empty() {
+                break;
+            }
+            for effect in effects {
+                self.carry_out(circuit, effect, operation);
             }
         }
         for (reply, admission) in std::mem::take(&mut self.replies) {
@@ -255,6 +265,32 @@ impl Actor {
         }
         if self.machine.is_settled() {
             self.settles.drain(..).for_each(Settle::signal);
+        }
+    }
+
+    fn carry_out(&mut self, circuit: &Circuit, effect: Effect, operation: &mut Option<InFlight>) {
+        match effect {
+            Effect::Settle(failures) => circuit.gate.settle(failures),
+            Effect::Announce(transition) => {
+                tracing::info!(
+                    circuit = %transition.circuit_name,
+                    from = %transition.from_state,
+                    to = %transition.to_state,
+                    cause = ?transition.cause,
+                    origin = ?transition.origin,
+                    "circuit changed its state"
+                );
+                // Nobody has to listen.
+                let _ = self.transitions.send(transition);
+            }
+            Effect::Start(job) => *operation = Some(self.storage.start(job)),
+            Effect::Ordered(ordered) => self.end_order(ordered),
+            Effect::Defective(attribute) => tracing::warn!(
+                circuit = %circuit.name,
+                attribute,
+                "the shared item has a missing or unreadable attribute; \
+                 the next write of this circuit mends it"
+            ),
         }
     }
 

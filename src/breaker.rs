@@ -1,5 +1,9 @@
 //! The user's handle to one circuit.
 
+mod classified;
+mod operator;
+mod rejection;
+
 use std::{
     future::Future,
     sync::{Arc, atomic::Ordering},
@@ -8,6 +12,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
+pub use self::{classified::ClassifiedBreaker, rejection::Rejection};
 use crate::{
     actor::message::{Message, Reply},
     circuit::{Circuit, Snapshot},
@@ -237,10 +242,9 @@ impl Breaker {
             Glance::Admit { epoch, .. } => {
                 Ok(Permit::new(&self.circuit, Pass { epoch, probe: None }))
             }
-            Glance::Reject { retry_after_ms } => Err(Rejection {
-                circuit: &self.circuit,
-                retry_after: Duration::from_millis(retry_after_ms),
-            }),
+            Glance::Reject { retry_after_ms } => {
+                Err(Rejection::new(&self.circuit, Duration::from_millis(retry_after_ms)))
+            }
             Glance::Ask => self.try_ask(),
         }
     }
@@ -264,7 +268,7 @@ impl Breaker {
         if state == CircuitState::Closed || circuit.mailbox.is_disconnected() {
             return Ok(Permit::new(circuit, Pass { epoch, probe: None }));
         }
-        Err(Rejection { circuit, retry_after: circuit.open_error().retry_after })
+        Err(Rejection::new(circuit, circuit.open_error().retry_after))
     }
 
     async fn pass(&self) -> Result<Pass, OpenError> {
@@ -352,129 +356,3 @@ impl Drop for Breaker {
         }
     }
 }
-
-/// A [`Breaker`] that judges results by a [`Classifier`].
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # use fuseboard::{BreakerRegistry, Classifier, CircuitState, MemoryStore};
-/// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
-/// let judge = Classifier::builder()
-///     .count_if(|answer: &Result<u16, std::io::Error>| matches!(answer, Ok(500..) | Err(_)))
-///     .build()?;
-/// let payments = registry.breaker("payment-backend")?.with_classifier(judge);
-/// for _ in 0..5 {
-///     let answer = payments.call(|| async { Ok(503) }).await;
-///     assert_eq!(answer.ok(), Some(503));
-/// }
-/// assert_eq!(payments.breaker().snapshot().state(), CircuitState::Open);
-/// # Ok(()) }
-/// ```
-#[derive(Debug)]
-pub struct ClassifiedBreaker<T, E> {
-    breaker: Breaker,
-    classifier: Classifier<T, E>,
-}
-
-impl<T, E> ClassifiedBreaker<T, E> {
-    /// Returns the breaker itself.
-    #[must_use]
-    pub fn breaker(&self) -> &Breaker {
-        &self.breaker
-    }
-
-    /// Runs a call if the circuit admits it. See [`Breaker::call`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`Breaker::call`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As for [`Breaker::call`].
-    pub async fn call<F, Fut>(&self, call: F) -> Result<T, CallError<E>>
-    where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-    {
-        let judge = |result: &Result<T, E>| self.classifier.judge(result);
-        self.breaker.run(call, judge).await.map_err(Rejected::into_call_error)
-    }
-
-    /// Runs a call if the circuit admits it, and the fallback if it does not.
-    /// See [`Breaker::call_or_else`].
-    ///
-    /// # Errors
-    ///
-    /// The error of the call, or of the fallback.
-    ///
-    /// # Cancel safety
-    ///
-    /// As for [`Breaker::call`].
-    pub async fn call_or_else<F, Fut, G, Gut>(&self, call: F, fallback: G) -> Result<T, E>
-    where
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        G: FnOnce(CircuitInfo) -> Gut,
-        Gut: Future<Output = Result<T, E>>,
-    {
-        let judge = |result: &Result<T, E>| self.classifier.judge(result);
-        match self.breaker.run(call, judge).await {
-            Ok(value) => Ok(value),
-            Err(Rejected::Inner(error)) => Err(error),
-            Err(Rejected::Open(open)) => fallback(open.into_circuit()).await,
-        }
-    }
-}
-
-impl<T, E> Clone for ClassifiedBreaker<T, E> {
-    fn clone(&self) -> Self {
-        Self { breaker: self.breaker.clone(), classifier: self.classifier.clone() }
-    }
-}
-
-/// A rejection that is still cheap: it says how long, and can say the rest.
-#[derive(Clone, Copy)]
-pub struct Rejection<'a> {
-    circuit: &'a Circuit,
-    retry_after: Duration,
-}
-
-impl Rejection<'_> {
-    /// Returns how long until the circuit may admit a probe, as far as this
-    /// process knows. Zero means that the next call may be the one.
-    #[must_use]
-    pub fn retry_after(&self) -> Duration {
-        self.retry_after
-    }
-
-    /// Returns the circuit as this process sees it now.
-    #[must_use]
-    pub fn circuit(&self) -> CircuitInfo {
-        self.circuit.snapshot.load().circuit().clone()
-    }
-}
-
-impl From<Rejection<'_>> for OpenError {
-    fn from(rejection: Rejection<'_>) -> Self {
-        Self { circuit: rejection.circuit(), retry_after: rejection.retry_after }
-    }
-}
-
-impl std::fmt::Display for Rejection<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(&OpenError::from(*self), f)
-    }
-}
-
-impl std::fmt::Debug for Rejection<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rejection")
-            .field("circuit", &self.circuit())
-            .field("retry_after", &self.retry_after)
-            .finish()
-    }
-}
-
-impl std::error::Error for Rejection<'_> {}

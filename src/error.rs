@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::state::CircuitInfo;
+use crate::{state::CircuitInfo, store::StoreErrorKind};
 
 /// A circuit name that the shared item cannot carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -139,6 +139,24 @@ impl<E> CallError<E> {
             Self::Inner(_) => None,
         }
     }
+}
+
+/// Why an operator's order was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrderError {
+    /// The hold would end before it begins, or its reason is too long.
+    #[error(transparent)]
+    Invalid(#[from] ConfigError),
+    /// Others changed the shared item at every try; nothing was written.
+    #[error("others kept changing the circuit; nothing was written, try again")]
+    Contended,
+    /// The store failed; the order may have been carried out.
+    #[error("the store failed ({0:?}); the order may have been carried out")]
+    Store(StoreErrorKind),
+    /// The registry is gone, or did not answer in time.
+    #[error("the circuit's registry is gone or does not answer")]
+    NoAnswer,
 }
 
 /// Work was left when the budget of a flush or shutdown was spent.

@@ -26,7 +26,10 @@ pub use self::{
     classifier::{Classifier, ClassifierBuilder},
     clock::{Clock, VirtualClock},
     config::{Config, ConfigBuilder, OnStoreOutage},
-    error::{BreakerError, CallError, ConfigError, FlushError, NameError, OpenError, SpawnError},
+    error::{
+        BreakerError, CallError, ConfigError, FlushError, NameError, OpenError, OrderError,
+        SpawnError,
+    },
     name::{CircuitName, MAX_NAME_BYTES},
     outcome::Outcome,
     permit::{OwnedPermit, Permit, Settling},

@@ -14,8 +14,8 @@
 //! # Contract
 //!
 //! The owner of a machine feeds it with [`Machine::admit`], [`Machine::report`],
-//! [`Machine::keep_alive`], [`Machine::refresh`], [`Machine::tick`] and
-//! [`Machine::stored`], each with the moment at which the *sender* saw the event;
+//! [`Machine::keep_alive`], [`Machine::refresh`], [`Machine::order`],
+//! [`Machine::tick`] and [`Machine::stored`], each with the moment at which the *sender* saw the event;
 //! the machine clamps so that its time never runs back. After each it takes the
 //! [`Effect`]s in order, and may ask for the [`View`] and the deadline. At most
 //! one [`Effect::Start`] is outstanding; its answer comes back through `stored`.
@@ -26,6 +26,7 @@
 //! it decides while the store fails is marked [`Origin::WithoutStore`].
 
 mod admission;
+mod order;
 mod phase;
 mod report;
 mod storage;
@@ -35,12 +36,14 @@ use std::sync::Arc;
 
 pub(crate) use self::{
     admission::{Admission, Pass, Ticket},
+    order::{Order, Ordered},
     phase::ProbeId,
     report::Report,
     storage::{Answer, Job},
     view::View,
 };
 use self::{
+    order::UnderWay,
     phase::{Basis, Phase},
     storage::{Health, Known, Want},
 };
@@ -72,6 +75,8 @@ pub(crate) enum Effect {
     Start(Job),
     /// The stored record cannot be read; said once per change of the record.
     Defective(&'static str),
+    /// An operator's order has come to an end.
+    Ordered(Ordered),
 }
 
 /// The state machine of one circuit, in one process.
@@ -92,6 +97,8 @@ pub(crate) struct Machine {
     job: Option<Job>,
     /// The write to be made next.
     want: Option<Want>,
+    /// What an operator ordered.
+    order: Option<UnderWay>,
     health: Health,
     /// Whether a waiting call stands to get the next probe.
     claimed: bool,
@@ -113,6 +120,7 @@ impl Machine {
             known: Known::default(),
             job: None,
             want: None,
+            order: None,
             health: Health::default(),
             claimed: false,
             last_probe: ProbeId::FIRST,
@@ -146,7 +154,7 @@ impl Machine {
     /// Whether nothing would be lost if this machine were forgotten.
     pub(crate) fn is_forgettable(&self) -> bool {
         let clean = matches!(self.phase, Phase::Closed { streak: 0, .. });
-        clean && self.job.is_none() && self.want.is_none()
+        clean && self.job.is_none() && self.want.is_none() && self.order.is_none()
     }
 
     /// Moves the machine's time on, never back. The wall clock may be set, so

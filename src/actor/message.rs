@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use crate::{
     circuit::PendingGuard,
     error::OpenError,
-    machine::{Pass, Report},
+    machine::{Order, Ordered, Pass, Report},
     moment::Moment,
     permit::OwnedPermit,
 };
@@ -22,6 +22,8 @@ pub(crate) enum Message {
     KeepAlive { at: Moment, pass: Pass },
     /// Traffic nears the age limit of what is known.
     Refresh { at: Moment },
+    /// An operator's order.
+    Order { at: Moment, order: Order, reply: oneshot::Sender<Ordered> },
     /// Something was left at the gate.
     Wake,
     /// The last handle of the circuit is gone.

@@ -183,9 +183,7 @@ impl Machine {
                 | Want::Elect
                 | Want::TakeOver
                 | Want::Renew { .. }
-                | Want::Reopen { .. }
-                | Want::Hold { .. }
-                | Want::Release,
+                | Want::Reopen { .. },
             )
             | None => {}
         }

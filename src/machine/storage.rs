@@ -5,7 +5,7 @@ mod apply;
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Effect, Machine};
+use super::{Effect, Machine, Ordered};
 use crate::{
     moment::Moment,
     record::{LeaseToken, Operation, Record},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The slack that every writer adds to the life of a record, as the reference does.
-const TTL_SLACK: Duration = Duration::from_secs(3_600);
+pub(super) const TTL_SLACK: Duration = Duration::from_secs(3_600);
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 const MISCONFIGURED_BACK_OFF: Duration = Duration::from_secs(60);
@@ -54,8 +54,6 @@ pub(super) enum Want {
     GiveBack,
     Close { token: LeaseToken },
     Reopen { token: LeaseToken, opened_at: i64 },
-    Hold { owner: Arc<str>, until: i64 },
-    Release,
 }
 
 /// What the store last showed.
@@ -179,6 +177,7 @@ impl Machine {
     }
 
     fn fail(&mut self, kind: StoreErrorKind, was_read: bool) {
+        self.end_order(Ordered::Failed(kind));
         let spread = self.chance.spread();
         self.health.fail(self.now, kind, was_read, spread);
     }
@@ -212,6 +211,11 @@ impl Machine {
         self.begin(Job::Read(consistency));
     }
 
+    pub(super) fn begin_write(&mut self, operation: Operation) {
+        let operation = Arc::new(operation);
+        self.begin(Job::Write { operation, sent_at: self.now });
+    }
+
     fn begin(&mut self, job: Job) {
         self.job = Some(job.clone());
         self.effects.push(Effect::Start(job));
@@ -220,18 +224,24 @@ impl Machine {
     /// Makes the next write, if there is one and the store is free and usable.
     /// After a write of unknown outcome, what is true is read first.
     pub(super) fn dispatch(&mut self) {
-        if self.job.is_some() || self.want.is_none() || !self.health.is_usable(self.now) {
+        if self.job.is_some() || self.carry_out_order() {
+            return;
+        }
+        if self.want.is_none() || !self.health.is_usable(self.now) {
             return;
         }
         if !self.known.certain {
             return self.begin_read(Consistency::Strong);
         }
         match self.operation() {
-            Some(operation) => {
-                let operation = Arc::new(operation);
-                self.begin(Job::Write { operation, sent_at: self.now });
-            }
+            Some(operation) => self.begin_write(operation),
             None => self.want = None,
         }
     }
+}
+
+/// Whole seconds, rounded up.
+pub(super) fn seconds_up(duration: Duration) -> i64 {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
 }

@@ -70,7 +70,6 @@ impl Machine {
         let owes = match &self.want {
             Some(Want::Trip) => record.is_none_or(|record| matches!(shown(record), Shown::Closed)),
             Some(Want::Close { token } | Want::Reopen { token, .. }) => holds(token),
-            Some(Want::Hold { .. } | Want::Release) => true,
             Some(Want::Renew { .. } | Want::HandOver | Want::GiveBack) => match &self.phase {
                 Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => holds(&ours.token),
                 Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,

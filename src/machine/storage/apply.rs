@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Election, Machine, TTL_SLACK, Want};
+use super::{Election, Machine, Ordered, TTL_SLACK, Want, seconds_up};
 use crate::{
-    machine::phase::{Basis, Opening, Ours, Phase, Recovery, Right, Stage},
+    machine::phase::{Basis, Ours, Phase, Recovery, Right, Stage},
     moment::Moment,
     record::{Field, LeaseToken, Operation, Record},
     state::CircuitState,
@@ -64,19 +64,6 @@ impl Machine {
             Want::Reopen { token, opened_at } => {
                 Some(Operation::Reopen { token, opened_at, expires_at })
             }
-            Want::Hold { owner, until } => {
-                let timeout = seconds_up(self.config.recovery_timeout());
-                Some(Operation::Hold {
-                    seen: self.known.record.clone(),
-                    owner,
-                    opened_at: until.saturating_sub(timeout),
-                    expires_at: expires_at.max(until.saturating_add(seconds_up(TTL_SLACK))),
-                })
-            }
-            Want::Release => {
-                let seen = self.known.record.clone()?;
-                Some(Operation::Release { seen, expires_at })
-            }
         }
     }
 
@@ -127,21 +114,10 @@ impl Machine {
                 }
                 self.announce(Cause::ProbesSucceeded, Origin::Local);
             }
-            Operation::Hold { opened_at, .. } => {
-                let opening = Opening {
-                    opened_at: Some(*opened_at),
-                    failure_count: 0,
-                    first_seen: self.now,
-                    otherwise_at: None,
-                    basis: Basis::Stored,
-                    held: true,
-                };
-                self.enter(Phase::Open(opening));
-                self.announce(Cause::Hold, Origin::Local);
-            }
+            Operation::Hold { opened_at, .. } => self.hold_here(*opened_at),
             Operation::Release { .. } => {
-                self.enter(Phase::Closed { streak: 0, basis: Basis::Stored });
-                self.announce(Cause::Release, Origin::Local);
+                self.release_here(Origin::Local);
+                self.end_order(Ordered::Done);
             }
         }
     }
@@ -170,15 +146,16 @@ impl Machine {
             | Operation::Renew { .. }
             | Operation::Close { .. }
             | Operation::Reopen { .. } => false,
-            // An operator insists: tried again on what is shown, a few times,
-            // by whoever asked.
+            // An order is tried again on what is shown.
             Operation::Hold { .. } | Operation::Release { .. } => false,
         });
         if still_ours {
             // A late renewal of ours moved the lease: the want stands.
             return self.learn(shown);
         }
-        self.want = None;
+        if !matches!(operation, Operation::Hold { .. } | Operation::Release { .. }) {
+            self.want = None;
+        }
         self.adopt_refused(operation, shown);
     }
 
@@ -193,11 +170,10 @@ impl Machine {
                     self.verdict_without_store(&ours);
                 }
             }
-            Operation::Elect { .. }
-            | Operation::TakeOver { .. }
-            | Operation::Renew { .. }
-            | Operation::Hold { .. }
-            | Operation::Release { .. } => self.want = None,
+            Operation::Elect { .. } | Operation::TakeOver { .. } | Operation::Renew { .. } => {
+                self.want = None;
+            }
+            Operation::Hold { .. } | Operation::Release { .. } => {}
         }
     }
 
@@ -258,7 +234,7 @@ impl Machine {
         self.known.record.as_ref().map_or(Field::Absent, |record| record.lease_until.clone())
     }
 
-    fn expires_at(&self) -> i64 {
+    pub(in crate::machine) fn expires_at(&self) -> i64 {
         let life = seconds_up(self.config.recovery_timeout()).saturating_add(seconds_up(TTL_SLACK));
         self.now.unix_floor(Duration::ZERO).saturating_add(life)
     }
@@ -299,10 +275,4 @@ fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
         // A trip or a reopening carries nothing that is only ours.
         Operation::Trip { .. } | Operation::Reopen { .. } => false,
     }
-}
-
-/// Whole seconds, rounded up.
-fn seconds_up(duration: Duration) -> i64 {
-    let up = u64::from(duration.subsec_nanos() > 0);
-    i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
 }

@@ -1,0 +1,55 @@
+//! A rejection that was not paid for in full.
+
+use std::{fmt, time::Duration};
+
+use crate::{circuit::Circuit, error::OpenError, state::CircuitInfo};
+
+/// A rejection that is still cheap: it says how long, and can say the rest.
+#[derive(Clone, Copy)]
+pub struct Rejection<'a> {
+    circuit: &'a Circuit,
+    retry_after: Duration,
+}
+
+impl<'a> Rejection<'a> {
+    #[inline]
+    pub(super) fn new(circuit: &'a Circuit, retry_after: Duration) -> Self {
+        Self { circuit, retry_after }
+    }
+
+    /// Returns how long until the circuit may admit a probe, as far as this
+    /// process knows. Zero means that the next call may be the one.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        self.retry_after
+    }
+
+    /// Returns the circuit as this process sees it now.
+    #[must_use]
+    pub fn circuit(&self) -> CircuitInfo {
+        self.circuit.snapshot.load().circuit().clone()
+    }
+}
+
+impl From<Rejection<'_>> for OpenError {
+    fn from(rejection: Rejection<'_>) -> Self {
+        Self { circuit: rejection.circuit(), retry_after: rejection.retry_after }
+    }
+}
+
+impl fmt::Display for Rejection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&OpenError::from(*self), f)
+    }
+}
+
+impl fmt::Debug for Rejection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejection")
+            .field("circuit", &self.circuit())
+            .field("retry_after", &self.retry_after)
+            .finish()
+    }
+}
+
+impl std::error::Error for Rejection<'_> {}
