@@ -20,6 +20,8 @@ pub mod store;
 mod subscription;
 mod transition;
 
+#[cfg(feature = "dynamodb")]
+pub use self::store::DynamoDbStore;
 pub use self::{
     breaker::{Breaker, ClassifiedBreaker, Rejection},
     circuit::Snapshot,

@@ -7,11 +7,13 @@
 
 pub mod contract;
 #[cfg(feature = "dynamodb")]
-pub(crate) mod dynamodb;
+mod dynamodb;
 mod memory;
 
 use std::{error::Error, fmt, future::Future, pin::Pin};
 
+#[cfg(feature = "dynamodb")]
+pub use self::dynamodb::{DynamoDbStore, DynamoDbStoreBuilder};
 pub use self::memory::MemoryStore;
 use crate::name::CircuitName;
 pub use crate::record::{Field, LeaseToken, Malformed, Operation, Record};

@@ -1,1 +1,237 @@
-//! DynamoDB.
+//! A store in DynamoDB: one item per circuit, in the reference's shape.
+//!
+//! Reads with `GetItem` and writes with conditional `UpdateItem`, and nothing
+//! else. Knows no machine, no actor and no clock. An operation that is refused
+//! shows the item that refuses it, so nothing is read twice.
+
+mod builder;
+mod expression;
+mod fault;
+mod item;
+mod limits;
+mod table;
+mod text;
+
+use std::{fmt, sync::Arc};
+
+use aws_sdk_dynamodb::{
+    Client, config,
+    operation::{RequestId, update_item::UpdateItemError},
+    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+
+pub use self::builder::DynamoDbStoreBuilder;
+use self::{fault::Call, item::Layout, limits::Limits};
+use super::{Consistency, Operation, Record, Store, StoreError, Written};
+use crate::{name::CircuitName, record::LeaseToken};
+
+/// Keeps records in a DynamoDB table, one item per circuit, and shares them
+/// with every process that uses the same table and circuit names.
+///
+/// The items are those of the circuit breaker of Powertools for AWS Lambda
+/// (Python), whose functions can share the table. Attributes that are unknown
+/// to this crate are left as they are. Cloning is cheap.
+///
+/// # Permissions
+///
+/// `dynamodb:GetItem` and `dynamodb:UpdateItem` on the table.
+///
+/// # Time limits
+///
+/// Each operation is bounded to 1 s: 250 ms for a connection, 400 ms for an
+/// attempt, up to three attempts with pauses of 25 ms to 200 ms. These are set
+/// for every call, whatever the client itself is set to; see
+/// [`builder`](Self::builder) for others.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), fuseboard::store::StoreError> {
+/// use fuseboard::DynamoDbStore;
+///
+/// let store = DynamoDbStore::from_env("CircuitBreakerState").await;
+/// store.verify().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct DynamoDbStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    table: String,
+    layout: Layout,
+    limits: config::Builder,
+}
+
+impl fmt::Debug for DynamoDbStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoDbStore")
+            .field("table", &self.inner.table)
+            .field("layout", &self.inner.layout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DynamoDbStore {
+    /// Makes a store over a client and the name of a table, with the
+    /// reference's attribute names. Nothing is sent yet.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self::builder(client, table).build_unchanged()
+    }
+
+    /// Starts from the defaults, to change attribute names, the key or limits.
+    pub fn builder(client: Client, table: impl Into<String>) -> DynamoDbStoreBuilder {
+        DynamoDbStoreBuilder::new(client, table.into())
+    }
+
+    /// Makes a store with region, credentials and endpoint from the
+    /// environment, as every AWS tool finds them.
+    ///
+    /// Whether they are right shows at the first operation, or at
+    /// [`verify`](Self::verify).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing.
+    #[cfg(feature = "aws-config")]
+    pub async fn from_env(table: impl Into<String> + Send) -> Self {
+        let table = table.into();
+        let version = aws_config::BehaviorVersion::latest();
+        let config = Box::pin(aws_config::load_defaults(version)).await;
+        Self::new(Client::new(&config), table)
+    }
+
+    /// Checks that the table is there, has the key that this store is set to,
+    /// and may be read and written by this process. Writes nothing.
+    ///
+    /// For start-up: a breaker over a store that is misconfigured logs it and
+    /// protects this process alone.
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] whose message says what to mend, if its kind is
+    /// [`Misconfigured`](super::StoreErrorKind::Misconfigured).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing.
+    pub async fn verify(&self) -> Result<(), StoreError> {
+        let refused = |error: crate::error::NameError| {
+            self.call("verify", None).misconfigured(&error.to_string())
+        };
+        let circuit = CircuitName::new("fuseboard#verify").map_err(refused)?;
+        self.read(&circuit, Consistency::Strong).await?;
+        // No circuit is half-open under this token, so the update is refused.
+        let close = Operation::Close { token: LeaseToken::new("verify"), expires_at: 0 };
+        self.write(&circuit, &close).await?;
+        Ok(())
+    }
+
+    fn assemble(client: Client, table: String, layout: Layout, limits: &Limits) -> Self {
+        let limits = limits.to_override();
+        Self { inner: Arc::new(Inner { client, table, layout, limits }) }
+    }
+
+    fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    fn limits(&self) -> config::Builder {
+        self.inner.limits.clone()
+    }
+
+    fn call<'a>(&'a self, operation: &'static str, circuit: Option<&'a CircuitName>) -> Call<'a> {
+        Call { table: &self.inner.table, operation, circuit }
+    }
+
+    fn key_names(&self) -> (&str, Option<&str>) {
+        (&self.inner.layout.key, self.inner.layout.sort_key.as_deref())
+    }
+
+    fn expiry_attribute(&self) -> &str {
+        &self.inner.layout.expires_at
+    }
+
+    async fn get(
+        &self,
+        circuit: &CircuitName,
+        consistency: Consistency,
+    ) -> Result<Option<Record>, StoreError> {
+        let call = self.call("read", Some(circuit));
+        let answer = self
+            .client()
+            .get_item()
+            .table_name(call.table)
+            .set_key(Some(self.inner.layout.key_of(circuit)))
+            .consistent_read(consistency == Consistency::Strong)
+            .customize()
+            .config_override(self.limits())
+            .send()
+            .await
+            .map_err(|error| call.failed(error))?;
+        // The SDK takes an empty 200 from anywhere for "no item".
+        if answer.request_id().is_none() {
+            return Err(call.bad_answer("the answer is not DynamoDB's: it has no request id"));
+        }
+        Ok(answer.item.as_ref().map(|item| self.inner.layout.decode(item)))
+    }
+
+    async fn update(
+        &self,
+        circuit: &CircuitName,
+        operation: &Operation,
+    ) -> Result<Written, StoreError> {
+        let layout = &self.inner.layout;
+        let call = self.call(operation.name(), Some(circuit));
+        let update = expression::update(layout, operation).map_err(|foreign| {
+            let why = format!("the record seen was not read from DynamoDB: {:?}", foreign.0);
+            call.bad_answer(&why)
+        })?;
+        let answer = self
+            .client()
+            .update_item()
+            .table_name(call.table)
+            .set_key(Some(layout.key_of(circuit)))
+            .update_expression(update.update)
+            .condition_expression(update.condition)
+            .set_expression_attribute_names(Some(update.names))
+            .set_expression_attribute_values(Some(update.values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .customize()
+            .config_override(self.limits())
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => match answer.attributes.filter(|item| !item.is_empty()) {
+                Some(item) => Ok(Written::Applied(layout.decode(&item))),
+                None => Err(call.bad_answer("the answer does not show the item written")),
+            },
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+                    Ok(Written::Refused(refusal.item().map(|item| layout.decode(item))))
+                }
+                Some(_) | None => Err(call.failed(error)),
+            },
+        }
+    }
+}
+
+impl Store for DynamoDbStore {
+    async fn read(
+        &self,
+        circuit: &CircuitName,
+        consistency: Consistency,
+    ) -> Result<Option<Record>, StoreError> {
+        Box::pin(self.get(circuit, consistency)).await
+    }
+
+    async fn write(
+        &self,
+        circuit: &CircuitName,
+        operation: &Operation,
+    ) -> Result<Written, StoreError> {
+        Box::pin(self.update(circuit, operation)).await
+    }
+}

@@ -1,0 +1,191 @@
+//! The records, operations and races of the suite.
+
+use std::sync::Arc;
+
+use crate::record::{Field, LeaseToken, Operation, Record};
+
+/// Stamps of the suite: in the year 2096, lest a store that deletes by time to
+/// live does so while the suite runs.
+const NOW: i64 = 4_000_000_000;
+const TTL: i64 = 4_000_003_630;
+
+/// A kind of record, and the operations that lead to it from none.
+pub(super) struct Start {
+    pub(super) name: &'static str,
+    pub(super) steps: Vec<Operation>,
+}
+
+/// Operations of which exactly one may be applied.
+pub(super) struct Race {
+    pub(super) name: &'static str,
+    pub(super) steps: Vec<Operation>,
+    pub(super) contenders: Vec<Operation>,
+}
+
+/// The tokens of two processes.
+fn ours() -> LeaseToken {
+    LeaseToken::new("token-a")
+}
+
+fn theirs() -> LeaseToken {
+    LeaseToken::new("token-b")
+}
+
+/// The record after these steps.
+fn after(steps: &[Operation]) -> Option<Record> {
+    steps.iter().try_fold(None, |current: Option<Record>, operation| {
+        operation.apply(current.as_ref()).map(Some)
+    })?
+}
+
+/// These steps, and one more that starts from what they lead to.
+fn and(mut steps: Vec<Operation>, next: impl FnOnce(Record) -> Operation) -> Vec<Operation> {
+    if let Some(record) = after(&steps) {
+        steps.push(next(record));
+    }
+    steps
+}
+
+fn trip(seen: Option<Record>, failure_count: u64) -> Operation {
+    Operation::Trip { seen, failure_count, opened_at: NOW, expires_at: TTL }
+}
+
+fn elect(seen: Record, token: LeaseToken) -> Operation {
+    Operation::Elect { seen, token, lease_until: NOW + 30, expires_at: TTL + 1 }
+}
+
+fn take_over(seen: Record, token: LeaseToken) -> Operation {
+    Operation::TakeOver { seen, token, lease_until: NOW + 60, expires_at: TTL + 2 }
+}
+
+fn renew(token: LeaseToken, lease_until: i64, starts_probe: bool) -> Operation {
+    Operation::Renew { token, lease_until, expires_at: TTL + 3, starts_probe }
+}
+
+fn hand_over(token: LeaseToken, known_lease: i64) -> Operation {
+    let known_lease = known_lease.into();
+    Operation::HandOver {
+        token,
+        known_lease,
+        success_count: 2,
+        lease_until: NOW + 5,
+        expires_at: TTL + 4,
+    }
+}
+
+fn give_back(token: LeaseToken, known_lease: Field<i64>) -> Operation {
+    Operation::GiveBack {
+        token,
+        known_lease,
+        success_count: 1,
+        lease_until: NOW + 4,
+        expires_at: TTL + 5,
+    }
+}
+
+fn close(token: LeaseToken) -> Operation {
+    Operation::Close { token, expires_at: TTL + 6 }
+}
+
+fn reopen(token: LeaseToken) -> Operation {
+    Operation::Reopen { token, opened_at: NOW + 7, expires_at: TTL + 7 }
+}
+
+fn hold(seen: Option<Record>) -> Operation {
+    let owner = Arc::from("hold#maintenance");
+    Operation::Hold { seen, owner, opened_at: NOW + 600, expires_at: TTL + 8 }
+}
+
+fn release(seen: Record) -> Operation {
+    Operation::Release { seen, expires_at: TTL + 9 }
+}
+
+fn opened() -> Vec<Operation> {
+    vec![trip(None, 5)]
+}
+
+fn elected() -> Vec<Operation> {
+    and(opened(), |record| elect(record, ours()))
+}
+
+fn handed_over() -> Vec<Operation> {
+    and(elected(), |_| hand_over(ours(), NOW + 30))
+}
+
+fn held() -> Vec<Operation> {
+    and(opened(), |record| hold(Some(record)))
+}
+
+/// Every kind of record that operations lead to.
+pub(super) fn starts() -> Vec<Start> {
+    let given_back = and(elected(), |_| give_back(ours(), Field::Valid(NOW + 30)));
+    let taken = and(handed_over(), |record| take_over(record, theirs()));
+    let closed = and(elected(), |_| close(ours()));
+    let tripped_again = and(closed.clone(), |record| trip(Some(record), 7));
+    vec![
+        Start { name: "absent", steps: Vec::new() },
+        Start { name: "open", steps: opened() },
+        Start { name: "half-open and ours", steps: elected() },
+        Start { name: "handed over", steps: handed_over() },
+        Start { name: "given back", steps: given_back },
+        Start { name: "half-open and theirs", steps: taken },
+        Start { name: "closed", steps: closed },
+        Start { name: "open again", steps: tripped_again },
+        Start { name: "reopened", steps: and(elected(), |_| reopen(ours())) },
+        Start { name: "held", steps: held() },
+        Start { name: "released", steps: and(held(), release) },
+    ]
+}
+
+/// Every operation, with every kind of record seen, both tokens, and leases
+/// shorter and longer than those that stand on records.
+pub(super) fn operations() -> Vec<Operation> {
+    let mut operations = vec![trip(None, 3), hold(None)];
+    for token in [ours(), theirs()] {
+        operations.push(close(token.clone()));
+        operations.push(reopen(token.clone()));
+        operations.push(give_back(token.clone(), Field::Absent));
+        for lease in [NOW + 4, NOW + 5, NOW + 30, NOW + 60] {
+            operations.push(renew(token.clone(), lease, false));
+            operations.push(renew(token.clone(), lease.saturating_add(1), true));
+            operations.push(hand_over(token.clone(), lease));
+            operations.push(give_back(token.clone(), Field::Valid(lease)));
+        }
+    }
+    for record in starts().iter().filter_map(|start| after(&start.steps)) {
+        operations.push(trip(Some(record.clone()), 4));
+        operations.push(elect(record.clone(), theirs()));
+        operations.push(take_over(record.clone(), LeaseToken::new("token-c")));
+        operations.push(hold(Some(record.clone())));
+        operations.push(release(record));
+    }
+    operations
+}
+
+/// Races of eight: whoever comes second finds the condition gone.
+pub(super) fn races() -> Vec<Race> {
+    let token = |number: u64| LeaseToken::new(format!("token-{number}"));
+    let mut races = vec![Race {
+        name: "trips of a circuit without a record",
+        steps: Vec::new(),
+        contenders: (1..=8).map(|failures| trip(None, failures)).collect(),
+    }];
+    let mut add = |name, steps: Vec<Operation>, contender: &dyn Fn(Record, u64) -> Operation| {
+        if let Some(record) = after(&steps) {
+            let contenders = (1..=8).map(|number| contender(record.clone(), number)).collect();
+            races.push(Race { name, steps, contenders });
+        }
+    };
+    let closed = and(elected(), |_| close(ours()));
+    add("trips of a closed circuit", closed, &|record, number| trip(Some(record), number));
+    add("elections", opened(), &|record, number| elect(record, token(number)));
+    add("take-overs", handed_over(), &|record, number| take_over(record, token(number)));
+    add("closes", elected(), &|_, _| close(ours()));
+    add("verdicts of one token", elected(), &|_, number| {
+        if number > 4 { close(ours()) } else { reopen(ours()) }
+    });
+    add("an operator and elections", opened(), &|record, number| {
+        if number > 4 { hold(Some(record)) } else { elect(record, token(number)) }
+    });
+    races
+}

@@ -1,0 +1,205 @@
+//! Settings of a [`DynamoDbStore`] that differ from the reference's defaults.
+
+use std::{env, fmt, time::Duration};
+
+use aws_sdk_dynamodb::Client;
+
+use super::{DynamoDbStore, item::Layout, limits::Limits};
+use crate::error::ConfigError;
+
+/// The variable that AWS Lambda sets to the name of the function.
+const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
+
+/// Builds a [`DynamoDbStore`] with other attribute names, a composite key, or
+/// other time limits.
+///
+/// The names are those of Powertools for AWS Lambda (Python), so that both
+/// share a table if they are set alike.
+///
+/// ```
+/// # use aws_sdk_dynamodb::{Client, config::{BehaviorVersion, Config}};
+/// # let client = Client::from_conf(Config::builder().behavior_version(BehaviorVersion::latest()).build());
+/// use fuseboard::DynamoDbStore;
+///
+/// let store = DynamoDbStore::builder(client, "shared-table")
+///     .key_attr("pk")
+///     .sort_key_attr("sk")
+///     .static_pk_value("circuit_breaker#checkout")
+///     .build()?;
+/// # Ok::<(), fuseboard::ConfigError>(())
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+#[derive(Clone)]
+pub struct DynamoDbStoreBuilder {
+    client: Client,
+    table: String,
+    layout: Layout,
+    limits: Limits,
+}
+
+impl fmt::Debug for DynamoDbStoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoDbStoreBuilder")
+            .field("table", &self.table)
+            .field("layout", &self.layout)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DynamoDbStoreBuilder {
+    pub(super) fn new(client: Client, table: String) -> Self {
+        Self { client, table, layout: Layout::default(), limits: Limits::default() }
+    }
+
+    /// Names the partition key. Default: `id`.
+    ///
+    /// It holds the circuit's name, or [`static_pk_value`](Self::static_pk_value)
+    /// if there is a sort key.
+    pub fn key_attr(mut self, name: impl Into<String>) -> Self {
+        self.layout.key = name.into();
+        self
+    }
+
+    /// Names the sort key, which then holds the circuit's name. Default: none.
+    ///
+    /// DynamoDB limits a sort key to 1,024 bytes, half of what a circuit's name
+    /// may have otherwise.
+    pub fn sort_key_attr(mut self, name: impl Into<String>) -> Self {
+        self.layout.sort_key = Some(name.into());
+        self
+    }
+
+    /// Sets the partition key's value in a table with a sort key.
+    ///
+    /// Default: `circuit_breaker#` and the name of the Lambda function, from
+    /// the environment variable `AWS_LAMBDA_FUNCTION_NAME` at the time of
+    /// [`build`](Self::build). Without a sort key it is ignored, with a warning.
+    pub fn static_pk_value(mut self, value: impl Into<String>) -> Self {
+        self.layout.static_pk_value = Some(value.into());
+        self
+    }
+
+    /// Names the attribute of the state. Default: `state`.
+    pub fn state_attr(mut self, name: impl Into<String>) -> Self {
+        self.layout.state = name.into();
+        self
+    }
+
+    /// Names the attribute of the failure count. Default: `failure_count`.
+    pub fn failure_count_attr(mut self, name: impl Into<String>) -> Self {
+        self.layout.failure_count = name.into();
+        self
+    }
+
+    /// Names the attribute of the time of opening. Default: `opened_at`.
+    pub fn opened_at_attr(mut self, name: impl Into<String>) -> Self {
+        self.layout.opened_at = name.into();
+        self
+    }
+
+    /// Names the attribute of the prober's token. Default: `half_open_owner`.
+    pub fn half_open_owner_attr(mut self, name: impl Into<String>) -> Self {
+        self.layout.owner = name.into();
+        self
+    }
+
+    /// Names the attribute of the lease's end. Default: `probe_lease_expiry`.
+    pub fn probe_lease_expiry_attr(mut self, name: impl Into<String>) -> Self {
+        self.layout.lease_until = name.into();
+        self
+    }
+
+    /// Names the time-to-live attribute. Default: `expiration`.
+    pub fn expiry_attr(mut self, name: impl Into<String>) -> Self {
+        self.layout.expires_at = name.into();
+        self
+    }
+
+    /// Names the attribute of the count of good probes, which the reference
+    /// does not have. Default: `success_count`.
+    pub fn success_count_attr(mut self, name: impl Into<String>) -> Self {
+        self.layout.success_count = name.into();
+        self
+    }
+
+    /// Bounds the making of a connection. Default: 250 ms.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.connect_timeout = timeout;
+        self
+    }
+
+    /// Bounds one attempt. Default: 400 ms; at least `connect_timeout`.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.attempt_timeout = timeout;
+        self
+    }
+
+    /// Bounds an operation, retries included. Default: 1 s; at least
+    /// `attempt_timeout`.
+    ///
+    /// A breaker bounds its operations by its own `store_timeout` as well: the
+    /// shorter one counts.
+    pub fn operation_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.operation_timeout = timeout;
+        self
+    }
+
+    /// Sets how often an operation is tried, the first attempt included.
+    /// Default: 3.
+    ///
+    /// With a single attempt every first request after a freeze fails that
+    /// meets a connection which the other side has closed meanwhile.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.limits.max_attempts = attempts;
+        self
+    }
+
+    /// Bounds the pause before the first retry. Default: 25 ms.
+    pub fn initial_backoff(mut self, backoff: Duration) -> Self {
+        self.limits.initial_backoff = backoff;
+        self
+    }
+
+    /// Bounds the pause before any retry. Default: 200 ms; at least
+    /// `initial_backoff`.
+    pub fn max_backoff(mut self, backoff: Duration) -> Self {
+        self.limits.max_backoff = backoff;
+        self
+    }
+
+    /// Builds the store. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] names the setting: the table's name or an attribute's
+    /// is empty, two attributes have one name, or a limit is zero or contradicts
+    /// another.
+    pub fn build(mut self) -> Result<DynamoDbStore, ConfigError> {
+        if self.table.is_empty() {
+            return Err(ConfigError::new("table", &self.table, "must not be empty"));
+        }
+        self.layout.check()?;
+        self.limits.check()?;
+        if self.layout.sort_key.is_none() && self.layout.static_pk_value.is_some() {
+            tracing::warn!(
+                table = self.table,
+                "static_pk_value is ignored unless sort_key_attr is also set"
+            );
+        }
+        self.fill_in();
+        Ok(DynamoDbStore::assemble(self.client, self.table, self.layout, &self.limits))
+    }
+
+    /// The store with nothing but defaults, which need no check.
+    pub(super) fn build_unchanged(mut self) -> DynamoDbStore {
+        self.fill_in();
+        DynamoDbStore::assemble(self.client, self.table, self.layout, &self.limits)
+    }
+
+    fn fill_in(&mut self) {
+        self.layout.static_pk_value.get_or_insert_with(|| {
+            format!("circuit_breaker#{}", env::var(FUNCTION_NAME).unwrap_or_default())
+        });
+    }
+}

@@ -1,0 +1,85 @@
+//! How long one store operation may take, retries included.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::{
+    self, StalledStreamProtectionConfig,
+    retry::{RetryConfig, RetryPartition},
+    timeout::TimeoutConfig,
+};
+
+use crate::error::ConfigError;
+
+/// What the SDK is told for every call, whatever client the user brings: its
+/// own defaults have no attempt and no operation timeout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) connect_timeout: Duration,
+    pub(super) attempt_timeout: Duration,
+    pub(super) operation_timeout: Duration,
+    pub(super) max_attempts: u32,
+    pub(super) initial_backoff: Duration,
+    pub(super) max_backoff: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_millis(250),
+            attempt_timeout: Duration::from_millis(400),
+            operation_timeout: Duration::from_secs(1),
+            max_attempts: 3,
+            initial_backoff: Duration::from_millis(25),
+            max_backoff: Duration::from_millis(200),
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let ordered = [
+            ("connect_timeout", self.connect_timeout, "must be more than 0"),
+            ("attempt_timeout", self.attempt_timeout, "must be at least connect_timeout"),
+            ("operation_timeout", self.operation_timeout, "must be at least attempt_timeout"),
+        ];
+        let mut least = Duration::from_nanos(1);
+        for (field, value, requirement) in ordered {
+            if value < least {
+                return Err(ConfigError::new(field, value, requirement));
+            }
+            least = value;
+        }
+        if self.max_attempts == 0 {
+            return Err(ConfigError::new("max_attempts", self.max_attempts, "must be at least 1"));
+        }
+        if self.initial_backoff.is_zero() {
+            let requirement = "must be more than 0";
+            return Err(ConfigError::new("initial_backoff", self.initial_backoff, requirement));
+        }
+        if self.max_backoff < self.initial_backoff {
+            let requirement = "must be at least initial_backoff";
+            return Err(ConfigError::new("max_backoff", self.max_backoff, requirement));
+        }
+        Ok(())
+    }
+
+    /// The settings as the SDK takes them. The retry partition has its own
+    /// budget of retries, so that neither the breaker's retries nor those of
+    /// the application's other calls use up each other's.
+    pub(super) fn to_override(&self) -> config::Builder {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(self.connect_timeout)
+            .operation_attempt_timeout(self.attempt_timeout)
+            .operation_timeout(self.operation_timeout)
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(self.max_attempts)
+            .with_initial_backoff(self.initial_backoff)
+            .with_max_backoff(self.max_backoff);
+        config::Builder::new()
+            .timeout_config(timeouts)
+            .retry_config(retries)
+            .retry_partition(RetryPartition::custom("fuseboard").build())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+    }
+}

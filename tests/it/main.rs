@@ -1,0 +1,11 @@
+//! The crate from outside, against a DynamoDB engine in this process.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that meets what it does not expect has failed"
+)]
+
+mod store;
+mod support;

@@ -1,0 +1,8 @@
+//! Stores: the wire, the contract, the items, the faults.
+
+mod contract;
+mod engine;
+mod faults;
+mod items;
+mod table;
+mod wire;

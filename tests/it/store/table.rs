@@ -1,0 +1,123 @@
+//! Settings of the store, and making its table.
+
+use std::time::Duration;
+
+use fuseboard::store::{DynamoDbStoreBuilder, StoreErrorKind::Misconfigured};
+use serde_json::json;
+
+use crate::support::engine::{Engine, TABLE};
+
+/// The message of the error that a setting leads to.
+async fn refused(set: impl FnOnce(DynamoDbStoreBuilder) -> DynamoDbStoreBuilder) -> String {
+    let builder = Engine::new().await.store_builder("A", TABLE);
+    set(builder).build().unwrap_err().to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_71_equal_key_attributes_are_refused() {
+    assert_eq!(
+        refused(|builder| builder.key_attr("id").sort_key_attr("id")).await,
+        "sort_key_attr must be another attribute than key_attr, got \"id\""
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_77_settings_that_cannot_work_are_refused_by_name() {
+    assert_eq!(
+        refused(|builder| builder.state_attr("expiration")).await,
+        "expiry_attr must be another attribute than all the others, got \"expiration\""
+    );
+    assert_eq!(
+        refused(|builder| builder.half_open_owner_attr("")).await,
+        "half_open_owner_attr must not be empty, got \"\""
+    );
+    let empty = refused(|builder| builder.sort_key_attr("sk").static_pk_value("")).await;
+    assert_eq!(empty, "static_pk_value must not be empty, got \"\"");
+    assert_eq!(
+        refused(|builder| builder.max_attempts(0)).await,
+        "max_attempts must be at least 1, got 0"
+    );
+    assert_eq!(
+        refused(|builder| builder.connect_timeout(Duration::ZERO)).await,
+        "connect_timeout must be more than 0, got 0ns"
+    );
+    assert_eq!(
+        refused(|builder| builder.operation_timeout(Duration::from_millis(300))).await,
+        "operation_timeout must be at least attempt_timeout, got 300ms"
+    );
+    assert_eq!(
+        refused(|builder| builder.initial_backoff(Duration::ZERO)).await,
+        "initial_backoff must be more than 0, got 0ns"
+    );
+    assert_eq!(
+        refused(|builder| builder.max_backoff(Duration::from_millis(1))).await,
+        "max_backoff must be at least initial_backoff, got 1ms"
+    );
+    let nameless = Engine::empty().store_builder("A", "").build().unwrap_err();
+    assert_eq!(nameless.field(), "table");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_static_partition_value_without_a_sort_key_is_ignored() {
+    let engine = Engine::new().await;
+    let store = engine.store_builder("A", TABLE).static_pk_value("unused").build().unwrap();
+    store.verify().await.unwrap();
+    let body = &engine.requests()[0].body;
+    assert_eq!(body["Key"], json!({"id": {"S": "fuseboard#verify"}}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_created_table_is_paid_per_request_and_expires_its_items() {
+    let engine = Engine::empty();
+    let store = engine.store("A");
+    store.create_table().await.unwrap();
+    store.create_table().await.unwrap();
+    store.verify().await.unwrap();
+
+    let table = engine.ask("DescribeTable", &json!({ "TableName": TABLE }));
+    let table = &table["Table"];
+    assert_eq!(table["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST");
+    assert_eq!(table["KeySchema"], json!([{"AttributeName": "id", "KeyType": "HASH"}]));
+    let expiry = engine.ask("DescribeTimeToLive", &json!({ "TableName": TABLE }));
+    let expected = json!({"AttributeName": "expiration", "TimeToLiveStatus": "ENABLED"});
+    assert_eq!(expiry["TimeToLiveDescription"], expected);
+    assert_eq!(engine.count("UpdateTimeToLive"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_created_table_has_the_configured_names() {
+    let engine = Engine::empty();
+    let store = engine
+        .store_builder("A", "shared")
+        .key_attr("pk")
+        .sort_key_attr("sk")
+        .expiry_attr("ttl")
+        .build()
+        .unwrap();
+    store.create_table().await.unwrap();
+    store.verify().await.unwrap();
+    let table = engine.ask("DescribeTable", &json!({"TableName": "shared"}));
+    let key = json!([
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ]);
+    assert_eq!(table["Table"]["KeySchema"], key);
+    let expiry = engine.ask("DescribeTimeToLive", &json!({"TableName": "shared"}));
+    assert_eq!(expiry["TimeToLiveDescription"]["AttributeName"], "ttl");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_with_another_key_or_another_expiry_is_not_taken_for_ours() {
+    let engine = Engine::empty();
+    engine.create_table(TABLE, &["pk", "sk"]);
+    let error = engine.store("A").create_table().await.unwrap_err();
+    assert_eq!(error.kind(), Misconfigured);
+    assert!(error.to_string().contains("has the key"), "{error}");
+
+    let engine = Engine::empty();
+    engine.store("A").create_table().await.unwrap();
+    let other = engine.store_builder("A", TABLE).expiry_attr("ttl").build().unwrap();
+    let error = other.create_table().await.unwrap_err();
+    assert_eq!(error.kind(), Misconfigured);
+    assert!(error.to_string().contains("time-to-live is on \"expiration\""), "{error}");
+}

@@ -1,0 +1,391 @@
+//! The exact requests that each read and operation sends.
+
+use std::sync::Arc;
+
+use fuseboard::{
+    CircuitName, CircuitState, DynamoDbStore,
+    store::{Consistency, Field, LeaseToken, Operation, Record, Store},
+};
+use serde_json::{Map, Value, json};
+
+use crate::support::engine::Engine;
+
+fn circuit() -> CircuitName {
+    CircuitName::new("payments").unwrap()
+}
+
+fn token() -> LeaseToken {
+    LeaseToken::new("token-a")
+}
+
+fn record(state: CircuitState) -> Record {
+    let mut record = Record::empty();
+    record.state = state.into();
+    record.failure_count = 5.into();
+    record.expires_at = 4_630.into();
+    record
+}
+
+fn open() -> Record {
+    let mut record = record(CircuitState::Open);
+    record.opened_at = 1_000.into();
+    record
+}
+
+fn half_open() -> Record {
+    let mut record = record(CircuitState::HalfOpen);
+    record.owner = Arc::<str>::from("theirs").into();
+    record.lease_until = 1_030.into();
+    record.success_count = 1.into();
+    record
+}
+
+/// The body of the one request that an operation sends; its answer is of no
+/// interest.
+async fn sent(engine: &Engine, store: &DynamoDbStore, operation: &Operation) -> Value {
+    engine.clear();
+    let _ = store.write(&circuit(), operation).await;
+    let requests = engine.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].operation, "UpdateItem");
+    requests[0].body.clone()
+}
+
+/// What an update of this circuit looks like with default names. `names` are
+/// the attributes that it mentions.
+fn update(update: &str, condition: &str, names: &[&str], values: Value) -> Value {
+    let mut placeholders = Map::new();
+    for name in names {
+        let placeholder = if *name == "id" { "#key".to_owned() } else { format!("#{name}") };
+        placeholders.insert(placeholder, json!(name));
+    }
+    json!({
+        "TableName": "circuits",
+        "Key": {"id": {"S": "payments"}},
+        "UpdateExpression": update,
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": placeholders,
+        "ExpressionAttributeValues": values,
+        "ReturnValues": "ALL_NEW",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    })
+}
+
+async fn sends(operation: &Operation, expected: Value) {
+    let engine = Engine::new().await;
+    let found = sent(&engine, &engine.store("A"), operation).await;
+    assert_eq!(found, expected);
+}
+
+const BECOME_OPEN: &str = "SET #state = :state, #failure_count = :failure_count, \
+    #opened_at = :opened_at, #expiration = :expiration \
+    REMOVE #half_open_owner, #probe_lease_expiry, #success_count";
+
+const ALL: [&str; 7] = [
+    "state",
+    "failure_count",
+    "opened_at",
+    "half_open_owner",
+    "probe_lease_expiry",
+    "expiration",
+    "success_count",
+];
+
+#[tokio::test(start_paused = true)]
+async fn a_read_asks_for_the_consistency_that_is_needed() {
+    let engine = Engine::new().await;
+    let store = engine.store("A");
+    store.read(&circuit(), Consistency::Eventual).await.unwrap();
+    store.read(&circuit(), Consistency::Strong).await.unwrap();
+    let bodies: Vec<_> = engine.requests().into_iter().map(|request| request.body).collect();
+    let body = |consistent: bool| {
+        json!({
+            "TableName": "circuits",
+            "Key": {"id": {"S": "payments"}},
+            "ConsistentRead": consistent,
+        })
+    };
+    assert_eq!(bodies, [body(false), body(true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trip_without_a_record_requires_that_there_is_none() {
+    let trip =
+        Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 };
+    let names = [&["id"], &ALL[..]].concat();
+    let values = json!({
+        ":state": {"S": "OPEN"},
+        ":failure_count": {"N": "5"},
+        ":opened_at": {"N": "1000"},
+        ":expiration": {"N": "4630"},
+    });
+    sends(&trip, update(BECOME_OPEN, "attribute_not_exists(#key)", &names, values)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trip_of_a_closed_record_names_its_state_and_expiry() {
+    let seen = Some(record(CircuitState::Closed));
+    let trip = Operation::Trip { seen, failure_count: 5, opened_at: 2_000, expires_at: 5_630 };
+    let values = json!({
+        ":state": {"S": "OPEN"},
+        ":failure_count": {"N": "5"},
+        ":opened_at": {"N": "2000"},
+        ":expiration": {"N": "5630"},
+        ":seen_state": {"S": "CLOSED"},
+        ":seen_expiration": {"N": "4630"},
+    });
+    let condition = "#state = :seen_state AND #expiration = :seen_expiration";
+    sends(&trip, update(BECOME_OPEN, condition, &ALL, values)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trip_of_a_record_without_state_and_expiry_requires_that_they_are_still_absent() {
+    let seen = Some(Record::empty());
+    let trip = Operation::Trip { seen, failure_count: 5, opened_at: 2_000, expires_at: 5_630 };
+    let values = json!({
+        ":state": {"S": "OPEN"},
+        ":failure_count": {"N": "5"},
+        ":opened_at": {"N": "2000"},
+        ":expiration": {"N": "5630"},
+    });
+    let condition = "attribute_exists(#key) AND attribute_not_exists(#state) \
+        AND attribute_not_exists(#expiration)";
+    let names = [&["id"], &ALL[..]].concat();
+    sends(&trip, update(BECOME_OPEN, condition, &names, values)).await;
+}
+
+const ELECTED: &str = "SET #state = :state, #failure_count = :failure_count, \
+    #half_open_owner = :half_open_owner, #probe_lease_expiry = :probe_lease_expiry, \
+    #success_count = :success_count, #expiration = :expiration";
+
+#[tokio::test(start_paused = true)]
+async fn an_election_names_the_opening_and_that_nobody_owns_it() {
+    let elect =
+        Operation::Elect { seen: open(), token: token(), lease_until: 1_060, expires_at: 4_660 };
+    let values = json!({
+        ":state": {"S": "HALF_OPEN"},
+        ":failure_count": {"N": "0"},
+        ":half_open_owner": {"S": "token-a"},
+        ":probe_lease_expiry": {"N": "1060"},
+        ":success_count": {"N": "0"},
+        ":expiration": {"N": "4660"},
+        ":seen_state": {"S": "OPEN"},
+        ":seen_opened_at": {"N": "1000"},
+    });
+    let condition = "#state = :seen_state AND #opened_at = :seen_opened_at \
+        AND attribute_not_exists(#half_open_owner)";
+    sends(&elect, update(ELECTED, condition, &ALL, values)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_election_after_a_hold_names_the_hold() {
+    let mut seen = open();
+    seen.owner = Arc::<str>::from("hold#deploy").into();
+    let elect = Operation::Elect { seen, token: token(), lease_until: 1_060, expires_at: 4_660 };
+    let engine = Engine::new().await;
+    let body = sent(&engine, &engine.store("A"), &elect).await;
+    let condition = "#state = :seen_state AND #opened_at = :seen_opened_at \
+        AND #half_open_owner = :seen_half_open_owner";
+    assert_eq!(body["ConditionExpression"], condition);
+    let values = &body["ExpressionAttributeValues"];
+    assert_eq!(values[":seen_half_open_owner"], json!({"S": "hold#deploy"}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_take_over_names_the_owner_and_the_lease() {
+    let take_over = Operation::TakeOver {
+        seen: half_open(),
+        token: token(),
+        lease_until: 1_060,
+        expires_at: 4_660,
+    };
+    let values = json!({
+        ":failure_count": {"N": "0"},
+        ":half_open_owner": {"S": "token-a"},
+        ":probe_lease_expiry": {"N": "1060"},
+        ":success_count": {"N": "0"},
+        ":expiration": {"N": "4660"},
+        ":seen_state": {"S": "HALF_OPEN"},
+        ":seen_half_open_owner": {"S": "theirs"},
+        ":seen_probe_lease_expiry": {"N": "1030"},
+    });
+    let condition = "#state = :seen_state AND #half_open_owner = :seen_half_open_owner \
+        AND #probe_lease_expiry = :seen_probe_lease_expiry";
+    let written = ELECTED.replace("#state = :state, ", "");
+    let names: Vec<_> = ALL.into_iter().filter(|name| *name != "opened_at").collect();
+    sends(&take_over, update(&written, condition, &names, values)).await;
+}
+
+const OURS: &str = "#state = :seen_state AND #half_open_owner = :seen_half_open_owner";
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_only_ever_lengthens_our_lease() {
+    let renew = |starts_probe| Operation::Renew {
+        token: token(),
+        lease_until: 1_060,
+        expires_at: 4_660,
+        starts_probe,
+    };
+    let mut values = json!({
+        ":probe_lease_expiry": {"N": "1060"},
+        ":expiration": {"N": "4660"},
+        ":seen_state": {"S": "HALF_OPEN"},
+        ":seen_half_open_owner": {"S": "token-a"},
+    });
+    let condition = format!("{OURS} AND #probe_lease_expiry < :probe_lease_expiry");
+    let names = ["state", "half_open_owner", "probe_lease_expiry", "expiration"];
+    let written = "SET #probe_lease_expiry = :probe_lease_expiry, #expiration = :expiration";
+    sends(&renew(false), update(written, &condition, &names, values.clone())).await;
+
+    values[":success_count"] = json!({"N": "0"});
+    let names = [&names[..], &["success_count"]].concat();
+    let written = format!("{written}, #success_count = :success_count");
+    sends(&renew(true), update(&written, &condition, &names, values)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn handing_over_and_giving_back_write_the_count_the_lease_and_the_expiry() {
+    let known_lease = Field::Valid(1_030);
+    let hand_over = Operation::HandOver {
+        token: token(),
+        known_lease: known_lease.clone(),
+        success_count: 2,
+        lease_until: 1_005,
+        expires_at: 4_660,
+    };
+    let give_back = Operation::GiveBack {
+        token: token(),
+        known_lease,
+        success_count: 2,
+        lease_until: 1_005,
+        expires_at: 4_660,
+    };
+    let values = json!({
+        ":success_count": {"N": "2"},
+        ":probe_lease_expiry": {"N": "1005"},
+        ":expiration": {"N": "4660"},
+        ":seen_state": {"S": "HALF_OPEN"},
+        ":seen_half_open_owner": {"S": "token-a"},
+        ":seen_probe_lease_expiry": {"N": "1030"},
+    });
+    let condition = format!("{OURS} AND #probe_lease_expiry = :seen_probe_lease_expiry");
+    let names = ["state", "half_open_owner", "probe_lease_expiry", "expiration", "success_count"];
+    let written = "SET #success_count = :success_count, \
+        #probe_lease_expiry = :probe_lease_expiry, #expiration = :expiration";
+    let expected = update(written, &condition, &names, values);
+    sends(&hand_over, expected.clone()).await;
+    sends(&give_back, expected).await;
+}
+
+const CLOSED: &str = "SET #state = :state, #failure_count = :failure_count, \
+    #expiration = :expiration \
+    REMOVE #opened_at, #half_open_owner, #probe_lease_expiry, #success_count";
+
+#[tokio::test(start_paused = true)]
+async fn closing_and_reopening_require_our_token() {
+    let close = Operation::Close { token: token(), expires_at: 4_660 };
+    let values = json!({
+        ":state": {"S": "CLOSED"},
+        ":failure_count": {"N": "0"},
+        ":expiration": {"N": "4660"},
+        ":seen_state": {"S": "HALF_OPEN"},
+        ":seen_half_open_owner": {"S": "token-a"},
+    });
+    sends(&close, update(CLOSED, OURS, &ALL, values)).await;
+
+    let reopen = Operation::Reopen { token: token(), opened_at: 1_050, expires_at: 4_680 };
+    let values = json!({
+        ":state": {"S": "OPEN"},
+        ":failure_count": {"N": "0"},
+        ":opened_at": {"N": "1050"},
+        ":expiration": {"N": "4680"},
+        ":seen_state": {"S": "HALF_OPEN"},
+        ":seen_half_open_owner": {"S": "token-a"},
+    });
+    sends(&reopen, update(BECOME_OPEN, OURS, &ALL, values)).await;
+}
+
+const UNCHANGED: &str = "#state = :seen_state AND #failure_count = :seen_failure_count \
+    AND attribute_not_exists(#opened_at) AND #half_open_owner = :seen_half_open_owner \
+    AND #probe_lease_expiry = :seen_probe_lease_expiry AND #expiration = :seen_expiration \
+    AND #success_count = :seen_success_count";
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_names_everything_that_was_seen() {
+    let held = "SET #state = :state, #failure_count = :failure_count, #opened_at = :opened_at, \
+        #expiration = :expiration, #half_open_owner = :half_open_owner \
+        REMOVE #probe_lease_expiry, #success_count";
+    let hold = |seen| Operation::Hold {
+        seen,
+        owner: Arc::from("hold#deploy"),
+        opened_at: 9_000,
+        expires_at: 12_630,
+    };
+    let mut values = json!({
+        ":state": {"S": "OPEN"},
+        ":failure_count": {"N": "0"},
+        ":opened_at": {"N": "9000"},
+        ":expiration": {"N": "12630"},
+        ":half_open_owner": {"S": "hold#deploy"},
+    });
+    let names = [&["id"], &ALL[..]].concat();
+    let absent = update(held, "attribute_not_exists(#key)", &names, values.clone());
+    sends(&hold(None), absent).await;
+
+    let seen = json!({
+        ":seen_state": {"S": "HALF_OPEN"},
+        ":seen_failure_count": {"N": "5"},
+        ":seen_half_open_owner": {"S": "theirs"},
+        ":seen_probe_lease_expiry": {"N": "1030"},
+        ":seen_expiration": {"N": "4630"},
+        ":seen_success_count": {"N": "1"},
+    });
+    let seen = seen.as_object().unwrap();
+    values.as_object_mut().unwrap().extend(seen.clone());
+    sends(&hold(Some(half_open())), update(held, UNCHANGED, &ALL, values)).await;
+
+    let mut values = json!({
+        ":state": {"S": "CLOSED"},
+        ":failure_count": {"N": "0"},
+        ":expiration": {"N": "4660"},
+    });
+    values.as_object_mut().unwrap().extend(seen.clone());
+    let release = Operation::Release { seen: half_open(), expires_at: 4_660 };
+    sends(&release, update(CLOSED, UNCHANGED, &ALL, values)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn renamed_attributes_and_a_composite_key_change_names_only() {
+    let engine = Engine::empty();
+    engine.create_table("shared", &["pk", "sk"]);
+    let store = engine
+        .store_builder("A", "shared")
+        .key_attr("pk")
+        .sort_key_attr("sk")
+        .static_pk_value("circuit_breaker#checkout")
+        .state_attr("a")
+        .failure_count_attr("b")
+        .opened_at_attr("c")
+        .half_open_owner_attr("d")
+        .probe_lease_expiry_attr("e")
+        .expiry_attr("f")
+        .success_count_attr("g")
+        .build()
+        .unwrap();
+    let trip =
+        Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 };
+    let body = sent(&engine, &store, &trip).await;
+    let names = json!({
+        "#key": "pk", "#state": "a", "#failure_count": "b", "#opened_at": "c",
+        "#half_open_owner": "d", "#probe_lease_expiry": "e", "#expiration": "f",
+        "#success_count": "g",
+    });
+    assert_eq!(body["UpdateExpression"], BECOME_OPEN);
+    assert_eq!(body["ExpressionAttributeNames"], names);
+    let key = json!({"pk": {"S": "circuit_breaker#checkout"}, "sk": {"S": "payments"}});
+    assert_eq!(body["Key"], key);
+
+    engine.clear();
+    store.read(&circuit(), Consistency::Strong).await.unwrap();
+    assert_eq!(engine.requests()[0].body["Key"], key);
+}

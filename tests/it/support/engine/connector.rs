@@ -1,0 +1,159 @@
+//! The engine as the SDK's HTTP client.
+
+use std::io;
+
+use aws_smithy_runtime_api::{
+    client::{
+        http::{
+            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings,
+            SharedHttpConnector,
+        },
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+        runtime_components::RuntimeComponents,
+    },
+    http::StatusCode,
+};
+use aws_smithy_types::body::SdkBody;
+use serde_json::{Value, json};
+
+use super::{Answer, Engine, Event, network::Script};
+
+/// One client's way to the engine.
+#[derive(Clone)]
+pub(super) struct Connector {
+    engine: Engine,
+    label: String,
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    pub(super) fn new(engine: Engine, label: &str) -> Self {
+        Self { engine, label: label.to_owned() }
+    }
+
+    async fn travel(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let body = request.body().bytes().unwrap_or_default();
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let (id, event) = self.depart(&operation, &body);
+        let engine = &self.engine;
+        match event {
+            Event::Pass => Ok(response(&engine.execute(id, &operation, &body), true)),
+            Event::DelayBefore(delay) => {
+                tokio::time::sleep(delay).await;
+                Ok(response(&engine.execute(id, &operation, &body), true))
+            }
+            Event::DelayAfter(delay) => {
+                let answer = engine.execute(id, &operation, &body);
+                tokio::time::sleep(delay).await;
+                Ok(response(&answer, true))
+            }
+            Event::LoseRequest => hang().await,
+            Event::LoseAnswer => {
+                engine.execute(id, &operation, &body);
+                hang().await
+            }
+            Event::ApplyLater(delay) => {
+                apply_later(engine.clone(), id, operation, body, delay);
+                hang().await
+            }
+            Event::HoldBack => {
+                engine.state().held.push((id, operation, body));
+                hang().await
+            }
+            Event::RefuseConnection => Err(broken(io::ErrorKind::ConnectionRefused)),
+            Event::ResetAfter => {
+                engine.execute(id, &operation, &body);
+                Err(broken(io::ErrorKind::ConnectionReset))
+            }
+            Event::Answer(status, text) => {
+                let answer = (status, text.to_owned());
+                engine.state().log.answer(id, status, text);
+                Ok(response(&answer, false))
+            }
+            Event::Error(code) => {
+                let answer = refusal(code);
+                engine.state().log.answer(id, answer.0, &answer.1);
+                Ok(response(&answer, true))
+            }
+        }
+    }
+
+    fn depart(&self, operation: &str, body: &Value) -> (u64, Event) {
+        let mut state = self.engine.state();
+        let id = state.log.push(&self.label, operation, body);
+        let event = state
+            .scripts
+            .get_mut(&self.label)
+            .map_or(Event::Pass, |script: &mut Script| script.meet(operation));
+        (id, event)
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::new(self.clone().travel(request))
+    }
+}
+
+impl HttpClient for Connector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// The SDK drops its future when it has waited long enough, so what happens
+/// after that needs a task of its own.
+#[expect(clippy::disallowed_methods, reason = "the network is not part of the crate")]
+fn apply_later(
+    engine: Engine,
+    id: u64,
+    operation: String,
+    body: Value,
+    delay: std::time::Duration,
+) {
+    tokio::spawn(async move {
+        tokio::time::sleep(delay).await;
+        engine.execute(id, &operation, &body);
+    });
+}
+
+async fn hang() -> Result<HttpResponse, ConnectorError> {
+    std::future::pending().await
+}
+
+fn broken(kind: io::ErrorKind) -> ConnectorError {
+    ConnectorError::io(io::Error::from(kind).into())
+}
+
+fn response((status, body): &Answer, genuine: bool) -> HttpResponse {
+    let status = StatusCode::try_from(*status).unwrap();
+    let mut response = HttpResponse::new(status, SdkBody::from(body.as_str()));
+    if genuine {
+        response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+        response.headers_mut().insert("x-amzn-requestid", "ENGINE");
+    }
+    response
+}
+
+/// DynamoDB's answer with a code.
+pub(super) fn refusal(code: &str) -> Answer {
+    let status = match code {
+        "InternalServerError" => 500,
+        "ServiceUnavailable" => 503,
+        _ => 400,
+    };
+    let kind = format!("com.amazonaws.dynamodb.v20120810#{code}");
+    (status, json!({"__type": kind, "message": "injected"}).to_string())
+}

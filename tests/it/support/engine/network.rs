@@ -1,0 +1,117 @@
+//! What happens to a client's requests on their way.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::Engine;
+
+/// What happens to one request.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// Nothing.
+    Pass,
+    /// It reaches the engine late.
+    DelayBefore(Duration),
+    /// It is applied at once, and the answer comes late.
+    DelayAfter(Duration),
+    /// It is never applied, and the client hangs.
+    LoseRequest,
+    /// It is applied, and the client hangs.
+    LoseAnswer,
+    /// The client hangs, and it is applied after this time.
+    ApplyLater(Duration),
+    /// The client hangs, and it is applied when [`Engine::release_held`] says.
+    HoldBack,
+    /// No connection: it is not applied.
+    RefuseConnection,
+    /// It is applied, and the connection is reset instead of an answer.
+    ResetAfter,
+    /// It is not applied; this status and body are the answer, from whoever.
+    Answer(u16, &'static str),
+    /// It is not applied; DynamoDB answers with this code.
+    Error(&'static str),
+}
+
+/// A client's script: events wait for requests in order.
+///
+/// Each request meets the first event that is meant for its operation; without
+/// one it passes.
+pub(crate) struct Network {
+    engine: Engine,
+    label: String,
+}
+
+struct Rule {
+    operation: Option<&'static str>,
+    /// How many more requests; all if `None`.
+    left: Option<usize>,
+    event: Event,
+}
+
+#[derive(Default)]
+pub(super) struct Script {
+    rules: VecDeque<Rule>,
+}
+
+impl Script {
+    /// The event for a request for this operation.
+    pub(super) fn meet(&mut self, operation: &str) -> Event {
+        let meant = |rule: &Rule| rule.operation.is_none_or(|only| only == operation);
+        let Some(place) = self.rules.iter().position(meant) else {
+            return Event::Pass;
+        };
+        let rule = &mut self.rules[place];
+        let event = rule.event.clone();
+        if let Some(left) = &mut rule.left {
+            *left -= 1;
+            if *left == 0 {
+                self.rules.remove(place);
+            }
+        }
+        event
+    }
+}
+
+impl Network {
+    pub(super) fn new(engine: Engine, label: &str) -> Self {
+        Self { engine, label: label.to_owned() }
+    }
+
+    /// The next request meets this event.
+    pub(crate) fn next(&self, event: Event) -> &Self {
+        self.add(None, Some(1), event)
+    }
+
+    /// The next `count` requests meet this event.
+    pub(crate) fn next_n(&self, count: usize, event: Event) -> &Self {
+        self.add(None, Some(count), event)
+    }
+
+    /// The next `count` requests for an operation meet this event.
+    pub(crate) fn on(&self, operation: &'static str, count: usize, event: Event) -> &Self {
+        self.add(Some(operation), Some(count), event)
+    }
+
+    /// All requests meet this event until [`heal`](Self::heal).
+    pub(crate) fn always(&self, event: Event) -> &Self {
+        self.add(None, None, event)
+    }
+
+    /// All requests for an operation meet this event until [`heal`](Self::heal).
+    pub(crate) fn always_on(&self, operation: &'static str, event: Event) -> &Self {
+        self.add(Some(operation), None, event)
+    }
+
+    /// Drops what is left of the script.
+    pub(crate) fn heal(&self) {
+        self.engine.state().scripts.remove(&self.label);
+    }
+
+    fn add(&self, operation: Option<&'static str>, left: Option<usize>, event: Event) -> &Self {
+        if left != Some(0) {
+            let mut state = self.engine.state();
+            let script = state.scripts.entry(self.label.clone()).or_default();
+            script.rules.push_back(Rule { operation, left, event });
+        }
+        self
+    }
+}
