@@ -52,8 +52,8 @@ pub enum Violation {
 /// lead to, and races with one winner.
 ///
 /// Works on circuits whose names begin with `prefix` and that must not exist
-/// yet; about a thousand operations on about three hundred circuits, which are
-/// left behind.
+/// yet; about 1,500 operations on about a hundred circuits, which are left
+/// behind.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,5 @@
 //! The crate from outside, against a DynamoDB engine in this process.
+#![cfg(feature = "dynamodb")]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,5 +8,6 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+mod protocol;
 mod store;
 mod support;

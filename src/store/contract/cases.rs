@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::record::{Field, LeaseToken, Operation, Record};
+use crate::{
+    record::{Field, LeaseToken, Operation, Record},
+    state::CircuitState,
+};
 
 /// Stamps of the suite: in the year 2096, lest a store that deletes by time to
 /// live does so while the suite runs.
@@ -159,7 +162,27 @@ pub(super) fn operations() -> Vec<Operation> {
         operations.push(hold(Some(record.clone())));
         operations.push(release(record));
     }
+    operations.extend(near_misses().into_iter().map(|record| hold(Some(record))));
     operations
+}
+
+/// The record that was handed over, but for one attribute each.
+fn near_misses() -> Vec<Record> {
+    let Some(record) = after(&handed_over()) else { return Vec::new() };
+    let but = |change: fn(&mut Record)| {
+        let mut record = record.clone();
+        change(&mut record);
+        record
+    };
+    vec![
+        but(|record| record.state = CircuitState::Open.into()),
+        but(|record| record.failure_count = 1.into()),
+        but(|record| record.opened_at = Field::Absent),
+        but(|record| record.owner = theirs().as_owner()),
+        but(|record| record.lease_until = NOW.into()),
+        but(|record| record.expires_at = TTL.into()),
+        but(|record| record.success_count = Field::Absent),
+    ]
 }
 
 /// Races of eight: whoever comes second finds the condition gone.

@@ -18,9 +18,15 @@ async fn the_memory_store_keeps_the_contract() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_dynamodb_store_keeps_the_contract_without_a_socket() {
+async fn case_69_the_dynamodb_store_keeps_the_contract_with_get_and_update_alone() {
     let engine = Engine::new().await;
-    verify(&engine.store("A"), "contract-").await.unwrap();
+    engine.allow_only(&["GetItem", "UpdateItem"]);
+    let store = engine.store("A");
+    store.verify().await.unwrap();
+    assert_eq!(engine.get_item("fuseboard#verify"), None);
+    verify(&store, "contract-").await.unwrap();
+    let used = engine.count("GetItem") + engine.count("UpdateItem");
+    assert_eq!(used, engine.requests().len());
 }
 
 #[tokio::test]

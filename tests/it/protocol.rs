@@ -1,0 +1,10 @@
+//! The protocol from outside: environments over the real SDK and a real
+//! expression engine, on tokio's paused clock.
+
+mod closed;
+mod election;
+mod half_open;
+mod items;
+mod late;
+mod open;
+mod operator;

@@ -1,0 +1,267 @@
+//! Who may probe: elections, leases and takeovers.
+
+use std::time::Duration;
+
+use fuseboard::{Cause, CircuitState, Origin};
+use serde_json::json;
+
+use crate::support::{
+    engine::Event,
+    world::{CIRCUIT, Call, START, World, seconds},
+};
+
+#[tokio::test(start_paused = true)]
+async fn case_27_the_first_call_after_the_timeout_is_elected() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    a.trip().await;
+    a.heard();
+    seconds(30).await;
+    world.engine.clear();
+    let probe = a.breaker.admit().await.unwrap();
+    assert!(probe.is_probe());
+    let item = world.item().unwrap();
+    assert_eq!(item["state"], "HALF_OPEN");
+    assert_eq!(item["failure_count"], 0);
+    assert_eq!(item["opened_at"], START);
+    assert_eq!(item["probe_lease_expiry"], START + 60);
+    assert_eq!(item["half_open_owner"].as_str().unwrap().len(), 32);
+    assert_eq!(world.engine.count("UpdateItem"), 1);
+    assert_eq!(a.heard(), ["OPEN>HALF_OPEN local"], "announced before the call runs");
+    probe.success();
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_28_of_a_whole_fleet_one_call_probes() {
+    let world = World::new().await;
+    let fleet: Vec<_> = (0..8).map(|number| world.environment(&format!("E{number}"))).collect();
+    fleet[0].trip().await;
+    seconds(30).await;
+    let calls = fleet.iter().flat_map(|environment| {
+        (0..16).map(|_| {
+            environment.call(async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                Ok(())
+            })
+        })
+    });
+    let ends = futures::future::join_all(calls).await;
+    assert_eq!(ends.iter().filter(|end| **end == Call::Ok).count(), 1);
+    assert_eq!(ends.iter().filter(|end| end.is_rejected()).count(), 127);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_29_an_election_on_an_outdated_opening_is_lost() {
+    let world = World::new().await;
+    let (a, b) = (world.environment("A"), world.environment("B"));
+    a.trip().await;
+    seconds(29).await;
+    assert!(b.ok().await.is_rejected());
+    seconds(1).await;
+    assert_eq!(a.fail().await, Call::Failed, "the probe reopens");
+    let before = world.item();
+    assert!(b.ok().await.is_rejected());
+    assert_eq!(world.item(), before);
+    assert_eq!(world.attribute("opened_at"), START + 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_30_a_live_lease_of_another_rejects() {
+    let world = World::new().await;
+    let (a, b) = (world.environment("A"), world.environment("B"));
+    a.trip().await;
+    seconds(30).await;
+    let _probe = a.breaker.admit().await.unwrap();
+    for _ in 0..6 {
+        let Call::Rejected(open) = b.ok().await else { panic!("admitted") };
+        assert_eq!(open.circuit().state, CircuitState::HalfOpen);
+        seconds(5).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_31_an_expired_lease_is_taken_over() {
+    let world = World::new().await;
+    let (a, b) = (world.environment("A"), world.environment("B"));
+    a.trip().await;
+    seconds(30).await;
+    let probe = a.breaker.admit().await.unwrap();
+    let first = world.attribute("half_open_owner");
+    // The lease, and the skew that is tolerated.
+    seconds(32).await;
+    assert_eq!(b.ok().await, Call::Ok);
+    let item = world.item().unwrap();
+    assert_eq!((&item["state"], &item["opened_at"]), (&json!("HALF_OPEN"), &json!(START)));
+    assert_ne!(item["half_open_owner"], first);
+    drop(probe);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_32_of_two_candidates_for_a_takeover_one_wins() {
+    let world = World::new().await;
+    let (a, b, c) = (world.environment("A"), world.environment("B"), world.environment("C"));
+    a.trip().await;
+    seconds(30).await;
+    std::mem::forget(a.breaker.admit().await.unwrap());
+    assert!(b.ok().await.is_rejected());
+    assert!(c.ok().await.is_rejected());
+    seconds(33).await;
+    let (b, c) = futures::join!(b.breaker.admit(), c.breaker.admit());
+    assert!(b.is_ok() != c.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_33_a_restarted_owner_is_a_stranger_to_its_lease() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    a.trip().await;
+    seconds(30).await;
+    std::mem::forget(a.breaker.admit().await.unwrap());
+    drop(a);
+    let restarted = world.environment("A");
+    assert!(restarted.ok().await.is_rejected());
+    seconds(32).await;
+    assert_eq!(restarted.ok().await, Call::Ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_35_a_lost_election_adopts_what_it_is_shown() {
+    let world = World::new().await;
+    let (a, b) = (world.environment("A"), world.environment("B"));
+    a.trip().await;
+    seconds(5).await;
+    assert!(b.ok().await.is_rejected());
+    seconds(25).await;
+    for _ in 0..3 {
+        assert_eq!(a.ok().await, Call::Ok);
+    }
+    assert_eq!(world.attribute("state"), "CLOSED");
+    world.engine.clear();
+    assert_eq!(b.ok().await, Call::Ok, "a closed circuit admits this very call");
+    assert_eq!(b.ok().await, Call::Ok);
+    assert_eq!(world.engine.count_of("B", "UpdateItem"), 1, "one refused write");
+    assert_eq!(world.engine.count_of("B", "GetItem"), 0, "and no read");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_35_one_refused_write_for_each_change_of_the_item() {
+    let world = World::new().await;
+    let (a, b) = (world.environment("A"), world.environment("B"));
+    a.trip().await;
+    seconds(5).await;
+    assert!(b.ok().await.is_rejected());
+    seconds(25).await;
+    let _probe = a.breaker.admit().await.unwrap();
+    world.engine.clear();
+    for _ in 0..100 {
+        assert!(b.ok().await.is_rejected());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(world.engine.count_of("B", "UpdateItem"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_36_an_election_that_cannot_be_written_rejects() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    a.trip().await;
+    seconds(30).await;
+    world.engine.network("A").on("UpdateItem", 1, Event::Error("AccessDeniedException"));
+    let Call::Rejected(open) = a.ok().await else { panic!("admitted") };
+    assert_eq!(open.circuit().state, CircuitState::Open);
+    world.engine.clear();
+    seconds(10).await;
+    assert!(a.ok().await.is_rejected());
+    assert_eq!(world.engine.count("UpdateItem"), 0, "no attempt before the back-off is over");
+    seconds(50).await;
+    assert_eq!(a.ok().await, Call::Ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_37_an_election_whose_answer_was_lost_is_recognised() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    a.trip().await;
+    a.heard();
+    seconds(30).await;
+    world.engine.network("A").on("UpdateItem", 1, Event::ResetAfter);
+    let probe = a.breaker.admit().await.unwrap();
+    assert!(probe.is_probe(), "the retry was refused by our own first attempt");
+    assert_eq!(world.engine.count("UpdateItem"), 3, "the trip, and two attempts to be elected");
+    assert_eq!(a.heard(), ["OPEN>HALF_OPEN local"]);
+    probe.success();
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_37_an_election_lost_with_every_answer_is_found_again() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    a.trip().await;
+    a.heard();
+    seconds(30).await;
+    world.engine.network("A").on("UpdateItem", 3, Event::LoseAnswer);
+    assert!(a.ok().await.is_rejected(), "nobody knows whether it was applied");
+    seconds(2).await;
+    let probe = a.breaker.admit().await.unwrap();
+    assert!(probe.is_probe(), "a consistent read shows our token");
+    assert_eq!(a.heard(), ["OPEN>HALF_OPEN local"]);
+    probe.success();
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_39_a_takeover_is_named() {
+    let world = World::new().await;
+    let (a, b) = (world.environment("A"), world.environment("B"));
+    a.trip().await;
+    seconds(30).await;
+    std::mem::forget(a.breaker.admit().await.unwrap());
+    let old = world.attribute("half_open_owner");
+    assert!(b.ok().await.is_rejected());
+    b.heard();
+    seconds(33).await;
+    let _probe = b.breaker.admit().await.unwrap();
+    let new = world.attribute("half_open_owner");
+    let heard = b.transitions();
+    assert_eq!(heard.len(), 1);
+    assert_eq!(heard[0].origin, Origin::Local);
+    let Cause::TakeOver { previous_owner, owner } = &heard[0].cause else {
+        panic!("{:?}", heard[0]);
+    };
+    assert_eq!(previous_owner.as_deref(), old.as_str());
+    assert_eq!(Some(&**owner), new.as_str());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_34_rows_as_python_writes_them_are_continued() {
+    // Shapes written by Powertools for AWS Lambda (Python) 3.37.
+    let open = json!({"state": "OPEN", "failure_count": 5, "opened_at": START,
+        "expiration": START + 3_630});
+    let half_open = json!({"state": "HALF_OPEN", "failure_count": 0, "opened_at": START,
+        "half_open_owner": "17#0123456789abcdef0123456789abcdef",
+        "probe_lease_expiry": START + 60, "expiration": START + 3_660});
+    let closed = json!({"state": "CLOSED", "failure_count": 0, "expiration": START + 3_660});
+
+    let world = World::new().await;
+    let a = world.environment("A");
+    seconds(10).await;
+    world.engine.put_item(CIRCUIT, &open);
+    assert!(a.ok().await.is_rejected());
+    seconds(20).await;
+    assert_eq!(a.ok().await, Call::Ok, "elected, {:?}", world.item());
+
+    let b = world.environment("B");
+    world.engine.put_item(CIRCUIT, &half_open);
+    assert!(b.ok().await.is_rejected(), "a live lease");
+    seconds(32).await;
+    assert_eq!(b.ok().await, Call::Ok, "an expired one is taken over");
+    assert_eq!(world.attribute("opened_at"), START);
+    seconds(1).await;
+    assert_eq!((b.ok().await, b.ok().await), (Call::Ok, Call::Ok));
+    assert_eq!(world.attribute("state"), "CLOSED");
+
+    let c = world.environment("C");
+    world.engine.put_item(CIRCUIT, &closed);
+    assert_eq!(c.ok().await, Call::Ok);
+    c.trip().await;
+    assert_eq!(world.attribute("state"), "OPEN");
+}

@@ -1,0 +1,253 @@
+//! Probing: how a circuit closes, or opens again.
+
+use std::time::Duration;
+
+use fuseboard::{CircuitState, Classifier};
+use serde_json::{Value, json};
+
+use crate::support::{
+    engine::Event,
+    world::{CIRCUIT, Call, Environment, START, World, seconds},
+};
+
+/// A world whose circuit was tripped by A, 30 s ago.
+async fn due() -> (World, Environment) {
+    let world = World::new().await;
+    let a = world.environment("A");
+    a.trip().await;
+    seconds(30).await;
+    a.heard();
+    world.engine.clear();
+    (world, a)
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_41_as_many_good_probes_as_the_threshold_close_the_circuit() {
+    let (world, a) = due().await;
+    for _ in 0..3 {
+        assert_eq!(a.ok().await, Call::Ok);
+    }
+    let closed = json!({"state": "CLOSED", "failure_count": 0, "expiration": START + 30 + 3_630});
+    assert_eq!(world.item(), Some(closed), "no time, no owner, no lease, no count");
+    assert_eq!(world.engine.count("GetItem"), 0);
+    assert_eq!(a.heard(), ["OPEN>HALF_OPEN local", "HALF_OPEN>CLOSED local"]);
+    // Elect, hand over, renew, hand over, renew, close.
+    assert_eq!(world.engine.count("UpdateItem"), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_42_a_failed_probe_opens_the_circuit_again() {
+    let (world, a) = due().await;
+    assert_eq!(a.fail().await, Call::Failed);
+    let open = json!({"state": "OPEN", "failure_count": 0, "opened_at": START + 30,
+        "expiration": START + 30 + 3_630});
+    assert_eq!(world.item(), Some(open));
+    assert_eq!(a.heard(), ["OPEN>HALF_OPEN local", "HALF_OPEN>OPEN local"]);
+    seconds(29).await;
+    assert!(a.ok().await.is_rejected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_43_after_a_failed_probe_any_environment_can_be_elected() {
+    let (world, a) = due().await;
+    let b = world.environment("B");
+    assert_eq!(a.fail().await, Call::Failed);
+    seconds(30).await;
+    assert_eq!(b.ok().await, Call::Ok);
+    assert_eq!(world.attribute("state"), "HALF_OPEN");
+    assert!(a.ok().await.is_rejected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_44_a_probe_that_does_not_count_decides_nothing() {
+    let (world, a) = due().await;
+    let judge = Classifier::builder()
+        .ignore_if(|result: &Result<(), &str>| matches!(result, Err("not found")))
+        .build()
+        .unwrap();
+    let judged = a.breaker.with_classifier(judge);
+    assert!(judged.call(|| async { Err("not found") }).await.is_err());
+    assert_eq!(world.attribute("state"), "HALF_OPEN");
+    assert_eq!(world.attribute("success_count"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_45_a_later_window_needs_all_its_successes() {
+    let (world, a) = due().await;
+    let b = world.environment("B");
+    assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
+    assert_eq!(world.attribute("success_count"), 2);
+    seconds(4).await;
+    assert_eq!(b.fail().await, Call::Failed, "B took over and failed");
+    assert_eq!(world.attribute("state"), "OPEN");
+    seconds(30).await;
+    assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
+    assert_eq!(world.attribute("state"), "HALF_OPEN", "the two from before do not count");
+    assert_eq!(a.ok().await, Call::Ok);
+    assert_eq!(world.attribute("state"), "CLOSED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_46_seldom_traffic_over_many_environments_closes_the_circuit() {
+    let world = World::new().await;
+    let fleet: Vec<_> = (0..10).map(|number| world.environment(&format!("E{number}"))).collect();
+    fleet[0].trip().await;
+    let started = crate::support::engine::now();
+    for turn in (0..10).cycle() {
+        seconds(2).await;
+        fleet[turn].ok().await;
+        if world.attribute("state") == "CLOSED" {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30 + 3 * 2 + 30), "{:?}", world.item());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_47_a_new_task_for_each_call_closes_the_circuit() {
+    let (world, a) = due().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let breaker = a.breaker.clone();
+        tasks.spawn(async move { breaker.call(|| async { Ok::<_, ()>(()) }).await.is_ok() });
+        assert!(tasks.join_next().await.unwrap().unwrap());
+    }
+    assert_eq!(world.attribute("state"), "CLOSED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_53_a_dropped_probe_is_given_back_at_once() {
+    let (world, a) = due().await;
+    let b = world.environment("B");
+    let hanging = a.call(std::future::pending());
+    assert!(tokio::time::timeout(Duration::from_secs(1), hanging).await.is_err());
+    a.registry.flush(Duration::from_secs(1)).await.unwrap();
+    assert_eq!(world.attribute("state"), "HALF_OPEN");
+    assert_eq!(b.ok().await, Call::Ok, "{:?}", world.item());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_53_a_panicking_probe_is_a_failed_one() {
+    let (world, a) = due().await;
+    let breaker = a.breaker.clone();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        let call = || async { panic!("the call panics") };
+        let _ = breaker.call::<(), (), _, _>(call).await;
+    });
+    assert!(tasks.join_next().await.unwrap().unwrap_err().is_panic());
+    a.registry.flush(Duration::from_secs(1)).await.unwrap();
+    assert_eq!(world.attribute("state"), "OPEN");
+    assert_eq!(world.attribute("opened_at"), START + 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_54_the_right_to_probe_moves_on_when_nobody_finds_a_verdict() {
+    let (world, a) = due().await;
+    let b = world.environment("B");
+    let mut owners: Vec<Value> = Vec::new();
+    for turn in 0..6 {
+        let prober = if turn % 2 == 0 { &a } else { &b };
+        let permit = prober.breaker.admit().await.unwrap();
+        owners.push(world.attribute("half_open_owner"));
+        permit.ignore().settled().await;
+        seconds(1).await;
+    }
+    let mut distinct = owners.clone();
+    distinct.dedup();
+    assert_eq!(distinct, owners, "a token ends with its probe");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_55_a_probe_longer_than_its_lease_keeps_it() {
+    let (world, a) = due().await;
+    let b = world.environment("B");
+    let long = a.call(async {
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        Ok(())
+    });
+    let watch = async {
+        for _ in 0..99 {
+            seconds(1).await;
+            assert!(b.ok().await.is_rejected());
+        }
+    };
+    let (end, ()) = futures::join!(long, watch);
+    assert_eq!(end, Call::Ok);
+    assert_eq!(world.attribute("success_count"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_57_a_stale_read_after_our_own_close_changes_nothing() {
+    let (world, a) = due().await;
+    assert_eq!(a.ok().await, Call::Ok);
+    world.engine.freeze_stale_reads();
+    assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
+    a.heard();
+    seconds(6).await;
+    for _ in 0..3 {
+        assert_eq!(a.ok().await, Call::Ok);
+    }
+    assert_eq!(a.state(), CircuitState::Closed);
+    assert_eq!(a.heard(), [""; 0]);
+    assert_eq!(world.attribute("state"), "CLOSED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_58_a_half_open_item_without_a_lease_is_taken_over_in_time() {
+    for lease in [json!(null), json!("later"), json!({"N": "0.5"})] {
+        let world = World::new().await;
+        let item = json!({"state": "HALF_OPEN", "half_open_owner": "x", "opened_at": START,
+            "probe_lease_expiry": lease});
+        world.engine.put_item(CIRCUIT, &item);
+        let a = world.environment("A");
+        assert!(a.ok().await.is_rejected());
+        seconds(29).await;
+        assert!(a.ok().await.is_rejected(), "{lease}");
+        seconds(1).await;
+        assert_eq!(a.ok().await, Call::Ok, "{lease}");
+        assert_eq!(world.attribute("state"), "HALF_OPEN");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_59_a_close_whose_answer_was_lost_is_announced_once() {
+    let (world, a) = due().await;
+    assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
+    // The renewal passes; the first attempt to close is applied unanswered.
+    world.engine.network("A").on("UpdateItem", 1, Event::Pass);
+    world.engine.network("A").on("UpdateItem", 1, Event::ResetAfter);
+    assert_eq!(a.ok().await, Call::Ok);
+    assert_eq!(world.attribute("state"), "CLOSED");
+    assert_eq!(a.heard(), ["OPEN>HALF_OPEN local", "HALF_OPEN>CLOSED local"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_59_a_close_that_cannot_be_written_is_made_good() {
+    let (world, a) = due().await;
+    assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
+    world.engine.network("A").on("UpdateItem", 1, Event::Pass);
+    world.engine.network("A").on("UpdateItem", 3, Event::Error("InternalServerError"));
+    assert_eq!(a.ok().await, Call::Ok, "case 64: the caller's value is unchanged");
+    assert_eq!(a.ok().await, Call::Ok, "closed here");
+    assert_eq!(world.attribute("state"), "HALF_OPEN");
+    seconds(2).await;
+    assert_eq!(world.attribute("state"), "CLOSED", "and written when the store is back");
+    assert_eq!(a.heard(), ["OPEN>HALF_OPEN local", "HALF_OPEN>CLOSED alone"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_60_a_reopening_that_cannot_be_written_rejects_all_the_same() {
+    let (world, a) = due().await;
+    world.engine.network("A").on("UpdateItem", 1, Event::Pass);
+    world.engine.network("A").on("UpdateItem", 30, Event::Error("InternalServerError"));
+    assert_eq!(a.fail().await, Call::Failed, "case 64: the caller's error is unchanged");
+    for _ in 0..29 {
+        assert!(a.ok().await.is_rejected());
+        seconds(1).await;
+    }
+    world.engine.network("A").heal();
+    seconds(31).await;
+    assert_eq!(world.attribute("state"), "OPEN", "made good when the store was back");
+    assert_eq!(world.attribute("opened_at"), START + 30, "with the time of the failure");
+}

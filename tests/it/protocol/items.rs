@@ -1,0 +1,128 @@
+//! Items that are not as this crate writes them.
+
+use fuseboard::Config;
+use serde_json::json;
+
+use crate::support::world::{CIRCUIT, Call, START, World, seconds};
+
+#[tokio::test(start_paused = true)]
+async fn case_68_an_unknown_state_fails_open_and_is_healed_by_the_next_trip() {
+    for item in [
+        json!({"state": "PAUSED", "expiration": 7}),
+        json!({"state": 7}),
+        json!({"state": null}),
+        json!({}),
+        json!({"state": "CLOSED", "expiration": "never"}),
+        json!({"state": "CLOSED", "expiration": {"N": "-12.5"}, "failure_count": "x"}),
+    ] {
+        let world = World::new().await;
+        world.engine.put_item(CIRCUIT, &item);
+        let a = world.environment("A");
+        for _ in 0..10 {
+            assert_eq!(a.ok().await, Call::Ok, "{item}");
+        }
+        assert_eq!(world.engine.count("GetItem"), 1, "{item}");
+        a.trip().await;
+        assert_eq!(world.attribute("state"), "OPEN", "{item}");
+        assert_eq!(world.attribute("failure_count"), 5, "{item}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_item_with_an_owner_that_is_no_hold_is_healed() {
+    for owner in [json!(null), json!("stray"), json!(9)] {
+        let world = World::new().await;
+        let item = json!({"state": "OPEN", "opened_at": START, "half_open_owner": owner});
+        world.engine.put_item(CIRCUIT, &item);
+        let a = world.environment("A");
+        assert!(a.ok().await.is_rejected());
+        seconds(30).await;
+        for _ in 0..3 {
+            assert_eq!(a.ok().await, Call::Ok, "{owner}");
+        }
+        assert_eq!(world.attribute("state"), "CLOSED", "{owner}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_69_reading_and_updating_is_all_that_is_needed() {
+    let world = World::new().await;
+    world.engine.allow_only(&["GetItem", "UpdateItem"]);
+    let a = world.environment("A");
+    a.trip().await;
+    seconds(30).await;
+    assert_eq!(a.fail().await, Call::Failed);
+    seconds(30).await;
+    for _ in 0..3 {
+        assert_eq!(a.ok().await, Call::Ok);
+    }
+    world.engine.allow_only(&[
+        "GetItem",
+        "UpdateItem",
+        "PutItem",
+        "DeleteItem",
+        "Scan",
+        "ListTables",
+    ]);
+    assert_eq!(world.attribute("state"), "CLOSED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_70_unknown_attributes_survive_a_whole_incident() {
+    let world = World::new().await;
+    let unknown =
+        json!({"state": "CLOSED", "expiration": START, "note": "keep", "tags": {"L": []}});
+    world.engine.put_item(CIRCUIT, &unknown);
+    let a = world.environment("A");
+    let kept = || {
+        assert_eq!(world.attribute("note"), "keep");
+        assert_ne!(world.attribute("tags"), json!(null));
+    };
+    a.trip().await;
+    kept();
+    seconds(30).await;
+    assert_eq!(a.fail().await, Call::Failed);
+    kept();
+    seconds(30).await;
+    let probe = a.breaker.admit().await.unwrap();
+    kept();
+    probe.ignore().settled().await;
+    kept();
+    for _ in 0..3 {
+        assert_eq!(a.ok().await, Call::Ok);
+        kept();
+    }
+    assert_eq!(world.attribute("state"), "CLOSED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_71_other_names_and_a_composite_key_work_through_a_whole_incident() {
+    let world = World::new().await;
+    world.engine.create_table("shared", &["pk", "sk"]);
+    let store = |label: &str| {
+        world
+            .engine
+            .store_builder(label, "shared")
+            .key_attr("pk")
+            .sort_key_attr("sk")
+            .static_pk_value("circuit_breaker#checkout")
+            .state_attr("st")
+            .opened_at_attr("since")
+            .build()
+            .unwrap()
+    };
+    let a = world.environment_over(store("A"), Config::default());
+    let b = world.environment_over(store("B"), Config::default());
+    a.trip().await;
+    let key = json!({"pk": {"S": "circuit_breaker#checkout"}, "sk": {"S": CIRCUIT}});
+    let item = world.engine.get_raw("shared", &key).unwrap();
+    assert_eq!(item["st"], json!({"S": "OPEN"}));
+    assert_eq!(item["since"], json!({"N": START.to_string()}));
+    seconds(30).await;
+    for _ in 0..3 {
+        assert_eq!(b.ok().await, Call::Ok);
+    }
+    let item = world.engine.get_raw("shared", &key).unwrap();
+    assert_eq!(item["st"], json!({"S": "CLOSED"}));
+    assert_eq!(item.get("since"), None);
+}

@@ -1,0 +1,132 @@
+//! Operators: holding a circuit open, and releasing it.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, SystemTime},
+};
+
+use fuseboard::{CircuitState, OrderError};
+use serde_json::json;
+
+use crate::support::{
+    engine::Event,
+    world::{CIRCUIT, Call, START, World, seconds},
+};
+
+fn at(seconds: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_rejects_the_whole_fleet_until_it_ends() {
+    let world = World::new().await;
+    let (a, b) = (world.environment("A"), world.environment("B"));
+    a.breaker.hold(at(START + 600), "maintenance").await.unwrap();
+    assert_eq!(a.heard(), ["CLOSED>OPEN local"]);
+    let item = world.item().unwrap();
+    assert_eq!(item["state"], "OPEN");
+    assert_eq!(item["half_open_owner"], "hold#maintenance");
+    assert_eq!(item["opened_at"], START + 600 - 30);
+    assert_eq!(item["expiration"], START + 600 + 3_600);
+    for _ in 0..59 {
+        assert!(a.ok().await.is_rejected());
+        let Call::Rejected(open) = b.ok().await else { panic!("admitted") };
+        assert!(open.retry_after() > Duration::ZERO);
+        seconds(10).await;
+    }
+    seconds(10).await;
+    for _ in 0..3 {
+        assert_eq!(b.ok().await, Call::Ok, "recovers as from any opening");
+    }
+    assert_eq!(world.attribute("state"), "CLOSED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_closes_the_circuit_for_all() {
+    let world = World::new().await;
+    let (a, b) = (world.environment("A"), world.environment("B"));
+    a.breaker.hold(at(START + 600), "maintenance").await.unwrap();
+    assert!(b.ok().await.is_rejected());
+    b.heard();
+    b.breaker.release().await.unwrap();
+    assert_eq!(b.heard(), ["OPEN>CLOSED local"]);
+    assert_eq!(b.ok().await, Call::Ok);
+    seconds(5).await;
+    assert_eq!(a.ok().await, Call::Ok);
+    assert_eq!(a.heard(), ["CLOSED>OPEN local", "OPEN>CLOSED observed"]);
+    let closed = json!({"state": "CLOSED", "failure_count": 0, "expiration": START + 3_630});
+    assert_eq!(world.item(), Some(closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn releasing_a_closed_circuit_writes_nothing() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    a.breaker.release().await.unwrap();
+    assert_eq!(world.engine.count("UpdateItem"), 0);
+    assert_eq!(a.state(), CircuitState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_26_a_hold_outlives_stragglers_and_probes_under_way() {
+    let world = World::new().await;
+    let (a, b) = (world.environment("A"), world.environment("B"));
+    b.ok().await;
+    let stragglers = futures::future::join_all((0..5).map(|_| b.breaker.admit_owned())).await;
+    a.trip().await;
+    seconds(30).await;
+    let probe = a.breaker.admit().await.unwrap();
+    b.breaker.hold(at(START + 9_000), "incident 12").await.unwrap();
+    let held = world.item();
+    probe.success().settled().await;
+    for straggler in stragglers {
+        straggler.unwrap().failure().settled().await;
+    }
+    assert_eq!(world.item(), held);
+    for _ in 0..100 {
+        assert!(a.ok().await.is_rejected());
+        assert!(b.ok().await.is_rejected());
+        seconds(60).await;
+    }
+    assert_eq!(world.item(), held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_names_what_is_wrong_with_it() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    let past = a.breaker.hold(at(START), "late").await.unwrap_err();
+    assert!(past.to_string().starts_with("until must lie in the future"), "{past}");
+    let long = a.breaker.hold(at(START + 9), &"x".repeat(1_025)).await.unwrap_err();
+    assert_eq!(long.to_string(), "reason must have at most 1,024 bytes, got 1025");
+    world.engine.network("A").on("UpdateItem", 1, Event::Error("AccessDeniedException"));
+    let denied = a.breaker.hold(at(START + 9), "x").await.unwrap_err();
+    assert!(matches!(denied, OrderError::Store(_)), "{denied}");
+    a.registry.shutdown(Duration::from_secs(1)).await.unwrap();
+    assert_eq!(a.breaker.release().await, Err(OrderError::NoAnswer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_gives_up_when_others_never_stop_changing_the_item() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    let writes = AtomicU32::new(0);
+    world
+        .engine
+        .network("A")
+        .always_on("UpdateItem", Event::DelayBefore(Duration::from_millis(100)));
+    let meddle = async {
+        loop {
+            let number = writes.fetch_add(1, Ordering::Relaxed);
+            let item = json!({"state": "CLOSED", "expiration": number});
+            world.engine.put_item(CIRCUIT, &item);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let order = a.breaker.hold(at(START + 600), "x");
+    tokio::select! {
+        () = meddle => {}
+        refused = order => assert_eq!(refused, Err(OrderError::Contended)),
+    }
+    assert_eq!(world.engine.count("UpdateItem"), 5);
+}

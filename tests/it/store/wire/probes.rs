@@ -1,0 +1,156 @@
+//! The requests of a half-open circuit: elections, leases and verdicts.
+
+use std::sync::Arc;
+
+use fuseboard::store::{Field, Operation};
+use serde_json::json;
+
+use super::{ALL, BECOME_OPEN, CLOSED, half_open, open, sends, sent, token, update};
+use crate::support::engine::Engine;
+
+const ELECTED: &str = "SET #state = :state, #failure_count = :failure_count, \
+    #half_open_owner = :half_open_owner, #probe_lease_expiry = :probe_lease_expiry, \
+    #success_count = :success_count, #expiration = :expiration";
+
+#[tokio::test(start_paused = true)]
+async fn an_election_names_the_opening_and_that_nobody_owns_it() {
+    let elect =
+        Operation::Elect { seen: open(), token: token(), lease_until: 1_060, expires_at: 4_660 };
+    let values = json!({
+        ":state": {"S": "HALF_OPEN"},
+        ":failure_count": {"N": "0"},
+        ":half_open_owner": {"S": "token-a"},
+        ":probe_lease_expiry": {"N": "1060"},
+        ":success_count": {"N": "0"},
+        ":expiration": {"N": "4660"},
+        ":seen_state": {"S": "OPEN"},
+        ":seen_opened_at": {"N": "1000"},
+    });
+    let condition = "#state = :seen_state AND #opened_at = :seen_opened_at \
+        AND attribute_not_exists(#half_open_owner)";
+    sends(&elect, update(ELECTED, condition, &ALL, values)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_election_after_a_hold_names_the_hold() {
+    let mut seen = open();
+    seen.owner = Arc::<str>::from("hold#deploy").into();
+    let elect = Operation::Elect { seen, token: token(), lease_until: 1_060, expires_at: 4_660 };
+    let engine = Engine::new().await;
+    let body = sent(&engine, &engine.store("A"), &elect).await;
+    let condition = "#state = :seen_state AND #opened_at = :seen_opened_at \
+        AND #half_open_owner = :seen_half_open_owner";
+    assert_eq!(body["ConditionExpression"], condition);
+    let values = &body["ExpressionAttributeValues"];
+    assert_eq!(values[":seen_half_open_owner"], json!({"S": "hold#deploy"}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_take_over_names_the_owner_and_the_lease() {
+    let take_over = Operation::TakeOver {
+        seen: half_open(),
+        token: token(),
+        lease_until: 1_060,
+        expires_at: 4_660,
+    };
+    let values = json!({
+        ":failure_count": {"N": "0"},
+        ":half_open_owner": {"S": "token-a"},
+        ":probe_lease_expiry": {"N": "1060"},
+        ":success_count": {"N": "0"},
+        ":expiration": {"N": "4660"},
+        ":seen_state": {"S": "HALF_OPEN"},
+        ":seen_half_open_owner": {"S": "theirs"},
+        ":seen_probe_lease_expiry": {"N": "1030"},
+    });
+    let condition = "#state = :seen_state AND #half_open_owner = :seen_half_open_owner \
+        AND #probe_lease_expiry = :seen_probe_lease_expiry";
+    let written = ELECTED.replace("#state = :state, ", "");
+    let names: Vec<_> = ALL.into_iter().filter(|name| *name != "opened_at").collect();
+    sends(&take_over, update(&written, condition, &names, values)).await;
+}
+
+const OURS: &str = "#state = :seen_state AND #half_open_owner = :seen_half_open_owner";
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_only_ever_lengthens_our_lease() {
+    let renew = |starts_probe| Operation::Renew {
+        token: token(),
+        lease_until: 1_060,
+        expires_at: 4_660,
+        starts_probe,
+    };
+    let mut values = json!({
+        ":probe_lease_expiry": {"N": "1060"},
+        ":expiration": {"N": "4660"},
+        ":seen_state": {"S": "HALF_OPEN"},
+        ":seen_half_open_owner": {"S": "token-a"},
+    });
+    let condition = format!("{OURS} AND #probe_lease_expiry < :probe_lease_expiry");
+    let names = ["state", "half_open_owner", "probe_lease_expiry", "expiration"];
+    let written = "SET #probe_lease_expiry = :probe_lease_expiry, #expiration = :expiration";
+    sends(&renew(false), update(written, &condition, &names, values.clone())).await;
+
+    values[":success_count"] = json!({"N": "0"});
+    let names = [&names[..], &["success_count"]].concat();
+    let written = format!("{written}, #success_count = :success_count");
+    sends(&renew(true), update(&written, &condition, &names, values)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn handing_over_and_giving_back_write_the_count_the_lease_and_the_expiry() {
+    let known_lease = Field::Valid(1_030);
+    let hand_over = Operation::HandOver {
+        token: token(),
+        known_lease: known_lease.clone(),
+        success_count: 2,
+        lease_until: 1_005,
+        expires_at: 4_660,
+    };
+    let give_back = Operation::GiveBack {
+        token: token(),
+        known_lease,
+        success_count: 2,
+        lease_until: 1_005,
+        expires_at: 4_660,
+    };
+    let values = json!({
+        ":success_count": {"N": "2"},
+        ":probe_lease_expiry": {"N": "1005"},
+        ":expiration": {"N": "4660"},
+        ":seen_state": {"S": "HALF_OPEN"},
+        ":seen_half_open_owner": {"S": "token-a"},
+        ":seen_probe_lease_expiry": {"N": "1030"},
+    });
+    let condition = format!("{OURS} AND #probe_lease_expiry = :seen_probe_lease_expiry");
+    let names = ["state", "half_open_owner", "probe_lease_expiry", "expiration", "success_count"];
+    let written = "SET #success_count = :success_count, \
+        #probe_lease_expiry = :probe_lease_expiry, #expiration = :expiration";
+    let expected = update(written, &condition, &names, values);
+    sends(&hand_over, expected.clone()).await;
+    sends(&give_back, expected).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_and_reopening_require_our_token() {
+    let close = Operation::Close { token: token(), expires_at: 4_660 };
+    let values = json!({
+        ":state": {"S": "CLOSED"},
+        ":failure_count": {"N": "0"},
+        ":expiration": {"N": "4660"},
+        ":seen_state": {"S": "HALF_OPEN"},
+        ":seen_half_open_owner": {"S": "token-a"},
+    });
+    sends(&close, update(CLOSED, OURS, &ALL, values)).await;
+
+    let reopen = Operation::Reopen { token: token(), opened_at: 1_050, expires_at: 4_680 };
+    let values = json!({
+        ":state": {"S": "OPEN"},
+        ":failure_count": {"N": "0"},
+        ":opened_at": {"N": "1050"},
+        ":expiration": {"N": "4680"},
+        ":seen_state": {"S": "HALF_OPEN"},
+        ":seen_half_open_owner": {"S": "token-a"},
+    });
+    sends(&reopen, update(BECOME_OPEN, OURS, &ALL, values)).await;
+}
