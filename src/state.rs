@@ -85,4 +85,16 @@ mod tests {
         assert_eq!(CircuitState::parse("HALF-OPEN"), None);
         assert_eq!(CircuitState::parse("open"), None);
     }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn a_state_serialises_as_the_word_of_the_item() {
+        for state in [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen] {
+            let text = serde_json::to_string(&state).unwrap();
+            assert_eq!(text, format!("\"{state}\""));
+            assert_eq!(serde_json::from_str::<CircuitState>(&text).unwrap(), state);
+        }
+        let name = serde_json::from_str::<CircuitName>("\"\"");
+        assert!(name.unwrap_err().to_string().contains("at least 1 byte"));
+    }
 }

@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::mem_forget,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "a test that meets what it does not expect has failed"

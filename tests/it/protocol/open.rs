@@ -10,7 +10,7 @@ use crate::support::world::{CIRCUIT, Call, START, World, seconds};
 fn rejection(call: Call) -> fuseboard::OpenError {
     match call {
         Call::Rejected(open) => open,
-        other => panic!("not rejected: {other:?}"),
+        ran @ (Call::Ok | Call::Failed) => panic!("not rejected: {ran:?}"),
     }
 }
 
