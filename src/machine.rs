@@ -157,10 +157,13 @@ impl Machine {
         clean && self.job.is_none() && self.want.is_none() && self.order.is_none()
     }
 
-    /// Moves the machine's time on, never back. The wall clock may be set, so
-    /// only the monotonic one is clamped.
+    /// Moves the machine's time on, never back. A message that was sent before
+    /// what was last seen says nothing about either clock; otherwise the wall
+    /// clock is taken as it is, set back or not.
     fn advance(&mut self, now: Moment) {
-        self.now = Moment { mono: now.mono.max(self.now.mono), wall: now.wall };
+        if now.mono >= self.now.mono {
+            self.now = now;
+        }
     }
 
     /// Enters a phase: a new epoch, in which older outcomes mean nothing.

@@ -206,12 +206,12 @@ impl Machine {
         if self.claimed {
             return Admission::Rejected;
         }
-        self.claimed = true;
         if self.want.is_none() {
             self.want = Some(want);
         }
         self.dispatch();
-        Admission::Wait
+        self.claimed = self.job.is_some();
+        if self.claimed { Admission::Wait } else { Admission::Rejected }
     }
 
     fn wait_in_turn(&mut self) -> Admission {

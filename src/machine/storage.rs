@@ -9,6 +9,7 @@ use super::{Effect, Machine, Ordered};
 use crate::{
     moment::Moment,
     record::{LeaseToken, Operation, Record},
+    state::CircuitState,
     store::{Consistency, StoreErrorKind, Written},
 };
 
@@ -70,6 +71,15 @@ pub(super) struct Known {
     pub(super) read_ok: bool,
     /// Our last election, in case its answer was lost.
     pub(super) election: Option<Election>,
+}
+
+impl Known {
+    /// Whether what was last shown is a closed circuit: all that may be tripped.
+    fn is_closed(&self) -> bool {
+        let open = [CircuitState::Open, CircuitState::HalfOpen];
+        let state = self.record.as_ref().and_then(|record| record.state.valid());
+        !state.is_some_and(|state| open.contains(state))
+    }
 }
 
 /// An election that was sent.
@@ -155,6 +165,7 @@ impl Machine {
                 self.fail(kind, true);
                 self.known.reads = self.known.reads.saturating_add(1);
                 self.known.read_ok = false;
+                self.known.certain = false;
             }
             (Job::Write { operation, sent_at }, Answer::Written(Written::Applied(record))) => {
                 self.health.succeed();
@@ -230,7 +241,7 @@ impl Machine {
         if self.want.is_none() || !self.health.is_usable(self.now) {
             return;
         }
-        if !self.known.certain {
+        if !self.known.certain || (self.want == Some(Want::Trip) && !self.known.is_closed()) {
             return self.begin_read(Consistency::Strong);
         }
         match self.operation() {

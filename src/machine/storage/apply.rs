@@ -97,12 +97,7 @@ impl Machine {
                     ours.stage = Stage::Resting;
                 }
             }
-            Operation::GiveBack { .. } => {
-                self.known.election = None;
-                if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-                    *right = Right::Free;
-                }
-            }
+            Operation::GiveBack { .. } => self.give_up(),
             Operation::Close { .. } => {
                 self.known.election = None;
                 match &mut self.phase {
@@ -156,6 +151,14 @@ impl Machine {
         if !matches!(operation, Operation::Hold { .. } | Operation::Release { .. }) {
             self.want = None;
         }
+        if matches!(operation, Operation::Renew { .. })
+            && shown.as_ref().is_some_and(|record| record.owner == self.owner())
+        {
+            // Ours, but somebody made the lease unreadable, or later than ours:
+            // the token ends, and whoever needs the right takes it over.
+            self.learn(shown);
+            return self.give_up();
+        }
         self.adopt_refused(operation, shown);
     }
 
@@ -207,6 +210,21 @@ impl Machine {
         let election = Election { token: token.clone(), sent_at: self.now, successes };
         self.known.election = Some(election);
         token
+    }
+
+    /// The token of this process has ended; nobody probes.
+    fn give_up(&mut self) {
+        self.known.election = None;
+        if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
+            *right = Right::Free;
+        }
+    }
+
+    fn owner(&self) -> Field<std::sync::Arc<str>> {
+        match &self.phase {
+            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => ours.token.as_owner(),
+            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => Field::Absent,
+        }
     }
 
     fn opening_is_stored(&mut self) {

@@ -126,3 +126,23 @@ async fn case_71_other_names_and_a_composite_key_work_through_a_whole_incident()
     assert_eq!(item["st"], json!({"S": "CLOSED"}));
     assert_eq!(item.get("since"), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_of_ours_that_somebody_made_unreadable_does_not_block_recovery() {
+    for lease in [json!("never"), json!(null), json!(9_000_000_000_i64)] {
+        let world = World::new().await;
+        let a = world.environment("A");
+        a.trip().await;
+        seconds(30).await;
+        assert_eq!(a.ok().await, Call::Ok);
+        let mut item = world.item().unwrap();
+        item["probe_lease_expiry"] = lease.clone();
+        world.engine.put_item(CIRCUIT, &item);
+        let mut calls = 0;
+        while world.attribute("state") != "CLOSED" {
+            a.ok().await;
+            calls += 1;
+            assert!(calls < 10, "{lease}");
+        }
+    }
+}
