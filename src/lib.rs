@@ -1,4 +1,54 @@
-//! A circuit breaker whose state a whole fleet shares through one DynamoDB item per circuit.
+//! A circuit breaker whose decision a whole fleet shares through one DynamoDB
+//! item per circuit.
+//!
+//! Spawn a [`BreakerRegistry`] once, keep a [`Breaker`] for each dependency, and
+//! put it before every call. The breaker counts consecutive failures; enough of
+//! them open the circuit, here at once and in every other process when it looks
+//! next. After a while one call at a time, in the whole fleet, probes the
+//! dependency; enough good probes close the circuit again.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use fuseboard::{BreakerRegistry, MemoryStore};
+//!
+//! # async fn charge(order: u32) -> Result<u32, std::io::Error> { Ok(order) }
+//! // `DynamoDbStore::from_env("CircuitBreakerState").await` shares circuits with
+//! // other processes; a `MemoryStore` keeps them in this one.
+//! let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+//! let payments = registry.breaker("payment-backend")?;
+//!
+//! let receipt = payments
+//!     .call_or_else(|| charge(7), |circuit| async move {
+//!         Err(std::io::Error::other(format!("{} is {}", circuit.name, circuit.state)))
+//!     })
+//!     .await?;
+//! assert_eq!(receipt, 7);
+//! # Ok(()) }
+//! ```
+//!
+//! # Where to look
+//!
+//! - [`Breaker::call`], [`Breaker::call_or_else`]: run a call, or a fallback.
+//! - [`Breaker::admit`], [`Breaker::admit_owned`], [`Breaker::try_admit`]: a
+//!   [`Permit`] to report on by hand.
+//! - [`Breaker::with_classifier`]: judge the whole `Result`.
+//! - [`Config`]: every setting, its default and its range.
+//! - [`BreakerRegistry::subscribe`]: every [`CircuitTransition`], and whether this
+//!   process made it.
+//! - [`BreakerRegistry::flush`]: before an AWS Lambda environment is frozen.
+//! - [`Breaker::hold`], [`Breaker::release`]: for operators.
+//! - [`store`]: DynamoDB, memory, or a store of your own and the suite that
+//!   checks it.
+//! - [`Clock`]: time that a test moves.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `dynamodb` | yes | `DynamoDbStore`, over a client that you bring |
+//! | `aws-config` | yes | `DynamoDbStore::from_env` |
+//! | `serde` | no | names, states, circuit infos and transitions serialise |
 
 mod actor;
 mod breaker;
@@ -41,3 +91,8 @@ pub use self::{
     subscription::{Lagged, Transitions},
     transition::{Cause, CircuitTransition, Origin},
 };
+
+/// The README's examples, compiled.
+#[cfg(all(doctest, feature = "aws-config"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
