@@ -23,13 +23,12 @@ use self::{
     operation::{InFlight, Storage},
 };
 use crate::{
-    breaker::Breaker,
     circuit::{Circuit, Snapshot},
     clock::{self, Clock},
     error::OpenError,
+    grant::Grant,
     machine::{Admission, Answer, Effect, Machine, Order, Ordered, Pass, Report, Ticket, View},
     moment::Moment,
-    permit::OwnedPermit,
     transition::CircuitTransition,
 };
 
@@ -60,6 +59,8 @@ pub(crate) struct Actor {
     published: Option<View>,
     /// The probe on offer at the gate, and since when.
     spare: Option<(Pass, Moment)>,
+    /// Whether a call that does not wait has one of the waiters in its place.
+    awaits_spare: bool,
     /// Operators' orders, the one under way first.
     orders: VecDeque<(Order, oneshot::Sender<Ordered>)>,
 }
@@ -93,6 +94,7 @@ impl Actor {
             replies: Vec::new(),
             published: None,
             spare: None,
+            awaits_spare: false,
             orders: VecDeque::new(),
         }
     }
@@ -133,7 +135,7 @@ impl Actor {
     fn deadline(&self) -> Option<Duration> {
         let spare = self
             .spare
-            .map(|(_, since)| self.storage.handoff().saturating_sub(self.clock.now().since(since)));
+            .map(|(_, since)| self.storage.offer().saturating_sub(self.clock.now().since(since)));
         [self.machine.deadline(), spare].into_iter().flatten().min()
     }
 
@@ -150,6 +152,8 @@ impl Actor {
     fn take(&mut self, message: Message) {
         match message {
             Message::Admit { reply, .. } if reply.is_gone() => {}
+            // One probe on its way to the gate is enough.
+            Message::Admit { reply: Reply::Spare, .. } if self.awaits_spare => {}
             Message::Admit { at, reply } => {
                 let ticket = self.machine.ticket();
                 self.judge(at, Waiter { reply, ticket });
@@ -172,7 +176,10 @@ impl Actor {
 
     fn judge(&mut self, at: Moment, waiter: Waiter) {
         match self.machine.admit(at, waiter.ticket) {
-            Admission::Wait => self.waiters.push_back(waiter),
+            Admission::Wait => {
+                self.awaits_spare |= matches!(waiter.reply, Reply::Spare);
+                self.waiters.push_back(waiter);
+            }
             decided @ (Admission::Admitted(_) | Admission::Rejected) => {
                 self.replies.push((waiter.reply, decided));
             }
@@ -198,9 +205,10 @@ impl Actor {
     fn stored(&mut self, now: Moment, answer: Answer) {
         self.machine.stored(now, answer);
         self.machine.reopen_claims();
-        for waiter in std::mem::take(&mut self.waiters) {
-            if !waiter.reply.is_gone() {
-                self.judge(now, waiter);
+        self.awaits_spare = false;
+        for Waiter { reply, ticket } in std::mem::take(&mut self.waiters) {
+            if !reply.is_gone() {
+                self.judge(now, Waiter { reply, ticket: ticket.after_waiting() });
             }
         }
         self.machine.settle_claim(now);
@@ -234,7 +242,7 @@ impl Actor {
         let Some((pass, since)) = self.spare else {
             return;
         };
-        if now.since(since) < self.storage.handoff() {
+        if now.since(since) < self.storage.offer() {
             return;
         }
         self.spare = None;
@@ -297,10 +305,9 @@ impl Actor {
     fn answer(&mut self, circuit: &Arc<Circuit>, reply: Reply, admission: Admission) {
         match (reply, admission) {
             (Reply::Caller(reply), Admission::Admitted(pass)) => {
-                let permit = OwnedPermit::new(Breaker::new(Arc::clone(circuit)), pass);
-                // A caller that is gone: the permit comes back and is dropped,
+                // A caller that is gone: the grant comes back and is dropped,
                 // which gives a probe's right back.
-                let _ = reply.send(Ok(permit));
+                let _ = reply.send(Ok(Grant::new(Arc::clone(circuit), pass)));
             }
             (Reply::Caller(reply), Admission::Rejected | Admission::Wait) => {
                 let open = self.rejection(circuit);
@@ -330,5 +337,13 @@ impl Actor {
             && self.mailbox.is_empty()
             && self.machine.is_forgettable()
             && (self.forget)(circuit)
+    }
+}
+
+/// Whoever still waits for an answer hears that there is none. A channel keeps
+/// what lies in it for as long as there is a sender, and every handle is one.
+impl Drop for Actor {
+    fn drop(&mut self) {
+        while self.mailbox.try_recv().is_ok() {}
     }
 }

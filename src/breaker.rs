@@ -218,7 +218,8 @@ impl Breaker {
     /// known, and has the actor find out more for the calls to come: a closed
     /// circuit admits (one that nothing is known of as well), an open one
     /// rejects. A probe that is due is won in the background and given to the
-    /// next `try_admit`, so that a circuit recovers without anybody waiting.
+    /// next call, so that a circuit recovers without anybody waiting. If none
+    /// comes within two thirds of `probe_lease`, others may have it.
     ///
     /// # Errors
     ///
@@ -252,9 +253,8 @@ impl Breaker {
     #[cold]
     fn try_ask(&self) -> Result<Permit<'_>, Rejection<'_>> {
         let circuit = &*self.circuit;
-        if let Some(probe) = circuit.gate.take_spare() {
-            let (epoch, _) = circuit.gate.last_known();
-            return Ok(Permit::new(circuit, Pass { epoch, probe: Some(probe) }));
+        if let Some(pass) = circuit.take_spare() {
+            return Ok(Permit::new(circuit, pass));
         }
         let (epoch, state) = circuit.gate.last_known();
         let at = circuit.now();
@@ -279,11 +279,14 @@ impl Breaker {
         }
     }
 
-    /// Asks the actor. The permit comes in the answer, so that an answer to a
+    /// Asks the actor. The grant comes in the answer, so that an answer to a
     /// caller who is gone gives itself back.
     #[cold]
     async fn ask(&self) -> Result<Pass, OpenError> {
         let circuit = &*self.circuit;
+        if let Some(pass) = circuit.take_spare() {
+            return Ok(pass);
+        }
         let (reply, answer) = oneshot::channel();
         let message = Message::Admit { at: circuit.now(), reply: Reply::Caller(reply) };
         let asked = async {
@@ -291,7 +294,7 @@ impl Breaker {
             answer.await.ok()
         };
         match clock::within(circuit.patience(), Box::pin(asked)).await.flatten() {
-            Some(Ok(permit)) => Ok(permit.into_pass()),
+            Some(Ok(grant)) => Ok(grant.into_pass()),
             Some(Err(open)) => Err(open),
             None => Ok(circuit.open_pass()),
         }

@@ -187,6 +187,12 @@ impl Circuit {
         Pass { epoch: self.gate.last_known().0, probe: None }
     }
 
+    /// Takes the probe that was won for whoever asks first.
+    pub(crate) fn take_spare(&self) -> Option<Pass> {
+        let probe = self.gate.take_spare()?;
+        Some(Pass { epoch: self.gate.last_known().0, probe: Some(probe) })
+    }
+
     /// A rejection as of the last snapshot.
     pub(crate) fn open_error(&self) -> OpenError {
         let snapshot = self.snapshot.load();

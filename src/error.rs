@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{state::CircuitInfo, store::StoreErrorKind};
+use crate::{answer::StoreErrorKind, state::CircuitInfo};
 
 /// A circuit name that the shared item cannot carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -112,7 +112,8 @@ impl Gate {
             return Glance::Admit { epoch: word >> STATE_BITS, refresh };
         }
         let retry_after_ms = self.retry_at.load(Acquire).saturating_sub(now_ms);
-        if retry_after_ms == 0 || self.word.load(Acquire) != word {
+        let is_probe_on_offer = self.spare.load(Acquire) != 0;
+        if retry_after_ms == 0 || is_probe_on_offer || self.word.load(Acquire) != word {
             return Glance::Ask;
         }
         Glance::Reject { retry_after_ms }
@@ -192,13 +193,14 @@ impl Gate {
     }
 
     /// Leaves the verdict of the one probe that runs where the actor finds it.
+    /// That of an older probe, which counts for nothing, does not cover it.
     pub(crate) fn note_probe(&self, probe: ProbeId, report: Report) {
         let verdict = match report {
             Report::Success => 1,
             Report::Failure => 2,
             Report::NoVerdict => 3,
         };
-        self.probe_report.store(probe.get() << STATE_BITS | verdict, Release);
+        self.probe_report.fetch_max(probe.get() << STATE_BITS | verdict, Release);
     }
 
     /// Takes the verdict that was left.
@@ -289,12 +291,21 @@ impl Overflow {
         self.epoch == epoch & EPOCH_MASK
     }
 
+    /// Whether anything is noted, and of a newer epoch than this one. Epochs are
+    /// never half their range apart.
+    fn is_newer_than(self, epoch: u64) -> bool {
+        let noted = self.reset || self.failures > 0;
+        noted && self.epoch.wrapping_sub(epoch) & EPOCH_MASK <= EPOCH_MASK >> 1
+    }
+
     /// Adds one outcome; also returns how many failures that settles.
     fn and(self, epoch: u64, report: Report) -> (Self, u64) {
         let epoch = epoch & EPOCH_MASK;
         // Outcomes of an older epoch mean nothing; the newer one starts anew.
         let (base, stale) = if self.epoch == epoch {
             (self, 0)
+        } else if self.is_newer_than(epoch) {
+            return (self, u64::from(report == Report::Failure));
         } else {
             (Self { epoch, reset: false, failures: 0 }, self.failures)
         };
@@ -314,3 +325,6 @@ impl Overflow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,7 @@
 //! | `serde` | no | names, states, circuit infos and transitions serialise |
 
 mod actor;
+mod answer;
 mod breaker;
 mod circuit;
 mod classifier;
@@ -58,6 +59,7 @@ mod clock;
 mod config;
 mod error;
 mod gate;
+mod grant;
 mod machine;
 mod moment;
 mod name;

@@ -32,6 +32,9 @@ mod report;
 mod storage;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 pub(crate) use self::{
@@ -157,9 +160,8 @@ impl Machine {
         clean && self.job.is_none() && self.want.is_none() && self.order.is_none()
     }
 
-    /// Moves the machine's time on, never back. A message that was sent before
-    /// what was last seen says nothing about either clock; otherwise the wall
-    /// clock is taken as it is, set back or not.
+    /// Moves the machine's time on, never back. The wall clock may be set back,
+    /// but an event that was overtaken on its way is no evidence of that.
     fn advance(&mut self, now: Moment) {
         if now.mono >= self.now.mono {
             self.now = now;

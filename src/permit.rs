@@ -182,12 +182,6 @@ impl OwnedPermit {
         }
     }
 
-    /// Gives up the guard and keeps what it guards.
-    pub(crate) fn into_pass(mut self) -> Pass {
-        self.armed = false;
-        self.pass
-    }
-
     fn end(mut self, report: Report) -> Settling {
         self.armed = false;
         let circuit = self.breaker.circuit();

@@ -199,7 +199,10 @@ impl BreakerRegistry {
         let name = CircuitName::new(name)?;
         let circuit = self.spawn_circuit(name.clone(), Arc::clone(config));
         let breaker = Breaker::new(Arc::clone(&circuit));
-        circuits.insert(name, circuit);
+        // A disabled circuit has no actor that would ever take it out again.
+        if !self.inner.disabled {
+            circuits.insert(name, circuit);
+        }
         Ok(breaker)
     }
 

@@ -16,26 +16,10 @@ use std::{error::Error, fmt, future::Future, pin::Pin};
 pub use self::dynamodb::{DynamoDbStore, DynamoDbStoreBuilder};
 pub use self::memory::MemoryStore;
 use crate::name::CircuitName;
-pub use crate::record::{Field, LeaseToken, Malformed, Operation, Record};
-
-/// How fresh a read has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Consistency {
-    /// May be behind the last write: enough while a circuit is closed.
-    Eventual,
-    /// Shows every write that was answered before the read began.
-    Strong,
-}
-
-/// The answer to an [`Operation`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// The operation was applied; this is the record after it.
-    Applied(Record),
-    /// The condition refused the operation; this is the record as it stands,
-    /// `None` if there is none.
-    Refused(Option<Record>),
-}
+pub use crate::{
+    answer::{Consistency, StoreErrorKind, Written},
+    record::{Field, LeaseToken, Malformed, Operation, Record},
+};
 
 /// A place that keeps one record per circuit.
 ///
@@ -92,23 +76,6 @@ pub trait Store: Send + Sync + 'static {
         circuit: &CircuitName,
         operation: &Operation,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
-}
-
-/// What kind of fault kept a store from answering.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StoreErrorKind {
-    /// No answer in time.
-    Timeout,
-    /// The store could not be reached, or answered with a fault of its own.
-    Unavailable,
-    /// The store asked to be called less often.
-    Throttled,
-    /// A fault that waiting does not mend: no table, no permission, another
-    /// key schema, no credentials.
-    Misconfigured,
-    /// An answer that cannot be one.
-    BadAnswer,
 }
 
 /// A store could not say what the record is, or whether it was written.

@@ -5,9 +5,9 @@ use tokio::sync::oneshot;
 use crate::{
     circuit::PendingGuard,
     error::OpenError,
+    grant::Grant,
     machine::{Order, Ordered, Pass, Report},
     moment::Moment,
-    permit::OwnedPermit,
 };
 
 /// A message to the actor. Each carries the moment at which its sender saw what
@@ -33,9 +33,9 @@ pub(crate) enum Message {
 /// Where the answer to an [`Message::Admit`] goes.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// To a caller that waits. The answer carries the permit itself, so that
+    /// To a caller that waits. The answer carries the guard itself, so that
     /// one who no longer waits leaks nothing.
-    Caller(oneshot::Sender<Result<OwnedPermit, OpenError>>),
+    Caller(oneshot::Sender<Result<Grant, OpenError>>),
     /// To nobody in particular: a probe is left at the gate.
     Spare,
 }

@@ -32,8 +32,12 @@ impl Storage {
         Self { store, name, config }
     }
 
-    pub(super) fn handoff(&self) -> Duration {
-        self.config.handoff()
+    /// How long a probe is on offer to calls that do not wait: most of its
+    /// lease, so that traffic may be sparse, and not all, so that whoever takes
+    /// it late does not run past it.
+    pub(super) fn offer(&self) -> Duration {
+        let lease = self.config.probe_lease();
+        lease.saturating_sub(lease.checked_div(3).unwrap_or_default())
     }
 
     /// Starts an operation; it ends within `store_timeout`.

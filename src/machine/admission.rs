@@ -8,10 +8,10 @@ use super::{
     storage::Want,
 };
 use crate::{
+    answer::Consistency,
     config::OnStoreOutage,
     moment::Moment,
     record::Field,
-    store::Consistency,
     transition::{Cause, Origin},
 };
 
@@ -37,34 +37,53 @@ pub(crate) enum Admission {
 
 /// What a call must not be judged by: reads that were over before it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct Ticket {
+    reads: u64,
+    waited: bool,
+}
+
+impl Ticket {
+    /// The ticket of a call that has waited for the store and asks again.
+    pub(crate) fn after_waiting(self) -> Self {
+        Self { waited: true, ..self }
+    }
+}
+
+/// What a call has behind it.
+#[derive(Clone, Copy)]
+struct Past {
+    /// A read was answered, or given up, since it came.
+    looked: bool,
+    /// It waited for the store.
+    waited: bool,
+}
 
 impl Machine {
     /// A ticket for a call that comes now.
     pub(crate) fn ticket(&self) -> Ticket {
-        Ticket(self.known.reads)
+        Ticket { reads: self.known.reads, waited: false }
     }
 
     /// Judges one call.
     pub(crate) fn admit(&mut self, now: Moment, ticket: Ticket) -> Admission {
         self.advance(now);
-        let looked = self.known.reads > ticket.0;
+        let past = Past { looked: self.known.reads > ticket.reads, waited: ticket.waited };
         match &self.phase {
-            Phase::Closed { .. } => self.admit_closed(looked),
-            Phase::Open(_) => self.admit_open(looked),
+            Phase::Closed { .. } => self.admit_closed(past),
+            Phase::Open(_) => self.admit_open(past),
             Phase::HalfOpen(recovery) => match &recovery.right {
                 Right::Ours(ours) => {
                     let ours = ours.clone();
-                    self.admit_ours(&ours)
+                    self.admit_ours(&ours, past)
                 }
                 Right::Theirs { since } => {
                     let since = *since;
-                    self.admit_theirs(since, looked)
+                    self.admit_theirs(since, past)
                 }
-                Right::Free => self.claim_or_go_local(Want::TakeOver, 0),
+                Right::Free => self.claim_or_go_local(Want::TakeOver, 0, past),
                 Right::Local { stage, .. } => {
                     let stage = *stage;
-                    self.admit_local(stage, looked)
+                    self.admit_local(stage, past)
                 }
             },
         }
@@ -78,8 +97,10 @@ impl Machine {
         if let Phase::HalfOpen(recovery) = &mut self.phase
             && let Right::Ours(ours) = &mut recovery.right
             && ours.stage == Stage::Ready
+            && !self.claimed
         {
             ours.stage = Stage::Settling;
+            self.known.election = None;
             self.want = Some(Want::GiveBack);
             self.dispatch();
         }
@@ -99,27 +120,27 @@ impl Machine {
         }
     }
 
-    fn admit_closed(&mut self, looked: bool) -> Admission {
-        if !self.is_fresh() && !looked && self.health.is_usable(self.now) {
+    fn admit_closed(&mut self, past: Past) -> Admission {
+        if !self.is_fresh() && !past.looked && self.health.is_usable(self.now) {
             self.start_read();
             return Admission::Wait;
         }
         Admission::Admitted(Pass { epoch: self.epoch, probe: None })
     }
 
-    fn admit_open(&mut self, looked: bool) -> Admission {
+    fn admit_open(&mut self, past: Past) -> Admission {
         let Phase::Open(opening) = &self.phase else {
             return Admission::Rejected;
         };
         let due = opening.wait(self.now, &self.config) == Duration::ZERO;
         let stored = opening.basis == Basis::Stored;
         let usable = self.health.is_usable(self.now);
-        let current = self.is_fresh() || (looked && self.known.read_ok);
-        if stored && !current && !looked && usable && !due {
+        let current = self.is_fresh() || (past.looked && self.known.read_ok);
+        if stored && !current && !past.looked && usable && !due {
             self.start_read();
             return Admission::Wait;
         }
-        let unreadable = !current && !self.known.read_ok && (looked || !usable);
+        let unreadable = !current && !self.known.read_ok && (past.looked || !usable);
         if stored && unreadable && self.fails_open() {
             return self.fall_open();
         }
@@ -127,40 +148,40 @@ impl Machine {
             return Admission::Rejected;
         }
         // A local opening is published before it is probed.
-        self.claim_or_go_local(if stored { Want::Elect } else { Want::Trip }, 0)
+        self.claim_or_go_local(if stored { Want::Elect } else { Want::Trip }, 0, past)
     }
 
-    fn admit_ours(&mut self, ours: &Ours) -> Admission {
+    fn admit_ours(&mut self, ours: &Ours, past: Past) -> Admission {
         let leased = self.now.is_within(ours.leased_at, self.config.probe_lease());
         match ours.stage {
             Stage::Ready if leased => self.start_probe(),
             Stage::Ready | Stage::Resting => {
-                self.claim_or_go_local(Want::Renew { starts_probe: true }, ours.successes)
+                self.claim_or_go_local(Want::Renew { starts_probe: true }, ours.successes, past)
             }
             Stage::Probing { .. } if leased => Admission::Rejected,
             // Leaked, or slower than its lease: its verdict is fenced off.
-            Stage::Probing { .. } => self.claim_or_go_local(Want::TakeOver, 0),
+            Stage::Probing { .. } => self.claim_or_go_local(Want::TakeOver, 0, past),
             Stage::Settling => self.wait_in_turn(),
         }
     }
 
-    fn admit_theirs(&mut self, since: Moment, looked: bool) -> Admission {
+    fn admit_theirs(&mut self, since: Moment, past: Past) -> Admission {
         let usable = self.health.is_usable(self.now);
-        let current = self.is_fresh() || (looked && self.known.read_ok);
-        if !current && !self.known.read_ok && (looked || !usable) && self.fails_open() {
+        let current = self.is_fresh() || (past.looked && self.known.read_ok);
+        if !current && !self.known.read_ok && (past.looked || !usable) && self.fails_open() {
             return self.fall_open();
         }
         if self.lease_wait(since) == Duration::ZERO {
-            return self.claim_or_go_local(Want::TakeOver, 0);
+            return self.claim_or_go_local(Want::TakeOver, 0, past);
         }
-        if !current && !looked && usable {
+        if !current && !past.looked && usable {
             self.start_read();
             return Admission::Wait;
         }
         Admission::Rejected
     }
 
-    fn admit_local(&mut self, stage: Stage, looked: bool) -> Admission {
+    fn admit_local(&mut self, stage: Stage, past: Past) -> Admission {
         let over = match stage {
             Stage::Probing { since, .. } => !self.now.is_within(since, self.config.probe_lease()),
             Stage::Ready | Stage::Settling | Stage::Resting => true,
@@ -168,7 +189,7 @@ impl Machine {
         if !over {
             return Admission::Rejected;
         }
-        if !self.is_fresh() && !looked && self.health.is_usable(self.now) {
+        if !self.is_fresh() && !past.looked && self.health.is_usable(self.now) {
             self.start_read();
             return Admission::Wait;
         }
@@ -189,11 +210,13 @@ impl Machine {
         Admission::Admitted(Pass { epoch: self.epoch, probe: Some(id) })
     }
 
-    /// Goes on through the store while it answers, and alone once it is out.
-    fn claim_or_go_local(&mut self, want: Want, successes: u64) -> Admission {
+    /// Goes on through the store while it answers, and alone once it is out. The
+    /// call for which the store has just failed is rejected all the same: it has
+    /// waited enough.
+    fn claim_or_go_local(&mut self, want: Want, successes: u64, past: Past) -> Admission {
         if self.health.is_usable(self.now) {
             self.claim(want)
-        } else if self.health.is_outage() {
+        } else if self.health.is_outage() && !past.waited {
             self.probe_locally(successes)
         } else {
             Admission::Rejected

@@ -8,10 +8,10 @@ use super::{
     storage::{TTL_SLACK, seconds_up},
 };
 use crate::{
+    answer::{Consistency, StoreErrorKind},
     moment::Moment,
     record::{Field, Operation, Record},
     state::CircuitState,
-    store::{Consistency, StoreErrorKind},
     transition::{Cause, Origin},
 };
 

@@ -61,14 +61,14 @@ impl Machine {
         {
             match &mut recovery.right {
                 Right::Ours(ours) => {
-                    if self.want.is_none() && now.since(ours.leased_at) >= third {
+                    if self.want.is_none() && self.now.since(ours.leased_at) >= third {
                         self.want = Some(Want::Renew { starts_probe: false });
                         self.dispatch();
                     }
                 }
                 Right::Local { stage, .. } => {
-                    if now.is_within(since, lease) {
-                        *stage = Stage::Probing { id, since: now };
+                    if self.now.is_within(since, lease) {
+                        *stage = Stage::Probing { id, since: self.now };
                     }
                 }
                 Right::Theirs { .. } | Right::Free => {}
@@ -192,6 +192,8 @@ impl Machine {
     fn judge_local_probe(&mut self, successes: u64, report: Report) {
         match report {
             Report::Failure => {
+                // A token of ours that may still stand saw a failure.
+                self.known.election = None;
                 self.open(0, Some(Want::Trip));
                 self.announce(Cause::ProbeFailed, Origin::WithoutStore);
             }

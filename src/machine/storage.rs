@@ -7,10 +7,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Effect, Machine, Ordered};
 use crate::{
+    answer::{Consistency, StoreErrorKind, Written},
     moment::Moment,
     record::{LeaseToken, Operation, Record},
-    state::CircuitState,
-    store::{Consistency, StoreErrorKind, Written},
 };
 
 /// The slack that every writer adds to the life of a record, as the reference does.
@@ -57,6 +56,24 @@ pub(super) enum Want {
     Reopen { token: LeaseToken, opened_at: i64 },
 }
 
+impl Want {
+    /// Whether this is what a write was made for, and not something that was
+    /// decided while it was under way.
+    fn is_met_by(&self, operation: &Operation) -> bool {
+        matches!(
+            (self, operation),
+            (Self::Trip, Operation::Trip { .. })
+                | (Self::Elect, Operation::Elect { .. })
+                | (Self::TakeOver, Operation::TakeOver { .. })
+                | (Self::Renew { .. }, Operation::Renew { .. })
+                | (Self::HandOver, Operation::HandOver { .. })
+                | (Self::GiveBack, Operation::GiveBack { .. })
+                | (Self::Close { .. }, Operation::Close { .. })
+                | (Self::Reopen { .. }, Operation::Reopen { .. })
+        )
+    }
+}
+
 /// What the store last showed.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -73,22 +90,15 @@ pub(super) struct Known {
     pub(super) election: Option<Election>,
 }
 
-impl Known {
-    /// Whether what was last shown is a closed circuit: all that may be tripped.
-    fn is_closed(&self) -> bool {
-        let open = [CircuitState::Open, CircuitState::HalfOpen];
-        let state = self.record.as_ref().and_then(|record| record.state.valid());
-        !state.is_some_and(|state| open.contains(state))
-    }
-}
-
 /// An election that was sent.
 #[derive(Clone, Debug)]
 pub(super) struct Election {
     pub(super) token: LeaseToken,
     pub(super) sent_at: Moment,
-    /// Good probes that the winner counts on from.
-    pub(super) successes: u64,
+    /// The record whose lease it took over, if it did.
+    pub(super) from: Option<Record>,
+    /// Whether it is known to have been won.
+    pub(super) won: bool,
 }
 
 /// How the store has been doing.
@@ -96,6 +106,8 @@ pub(super) struct Election {
 pub(super) struct Health {
     /// Failures in a row.
     failures: u32,
+    /// Whether the last of them was of a kind that waiting does not mend.
+    misconfigured: bool,
     /// The back-off: since when, and for how long.
     back_off: Option<(Moment, Duration)>,
 }
@@ -105,9 +117,10 @@ impl Health {
         self.wait(now) == Duration::ZERO
     }
 
-    /// More than a single failure: the store is out.
+    /// More than a single failure, or one that waiting does not mend: the
+    /// store is out.
     pub(super) fn is_outage(&self) -> bool {
-        self.failures > 1
+        self.failures > 1 || self.misconfigured
     }
 
     /// How long until the store may be asked again.
@@ -124,6 +137,7 @@ impl Health {
     fn fail(&mut self, now: Moment, kind: StoreErrorKind, was_read: bool, spread: u8) {
         let doublings = self.failures.min(16);
         self.failures = self.failures.saturating_add(1);
+        self.misconfigured = kind == StoreErrorKind::Misconfigured;
         let fast = match kind {
             StoreErrorKind::Unavailable | StoreErrorKind::Throttled | StoreErrorKind::BadAnswer => {
                 was_read
@@ -165,7 +179,9 @@ impl Machine {
                 self.fail(kind, true);
                 self.known.reads = self.known.reads.saturating_add(1);
                 self.known.read_ok = false;
-                self.known.certain = false;
+                if !self.health.is_usable(self.now) {
+                    self.stand_alone();
+                }
             }
             (Job::Write { operation, sent_at }, Answer::Written(Written::Applied(record))) => {
                 self.health.succeed();
@@ -241,7 +257,7 @@ impl Machine {
         if self.want.is_none() || !self.health.is_usable(self.now) {
             return;
         }
-        if !self.known.certain || (self.want == Some(Want::Trip) && !self.known.is_closed()) {
+        if !self.known.certain || self.trips_over_another_state() {
             return self.begin_read(Consistency::Strong);
         }
         match self.operation() {

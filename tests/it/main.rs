@@ -1,5 +1,5 @@
-//! The crate from outside, against a DynamoDB engine in this process.
-#![cfg(feature = "dynamodb")]
+//! The crate from outside: over a store in memory, and against a DynamoDB
+//! engine in this process.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -9,6 +9,10 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+mod layers;
+mod local;
+#[cfg(feature = "dynamodb")]
 mod protocol;
+#[cfg(feature = "dynamodb")]
 mod store;
 mod support;

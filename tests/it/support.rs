@@ -1,4 +1,8 @@
 //! What the tests stand on.
 
+#[cfg(feature = "dynamodb")]
 pub(crate) mod engine;
+pub(crate) mod faulty;
+pub(crate) mod fleet;
+#[cfg(feature = "dynamodb")]
 pub(crate) mod world;

@@ -1,8 +1,8 @@
 //! What the store shows becomes what this process takes the circuit to be.
 
-use super::{Machine, Want};
+use super::{Election, Machine, Want};
 use crate::{
-    machine::phase::{Basis, Opening, Phase, Recovery, Right, Stage},
+    machine::phase::{Basis, Opening, Ours, Phase, Recovery, Right, Stage},
     moment::Moment,
     record::{Field, LeaseToken, Operation, Record},
     state::CircuitState,
@@ -25,12 +25,16 @@ fn shown(record: &Record) -> Shown {
     }
 }
 
+fn is_closed(record: &Record) -> bool {
+    matches!(shown(record), Shown::Closed)
+}
+
 impl Machine {
     /// Takes over what a read showed.
     pub(super) fn adopt(&mut self, record: Option<Record>) {
-        let owes = self.owes(record.as_ref());
         let before = self.known.at;
         let same = before.is_some() && is_same_epoch(self.known.record.as_ref(), record.as_ref());
+        let owes = self.owes(record.as_ref(), same || before.is_none());
         self.learn(record.clone());
         if owes {
             return;
@@ -48,9 +52,7 @@ impl Machine {
 
     /// Takes over what a refused write showed: the record was somebody's first.
     pub(super) fn adopt_refused(&mut self, operation: &Operation, record: Option<Record>) {
-        if matches!(operation, Operation::Trip { .. })
-            && !record.as_ref().is_some_and(|record| !matches!(shown(record), Shown::Closed))
-        {
+        if matches!(operation, Operation::Trip { .. }) && record.as_ref().is_none_or(is_closed) {
             // Closed again, or gone: a newer epoch, in which nothing was counted.
             self.learn(record);
             return self.close_here(Basis::Stored);
@@ -58,9 +60,19 @@ impl Machine {
         self.adopt(record);
     }
 
+    /// Whether an opening that was decided without the store stands against a
+    /// record that is not closed: then what stands there now is read first.
+    pub(super) fn trips_over_another_state(&self) -> bool {
+        self.want == Some(Want::Trip)
+            && self.known.record.as_ref().is_some_and(|record| !is_closed(record))
+    }
+
     /// Whether a write that is still owed applies to this record, so that it
     /// is made instead of adopting what it is about to change.
-    fn owes(&mut self, record: Option<&Record>) -> bool {
+    /// A trip that nobody was told of yet belongs to the epoch it was counted in;
+    /// an opening that was told stands, and is offered to any closed record.
+    fn owes(&mut self, record: Option<&Record>, same: bool) -> bool {
+        let told = self.announced == CircuitState::Open;
         let holds = |token: &LeaseToken| {
             record.is_some_and(|record| {
                 record.state == Field::Valid(CircuitState::HalfOpen)
@@ -68,7 +80,7 @@ impl Machine {
             })
         };
         let owes = match &self.want {
-            Some(Want::Trip) => record.is_none_or(|record| matches!(shown(record), Shown::Closed)),
+            Some(Want::Trip) => (same || told) && record.is_none_or(is_closed),
             Some(Want::Close { token } | Want::Reopen { token, .. }) => holds(token),
             Some(Want::Renew { .. } | Want::HandOver | Want::GiveBack) => match &self.phase {
                 Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => holds(&ours.token),
@@ -153,8 +165,11 @@ impl Machine {
             {
                 return;
             }
+            if election.won {
+                return self.regain(election, record);
+            }
             // Ours after all: the answer to the election was lost.
-            return self.won(election.token, election.sent_at, election.successes, None);
+            return self.won(election.token, election.sent_at, election.from);
         }
         let opened_at = record.opened_at.valid().copied();
         let right = Right::Theirs { since: self.now };
@@ -175,6 +190,23 @@ impl Machine {
                 self.announce(Cause::Elsewhere, Origin::Observed);
             }
         }
+    }
+
+    /// A right that was ours before the store was out is ours still. Its lease
+    /// may be past, so that it is renewed before the next probe.
+    fn regain(&mut self, election: Election, record: &Record) {
+        let ours = Ours {
+            token: election.token,
+            leased_at: election.sent_at,
+            successes: record.success_count.valid().copied().unwrap_or(0),
+            stage: Stage::Resting,
+        };
+        self.enter(Phase::HalfOpen(Recovery {
+            opened_at: record.opened_at.valid().copied(),
+            failure_count: 0,
+            right: Right::Ours(ours),
+        }));
+        self.announce(Cause::Elsewhere, Origin::Observed);
     }
 }
 

@@ -31,12 +31,12 @@ impl Machine {
             }
             Want::Elect => {
                 let seen = self.known.record.clone()?;
-                let token = self.elect(0);
+                let token = self.elect(None);
                 Some(Operation::Elect { seen, token, lease_until, expires_at })
             }
             Want::TakeOver => {
                 let seen = self.known.record.clone()?;
-                let token = self.elect(seen.success_count.valid().copied().unwrap_or(0));
+                let token = self.elect(Some(seen.clone()));
                 Some(Operation::TakeOver { seen, token, lease_until, expires_at })
             }
             Want::Renew { starts_probe } => {
@@ -69,7 +69,7 @@ impl Machine {
 
     /// The store applied a write, or was found to have applied it before.
     pub(super) fn applied(&mut self, operation: &Operation, sent_at: Moment) {
-        self.want = None;
+        self.meet_want(operation);
         match operation {
             Operation::Trip { .. } => {
                 self.opening_is_stored();
@@ -79,10 +79,9 @@ impl Machine {
                 self.opening_is_stored();
                 self.announce(Cause::ProbeFailed, Origin::Local);
             }
-            Operation::Elect { token, .. } => self.won(token.clone(), sent_at, 0, None),
+            Operation::Elect { token, .. } => self.won(token.clone(), sent_at, None),
             Operation::TakeOver { token, seen, .. } => {
-                let successes = seen.success_count.valid().copied().unwrap_or(0);
-                self.won(token.clone(), sent_at, successes, Some(seen));
+                self.won(token.clone(), sent_at, Some(seen.clone()));
             }
             Operation::Renew { starts_probe, .. } => {
                 if let Some(ours) = self.ours() {
@@ -103,6 +102,8 @@ impl Machine {
                 match &mut self.phase {
                     // Closed here already, while the store was out.
                     Phase::Closed { basis, .. } => *basis = Basis::Stored,
+                    // Closed here, and tripped again since: that comes next.
+                    Phase::Open(_) if self.want == Some(Want::Trip) => return,
                     Phase::Open(_) | Phase::HalfOpen(_) => {
                         self.enter(Phase::Closed { streak: 0, basis: Basis::Stored });
                     }
@@ -148,53 +149,75 @@ impl Machine {
             // A late renewal of ours moved the lease: the want stands.
             return self.learn(shown);
         }
-        if !matches!(operation, Operation::Hold { .. } | Operation::Release { .. }) {
-            self.want = None;
-        }
-        if matches!(operation, Operation::Renew { .. })
-            && shown.as_ref().is_some_and(|record| record.owner == self.owner())
-        {
-            // Ours, but somebody made the lease unreadable, or later than ours:
-            // the token ends, and whoever needs the right takes it over.
+        self.meet_want(operation);
+        let ours = matches!(operation, Operation::Renew { .. })
+            && shown.as_ref().is_some_and(|record| record.owner == self.owner());
+        if ours {
+            // Somebody made the lease unreadable, or later than ours: unless its
+            // verdict is in already, the token ends, and the right is taken over.
             self.learn(shown);
-            return self.give_up();
+            if self.want.is_none() {
+                self.give_up();
+            }
+            return;
         }
         self.adopt_refused(operation, shown);
     }
 
-    /// A write has no answer: what was decided holds here, and what the store
-    /// is owed is kept where it can still be of use.
+    /// A write has ended. What was decided while it was under way still stands.
+    fn meet_want(&mut self, operation: &Operation) {
+        self.want.take_if(|want| want.is_met_by(operation));
+    }
+
+    /// A write has no answer: an election or a renewal is not pursued; what was
+    /// decided holds here.
     pub(super) fn unanswered(&mut self, operation: &Operation) {
         match operation {
-            Operation::Trip { .. } => self.announce(Cause::FailureThreshold, Origin::WithoutStore),
-            Operation::Reopen { .. } => self.announce(Cause::ProbeFailed, Origin::WithoutStore),
-            Operation::Close { .. } | Operation::HandOver { .. } | Operation::GiveBack { .. } => {
+            Operation::Trip { .. }
+            | Operation::Reopen { .. }
+            | Operation::Close { .. }
+            | Operation::HandOver { .. }
+            | Operation::GiveBack { .. } => {}
+            Operation::Elect { .. }
+            | Operation::TakeOver { .. }
+            | Operation::Renew { .. }
+            | Operation::Hold { .. }
+            | Operation::Release { .. } => self.meet_want(operation),
+        }
+        self.stand_alone();
+    }
+
+    /// The store is out: what was decided holds here, and what the store is
+    /// owed is kept where it can still be of use.
+    pub(super) fn stand_alone(&mut self) {
+        match &self.want {
+            Some(Want::Trip) => self.announce(Cause::FailureThreshold, Origin::WithoutStore),
+            Some(Want::Reopen { .. }) => self.announce(Cause::ProbeFailed, Origin::WithoutStore),
+            Some(Want::Close { .. } | Want::HandOver | Want::GiveBack) => {
                 if let Some(ours) = self.ours().cloned() {
                     self.verdict_without_store(&ours);
                 }
             }
-            Operation::Elect { .. } | Operation::TakeOver { .. } | Operation::Renew { .. } => {
-                self.want = None;
-            }
-            Operation::Hold { .. } | Operation::Release { .. } => {}
+            Some(Want::Elect | Want::TakeOver | Want::Renew { .. }) | None => {}
         }
     }
 
     /// This process holds the right to probe.
-    pub(super) fn won(
-        &mut self,
-        token: LeaseToken,
-        leased_at: Moment,
-        successes: u64,
-        from: Option<&Record>,
-    ) {
-        let cause = match from {
+    pub(super) fn won(&mut self, token: LeaseToken, leased_at: Moment, from: Option<Record>) {
+        // The winner of a takeover counts on from the record that it saw.
+        let count = from.as_ref().and_then(|seen| seen.success_count.valid());
+        let successes = count.copied().unwrap_or(0);
+        let cause = match &from {
             Some(seen) => Cause::TakeOver {
                 previous_owner: seen.owner.valid().cloned(),
                 owner: token.as_str().into(),
             },
             None => Cause::RecoveryTimeout,
         };
+        // Whatever was decided under an older token is fenced off.
+        self.want = None;
+        self.known.election =
+            Some(Election { token: token.clone(), sent_at: leased_at, from, won: true });
         let ours = Ours { token, leased_at, successes, stage: Stage::Ready };
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: self.phase.opened_at(),
@@ -205,9 +228,9 @@ impl Machine {
     }
 
     /// A fresh token for an election that is about to be sent.
-    fn elect(&mut self, successes: u64) -> LeaseToken {
+    fn elect(&mut self, from: Option<Record>) -> LeaseToken {
         let token = self.chance.token();
-        let election = Election { token: token.clone(), sent_at: self.now, successes };
+        let election = Election { token: token.clone(), sent_at: self.now, from, won: false };
         self.known.election = Some(election);
         token
     }

@@ -170,11 +170,29 @@ async fn case_36_an_election_that_cannot_be_written_rejects() {
     let Call::Rejected(open) = a.ok().await else { panic!("admitted") };
     assert_eq!(open.circuit().state, CircuitState::Open);
     world.engine.clear();
-    seconds(10).await;
+    for _ in 0..3 {
+        assert_eq!(a.ok().await, Call::Ok, "misconfigured: this process probes alone");
+    }
+    assert_eq!(a.state(), CircuitState::Closed);
+    assert_eq!(world.engine.requests().len(), 0, "the store is left alone for a while");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_36_an_election_that_fails_is_tried_again_after_a_back_off() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    a.trip().await;
+    seconds(30).await;
+    world.engine.network("A").on("UpdateItem", 3, Event::Error("InternalServerError"));
     assert!(a.ok().await.is_rejected());
-    assert_eq!(world.engine.count("UpdateItem"), 0, "no attempt before the back-off is over");
-    seconds(50).await;
+    world.engine.clear();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let Call::Rejected(open) = a.ok().await else { panic!("admitted") };
+    assert!(open.retry_after() <= Duration::from_millis(300), "{:?}", open.retry_after());
+    assert_eq!(world.engine.requests().len(), 0);
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(a.ok().await, Call::Ok);
+    assert_eq!(world.attribute("state"), "HALF_OPEN");
 }
 
 #[tokio::test(start_paused = true)]

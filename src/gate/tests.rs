@@ -1,0 +1,295 @@
+use std::collections::VecDeque;
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::*;
+
+fn view(epoch: u64, state: CircuitState) -> View {
+    View {
+        epoch,
+        state,
+        failure_count: 0,
+        opened_at: None,
+        from_ms: 1_000,
+        span_ms: 5_000,
+        refresh_ms: 4_000,
+        retry_at_ms: 0,
+    }
+}
+
+fn published(view: &View) -> Gate {
+    let gate = Gate::new();
+    gate.publish(view);
+    gate
+}
+
+#[test]
+fn a_new_gate_asks_and_a_disabled_one_never_does() {
+    assert_eq!(Gate::new().glance(0), Glance::Ask);
+    assert_eq!(Gate::new().glance(u64::MAX), Glance::Ask);
+    for now in [0, 1, 1_700_000_000_000] {
+        let admitted = Glance::Admit { epoch: 1, refresh: false };
+        assert_eq!(Gate::disabled().glance(now), admitted);
+    }
+}
+
+#[test]
+fn a_closed_gate_admits_from_the_start_of_its_window_to_just_before_its_end() {
+    let gate = published(&view(7, CircuitState::Closed));
+    let admit = |refresh| Glance::Admit { epoch: 7, refresh };
+    assert_eq!(gate.glance(1_000), admit(false));
+    assert_eq!(gate.glance(4_999), admit(false));
+    assert_eq!(gate.glance(5_000), admit(true));
+    assert_eq!(gate.glance(5_999), admit(true));
+    assert_eq!(gate.glance(6_000), Glance::Ask);
+    assert_eq!(gate.glance(u64::MAX), Glance::Ask);
+}
+
+#[test]
+fn a_clock_set_back_shuts_the_window() {
+    let gate = published(&view(7, CircuitState::Closed));
+    assert_eq!(gate.glance(999), Glance::Ask);
+    assert_eq!(gate.glance(0), Glance::Ask);
+}
+
+#[test]
+fn an_open_gate_rejects_until_the_retry_or_the_end_of_its_window() {
+    for state in [CircuitState::Open, CircuitState::HalfOpen] {
+        let gate = published(&View { retry_at_ms: 3_000, ..view(2, state) });
+        assert_eq!(gate.glance(1_000), Glance::Reject { retry_after_ms: 2_000 });
+        assert_eq!(gate.glance(2_999), Glance::Reject { retry_after_ms: 1 });
+        assert_eq!(gate.glance(3_000), Glance::Ask);
+        assert_eq!(gate.glance(999), Glance::Ask);
+        let gate = published(&View { retry_at_ms: 90_000, ..view(2, state) });
+        assert_eq!(gate.glance(5_999), Glance::Reject { retry_after_ms: 84_001 });
+        assert_eq!(gate.glance(6_000), Glance::Ask);
+    }
+}
+
+#[test]
+fn a_shut_window_asks_in_every_state() {
+    for state in [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen] {
+        let gate = published(&View { span_ms: 0, retry_at_ms: u64::MAX, ..view(2, state) });
+        assert_eq!(gate.glance(1_000), Glance::Ask);
+        assert_eq!(gate.last_known(), (2, state));
+    }
+}
+
+#[test]
+fn a_refresh_is_claimed_once_in_each_window() {
+    let gate = published(&view(7, CircuitState::Closed));
+    assert!(gate.claim_refresh());
+    assert!(!gate.claim_refresh());
+    assert_eq!(gate.glance(5_999), Glance::Admit { epoch: 7, refresh: false });
+    gate.publish(&view(7, CircuitState::Closed));
+    assert!(gate.claim_refresh());
+    gate.publish(&View { refresh_ms: u64::MAX, ..view(7, CircuitState::Closed) });
+    assert!(!gate.claim_refresh());
+}
+
+#[test]
+fn failures_are_unsettled_until_they_are_settled() {
+    let gate = Gate::new();
+    assert_eq!(gate.unsettled(), 0);
+    assert_eq!([gate.mark_failure(), gate.mark_failure(), gate.mark_failure()], [1, 2, 3]);
+    gate.settle(2);
+    assert_eq!(gate.unsettled(), 1);
+    assert_eq!(gate.mark_failure(), 2);
+    gate.settle(2);
+    assert_eq!(gate.unsettled(), 0);
+}
+
+#[test]
+fn a_probe_on_offer_is_taken_once() {
+    let gate = Gate::new();
+    assert_eq!(gate.take_spare(), None);
+    gate.offer_spare(ProbeId::FIRST);
+    assert_eq!(gate.take_spare(), Some(ProbeId::FIRST));
+    assert_eq!(gate.take_spare(), None);
+}
+
+#[test]
+fn the_verdict_of_a_probe_is_taken_once_and_as_it_was_left() {
+    let gate = Gate::new();
+    assert_eq!(gate.take_probe_report(), None);
+    for (number, report) in [(1, Report::Success), (2, Report::Failure), (3, Report::NoVerdict)] {
+        let probe = ProbeId::from_number(number).unwrap();
+        gate.note_probe(probe, report);
+        assert_eq!(gate.take_probe_report(), Some((probe, report)));
+        assert_eq!(gate.take_probe_report(), None);
+    }
+}
+
+#[test]
+fn the_verdict_of_an_older_probe_does_not_cover_that_of_a_newer_one() {
+    let gate = Gate::new();
+    let [older, newer] = [4, 5].map(|number| ProbeId::from_number(number).unwrap());
+    gate.note_probe(newer, Report::Failure);
+    gate.note_probe(older, Report::Success);
+    assert_eq!(gate.take_probe_report(), Some((newer, Report::Failure)));
+}
+
+#[test]
+fn nothing_is_noted_while_the_mailbox_has_room() {
+    let gate = Gate::new();
+    assert!(!gate.note_overflow(1, Report::Failure, false));
+    assert_eq!(gate.take_overflow(), None);
+    assert!(gate.note_overflow(1, Report::Failure, true));
+    assert!(gate.note_overflow(1, Report::Failure, false), "the order is kept");
+    let noted = gate.take_overflow().unwrap();
+    assert!(noted.is_of(1) && !noted.reset && noted.failures == 2);
+    assert_eq!(gate.take_overflow(), None);
+}
+
+#[test]
+fn an_outcome_of_an_older_epoch_does_not_cover_newer_failures() {
+    let gate = Gate::new();
+    for (epoch, report) in [
+        (5, Report::Failure),
+        (5, Report::Failure),
+        (4, Report::Failure),
+        (4, Report::Success),
+        (4, Report::NoVerdict),
+        (5, Report::Failure),
+    ] {
+        if report == Report::Failure {
+            gate.mark_failure();
+        }
+        gate.note_overflow(epoch, report, true);
+    }
+    let noted = gate.take_overflow().unwrap();
+    assert!(noted.is_of(5) && !noted.reset && noted.failures == 3, "{noted:?}");
+    assert_eq!(gate.unsettled(), 3);
+}
+
+#[test]
+fn epochs_are_compared_beyond_the_bits_that_are_kept() {
+    let gate = Gate::new();
+    let last = EPOCH_MASK;
+    for epoch in [last, last + 1, last] {
+        gate.mark_failure();
+        gate.note_overflow(epoch, Report::Failure, true);
+    }
+    let noted = gate.take_overflow().unwrap();
+    assert!(noted.is_of(last + 1) && noted.failures == 1, "{noted:?}");
+    assert_eq!(gate.unsettled(), 1);
+}
+
+#[test]
+fn a_full_count_settles_what_it_cannot_hold() {
+    let full = Overflow { epoch: 1, reset: true, failures: COUNT_MASK };
+    assert_eq!(Overflow::unpack(full.pack()), full);
+    assert_eq!(full.and(1, Report::Failure), (full, 1));
+}
+
+/// A circuit and its actor, as far as counting goes: a mailbox of two places.
+#[derive(Default)]
+struct Counting {
+    mailbox: VecDeque<(u64, Report)>,
+    epoch: u64,
+    streak: u64,
+    /// What was reported, in order.
+    reported: Vec<(u64, Report)>,
+}
+
+impl Counting {
+    fn report(&mut self, gate: &Gate, epoch: u64, report: Report) {
+        self.reported.push((epoch, report));
+        if report == Report::Success && gate.unsettled() == 0 || report == Report::NoVerdict {
+            return;
+        }
+        if report == Report::Failure {
+            gate.mark_failure();
+        }
+        if gate.note_overflow(epoch, report, false) {
+            return;
+        }
+        if self.mailbox.len() < 2 {
+            self.mailbox.push_back((epoch, report));
+        } else {
+            gate.note_overflow(epoch, report, true);
+        }
+    }
+
+    fn judge(&mut self, gate: &Gate, epoch: u64, report: Report) {
+        match report {
+            Report::Failure if epoch == self.epoch => self.streak += 1,
+            Report::Failure => gate.settle(1),
+            Report::Success if epoch == self.epoch => gate.settle(std::mem::take(&mut self.streak)),
+            Report::Success | Report::NoVerdict => {}
+        }
+    }
+
+    /// The actor takes one message, or what was noted.
+    fn take(&mut self, gate: &Gate) {
+        if let Some((epoch, report)) = self.mailbox.pop_front() {
+            return self.judge(gate, epoch, report);
+        }
+        if let Some(noted) = gate.take_overflow() {
+            let epoch = if noted.is_of(self.epoch) { self.epoch } else { 0 };
+            if noted.reset {
+                self.judge(gate, epoch, Report::Success);
+            }
+            for _ in 0..noted.failures {
+                self.judge(gate, epoch, Report::Failure);
+            }
+        }
+    }
+
+    /// Consecutive failures of the current epoch, counted one by one.
+    fn expected(&self) -> u64 {
+        let of_epoch = self.reported.iter().filter(|(epoch, _)| *epoch == self.epoch);
+        of_epoch.fold(0, |streak, (_, report)| match report {
+            Report::Failure => streak + 1,
+            Report::Success => 0,
+            Report::NoVerdict => streak,
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Report { late: u64, report: Report },
+    Take,
+    NewEpoch,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 2_000, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn counting_past_a_full_mailbox_is_counting_one_by_one(
+        steps in vec(prop_oneof![
+            20 => (
+                select(vec![0, 0, 0, 0, 1, 2]),
+                select(vec![Report::Success, Report::Failure, Report::Failure, Report::NoVerdict]),
+            ).prop_map(|(late, report)| Step::Report { late, report }),
+            6 => Just(Step::Take),
+            1 => Just(Step::NewEpoch),
+        ], 1..80),
+    ) {
+        let gate = Gate::new();
+        let mut counting = Counting { epoch: 10, ..Counting::default() };
+        for step in steps {
+            match step {
+                Step::Report { late, report } => {
+                    let epoch = counting.epoch - late.min(counting.epoch);
+                    counting.report(&gate, epoch, report);
+                }
+                Step::Take => counting.take(&gate),
+                Step::NewEpoch => {
+                    counting.epoch += 1;
+                    gate.settle(std::mem::take(&mut counting.streak));
+                }
+            }
+        }
+        while !counting.mailbox.is_empty() {
+            counting.take(&gate);
+        }
+        counting.take(&gate);
+        prop_assert_eq!(counting.streak, counting.expected());
+        prop_assert_eq!(gate.unsettled(), counting.streak, "unsettled is what is not made good");
+    }
+}

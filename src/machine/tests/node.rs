@@ -1,0 +1,233 @@
+//! One machine, driven as its actor drives it, and checked after every step.
+
+use std::collections::VecDeque;
+
+use super::{super::phase::*, super::storage::Want, *};
+use crate::machine::{Answer, Effect, Job, Ticket};
+
+/// A call, as its caller sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Runs(Pass),
+    Rejected,
+    Waits(u64),
+}
+
+pub(super) struct Node {
+    pub(super) machine: Machine,
+    pub(super) now: Moment,
+    /// The store operation in flight.
+    pub(super) job: Option<Job>,
+    pub(super) transitions: Vec<CircuitTransition>,
+    pub(super) defects: Vec<&'static str>,
+    /// What the last step asked for.
+    pub(super) effects: Vec<Effect>,
+    /// What the gate counts: failures reported, less those settled.
+    pub(super) unsettled: u64,
+    waiting: VecDeque<(u64, Ticket)>,
+    decided: Vec<(u64, Call)>,
+    calls: u64,
+    last: (u64, CircuitState),
+    last_probe: Option<ProbeId>,
+}
+
+impl Node {
+    pub(super) fn new(number: usize, config: Config) -> Self {
+        let machine = machine(number, config);
+        let last = (machine.epoch(), machine.phase.state());
+        Self {
+            machine,
+            now: START,
+            job: None,
+            transitions: Vec::new(),
+            defects: Vec::new(),
+            effects: Vec::new(),
+            unsettled: 0,
+            waiting: VecDeque::new(),
+            decided: Vec::new(),
+            calls: 0,
+            last,
+            last_probe: None,
+        }
+    }
+
+    pub(super) fn state(&self) -> CircuitState {
+        self.machine.phase.state()
+    }
+
+    /// A call comes.
+    pub(super) fn call(&mut self) -> Call {
+        let ticket = self.machine.ticket();
+        self.call_with(ticket)
+    }
+
+    pub(super) fn call_with(&mut self, ticket: Ticket) -> Call {
+        self.calls += 1;
+        let call = self.judge(self.calls, ticket);
+        self.after();
+        call
+    }
+
+    fn judge(&mut self, number: u64, ticket: Ticket) -> Call {
+        match self.machine.admit(self.now, ticket) {
+            Admission::Admitted(pass) => {
+                assert_eq!(pass.epoch, self.machine.epoch(), "a pass is of the current epoch");
+                if let Some(probe) = pass.probe {
+                    assert_eq!(self.state(), CircuitState::HalfOpen, "only half-open is probed");
+                    assert!(self.last_probe < Some(probe), "a probe's number came twice");
+                    self.last_probe = Some(probe);
+                } else {
+                    assert_eq!(self.state(), CircuitState::Closed, "calls flow while closed only");
+                }
+                Call::Runs(pass)
+            }
+            Admission::Rejected => {
+                assert_ne!(self.state(), CircuitState::Closed, "a closed circuit rejects nobody");
+                let view = self.machine.view();
+                assert!(
+                    view.retry_at_ms >= self.machine.now.wall_ms(),
+                    "retry_at lies in the past"
+                );
+                Call::Rejected
+            }
+            Admission::Wait => {
+                self.waiting.push_back((number, ticket));
+                Call::Waits(number)
+            }
+        }
+    }
+
+    /// The caller's decision, once there is one.
+    pub(super) fn decision(&mut self, call: Call) -> Option<Call> {
+        match call {
+            Call::Runs(_) | Call::Rejected => Some(call),
+            Call::Waits(number) => {
+                let at = self.decided.iter().position(|(decided, _)| *decided == number)?;
+                Some(self.decided.swap_remove(at).1)
+            }
+        }
+    }
+
+    /// The calls that wait for the store.
+    pub(super) fn waiters(&self) -> Vec<Call> {
+        self.waiting.iter().map(|(number, _)| Call::Waits(*number)).collect()
+    }
+
+    /// The callers give up waiting.
+    pub(super) fn forget_waiters(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// The store answers: everyone who waits is asked again.
+    pub(super) fn answer(&mut self, answer: Answer) {
+        self.job = None;
+        self.machine.stored(self.now, answer);
+        self.collect();
+        self.machine.reopen_claims();
+        for (number, ticket) in std::mem::take(&mut self.waiting) {
+            match self.judge(number, ticket) {
+                Call::Waits(_) => {}
+                call @ (Call::Runs(_) | Call::Rejected) => self.decided.push((number, call)),
+            }
+        }
+        self.machine.settle_claim(self.now);
+        self.after();
+    }
+
+    /// A call ends. A failing call that is no probe marks the gate first.
+    pub(super) fn end(&mut self, pass: Pass, report: Report) {
+        if pass.probe.is_none() && report == Report::Failure {
+            self.unsettled += 1;
+        }
+        self.machine.report(self.now, pass, report);
+        self.after();
+    }
+
+    pub(super) fn keep_alive(&mut self, pass: Pass) {
+        self.machine.keep_alive(self.now, pass);
+        self.after();
+    }
+
+    pub(super) fn refresh(&mut self) {
+        self.machine.refresh(self.now);
+        self.after();
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.machine.tick(self.now);
+        self.after();
+    }
+
+    /// The right that this node holds and probes under, if its lease is live.
+    pub(super) fn probes_under_lease(&self) -> bool {
+        let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.machine.phase else {
+            return false;
+        };
+        let live = self.now.is_within(ours.leased_at, self.machine.config.probe_lease());
+        live && matches!(ours.stage, Stage::Probing { .. })
+    }
+
+    fn collect(&mut self) {
+        for effect in self.machine.take_effects() {
+            match &effect {
+                Effect::Settle(failures) => {
+                    self.unsettled = self
+                        .unsettled
+                        .checked_sub(*failures)
+                        .expect("more failures settled than reported");
+                }
+                Effect::Announce(transition) => self.transitions.push(transition.clone()),
+                Effect::Defective(attribute) => self.defects.push(attribute),
+                Effect::Ordered(_) => {}
+                Effect::Start(job) => {
+                    assert_eq!(self.job, None, "a second store operation was started");
+                    if let Job::Write { operation, .. } = job {
+                        check_operation(operation);
+                    }
+                    self.job = Some(job.clone());
+                }
+            }
+            self.effects.push(effect);
+        }
+    }
+
+    /// Takes the effects of a step, and checks what must hold after each.
+    fn after(&mut self) {
+        self.effects.clear();
+        self.collect();
+        let (epoch, state) = (self.machine.epoch(), self.state());
+        assert!(epoch >= self.last.0, "an epoch ran back");
+        assert!(epoch > self.last.0 || state == self.last.1, "a new state in the old epoch");
+        self.last = (epoch, state);
+        let streak = match self.machine.phase {
+            Phase::Closed { streak, .. } => streak,
+            Phase::Open(_) | Phase::HalfOpen(_) => 0,
+        };
+        assert_eq!(self.unsettled, streak, "unsettled is the streak when nothing is under way");
+        assert!(streak < self.machine.config.failure_threshold().get(), "a streak without a trip");
+        assert_eq!(self.machine.job, self.job);
+        if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.machine.phase
+            && ours.stage == Stage::Settling
+        {
+            assert!(self.machine.want.is_some(), "a verdict that nobody writes: stuck for ever");
+        }
+        if let Phase::Open(Opening { basis: Basis::Local, .. }) = &self.machine.phase {
+            let owed = matches!(self.machine.want, Some(Want::Trip | Want::Reopen { .. }));
+            assert!(owed, "a local opening that nobody publishes");
+        }
+        let soon = self.machine.deadline() == Some(Duration::ZERO);
+        let answered = self.job.is_some() || soon || self.waiting.is_empty();
+        assert!(answered, "a call waits and nothing is under way");
+    }
+}
+
+/// What no write may say, whatever is known.
+fn check_operation(operation: &Operation) {
+    if let Operation::Trip { seen: Some(seen), .. } = operation {
+        let opened = matches!(
+            seen.state,
+            Field::Valid(CircuitState::Open) | Field::Valid(CircuitState::HalfOpen)
+        );
+        assert!(!opened, "a trip over a record that is not closed");
+    }
+}

@@ -1,0 +1,248 @@
+//! Several machines over one record, on one virtual clock, with scripted faults.
+
+use std::collections::VecDeque;
+
+use super::{node::*, *};
+use crate::machine::{Answer, Job};
+
+/// What befalls the next store operation.
+#[derive(Clone, Debug)]
+pub(super) enum Fault {
+    /// It is applied, and its answer lost.
+    LostAnswer,
+    /// It never arrives; given up after a timeout.
+    LostRequest,
+    /// It is refused with an error, at once.
+    Fails(StoreErrorKind),
+    /// It is a read, and shows what was there before.
+    Stale(Option<Record>),
+}
+
+pub(super) struct World {
+    pub(super) record: Option<Record>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) faults: VecDeque<Fault>,
+    /// Every operation fails, until the store is mended.
+    pub(super) down: Option<StoreErrorKind>,
+    pub(super) reads: u64,
+    /// Writes that were asked for.
+    pub(super) writes: u64,
+    /// Writes that were applied: by whom, and what.
+    pub(super) applied: Vec<(usize, &'static str)>,
+    /// Answers on their way.
+    delayed: Vec<Option<Answer>>,
+    lives: usize,
+}
+
+impl World {
+    pub(super) fn new(nodes: usize, config: &Config) -> Self {
+        Self {
+            record: None,
+            nodes: (0..nodes).map(|number| Node::new(number, config.clone())).collect(),
+            faults: VecDeque::new(),
+            down: None,
+            reads: 0,
+            writes: 0,
+            applied: Vec::new(),
+            delayed: vec![None; nodes],
+            lives: nodes,
+        }
+    }
+
+    /// Time passes, for everyone.
+    pub(super) fn advance(&mut self, by: Duration) {
+        for node in &mut self.nodes {
+            node.now = later(node.now, by);
+        }
+        self.check();
+    }
+
+    /// Time passes with running timers: every deadline is kept on the way.
+    pub(super) fn pass(&mut self, by: Duration) {
+        let mut left = by;
+        while left > Duration::ZERO {
+            let next = self.nodes.iter().filter_map(|node| node.machine.deadline()).min();
+            let step = next.unwrap_or(left).max(ms(1)).min(left);
+            self.advance(step);
+            left = left.saturating_sub(step);
+            for number in 0..self.nodes.len() {
+                self.nodes[number].tick();
+                self.settle(number);
+            }
+        }
+    }
+
+    /// The operation of a node in flight reaches the store; its answer waits.
+    pub(super) fn arrive(&mut self, number: usize) {
+        let Some(job) = self.nodes[number].job.clone() else {
+            return;
+        };
+        assert!(self.delayed[number].is_none(), "the operation arrived already");
+        let fault = self.down.map(Fault::Fails).or_else(|| self.faults.pop_front());
+        let answer = match (job, fault) {
+            (_, Some(Fault::LostRequest)) => Answer::Failed(StoreErrorKind::Timeout),
+            (_, Some(Fault::Fails(kind))) => Answer::Failed(kind),
+            (Job::Read(Consistency::Eventual), Some(Fault::Stale(record))) => {
+                self.reads += 1;
+                Answer::Read(record)
+            }
+            (Job::Read(_), fault) => {
+                self.reads += 1;
+                match fault {
+                    Some(Fault::LostAnswer) => Answer::Failed(StoreErrorKind::Timeout),
+                    Some(_) | None => Answer::Read(self.record.clone()),
+                }
+            }
+            (Job::Write { operation, .. }, fault) => {
+                let written = self.write(number, &operation);
+                match fault {
+                    Some(Fault::LostAnswer) => Answer::Failed(StoreErrorKind::Timeout),
+                    Some(_) | None => Answer::Written(written),
+                }
+            }
+        };
+        self.delayed[number] = Some(answer);
+    }
+
+    fn write(&mut self, number: usize, operation: &Operation) -> Written {
+        self.writes += 1;
+        match operation.apply(self.record.as_ref()) {
+            Some(record) => {
+                self.record = Some(record.clone());
+                self.applied.push((number, operation.name()));
+                Written::Applied(record)
+            }
+            None => Written::Refused(self.record.clone()),
+        }
+    }
+
+    pub(super) fn is_arrived(&self, number: usize) -> bool {
+        self.delayed[number].is_some()
+    }
+
+    /// A node is gone, and comes back without a memory.
+    pub(super) fn restart(&mut self, number: usize, config: &Config) {
+        let now = self.nodes[number].now;
+        self.nodes[number] = Node::new(number, config.clone());
+        self.nodes[number].now = now;
+        // Tokens are random in earnest: those of a former life never come back.
+        self.lives += 1;
+        self.nodes[number].machine.chance = Box::new(Counted { node: self.lives, tokens: 0 });
+        self.delayed[number] = None;
+        self.applied.retain(|(by, _)| *by != number);
+    }
+
+    /// The answer that waits reaches its node.
+    pub(super) fn deliver(&mut self, number: usize) {
+        if let Some(answer) = self.delayed[number].take() {
+            self.nodes[number].answer(answer);
+            self.check();
+        }
+    }
+
+    /// Serves a node until it has no operation in flight and none to make now.
+    pub(super) fn settle(&mut self, number: usize) {
+        for _ in 0..50 {
+            if self.nodes[number].job.is_none() {
+                if self.nodes[number].machine.deadline() != Some(Duration::ZERO) {
+                    return;
+                }
+                self.nodes[number].tick();
+            }
+            if self.delayed[number].is_none() {
+                self.arrive(number);
+            }
+            self.deliver(number);
+        }
+        panic!("a node never comes to rest");
+    }
+
+    /// A call, decided; the store answers as fast as it is asked.
+    pub(super) fn call(&mut self, number: usize) -> Call {
+        let call = self.nodes[number].call();
+        self.settle(number);
+        let decision = self.nodes[number].decision(call);
+        self.check();
+        decision.expect("every call is decided once the store has answered")
+    }
+
+    pub(super) fn admit(&mut self, number: usize) -> Pass {
+        match self.call(number) {
+            Call::Runs(pass) => pass,
+            other @ (Call::Rejected | Call::Waits(_)) => panic!("not admitted: {other:?}"),
+        }
+    }
+
+    pub(super) fn end(&mut self, number: usize, pass: Pass, report: Report) {
+        self.nodes[number].end(pass, report);
+        self.settle(number);
+        self.check();
+    }
+
+    /// Calls and fails, so many times.
+    pub(super) fn fail(&mut self, number: usize, times: u64) {
+        for _ in 0..times {
+            let pass = self.admit(number);
+            self.end(number, pass, Report::Failure);
+        }
+    }
+
+    /// Calls and ends well.
+    pub(super) fn succeed(&mut self, number: usize) {
+        let pass = self.admit(number);
+        self.end(number, pass, Report::Success);
+    }
+
+    pub(super) fn state(&self, number: usize) -> CircuitState {
+        self.nodes[number].state()
+    }
+
+    pub(super) fn stored(&self) -> &Record {
+        self.record.as_ref().expect("there is a record")
+    }
+
+    /// The transitions of a node that its own writes made.
+    pub(super) fn local(&self, number: usize) -> Vec<(CircuitState, CircuitState)> {
+        self.of_origin(number, Origin::Local)
+    }
+
+    pub(super) fn of_origin(
+        &self,
+        number: usize,
+        origin: Origin,
+    ) -> Vec<(CircuitState, CircuitState)> {
+        let transitions = self.nodes[number].transitions.iter();
+        let of = transitions.filter(|transition| transition.origin == origin);
+        of.map(|transition| (transition.from_state, transition.to_state)).collect()
+    }
+
+    /// What holds in every world whose clocks are honest.
+    pub(super) fn check(&self) {
+        let probing = self.nodes.iter().filter(|node| node.probes_under_lease()).count();
+        assert!(probing <= 1, "{probing} probes under a live lease");
+        for (number, node) in self.nodes.iter().enumerate() {
+            for kind in ["trip", "elect", "take over", "close", "reopen"] {
+                let made = self.applied.iter().filter(|made| **made == (number, kind)).count();
+                let told = node.transitions.iter().filter(|told| is_told_of(told, kind)).count();
+                assert!(told <= made, "{told} {kind}s told by {number}, {made} made");
+            }
+        }
+    }
+}
+
+/// Whether a transition says that its own node made such a write.
+fn is_told_of(transition: &CircuitTransition, kind: &str) -> bool {
+    let cause = match &transition.cause {
+        Cause::FailureThreshold => "trip",
+        Cause::RecoveryTimeout => "elect",
+        Cause::TakeOver { .. } => "take over",
+        Cause::ProbesSucceeded => "close",
+        Cause::ProbeFailed => "reopen",
+        Cause::Hold
+        | Cause::Release
+        | Cause::RecordGone
+        | Cause::StoreUnreadable
+        | Cause::Elsewhere => return false,
+    };
+    cause == kind && transition.origin == Origin::Local
+}

@@ -1,0 +1,16 @@
+//! Environments over a store in memory.
+
+mod closed;
+mod faults;
+mod flush;
+mod life;
+mod limits;
+mod open;
+mod probes;
+mod refresh;
+mod settings;
+mod starved;
+mod stragglers;
+mod subscribers;
+mod threads;
+mod try_admit;

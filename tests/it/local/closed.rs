@@ -1,0 +1,293 @@
+//! A closed circuit: what counts, what trips it, and what does not.
+
+use std::{cell::Cell, future::pending, sync::Arc, time::Duration};
+
+use fuseboard::{CallError, Cause, CircuitState, Classifier, Origin, store::Field};
+use futures::FutureExt as _;
+use tokio::{sync::Barrier, task::JoinSet, time::timeout};
+
+use crate::support::faulty::Fault;
+use crate::support::fleet::{
+    Fleet, NAME, START, fail, heard, is_rejected, pass, recover, settle, succeed, trip,
+};
+
+#[tokio::test(start_paused = true)]
+async fn case_1_a_first_call_costs_one_read_and_nothing_else() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let mut transitions = environment.registry.subscribe();
+    assert_eq!(succeed(&environment.breaker()).await, Ok(42));
+    settle().await;
+    assert_eq!(environment.store.log(), ["read"]);
+    assert_eq!(fleet.memory.record(NAME), None);
+    assert!(heard(&mut transitions).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_4_a_success_ends_the_streak() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    for _ in 0..3 {
+        for _ in 0..4 {
+            assert_eq!(fail(&breaker).await, Err(CallError::Inner("down")));
+        }
+        assert_eq!(succeed(&breaker).await, Ok(42));
+    }
+    assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
+    assert_eq!(environment.store.writes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_5_the_last_failure_trips_and_still_gets_its_own_error() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let mut transitions = environment.registry.subscribe();
+    let breaker = environment.breaker();
+    for failures in 1..=5 {
+        assert_eq!(fail(&breaker).await, Err(CallError::Inner("down")));
+        // The call that trips returns only when the circuit is open everywhere.
+        let open = (failures == 5).then_some(CircuitState::Open);
+        assert_eq!(fleet.stored_state(), open, "after {failures} failures");
+    }
+    let record = fleet.record();
+    assert_eq!(record.failure_count, Field::Valid(5));
+    assert_eq!(record.opened_at, Field::Valid(START));
+    assert_eq!(record.expires_at, Field::Valid(START + 30 + 3_600));
+    assert_eq!(record.owner, Field::Absent);
+    assert_eq!(environment.store.log(), ["read", "trip"]);
+    let heard = heard(&mut transitions);
+    assert_eq!(heard.len(), 1);
+    assert_eq!(heard[0].from_state, CircuitState::Closed);
+    assert_eq!(heard[0].to_state, CircuitState::Open);
+    assert_eq!(heard[0].opened_at, Some(START));
+    assert_eq!(heard[0].cause, Cause::FailureThreshold);
+    assert_eq!(heard[0].origin, Origin::Local);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_6_errors_that_are_not_counted_neither_count_nor_reset() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let refused = Classifier::builder()
+        .ignore_if(|result: &Result<(), &str>| *result == Err("bad request"))
+        .build()
+        .unwrap();
+    let breaker = environment.breaker().with_classifier(refused);
+    for _ in 0..4 {
+        let _ = breaker.call(|| async { Err("down") }).await;
+        for _ in 0..10 {
+            let result = breaker.call(|| async { Err("bad request") }).await;
+            assert_eq!(result, Err(CallError::Inner("bad request")));
+        }
+    }
+    assert_eq!(breaker.breaker().snapshot().state(), CircuitState::Closed);
+    let _ = breaker.call(|| async { Err("down") }).await;
+    assert_eq!(breaker.breaker().snapshot().state(), CircuitState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_7_a_circuit_that_recovered_before_trips_again() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    trip(&breaker).await;
+    pass(31.0).await;
+    recover(&breaker).await;
+    assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+    trip(&breaker).await;
+    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_8_a_streak_does_not_outlive_a_trip_elsewhere() {
+    let fleet = Fleet::new();
+    let (one, other) = (fleet.environment(), fleet.environment());
+    let (mine, theirs) = (one.breaker(), other.breaker());
+    for _ in 0..4 {
+        let _ = fail(&mine).await;
+    }
+    trip(&theirs).await;
+    pass(6.0).await;
+    assert!(is_rejected(&succeed(&mine).await));
+    pass(30.0).await;
+    recover(&theirs).await;
+    pass(6.0).await;
+    let _ = fail(&mine).await;
+    assert_eq!(mine.snapshot().state(), CircuitState::Closed, "the streak begins at 0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_10_a_returned_503_counts_and_is_still_returned() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let by_status = Classifier::builder()
+        .count_if(|result: &Result<u16, &str>| matches!(result, Ok(500..) | Err(_)))
+        .build()
+        .unwrap();
+    let breaker = environment.breaker().with_classifier(by_status);
+    for _ in 0..5 {
+        assert_eq!(breaker.call(|| async { Ok(503) }).await, Ok(503));
+    }
+    assert!(is_rejected(&breaker.call(|| async { Ok(200) }).await));
+    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_11_many_calls_in_flight_trip_once() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let mut transitions = environment.registry.subscribe();
+    let breaker = environment.breaker();
+    let dies = Arc::new(Barrier::new(64));
+    let mut calls = JoinSet::new();
+    for _ in 0..64 {
+        let (breaker, dies) = (breaker.clone(), Arc::clone(&dies));
+        calls.spawn(async move {
+            let call = || async {
+                dies.wait().await;
+                Err::<u32, _>("down")
+            };
+            breaker.call(call).await
+        });
+    }
+    for result in calls.join_all().await {
+        assert_eq!(result, Err(CallError::Inner("down")));
+    }
+    settle().await;
+    assert_eq!(environment.store.log(), ["read", "trip"]);
+    assert_eq!(heard(&mut transitions).len(), 1);
+    assert_eq!(fleet.record().failure_count, Field::Valid(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_14_two_stores_know_nothing_of_each_other() {
+    let (one, other) = (Fleet::new(), Fleet::new());
+    let (here, there) = (one.environment(), other.environment());
+    for _ in 0..4 {
+        let _ = fail(&here.breaker()).await;
+        let _ = fail(&there.breaker()).await;
+    }
+    let _ = fail(&here.breaker()).await;
+    assert_eq!(here.breaker().snapshot().state(), CircuitState::Open);
+    assert_eq!(there.breaker().snapshot().state(), CircuitState::Closed);
+    assert_eq!(other.memory.record(NAME), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_circuits_of_one_registry_are_independent() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    trip(&environment.breaker()).await;
+    let other = environment.registry.breaker("address-check").unwrap();
+    assert_eq!(succeed(&other).await, Ok(42));
+    assert_eq!(other.snapshot().state(), CircuitState::Closed);
+    assert!(is_rejected(&succeed(&environment.breaker()).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_19_the_fallback_borrows_the_input_and_its_result_is_the_result() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    let order = String::from("order 7");
+    let charge = || async { Ok::<_, String>(format!("charged {order}")) };
+    let answer = breaker
+        .call_or_else(charge, |_| async { Err(String::from("a closed circuit needs no fallback")) })
+        .await;
+    assert_eq!(answer, Ok(String::from("charged order 7")));
+
+    trip(&breaker).await;
+    let seen = Cell::new(None);
+    let queue = |circuit: fuseboard::CircuitInfo| {
+        seen.set(Some(circuit));
+        async { Ok(format!("queued {order}")) }
+    };
+    assert_eq!(breaker.call_or_else(charge, queue).await, Ok(String::from("queued order 7")));
+    let circuit = seen.take().unwrap();
+    assert_eq!(circuit.name.as_str(), NAME);
+    assert_eq!(circuit.state, CircuitState::Open);
+    assert_eq!(circuit.failure_count, 5);
+    assert_eq!(circuit.opened_at, Some(START));
+
+    let refuse = |_| async { Err(format!("{order} was refused")) };
+    let refused = breaker.call_or_else(charge, refuse).await;
+    assert_eq!(refused, Err(String::from("order 7 was refused")));
+    assert_eq!(environment.store.log(), ["read", "trip"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_74_a_cancelled_call_counts_only_if_it_is_told_to() {
+    for counts in [false, true] {
+        let fleet = Fleet::with(|config| config.count_cancelled(counts));
+        let environment = fleet.environment();
+        let breaker = environment.breaker();
+        for _ in 0..5 {
+            let hangs = breaker.call(|| pending::<Result<u32, &str>>());
+            assert!(timeout(Duration::from_millis(10), hangs).await.is_err());
+        }
+        settle().await;
+        let expected = if counts { CircuitState::Open } else { CircuitState::Closed };
+        assert_eq!(breaker.snapshot().state(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_80_a_healthy_circuit_writes_nothing_and_reads_rarely() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    for _ in 0..1_000 {
+        for _ in 0..100 {
+            assert_eq!(succeed(&breaker).await, Ok(42));
+        }
+        pass(0.3).await;
+    }
+    // 300 s of traffic, one read in 0.8 C = 4 s, and the first.
+    assert_eq!(environment.store.writes(), 0);
+    assert!(environment.store.reads() <= 76, "{} reads", environment.store.reads());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_84_failures_that_alternate_with_successes_never_trip() {
+    let fleet = Fleet::with(|config| config.failure_threshold(2));
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    for _ in 0..500 {
+        let _ = fail(&breaker).await;
+        assert_eq!(succeed(&breaker).await, Ok(42));
+    }
+    assert_eq!(environment.store.writes(), 0);
+    let _ = fail(&breaker).await;
+    let _ = fail(&breaker).await;
+    assert_eq!(breaker.snapshot().state(), CircuitState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_threshold_of_one_trips_on_the_first_failure() {
+    let fleet = Fleet::with(|config| config.failure_threshold(1).success_threshold(1));
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    let _ = fail(&breaker).await;
+    assert_eq!(breaker.snapshot().state(), CircuitState::Open);
+    pass(31.0).await;
+    assert_eq!(succeed(&breaker).await, Ok(42));
+    assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
+    assert_eq!(fleet.record().opened_at, Field::Absent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_74_a_call_that_was_cancelled_before_it_began_is_no_failure() {
+    let fleet = Fleet::with(|config| config.count_cancelled(true).failure_threshold(1));
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    environment.store.reads_meet(Fault::Delay(Duration::from_millis(10)));
+    // Answered and cancelled at one instant: the answer lies there, unread.
+    let mut asking = Box::pin(breaker.admit());
+    assert!((&mut asking).now_or_never().is_none());
+    pass(0.02).await;
+    drop(asking);
+    settle().await;
+    assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
+    assert_eq!(environment.store.log(), ["read"]);
+}

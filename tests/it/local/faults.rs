@@ -1,0 +1,206 @@
+//! A store that fails: what a caller sees of it is nothing.
+
+use std::time::Duration;
+
+use fuseboard::{CallError, CircuitState, OnStoreOutage, Origin, store::StoreErrorKind};
+
+use crate::support::{
+    faulty::Fault,
+    fleet::{Fleet, fail, heard, is_rejected, pass, recover, settle, succeed, timed, trip},
+};
+
+const UNAVAILABLE: Fault = Fault::Fail(StoreErrorKind::Unavailable);
+
+#[tokio::test(start_paused = true)]
+async fn case_63_a_failing_read_fails_open_and_the_next_call_reads_again() {
+    let fleet = Fleet::new();
+    trip(&fleet.environment().breaker()).await;
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    environment.store.reads_meet(UNAVAILABLE);
+    assert_eq!(succeed(&breaker).await, Ok(42));
+    assert_eq!(environment.store.reads(), 1);
+    environment.store.reads_meet(Fault::None);
+    assert!(is_rejected(&succeed(&breaker).await), "nothing was cached");
+    assert_eq!(environment.store.reads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_64_a_failing_trip_leaves_the_error_and_protects_all_the_same() {
+    for fault in [UNAVAILABLE, Fault::Hang, Fault::LoseAnswer, Fault::Panic] {
+        let fleet = Fleet::new();
+        let environment = fleet.environment();
+        let mut transitions = environment.registry.subscribe();
+        let breaker = environment.breaker();
+        environment.store.writes_meet(fault);
+        trip(&breaker).await;
+        assert!(is_rejected(&succeed(&breaker).await), "{fault:?}");
+        settle().await;
+        let heard = heard(&mut transitions);
+        assert_eq!(heard.len(), 1, "{fault:?}");
+        assert_eq!(heard[0].origin, Origin::WithoutStore, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_64_a_failing_close_leaves_the_value() {
+    for fault in [UNAVAILABLE, Fault::Hang, Fault::LoseAnswer, Fault::Panic] {
+        let fleet = Fleet::new();
+        let environment = fleet.environment();
+        let breaker = environment.breaker();
+        trip(&breaker).await;
+        pass(31.0).await;
+        assert_eq!(succeed(&breaker).await, Ok(42));
+        assert_eq!(succeed(&breaker).await, Ok(42));
+        let probe = breaker.admit().await.unwrap();
+        environment.store.writes_meet(fault);
+        probe.success().settled().await;
+        assert_eq!(succeed(&breaker).await, Ok(42), "{fault:?}");
+        environment.store.writes_meet(Fault::None);
+        pass(60.0).await;
+        assert_eq!(succeed(&breaker).await, Ok(42), "{fault:?}");
+        assert_eq!(fleet.stored_state(), Some(CircuitState::Closed), "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_60_a_failing_reopening_leaves_the_error_and_acts_open() {
+    for fault in [UNAVAILABLE, Fault::Hang, Fault::LoseAnswer, Fault::Panic] {
+        let fleet = Fleet::new();
+        let environment = fleet.environment();
+        let breaker = environment.breaker();
+        trip(&breaker).await;
+        pass(31.0).await;
+        let probe = breaker.admit().await.unwrap();
+        environment.store.writes_meet(fault);
+        probe.failure().settled().await;
+        for _ in 0..29 {
+            assert!(is_rejected(&succeed(&breaker).await), "{fault:?}");
+            pass(1.0).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_36_a_failing_election_rejects_and_is_tried_again() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    trip(&breaker).await;
+    pass(31.0).await;
+    environment.store.writes_meet(Fault::Fail(StoreErrorKind::Throttled));
+    assert!(is_rejected(&succeed(&breaker).await));
+    environment.store.writes_meet(Fault::None);
+    pass(1.1).await;
+    recover(&breaker).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_37_an_election_whose_answer_was_lost_is_recognised() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    trip(&breaker).await;
+    pass(31.0).await;
+    environment.store.writes_meet(Fault::LoseAnswer);
+    assert!(is_rejected(&succeed(&breaker).await));
+    assert_eq!(fleet.stored_state(), Some(CircuitState::HalfOpen));
+    environment.store.writes_meet(Fault::None);
+    pass(1.1).await;
+    assert_eq!(succeed(&breaker).await, Ok(42), "at once, and not when the lease ends");
+    let elections = environment.store.log().iter().filter(|name| **name == "elect").count();
+    assert_eq!(elections, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_65_a_dependency_that_is_down_with_its_store_is_protected() {
+    for policy in [OnStoreOutage::FailOpen, OnStoreOutage::Protect] {
+        let fleet = Fleet::with(|config| config.on_store_outage(policy));
+        let environment = fleet.environment();
+        let mut transitions = environment.registry.subscribe();
+        let breaker = environment.breaker();
+        environment.store.meets(UNAVAILABLE);
+        let mut ran = 0;
+        // 200 calls in 25 s: no recovery is due yet.
+        for _ in 0..200 {
+            ran += usize::from(fail(&breaker).await == Err(CallError::Inner("down")));
+            pass(0.125).await;
+        }
+        assert!(ran <= 5, "{policy:?}: {ran} calls reached the dependency");
+        let heard = heard(&mut transitions);
+        assert!(heard.iter().all(|transition| transition.origin == Origin::WithoutStore));
+        assert_eq!(heard.len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_66_a_hanging_store_delays_one_caller_and_then_nobody_for_the_back_off() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    environment.store.meets(Fault::Hang);
+    let mut delayed = 0;
+    for _ in 0..600 {
+        let (result, waited) = timed(succeed(&breaker)).await;
+        assert_eq!(result, Ok(42));
+        assert!(waited <= Duration::from_millis(1_000), "{waited:?}");
+        delayed += usize::from(waited > Duration::ZERO);
+        pass(0.1).await;
+    }
+    // A minute: back-offs of about 1, 2, 4, 8, 16 and 30 s, and the first call.
+    assert!(delayed <= 8, "{delayed} callers were delayed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_67_a_store_that_returns_is_told_of_a_local_opening() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    environment.store.meets(UNAVAILABLE);
+    trip(&breaker).await;
+    assert_eq!(fleet.memory.record("payment-backend"), None);
+    environment.store.meets(Fault::None);
+    pass(5.0).await;
+    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+    let other = fleet.environment();
+    assert!(is_rejected(&succeed(&other.breaker()).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_misconfigured_store_is_asked_once_a_minute() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    environment.store.meets(Fault::Fail(StoreErrorKind::Misconfigured));
+    for _ in 0..600 {
+        assert_eq!(succeed(&breaker).await, Ok(42));
+        pass(1.0).await;
+    }
+    let reads = environment.store.reads();
+    assert!((9..=14).contains(&reads), "{reads} reads in 10 minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_takes_nobody_with_it() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    environment.store.meets(Fault::Panic);
+    assert_eq!(succeed(&breaker).await, Ok(42));
+    trip(&breaker).await;
+    environment.store.meets(Fault::None);
+    pass(60.0).await;
+    recover(&breaker).await;
+    settle().await;
+    assert_eq!(environment.registry.circuits(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_store_delays_a_cold_call_by_no_more_than_it_takes() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    environment.store.meets(Fault::Delay(Duration::from_millis(300)));
+    let (result, waited) = timed(succeed(&environment.breaker())).await;
+    assert_eq!(result, Ok(42));
+    assert_eq!(waited.as_millis(), 300);
+}

@@ -1,0 +1,125 @@
+//! How long an actor lives.
+
+use fuseboard::CircuitState;
+
+use crate::support::{
+    faulty::Fault,
+    fleet::{Fleet, NAME, fail, is_rejected, pass, settle, succeed, trip},
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_circuit_without_handles_is_forgotten() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    let clone = breaker.clone();
+    let _ = succeed(&breaker).await;
+    drop(breaker);
+    settle().await;
+    assert_eq!(environment.registry.circuits(), 1, "a clone is left");
+    drop(clone);
+    settle().await;
+    assert_eq!(environment.registry.circuits(), 0);
+    assert_eq!(succeed(&environment.breaker()).await, Ok(42), "and may come again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_was_never_called_is_forgotten() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    drop(environment.breaker());
+    settle().await;
+    assert_eq!(environment.registry.circuits(), 0);
+    assert!(environment.store.log().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_78_an_open_circuit_without_handles_is_not_forgotten() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    // Nobody but this process knows of it.
+    environment.store.meets(Fault::Hang);
+    trip(&environment.breaker()).await;
+    settle().await;
+    assert_eq!(environment.registry.circuits(), 1);
+    pass(2.0).await;
+    assert!(is_rejected(&succeed(&environment.breaker()).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streak_outlives_the_handles_it_was_counted_through() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    for _ in 0..5 {
+        let _ = fail(&environment.breaker()).await;
+        settle().await;
+    }
+    assert_eq!(environment.breaker().snapshot().state(), CircuitState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_that_is_taken_again_keeps_the_circuit() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    let _ = succeed(&breaker).await;
+    drop(breaker);
+    // Before the actor has heard that nobody holds it.
+    let again = environment.breaker();
+    settle().await;
+    assert_eq!(environment.registry.circuits(), 1);
+    trip(&again).await;
+    assert!(is_rejected(&succeed(&environment.breaker()).await), "one circuit, one state");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_keeps_its_circuit() {
+    let fleet = Fleet::with(|config| config.failure_threshold(1));
+    let environment = fleet.environment();
+    let permit = environment.breaker().admit_owned().await.unwrap();
+    settle().await;
+    assert_eq!(environment.registry.circuits(), 1);
+    permit.failure().settled().await;
+    assert_eq!(environment.breaker().snapshot().state(), CircuitState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_78_many_names_in_a_loop_stay_bounded() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let mut most = 0;
+    for number in 0..10_000 {
+        let breaker = environment.registry.breaker(format!("tenant-{number}")).unwrap();
+        assert!(breaker.admit().await.is_ok());
+        most = most.max(environment.registry.circuits());
+    }
+    settle().await;
+    assert!(most <= 200, "{most} circuits at once");
+    assert_eq!(environment.registry.circuits(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disabled_registry_keeps_no_circuits() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment_with(|builder| builder.disabled(true));
+    for number in 0..1_000 {
+        let breaker = environment.registry.breaker(format!("tenant-{number}")).unwrap();
+        assert!(breaker.admit().await.is_ok());
+    }
+    assert_eq!(environment.registry.circuits(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_89_a_breaker_outlives_its_registry_and_lets_calls_through() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let (cold, open) = (environment.registry.breaker("cold").unwrap(), environment.breaker());
+    trip(&open).await;
+    drop(environment);
+    settle().await;
+    assert_eq!(succeed(&cold).await, Ok(42), "nothing is known");
+    assert!(is_rejected(&succeed(&open).await), "by what was last known, while it is fresh");
+    pass(5.0).await;
+    assert_eq!(succeed(&open).await, Ok(42), "and not after");
+    assert_eq!(open.name().as_str(), NAME);
+}

@@ -1,0 +1,124 @@
+//! Names, and settings at their edges.
+
+use std::time::Duration;
+
+use fuseboard::{
+    Breaker, BreakerError, BreakerRegistry, CircuitState, Config, MAX_NAME_BYTES, MemoryStore,
+    NameError, SpawnError,
+};
+
+use crate::support::fleet::{Fleet, fail, pass, recover, succeed, timed, trip};
+
+#[tokio::test(start_paused = true)]
+async fn names_of_1_and_2_048_bytes_work_and_others_are_refused() {
+    let fleet = Fleet::new();
+    let registry = fleet.environment().registry;
+    for name in ["x".to_owned(), "x".repeat(MAX_NAME_BYTES), "ö".repeat(MAX_NAME_BYTES / 2)] {
+        trip(&registry.breaker(&name).unwrap()).await;
+        assert!(fleet.memory.record(&name).is_some());
+    }
+    let refused = |name: &str| registry.breaker(name).unwrap_err();
+    assert_eq!(refused(""), BreakerError::Name(NameError::Empty));
+    let long = "x".repeat(MAX_NAME_BYTES + 1);
+    assert_eq!(refused(&long), BreakerError::Name(NameError::TooLong { bytes: 2_049 }));
+    assert_eq!(refused(&long).to_string(), "a circuit name has at most 2,048 bytes, got 2049");
+    assert_eq!(registry.circuits(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_circuit_has_one_configuration() {
+    let fleet = Fleet::new();
+    let registry = fleet.environment().registry;
+    let own = Config::builder().failure_threshold(1).build().unwrap();
+    let breaker = registry.breaker_with("own", own.clone()).unwrap();
+    let _ = fail(&breaker).await;
+    assert_eq!(breaker.snapshot().state(), CircuitState::Open, "by its own settings");
+    assert!(registry.breaker_with("own", own).is_ok());
+    let mismatch = BreakerError::ConfigMismatch { name: "own".to_owned() };
+    assert_eq!(registry.breaker("own").unwrap_err(), mismatch);
+    let default = Config::builder().build().unwrap();
+    assert!(registry.breaker_with("plain", default).is_ok());
+    assert!(registry.breaker("plain").is_ok(), "equal settings are the same settings");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_77_a_subscription_without_room_is_refused() {
+    for capacity in [0, usize::MAX] {
+        let builder = BreakerRegistry::builder(MemoryStore::new()).transition_capacity(capacity);
+        let Err(SpawnError::Config(error)) = builder.disabled(false).spawn() else {
+            panic!("{capacity} is no capacity");
+        };
+        assert_eq!(error.field(), "transition_capacity");
+        assert_eq!(error.value(), capacity.to_string());
+    }
+}
+
+#[test]
+fn a_registry_needs_a_runtime() {
+    let spawned = BreakerRegistry::builder(MemoryStore::new()).disabled(false).spawn();
+    assert_eq!(spawned.unwrap_err(), SpawnError::NoRuntime);
+}
+
+async fn trips_and_recovers(breaker: &Breaker, after: f64) {
+    assert_eq!(succeed(breaker).await, Ok(42));
+    trip(breaker).await;
+    pass(after).await;
+    recover(breaker).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_91_the_least_settings_work() {
+    for age in [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(1)] {
+        let fleet = Fleet::with(|config| {
+            config
+                .local_cache_max_age(age)
+                .recovery_timeout(Duration::from_secs(1))
+                .probe_lease(Duration::from_secs(1))
+                .handoff(age)
+                .max_clock_skew(age)
+                .store_timeout(Duration::from_millis(1))
+        });
+        let environment = fleet.environment();
+        trips_and_recovers(&environment.breaker(), 1.0).await;
+        // An actor that spun would starve the clock.
+        let ((), waited) = timed(pass(3_600.0)).await;
+        assert_eq!(waited.as_secs(), 3_600);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_91_the_greatest_settings_work() {
+    let (day, year) = (Duration::from_secs(86_400), Duration::from_secs(365 * 86_400));
+    let fleet = Fleet::with(|config| {
+        config
+            .success_threshold(3)
+            .local_cache_max_age(day)
+            .recovery_timeout(year)
+            .probe_lease(year)
+            .handoff(year)
+            .max_clock_skew(Duration::from_secs(3_600))
+            .store_timeout(Duration::from_secs(60))
+    });
+    let environment = fleet.environment();
+    trips_and_recovers(&environment.breaker(), year.as_secs_f64()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_91_a_threshold_that_cannot_be_reached_never_trips() {
+    let fleet = Fleet::with(|config| config.failure_threshold(u32::MAX));
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    for _ in 0..5_000 {
+        let _ = fail(&breaker).await;
+    }
+    assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_91_an_unbounded_budget_is_a_budget() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    trip(&environment.breaker()).await;
+    assert_eq!(environment.registry.flush(Duration::MAX).await, Ok(()));
+    assert_eq!(environment.registry.shutdown(Duration::MAX).await, Ok(()));
+}

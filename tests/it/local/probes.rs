@@ -1,0 +1,263 @@
+//! A half-open circuit: one probe at a time, and none that is lost.
+
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use fuseboard::{CallError, CircuitState, store::Field};
+use tokio::{sync::Barrier, task::JoinSet, time::timeout};
+
+use crate::support::fleet::{
+    Environment, Fleet, START, fail, is_rejected, pass, recover, settle, succeed, trip,
+};
+
+/// A fleet whose circuit opened so long ago that a probe is due.
+async fn due() -> (Fleet, Environment) {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    trip(&environment.breaker()).await;
+    pass(31.0).await;
+    (fleet, environment)
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_41_probes_need_no_read_and_the_last_closes() {
+    let (fleet, environment) = due().await;
+    let breaker = environment.breaker();
+    let reads = environment.store.reads();
+    assert_eq!(succeed(&breaker).await, Ok(42));
+    assert_eq!(fleet.stored_state(), Some(CircuitState::HalfOpen));
+    assert_eq!(succeed(&breaker).await, Ok(42));
+    assert_eq!(succeed(&breaker).await, Ok(42));
+    assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+    assert!(environment.store.reads() <= reads + 1, "{:?}", environment.store.log());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_47_a_new_task_per_call_closes_the_circuit() {
+    let (fleet, environment) = due().await;
+    for _ in 0..3 {
+        let breaker = environment.breaker();
+        let mut task = JoinSet::new();
+        task.spawn(async move { succeed(&breaker).await });
+        assert_eq!(task.join_all().await, [Ok(42)]);
+    }
+    assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_53_a_dropped_probe_makes_room_at_once() {
+    let (_fleet, environment) = due().await;
+    let breaker = environment.breaker();
+    let hangs = breaker.call(|| pending::<Result<u32, &str>>());
+    assert!(timeout(Duration::from_millis(10), hangs).await.is_err());
+    settle().await;
+    recover(&breaker).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_53_another_environment_probes_after_a_dropped_probe() {
+    let (fleet, environment) = due().await;
+    let other = fleet.environment();
+    assert_eq!(environment.breaker().admit().await.unwrap().is_probe(), true);
+    settle().await;
+    assert_eq!(succeed(&other.breaker()).await, Ok(42));
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_53_a_panicking_probe_opens_the_circuit_again() {
+    let (fleet, environment) = due().await;
+    let breaker = environment.breaker();
+    let mut task = JoinSet::new();
+    let panicking = breaker.clone();
+    task.spawn(async move {
+        let call = || async { if true { panic!("as the test says") } else { Ok::<u32, &str>(0) } };
+        panicking.call(call).await
+    });
+    assert!(task.join_next().await.unwrap().unwrap_err().is_panic());
+    settle().await;
+    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+    assert_eq!(fleet.record().opened_at, Field::Valid(START + 31));
+    assert!(is_rejected(&succeed(&breaker).await));
+    pass(31.0).await;
+    recover(&breaker).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_55_a_call_that_outlasts_its_lease_keeps_it() {
+    let (fleet, environment) = due().await;
+    let (breaker, other) = (environment.breaker(), fleet.environment());
+    let mut long = JoinSet::new();
+    long.spawn(async move {
+        let call = || async {
+            pass(200.0).await;
+            Ok::<u32, &str>(42)
+        };
+        breaker.call(call).await
+    });
+    for _ in 0..39 {
+        pass(5.0).await;
+        assert!(is_rejected(&succeed(&other.breaker()).await), "never two at once");
+    }
+    assert_eq!(long.join_all().await, [Ok(42)]);
+    assert!(environment.store.log().contains(&"renew"));
+    assert_eq!(fleet.record().success_count, Field::Valid(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_81_a_permit_that_is_kept_alive_by_hand_keeps_its_lease() {
+    let (fleet, environment) = due().await;
+    let (breaker, other) = (environment.breaker(), fleet.environment());
+    let permit = breaker.admit_owned().await.unwrap();
+    for _ in 0..20 {
+        pass(9.9).await;
+        permit.keep_alive();
+        settle().await;
+        assert!(is_rejected(&succeed(&other.breaker()).await));
+    }
+    permit.success().settled().await;
+    assert_eq!(fleet.record().success_count, Field::Valid(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_81_a_leaked_permit_gives_its_slot_back_when_its_lease_ends() {
+    let (fleet, environment) = due().await;
+    let (breaker, other) = (environment.breaker(), fleet.environment());
+    leak(breaker.admit_owned().await.unwrap());
+    pass(25.0).await;
+    assert!(is_rejected(&succeed(&breaker).await));
+    assert!(is_rejected(&succeed(&other.breaker()).await));
+    pass(6.0).await;
+    assert_eq!(succeed(&breaker).await, Ok(42), "its own environment, when the lease ends");
+
+    leak(breaker.admit_owned().await.unwrap());
+    pass(34.0).await;
+    assert_eq!(succeed(&other.breaker()).await, Ok(42), "another, when it is past for certain");
+}
+
+#[expect(clippy::mem_forget, reason = "this is what the test is about")]
+fn leak<T>(permit: T) {
+    std::mem::forget(permit);
+}
+
+/// How a call ends without a report.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Dropped,
+    Aborted,
+    Panicked,
+    Leaked,
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_81_no_slot_is_lost_however_a_permit_ends_and_whatever_the_state() {
+    for end in [End::Dropped, End::Aborted, End::Panicked, End::Leaked] {
+        for state in [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen] {
+            let fleet = Fleet::new();
+            let environment = fleet.environment();
+            let breaker = environment.breaker();
+            if state != CircuitState::Closed {
+                trip(&breaker).await;
+            }
+            if state == CircuitState::HalfOpen {
+                pass(31.0).await;
+            }
+            for _ in 0..3 {
+                finish(&environment, end).await;
+            }
+            // By now every lease and every recovery timeout is over.
+            pass(65.0).await;
+            for _ in 0..3 {
+                assert_eq!(succeed(&breaker).await, Ok(42), "{end:?} while {state}");
+            }
+            assert_eq!(breaker.snapshot().state(), CircuitState::Closed, "{end:?} while {state}");
+        }
+    }
+}
+
+async fn finish(environment: &Environment, end: End) {
+    let Ok(permit) = environment.breaker().admit_owned().await else {
+        return;
+    };
+    let mut task = JoinSet::new();
+    match end {
+        End::Dropped => drop(permit),
+        End::Leaked => leak(permit),
+        End::Aborted => {
+            task.spawn(async move {
+                let _permit = permit;
+                pending::<()>().await;
+            });
+            settle().await;
+            task.abort_all();
+        }
+        End::Panicked => {
+            task.spawn(async move {
+                let _permit = permit;
+                panic!("as the test says");
+            });
+        }
+    }
+    while task.join_next().await.is_some() {}
+    settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_86_a_thousand_tasks_at_the_due_instant_make_one_probe() {
+    let (_fleet, environment) = due().await;
+    let breaker = environment.breaker();
+    let start = Arc::new(Barrier::new(1_000));
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let mut tasks = JoinSet::new();
+    for _ in 0..1_000 {
+        let (breaker, start) = (breaker.clone(), Arc::clone(&start));
+        let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+        tasks.spawn(async move {
+            start.wait().await;
+            let call = || async {
+                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                pass(0.05).await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok::<u32, &str>(42)
+            };
+            breaker.call(call).await
+        });
+    }
+    let results = tasks.join_all().await;
+    let ran = results.iter().filter(|result| result.is_ok()).count();
+    assert_eq!(ran, 1, "one probe, and the others are rejected at once");
+    assert_eq!(most.load(Ordering::SeqCst), 1);
+    assert_eq!(environment.store.log().iter().filter(|name| **name == "elect").count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_28_many_environments_at_the_due_instant_make_one_probe() {
+    let (fleet, _tripper) = due().await;
+    let environments: Vec<_> = (0..10).map(|_| fleet.environment()).collect();
+    let ran = Arc::new(AtomicUsize::new(0));
+    let mut tasks = JoinSet::new();
+    for environment in environments.iter().cycle().take(100) {
+        let (breaker, ran) = (environment.breaker(), Arc::clone(&ran));
+        tasks.spawn(async move {
+            let call = || async {
+                ran.fetch_add(1, Ordering::SeqCst);
+                pass(0.5).await;
+                Err::<u32, _>("down")
+            };
+            breaker.call(call).await
+        });
+    }
+    let results = tasks.join_all().await;
+    assert_eq!(ran.load(Ordering::SeqCst), 1);
+    assert_eq!(
+        results.iter().filter(|result| **result == Err(CallError::Inner("down"))).count(),
+        1
+    );
+    assert!(is_rejected(&fail(&environments[3].breaker()).await));
+}

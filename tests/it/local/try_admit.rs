@@ -1,0 +1,116 @@
+//! Admission that never waits.
+
+use fuseboard::{Breaker, CircuitState};
+use futures::FutureExt as _;
+
+use crate::support::{
+    faulty::Fault,
+    fleet::{Environment, Fleet, is_rejected, pass, settle, succeed, trip},
+};
+
+/// Asks until a call is admitted, so many seconds apart; says how often.
+async fn asked_until_admitted(breaker: &Breaker, apart: f64) -> usize {
+    for asked in 1..=100 {
+        if let Ok(permit) = breaker.try_admit() {
+            permit.success();
+            settle().await;
+            return asked;
+        }
+        pass(apart).await;
+    }
+    panic!("100 calls, {apart} s apart, and none was admitted");
+}
+
+async fn due() -> (Fleet, Environment) {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    trip(&environment.breaker()).await;
+    pass(31.0).await;
+    (fleet, environment)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cold_circuit_admits_and_is_read_in_the_background() {
+    let fleet = Fleet::new();
+    trip(&fleet.environment().breaker()).await;
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    assert!(breaker.try_admit().is_ok());
+    assert!(environment.store.log().is_empty(), "not before the caller is answered");
+    settle().await;
+    assert_eq!(environment.store.log(), ["read"]);
+    let rejection = breaker.try_admit().unwrap_err();
+    assert_eq!(rejection.circuit().state, CircuitState::Open);
+    assert_eq!(rejection.retry_after().as_secs(), 29);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_store_is_no_reason_to_wait() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    environment.store.meets(Fault::Hang);
+    for _ in 0..100 {
+        assert!(breaker.try_admit().is_ok());
+        settle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_used_through_try_admit_alone_recovers() {
+    for apart in [0.01, 0.4, 2.0, 7.0] {
+        let (fleet, environment) = due().await;
+        let breaker = environment.breaker();
+        for _ in 0..3 {
+            let asked = asked_until_admitted(&breaker, apart).await;
+            assert!(asked <= 3, "{apart} s apart, {asked} calls");
+        }
+        assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
+        assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_was_won_in_the_background_is_handed_out_once() {
+    let (_fleet, environment) = due().await;
+    let breaker = environment.breaker();
+    assert!(breaker.try_admit().is_err());
+    settle().await;
+    let probe = breaker.try_admit().unwrap();
+    assert!(probe.is_probe());
+    assert!(breaker.try_admit().is_err());
+    assert!(is_rejected(&succeed(&breaker).await));
+    drop(probe);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_was_won_in_the_background_serves_a_call_that_could_wait() {
+    let (_fleet, environment) = due().await;
+    let breaker = environment.breaker();
+    assert!(breaker.try_admit().is_err());
+    settle().await;
+    assert_eq!(succeed(&breaker).await, Ok(42));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_nobody_takes_is_given_back() {
+    let (fleet, environment) = due().await;
+    let breaker = environment.breaker();
+    assert!(breaker.try_admit().is_err());
+    settle().await;
+    assert_eq!(environment.store.log().last(), Some(&"elect"));
+    let other = fleet.environment();
+    assert!(is_rejected(&succeed(&other.breaker()).await));
+    pass(25.0).await;
+    assert_eq!(environment.store.log().last(), Some(&"give back"));
+    assert_eq!(succeed(&other.breaker()).await, Ok(42), "before the lease would have ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn try_admit_never_yields() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    let asked = async { breaker.try_admit().map(|permit| permit.success()).is_ok() };
+    assert_eq!(asked.now_or_never(), Some(true));
+}

@@ -1,0 +1,128 @@
+//! A store that does as it is told, over a store in memory.
+
+use std::{
+    future::pending,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use fuseboard::{
+    CircuitName, MemoryStore,
+    store::{Consistency, Operation, Record, Store, StoreError, StoreErrorKind, Written},
+};
+
+/// What a [`FaultyStore`] does to one kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing: it answers.
+    None,
+    /// It answers with an error, and does nothing.
+    Fail(StoreErrorKind),
+    /// It does nothing and never answers.
+    Hang,
+    /// It answers, but only after so long.
+    Delay(Duration),
+    /// It does as it is asked, and the answer is lost.
+    LoseAnswer,
+    /// It panics.
+    Panic,
+}
+
+/// The store of one environment: a [`MemoryStore`] behind faults of its own.
+/// Clones share the faults and the counts.
+#[derive(Clone, Debug)]
+pub(crate) struct FaultyStore {
+    inner: MemoryStore,
+    told: Arc<Mutex<Told>>,
+}
+
+#[derive(Debug)]
+struct Told {
+    reads: Fault,
+    writes: Fault,
+    /// The requests so far, by name, in order.
+    log: Vec<&'static str>,
+}
+
+impl FaultyStore {
+    pub(crate) fn over(inner: &MemoryStore) -> Self {
+        let told = Told { reads: Fault::None, writes: Fault::None, log: Vec::new() };
+        Self { inner: inner.clone(), told: Arc::new(Mutex::new(told)) }
+    }
+
+    /// From now on reads and writes meet this fault.
+    pub(crate) fn meets(&self, fault: Fault) {
+        self.reads_meet(fault);
+        self.writes_meet(fault);
+    }
+
+    pub(crate) fn reads_meet(&self, fault: Fault) {
+        self.told().reads = fault;
+    }
+
+    pub(crate) fn writes_meet(&self, fault: Fault) {
+        self.told().writes = fault;
+    }
+
+    /// How many reads were asked for.
+    pub(crate) fn reads(&self) -> usize {
+        self.log().iter().filter(|name| **name == "read").count()
+    }
+
+    /// How many writes were asked for.
+    pub(crate) fn writes(&self) -> usize {
+        self.log().len() - self.reads()
+    }
+
+    /// The requests so far: `read`, or the name of the write.
+    pub(crate) fn log(&self) -> Vec<&'static str> {
+        self.told().log.clone()
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap()
+    }
+
+    fn note(&self, name: &'static str) -> Fault {
+        let mut told = self.told();
+        told.log.push(name);
+        if name == "read" { told.reads } else { told.writes }
+    }
+}
+
+impl Store for FaultyStore {
+    async fn read(
+        &self,
+        circuit: &CircuitName,
+        consistency: Consistency,
+    ) -> Result<Option<Record>, StoreError> {
+        met(self.note("read")).await?;
+        Store::read(&self.inner, circuit, consistency).await
+    }
+
+    async fn write(
+        &self,
+        circuit: &CircuitName,
+        operation: &Operation,
+    ) -> Result<Written, StoreError> {
+        let fault = self.note(operation.name());
+        if fault == Fault::LoseAnswer {
+            let _ = Store::write(&self.inner, circuit, operation).await;
+        }
+        met(fault).await?;
+        Store::write(&self.inner, circuit, operation).await
+    }
+}
+
+async fn met(fault: Fault) -> Result<(), StoreError> {
+    match fault {
+        Fault::None => Ok(()),
+        Fault::Fail(kind) => Err(StoreError::new(kind, "the test says so")),
+        Fault::Hang | Fault::LoseAnswer => pending().await,
+        Fault::Delay(delay) => {
+            tokio::time::sleep(delay).await;
+            Ok(())
+        }
+        Fault::Panic => panic!("a store that panics, as the test says"),
+    }
+}
