@@ -29,6 +29,7 @@ use crate::{
     grant::Grant,
     machine::{Admission, Answer, Effect, Machine, Order, Ordered, Pass, Report, Ticket, View},
     moment::Moment,
+    state::CircuitState,
     transition::CircuitTransition,
 };
 
@@ -117,9 +118,11 @@ impl Actor {
                 Event::End => return,
                 Event::Stored(answer) => self.stored(now, answer),
                 Event::Message(message) => self.take(message),
-                Event::Deadline => self.machine.tick(now),
+                Event::Deadline => {}
             }
             self.drain();
+            // Whatever woke it: timers do not run while a process is frozen.
+            self.machine.tick(now);
             let Some(circuit) = self.circuit.upgrade() else {
                 return;
             };
@@ -220,21 +223,28 @@ impl Actor {
             return;
         }
         if let Some((probe, report)) = circuit.gate.take_probe_report() {
+            self.settles.push(Settle { done: None, _pending: circuit.pending.resume() });
             let pass = Pass { epoch: circuit.gate.last_known().0, probe: Some(probe) };
             self.machine.report(now, pass, report);
         }
         let Some(noted) = circuit.gate.take_overflow() else {
             return;
         };
-        let epoch = self.machine.epoch();
-        // Outcomes of another epoch count for nothing, but are settled.
-        let pass = Pass { epoch: if noted.is_of(epoch) { epoch } else { 0 }, probe: None };
-        if noted.reset {
-            self.machine.report(now, pass, Report::Success);
+        self.settles.push(Settle { done: None, _pending: circuit.pending.resume() });
+        let mut left = noted.failures;
+        let pass = Pass { epoch: self.machine.epoch(), probe: None };
+        if noted.is_of(pass.epoch) && self.machine.view().state == CircuitState::Closed {
+            if noted.reset {
+                self.machine.report(now, pass, Report::Success);
+            }
+            while left > 0 && self.machine.epoch() == pass.epoch {
+                left = left.saturating_sub(1);
+                self.machine.report(now, pass, Report::Failure);
+            }
         }
-        for _ in 0..noted.failures {
-            self.machine.report(now, pass, Report::Failure);
-        }
+        // Those of another epoch count for nothing, and are settled at once:
+        // one effect for each would be as many as there were calls.
+        circuit.gate.settle(left);
     }
 
     /// A probe that nobody took is given back, so that others may have it.
@@ -345,5 +355,8 @@ impl Actor {
 impl Drop for Actor {
     fn drop(&mut self) {
         while self.mailbox.try_recv().is_ok() {}
+        if let Some(circuit) = self.circuit.upgrade() {
+            circuit.drop_what_overflowed();
+        }
     }
 }

@@ -33,7 +33,8 @@ use crate::{
 ///
 /// On a closed circuit a call costs a few nanoseconds: nothing is sent, nothing
 /// is awaited and nothing is allocated. A breaker whose registry is gone, or
-/// whose runtime is shutting down, lets every call through.
+/// whose runtime is shutting down, answers by what it last knew for as long as
+/// that is fresh, and lets every call through from then on.
 #[derive(Debug)]
 pub struct Breaker {
     circuit: Arc<Circuit>,

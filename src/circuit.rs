@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     config::Config,
     error::OpenError,
-    gate::{Gate, Glance},
+    gate::{Gate, Glance, Noted},
     machine::{Pass, Report, View},
     moment::Moment,
     name::CircuitName,
@@ -102,20 +102,46 @@ impl Pending {
 
     pub(crate) fn start(self: &Arc<Self>) -> PendingGuard {
         self.count.fetch_add(1, Ordering::AcqRel);
-        PendingGuard(Arc::clone(self))
+        PendingGuard(Some(Arc::clone(self)))
+    }
+
+    /// Guards what was counted by [`PendingGuard::keep`].
+    pub(crate) fn resume(self: &Arc<Self>) -> PendingGuard {
+        PendingGuard(Some(Arc::clone(self)))
     }
 }
 
 /// Counts one outcome as pending for as long as it exists.
 #[derive(Debug)]
-pub(crate) struct PendingGuard(Arc<Pending>);
+pub(crate) struct PendingGuard(Option<Arc<Pending>>);
+
+impl PendingGuard {
+    /// Goes on counting without a guard, until [`Pending::resume`].
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for PendingGuard {
     fn drop(&mut self) {
-        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.idle.notify_waiters();
+        if let Some(pending) = self.0.take()
+            && pending.count.fetch_sub(1, Ordering::AcqRel) == 1
+        {
+            pending.idle.notify_waiters();
         }
     }
+}
+
+/// When an outcome is settled.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    /// It is, or nobody is left to settle it.
+    Already,
+    /// When the actor says so.
+    Answered(oneshot::Receiver<()>),
+    /// It found the mailbox full, where no answer can be asked for: at the
+    /// latest when nothing is pending any more.
+    Idle(Arc<Pending>),
 }
 
 /// One circuit: what its handles and its actor share. The actor refers to it
@@ -203,59 +229,79 @@ impl Circuit {
         }
     }
 
-    /// Reports the end of a call. `Some` is signalled once the outcome is
-    /// settled; only outcomes that may lead to a write have it.
+    /// Reports the end of a call. Only outcomes that may lead to a write are
+    /// ever waited for.
     #[inline]
-    pub(crate) fn report(&self, pass: Pass, report: Report) -> Option<oneshot::Receiver<()>> {
+    pub(crate) fn report(&self, pass: Pass, report: Report) -> Settled {
         if let (None, Report::Success) = (pass.probe, report)
             && self.gate.unsettled() == 0
         {
-            return None;
+            return Settled::Already;
         }
         self.report_aloud(pass, report)
     }
 
     #[cold]
-    fn report_aloud(&self, pass: Pass, report: Report) -> Option<oneshot::Receiver<()>> {
+    fn report_aloud(&self, pass: Pass, report: Report) -> Settled {
         let decisive = match (pass.probe, report) {
             (Some(_), _) => true,
             (None, Report::Failure) => {
                 self.gate.mark_failure() >= self.config.failure_threshold().get()
             }
             (None, Report::Success) => false,
-            (None, Report::NoVerdict) => return None,
+            (None, Report::NoVerdict) => return Settled::Already,
         };
-        let (settle, settled) = if decisive {
-            let (done, settled) = oneshot::channel();
-            (Some(Settle { done, _pending: self.pending.start() }), Some(settled))
-        } else {
-            (None, None)
+        let past_the_mailbox = || {
+            if decisive { Settled::Idle(Arc::clone(&self.pending)) } else { Settled::Already }
         };
         let at = self.clock.now();
-        if pass.probe.is_none() && self.gate.note_overflow(pass.epoch, report, false) {
-            return None;
+        if pass.probe.is_none() && self.gate.note_overflow(pass.epoch, report, false) != Noted::Not
+        {
+            return past_the_mailbox();
         }
+        let (settle, settled) = if decisive {
+            let (done, settled) = oneshot::channel();
+            let settle = Settle { done: Some(done), _pending: self.pending.start() };
+            (Some(settle), Settled::Answered(settled))
+        } else {
+            (None, Settled::Already)
+        };
         match self.mailbox.try_send(Message::Outcome { at, pass, report, settle }) {
             Ok(()) => settled,
             // Nobody is left to count.
-            Err(flume::TrySendError::Disconnected(_)) => None,
+            Err(flume::TrySendError::Disconnected(_)) => Settled::Already,
             Err(flume::TrySendError::Full(_)) => {
                 self.report_past_the_mailbox(pass, report);
-                None
+                past_the_mailbox()
             }
         }
     }
 
-    /// The mailbox is full: nothing is lost, and nothing grows.
+    /// The mailbox is full: nothing is lost, and nothing grows. What lies at
+    /// the gate counts as one pending outcome, begun before it can be taken.
     fn report_past_the_mailbox(&self, pass: Pass, report: Report) {
-        match pass.probe {
+        let pending = self.pending.start();
+        let noted = match pass.probe {
             Some(probe) => self.gate.note_probe(probe, report),
-            None => {
-                self.gate.note_overflow(pass.epoch, report, true);
-            }
+            None => self.gate.note_overflow(pass.epoch, report, true),
+        };
+        if noted == Noted::First {
+            pending.keep();
         }
         // In case the actor emptied its mailbox in between and went to sleep.
-        let _ = self.mailbox.try_send(Message::Wake);
+        if let Err(flume::TrySendError::Disconnected(_)) = self.mailbox.try_send(Message::Wake) {
+            self.drop_what_overflowed();
+        }
+    }
+
+    /// Nobody is left to count what lies at the gate.
+    pub(crate) fn drop_what_overflowed(&self) {
+        if self.gate.take_probe_report().is_some() {
+            drop(self.pending.resume());
+        }
+        if self.gate.take_overflow().is_some() {
+            drop(self.pending.resume());
+        }
     }
 
     /// Tells the actor that the holder of a probe is alive.

@@ -45,6 +45,17 @@ pub(crate) enum Glance {
     Ask,
 }
 
+/// What became of an outcome that may have to lie at the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// It does not.
+    Not,
+    /// It lies there, where nothing was before.
+    First,
+    /// It lies there with others.
+    Also,
+}
+
 /// The hot block of one circuit, on cache lines of its own (two: the
 /// prefetcher of common processors fetches them in pairs).
 #[derive(Debug)]
@@ -159,15 +170,18 @@ impl Gate {
 
     /// Notes an outcome that found the mailbox full. While anything is noted,
     /// later outcomes are noted as well, so that their order is kept. `forced`
-    /// says that the mailbox was found full; without it, false means that the
-    /// mailbox should be tried (again).
-    pub(crate) fn note_overflow(&self, epoch: u64, report: Report, forced: bool) -> bool {
+    /// says that the mailbox was found full; without it, the mailbox should be
+    /// tried (again) if nothing was noted.
+    pub(crate) fn note_overflow(&self, epoch: u64, report: Report, forced: bool) -> Noted {
         let mut found = self.overflow.load(Acquire);
         loop {
             if found == 0 && !forced {
-                return false;
+                return Noted::Not;
             }
-            let (next, settled) = Overflow::unpack(found).and(epoch, report);
+            let (next, settled) = match Overflow::noted(found) {
+                Some(noted) => noted.and(epoch, report),
+                None => Overflow::of(epoch).and(epoch, report),
+            };
             match self.overflow.compare_exchange_weak(
                 found,
                 next.pack(),
@@ -176,7 +190,7 @@ impl Gate {
             ) {
                 Ok(_) => {
                     self.settle(settled);
-                    return true;
+                    return if found == 0 { Noted::First } else { Noted::Also };
                 }
                 Err(other) => found = other,
             }
@@ -189,18 +203,22 @@ impl Gate {
             return None;
         }
         let noted = self.overflow.swap(0, std::sync::atomic::Ordering::AcqRel);
-        (noted != 0).then(|| Overflow::unpack(noted))
+        Overflow::noted(noted)
     }
 
-    /// Leaves the verdict of the one probe that runs where the actor finds it.
-    /// That of an older probe, which counts for nothing, does not cover it.
-    pub(crate) fn note_probe(&self, probe: ProbeId, report: Report) {
+    /// Leaves the verdict of a probe where the actor finds it. Numbers grow, so
+    /// a straggler does not displace the verdict of the one probe that runs.
+    pub(crate) fn note_probe(&self, probe: ProbeId, report: Report) -> Noted {
         let verdict = match report {
             Report::Success => 1,
             Report::Failure => 2,
             Report::NoVerdict => 3,
         };
-        self.probe_report.fetch_max(probe.get() << STATE_BITS | verdict, Release);
+        let noted = probe.get() << STATE_BITS | verdict;
+        match self.probe_report.fetch_max(noted, std::sync::atomic::Ordering::AcqRel) {
+            0 => Noted::First,
+            _ => Noted::Also,
+        }
     }
 
     /// Takes the verdict that was left.
@@ -273,12 +291,18 @@ const EPOCH_SHIFT: u32 = 34;
 const EPOCH_MASK: u64 = (1 << 30) - 1;
 
 impl Overflow {
-    fn unpack(word: u64) -> Self {
-        Self {
+    /// Nothing yet, of an epoch.
+    fn of(epoch: u64) -> Self {
+        Self { epoch: epoch & EPOCH_MASK, reset: false, failures: 0 }
+    }
+
+    /// What a word says was noted, if anything was.
+    fn noted(word: u64) -> Option<Self> {
+        (word != 0).then_some(Self {
             epoch: word >> EPOCH_SHIFT,
             reset: word & RESET_BIT != 0,
             failures: word & COUNT_MASK,
-        }
+        })
     }
 
     fn pack(self) -> u64 {
@@ -291,24 +315,20 @@ impl Overflow {
         self.epoch == epoch & EPOCH_MASK
     }
 
-    /// Whether anything is noted, and of a newer epoch than this one. Epochs are
-    /// never half their range apart.
-    fn is_newer_than(self, epoch: u64) -> bool {
-        let noted = self.reset || self.failures > 0;
-        noted && self.epoch.wrapping_sub(epoch) & EPOCH_MASK <= EPOCH_MASK >> 1
+    /// Whether a call of this epoch is a straggler beside those noted. The
+    /// bits that are kept are compared around their wrap.
+    fn is_after(self, epoch: u64) -> bool {
+        self.epoch.wrapping_sub(epoch) & EPOCH_MASK < 1 << 29 && !self.is_of(epoch)
     }
 
     /// Adds one outcome; also returns how many failures that settles.
     fn and(self, epoch: u64, report: Report) -> (Self, u64) {
-        let epoch = epoch & EPOCH_MASK;
-        // Outcomes of an older epoch mean nothing; the newer one starts anew.
-        let (base, stale) = if self.epoch == epoch {
-            (self, 0)
-        } else if self.is_newer_than(epoch) {
+        // Outcomes of an older epoch mean nothing; a newer one starts anew.
+        if self.is_after(epoch) {
             return (self, u64::from(report == Report::Failure));
-        } else {
-            (Self { epoch, reset: false, failures: 0 }, self.failures)
-        };
+        }
+        let (base, stale) =
+            if self.is_of(epoch) { (self, 0) } else { (Self::of(epoch), self.failures) };
         match report {
             Report::Failure => {
                 let failures = base.failures.saturating_add(1);

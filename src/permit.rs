@@ -2,11 +2,9 @@
 
 use std::{fmt, future::Future, pin::pin};
 
-use tokio::sync::oneshot;
-
 use crate::{
     breaker::Breaker,
-    circuit::Circuit,
+    circuit::{Circuit, Settled},
     clock,
     machine::{Pass, Report},
     outcome::Outcome,
@@ -214,7 +212,7 @@ impl fmt::Debug for OwnedPermit {
 /// AWS Lambda environment delays until it is thawed, or for ever.
 #[derive(Debug)]
 pub struct Settling {
-    settled: Option<oneshot::Receiver<()>>,
+    settled: Settled,
     limit: std::time::Duration,
 }
 
@@ -226,9 +224,15 @@ impl Settling {
     ///
     /// Dropping the future loses nothing: the outcome was reported already.
     pub async fn settled(self) {
-        if let Some(settled) = self.settled {
-            // Not settled in time, or nobody left to settle it.
-            let _ = clock::within(self.limit, settled).await;
+        // Not settled in time, or nobody left to settle it.
+        match self.settled {
+            Settled::Already => {}
+            Settled::Answered(settled) => {
+                let _ = clock::within(self.limit, settled).await;
+            }
+            Settled::Idle(pending) => {
+                let _ = clock::within(self.limit, pending.idle()).await;
+            }
         }
     }
 }

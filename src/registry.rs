@@ -40,7 +40,7 @@ const MOST_TRANSITION_CAPACITY: usize = 1 << 20;
 ///
 /// Spawn one at cold start and keep it for as long as the process lives. Clones
 /// share it. When the last clone is dropped the tasks end, and breakers that
-/// are still around let every call through.
+/// are still around let every call through once what they knew is too old.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -160,7 +160,7 @@ impl BreakerRegistry {
     }
 
     /// Flushes, then ends every task. Breakers that are still around let every
-    /// call through from then on; new ones are refused.
+    /// call through once what they knew is too old; new ones are refused.
     ///
     /// # Errors
     ///

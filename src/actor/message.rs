@@ -53,13 +53,16 @@ impl Reply {
 /// Signals that an outcome is settled: no write that it caused is outstanding.
 #[derive(Debug)]
 pub(crate) struct Settle {
-    pub(crate) done: oneshot::Sender<()>,
+    /// Whoever waits, if anybody can.
+    pub(crate) done: Option<oneshot::Sender<()>>,
     pub(crate) _pending: PendingGuard,
 }
 
 impl Settle {
     pub(super) fn signal(self) {
-        // A caller that went on has no use for it.
-        let _ = self.done.send(());
+        if let Some(done) = self.done {
+            // A caller that went on has no use for it.
+            let _ = done.send(());
+        }
     }
 }

@@ -132,10 +132,10 @@ fn the_verdict_of_an_older_probe_does_not_cover_that_of_a_newer_one() {
 #[test]
 fn nothing_is_noted_while_the_mailbox_has_room() {
     let gate = Gate::new();
-    assert!(!gate.note_overflow(1, Report::Failure, false));
+    assert_eq!(gate.note_overflow(1, Report::Failure, false), Noted::Not);
     assert_eq!(gate.take_overflow(), None);
-    assert!(gate.note_overflow(1, Report::Failure, true));
-    assert!(gate.note_overflow(1, Report::Failure, false), "the order is kept");
+    assert_eq!(gate.note_overflow(1, Report::Failure, true), Noted::First);
+    assert_eq!(gate.note_overflow(1, Report::Failure, false), Noted::Also, "the order is kept");
     let noted = gate.take_overflow().unwrap();
     assert!(noted.is_of(1) && !noted.reset && noted.failures == 2);
     assert_eq!(gate.take_overflow(), None);
@@ -178,7 +178,7 @@ fn epochs_are_compared_beyond_the_bits_that_are_kept() {
 #[test]
 fn a_full_count_settles_what_it_cannot_hold() {
     let full = Overflow { epoch: 1, reset: true, failures: COUNT_MASK };
-    assert_eq!(Overflow::unpack(full.pack()), full);
+    assert_eq!(Overflow::noted(full.pack()), Some(full));
     assert_eq!(full.and(1, Report::Failure), (full, 1));
 }
 
@@ -201,7 +201,7 @@ impl Counting {
         if report == Report::Failure {
             gate.mark_failure();
         }
-        if gate.note_overflow(epoch, report, false) {
+        if gate.note_overflow(epoch, report, false) != Noted::Not {
             return;
         }
         if self.mailbox.len() < 2 {

@@ -3,7 +3,12 @@
 //! [`node`] drives one machine as its actor does and checks invariants after
 //! every step; [`world`] lets several share one record, on a virtual clock.
 
+mod cases_closed;
+mod cases_half_open;
+mod cases_open;
+mod cases_store;
 mod faults;
+mod fleet;
 mod node;
 mod random;
 mod random_world;
@@ -40,6 +45,11 @@ const START_UNIX: i64 = 1_000_000;
 /// The moment `by` after another, on both clocks.
 fn later(moment: Moment, by: Duration) -> Moment {
     Moment { mono: moment.mono.saturating_add(by), wall: moment.wall.saturating_add(by) }
+}
+
+/// Defaults but for the two thresholds.
+fn quick(threshold: u32, successes: u32) -> Config {
+    build(Config::builder().failure_threshold(threshold).success_threshold(successes))
 }
 
 fn build(builder: ConfigBuilder) -> Config {

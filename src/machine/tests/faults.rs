@@ -3,12 +3,8 @@
 use super::{node::*, world::*, *};
 use crate::{config::OnStoreOutage, machine::Answer};
 
-fn quick(threshold: u32, successes: u32) -> Config {
-    build(Config::builder().failure_threshold(threshold).success_threshold(successes))
-}
-
 /// A world whose first node runs the first probe of an opening.
-fn probing(config: &Config, nodes: usize) -> (World, Pass) {
+pub(super) fn probing(config: &Config, nodes: usize) -> (World, Pass) {
     let mut world = World::new(nodes, config);
     world.record = Some(open(START_UNIX - 60));
     let pass = world.admit(0);

@@ -129,7 +129,9 @@ impl World {
         self.lives += 1;
         self.nodes[number].machine.chance = Box::new(Counted { node: self.lives, tokens: 0 });
         self.delayed[number] = None;
-        self.applied.retain(|(by, _)| *by != number);
+        for (by, _) in &mut self.applied {
+            *by = if *by == number { usize::MAX } else { *by };
+        }
     }
 
     /// The answer that waits reaches its node.
@@ -222,7 +224,9 @@ impl World {
         assert!(probing <= 1, "{probing} probes under a live lease");
         for (number, node) in self.nodes.iter().enumerate() {
             for kind in ["trip", "elect", "take over", "close", "reopen"] {
-                let made = self.applied.iter().filter(|made| **made == (number, kind)).count();
+                // Two that close in one second cannot tell whose write it was.
+                let by = |by: usize| by == number || kind == "close";
+                let made = self.applied.iter().filter(|made| by(made.0) && made.1 == kind).count();
                 let told = node.transitions.iter().filter(|told| is_told_of(told, kind)).count();
                 assert!(told <= made, "{told} {kind}s told by {number}, {made} made");
             }

@@ -204,3 +204,21 @@ async fn a_slow_store_delays_a_cold_call_by_no_more_than_it_takes() {
     assert_eq!(result, Ok(42));
     assert_eq!(waited.as_millis(), 300);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_owed_is_made_at_the_next_event_after_a_freeze() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    let straggler = breaker.admit().await.unwrap();
+    environment.store.writes_meet(UNAVAILABLE);
+    trip(&breaker).await;
+    environment.store.writes_meet(Fault::None);
+    // The process stood still, and its timers with it.
+    fleet.clock.advance(Duration::from_secs(10));
+    straggler.failure();
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+}

@@ -187,6 +187,33 @@ fn case_90_a_success_beyond_a_full_mailbox_ends_the_streak() {
 }
 
 #[test]
+fn case_90_a_straggler_of_an_older_epoch_does_not_displace_newer_failures() {
+    let config = Config::builder().failure_threshold(2_000).success_threshold(1).build().unwrap();
+    let mut starved = Starved::with(config);
+    let breaker = starved.registry.breaker("payment-backend").unwrap();
+    let straggler = starved.runtime.block_on(async {
+        let straggler = breaker.admit_owned().await.unwrap();
+        for _ in 0..2_000 {
+            breaker.admit().await.unwrap().failure().settled().await;
+        }
+        starved.clock.advance(Duration::from_secs(31));
+        assert_eq!(call(&breaker).await, Ok(42));
+        straggler
+    });
+    assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
+    let block = starved.block();
+    report(&breaker, &"F".repeat(1_999));
+    straggler.success();
+    report(&breaker, "F");
+    drop(block);
+    starved.runtime.block_on(async {
+        starved.clock.advance(Duration::from_secs(6));
+        let _ = call(&breaker).await;
+    });
+    assert_eq!(breaker.snapshot().state(), CircuitState::Open);
+}
+
+#[test]
 fn case_90_many_more_failures_than_the_threshold_trip_once() {
     let failures = "F".repeat(200_000);
     let (state, counted) = counted(1_500, &[&failures]);

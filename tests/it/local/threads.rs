@@ -73,6 +73,20 @@ fn case_85_no_increment_is_lost_between_threads() {
 }
 
 #[test]
+fn case_85_no_increment_is_counted_twice() {
+    let (runtime, registry, store, breaker) = registry(THREADS * FAILURES + 1);
+    storm(&breaker, fails);
+    runtime.block_on(async {
+        // One more, awaited, is counted after all of them and is the last.
+        breaker.admit().await.unwrap().failure().settled().await;
+    });
+    assert_eq!(breaker.snapshot().state(), CircuitState::Open);
+    assert_eq!(breaker.snapshot().circuit().failure_count, u64::from(THREADS * FAILURES + 1));
+    assert_eq!(store.log(), ["read", "trip"]);
+    drop(registry);
+}
+
+#[test]
 fn case_85_a_threshold_passed_by_one_trips_exactly_once() {
     let (runtime, registry, store, breaker) = registry(THREADS * FAILURES - 1);
     let mut transitions = registry.subscribe();
