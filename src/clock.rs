@@ -1,11 +1,14 @@
 //! The one file that reads a clock.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
+    panic::catch_unwind,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    task::Poll,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -172,23 +175,36 @@ impl From<&VirtualClock> for Clock {
     }
 }
 
-/// Waits for a future, but no longer than `limit`. Outside a tokio runtime
-/// there is no timer to wait on; the future is then waited for as it is.
+/// Waits for a future, but no longer than `limit`. Where there is no timer the
+/// future is waited for as it is.
 pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return Some(future.await);
-    }
-    tokio::time::timeout(limit, future).await.ok()
+    let mut timer = pin!(timer(limit));
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        match timer.as_mut().as_pin_mut() {
+            Some(timer) => timer.poll(context).map(|()| None),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
-/// Sleeps; for ever where there is no tokio runtime, or nothing to wait for.
+/// Sleeps; for ever where there is no timer, or nothing to wait for.
 pub(crate) async fn sleep(duration: Option<Duration>) {
-    match duration {
-        Some(duration) if tokio::runtime::Handle::try_current().is_ok() => {
-            tokio::time::sleep(duration.max(Duration::from_millis(1))).await;
-        }
-        Some(_) | None => std::future::pending().await,
+    match duration.and_then(|duration| timer(duration.max(Duration::from_millis(1)))) {
+        Some(timer) => timer.await,
+        None => std::future::pending().await,
     }
+}
+
+/// A timer of the runtime that this is called on, if it has one. A runtime may
+/// have been built without, which tokio has no other way to tell.
+pub(crate) fn timer(duration: Duration) -> Option<tokio::time::Sleep> {
+    tokio::runtime::Handle::try_current().ok()?;
+    catch_unwind(|| tokio::time::sleep(duration)).ok()
 }
 
 #[cfg(test)]
@@ -202,6 +218,14 @@ mod tests {
         let before = clock.now().wall_ms();
         let coarse = clock.coarse_wall_ms();
         assert!(coarse <= before + 60_000 && before <= coarse + 60_000, "{before} {coarse}");
+    }
+
+    #[test]
+    fn a_runtime_without_timer_is_no_reason_to_panic() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(runtime.block_on(within(Duration::ZERO, async { 7 })), Some(7));
+        assert!(runtime.block_on(async { timer(Duration::ZERO).is_none() }));
+        assert_eq!(futures::executor::block_on(within(Duration::ZERO, async { 7 })), Some(7));
     }
 
     #[test]

@@ -59,6 +59,11 @@ pub enum SpawnError {
         "a registry is spawned inside a tokio runtime: call `spawn` from async code, or enter the runtime first"
     )]
     NoRuntime,
+    /// The tokio runtime has no timer.
+    #[error(
+        "a registry needs a tokio runtime with a timer: build it with `enable_time` or `enable_all`"
+    )]
+    NoTimer,
     /// An environment variable is malformed.
     #[error(transparent)]
     Config(#[from] ConfigError),

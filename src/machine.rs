@@ -154,9 +154,10 @@ impl Machine {
         !writing && !wanting
     }
 
-    /// Whether nothing would be lost if this machine were forgotten.
+    /// Whether nothing would be lost if this machine were forgotten: what is
+    /// fresh is kept, so that a handle for each call does not mean a read for each.
     pub(crate) fn is_forgettable(&self) -> bool {
-        let clean = matches!(self.phase, Phase::Closed { streak: 0, .. });
+        let clean = matches!(self.phase, Phase::Closed { streak: 0, .. }) && !self.is_fresh();
         clean && self.job.is_none() && self.want.is_none() && self.order.is_none()
     }
 

@@ -143,7 +143,8 @@ impl BreakerRegistry {
     /// # Errors
     ///
     /// [`FlushError`]: the budget was spent first. Nothing is lost; the writes
-    /// go on.
+    /// go on. A write that the store has failed is not waited for: it is made
+    /// again after the back-off.
     ///
     /// # Cancel safety
     ///
@@ -304,10 +305,14 @@ impl RegistryBuilder {
     /// # Errors
     ///
     /// - [`SpawnError::NoRuntime`]: called outside a tokio runtime.
+    /// - [`SpawnError::NoTimer`]: the runtime has no timer.
     /// - [`SpawnError::Config`]: the environment variable is not a boolean, or
     ///   a setting is out of range.
     pub fn spawn(self) -> Result<BreakerRegistry, SpawnError> {
         let runtime = Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
+        if clock::timer(Duration::ZERO).is_none() {
+            return Err(SpawnError::NoTimer);
+        }
         let disabled = match self.disabled {
             Some(disabled) => disabled,
             None => disabled_by_environment()?,

@@ -122,3 +122,11 @@ async fn case_91_an_unbounded_budget_is_a_budget() {
     assert_eq!(environment.registry.flush(Duration::MAX).await, Ok(()));
     assert_eq!(environment.registry.shutdown(Duration::MAX).await, Ok(()));
 }
+
+#[test]
+fn a_runtime_without_timer_is_named_when_spawning() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _entered = runtime.enter();
+    let refused = BreakerRegistry::builder(MemoryStore::new()).disabled(false).spawn();
+    assert_eq!(refused.err(), Some(SpawnError::NoTimer));
+}
