@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
+
 use std::collections::VecDeque;
 
 use proptest::{collection::vec, prelude::*, sample::select};

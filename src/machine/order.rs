@@ -93,6 +93,14 @@ impl Machine {
         }
     }
 
+    /// The store has failed: an operation of the order's own ends it; one that
+    /// was under way before the order came does not.
+    pub(super) fn fail_order(&mut self, kind: StoreErrorKind) {
+        if self.order.as_ref().is_some_and(|under_way| under_way.read) {
+            self.end_order(Ordered::Failed(kind));
+        }
+    }
+
     pub(super) fn hold_here(&mut self, opened_at: i64) {
         self.want = None;
         self.enter(Phase::Open(Opening {

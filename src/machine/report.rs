@@ -195,7 +195,9 @@ impl Machine {
                 // A token of ours that may still stand saw a failure.
                 self.known.election = None;
                 self.open(0, Some(Want::Trip));
-                self.announce(Cause::ProbeFailed, Origin::WithoutStore);
+                if !self.health.is_usable(self.now) {
+                    self.announce(Cause::ProbeFailed, Origin::WithoutStore);
+                }
             }
             Report::Success if successes >= self.config.success_threshold().get() => {
                 self.enter(Phase::Closed { streak: 0, basis: Basis::Local });

@@ -204,7 +204,7 @@ impl Machine {
     }
 
     fn fail(&mut self, kind: StoreErrorKind, was_read: bool) {
-        self.end_order(Ordered::Failed(kind));
+        self.fail_order(kind);
         let spread = self.chance.spread();
         self.health.fail(self.now, kind, was_read, spread);
     }

@@ -3,6 +3,8 @@
 //! [`node`] drives one machine as its actor does and checks invariants after
 //! every step; [`world`] lets several share one record, on a virtual clock.
 
+#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
+
 mod cases_closed;
 mod cases_half_open;
 mod cases_open;
@@ -12,6 +14,7 @@ mod fleet;
 mod node;
 mod random;
 mod random_world;
+mod table;
 mod world;
 
 use std::{sync::Arc, time::Duration};

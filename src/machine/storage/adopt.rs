@@ -160,9 +160,13 @@ impl Machine {
         if let Some(election) = self.known.election.clone()
             && record.owner == election.token.as_owner()
         {
-            if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.phase
+            if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &mut self.phase
                 && ours.token == election.token
             {
+                // A store that refuses what its record permits: probe once more.
+                if ours.stage == Stage::Settling && self.want.is_none() {
+                    ours.stage = Stage::Resting;
+                }
                 return;
             }
             if election.won {

@@ -73,7 +73,7 @@ impl Machine {
         match operation {
             Operation::Trip { .. } => {
                 self.opening_is_stored();
-                self.announce(Cause::FailureThreshold, Origin::Local);
+                self.announce(self.cause_of_opening(), Origin::Local);
             }
             Operation::Reopen { .. } => {
                 self.opening_is_stored();
@@ -131,32 +131,22 @@ impl Machine {
             self.learn(shown);
             return self.applied(operation, sent_at);
         }
-        let still_ours = shown.as_ref().is_some_and(|record| match operation {
-            Operation::HandOver { token, .. } | Operation::GiveBack { token, .. } => {
-                record.state == Field::Valid(CircuitState::HalfOpen)
-                    && record.owner == token.as_owner()
-            }
-            Operation::Trip { .. }
-            | Operation::Elect { .. }
-            | Operation::TakeOver { .. }
-            | Operation::Renew { .. }
-            | Operation::Close { .. }
-            | Operation::Reopen { .. } => false,
-            // An order is tried again on what is shown.
-            Operation::Hold { .. } | Operation::Release { .. } => false,
-        });
+        let is_our_lease = shown.as_ref().is_some_and(|record| record.owner == self.owner());
+        let still_ours = is_our_lease
+            && matches!(operation, Operation::HandOver { .. } | Operation::GiveBack { .. });
         if still_ours {
             // A late renewal of ours moved the lease: the want stands.
             return self.learn(shown);
         }
         self.meet_want(operation);
-        let ours = matches!(operation, Operation::Renew { .. })
-            && shown.as_ref().is_some_and(|record| record.owner == self.owner());
-        if ours {
-            // Somebody made the lease unreadable, or later than ours: unless its
-            // verdict is in already, the token ends, and the right is taken over.
+        if let Operation::Renew { starts_probe, .. } = operation
+            && is_our_lease
+        {
+            // Somebody made the lease unreadable, or later than ours. A probe that
+            // runs may still end; otherwise the token does, and the right is
+            // taken over.
             self.learn(shown);
-            if self.want.is_none() {
+            if *starts_probe && self.want.is_none() {
                 self.give_up();
             }
             return;
@@ -191,7 +181,7 @@ impl Machine {
     /// owed is kept where it can still be of use.
     pub(super) fn stand_alone(&mut self) {
         match &self.want {
-            Some(Want::Trip) => self.announce(Cause::FailureThreshold, Origin::WithoutStore),
+            Some(Want::Trip) => self.announce(self.cause_of_opening(), Origin::WithoutStore),
             Some(Want::Reopen { .. }) => self.announce(Cause::ProbeFailed, Origin::WithoutStore),
             Some(Want::Close { .. } | Want::HandOver | Want::GiveBack) => {
                 if let Some(ours) = self.ours().cloned() {
@@ -233,6 +223,15 @@ impl Machine {
         let election = Election { token: token.clone(), sent_at: self.now, from, won: false };
         self.known.election = Some(election);
         token
+    }
+
+    /// Why the opening that is about to be told came about: it is a trip, unless
+    /// a circuit without a record was being probed.
+    fn cause_of_opening(&self) -> Cause {
+        match self.announced {
+            CircuitState::HalfOpen => Cause::ProbeFailed,
+            CircuitState::Closed | CircuitState::Open => Cause::FailureThreshold,
+        }
     }
 
     /// The token of this process has ended; nobody probes.

@@ -226,50 +226,62 @@ fn cases_81_and_86_a_thousand_calls_when_recovery_is_due_make_one_probe() {
     assert!(world.admit(0).probe.is_some());
 }
 
-/// Calls admitted in each state of the circuit that end in each later one.
+/// The states that a circuit goes through, twice; one failure trips it, and one
+/// good probe closes it.
+const ROUND: [CircuitState; 6] = [
+    CircuitState::Closed,
+    CircuitState::Open,
+    CircuitState::HalfOpen,
+    CircuitState::Closed,
+    CircuitState::Open,
+    CircuitState::HalfOpen,
+];
+
+/// Goes on to the next state of the round. A probe that has not ended, because
+/// it is to end late, makes room by its lease.
+fn go_on(world: &mut World, to: CircuitState, probe: Option<Pass>) {
+    match (to, probe) {
+        (CircuitState::Open, _) => world.fail(0, 1),
+        (CircuitState::HalfOpen, _) => world.advance(s(31)),
+        (CircuitState::Closed, Some(probe)) => world.end(0, probe, Report::Success),
+        (CircuitState::Closed, None) => {
+            world.advance(s(31));
+            world.succeed(0);
+        }
+    }
+}
+
+/// Calls admitted in each state of the circuit that end in each later one. An
+/// open circuit admits none.
 #[test]
 fn case_82_an_outcome_of_an_older_epoch_changes_nothing() {
-    let stages = 6;
-    for admitted in 0..stages {
-        for ended in admitted + 1..stages {
+    let mut pairs = 0;
+    for (admitted, state) in ROUND.iter().enumerate() {
+        for ended in admitted + 1..ROUND.len() {
             for report in [Report::Success, Report::Failure, Report::NoVerdict] {
-                let mut world = World::new(1, &quick(1, 1));
-                let mut late = None;
-                for stage in 0..=ended {
-                    let pass = match stage {
-                        0 | 3 => Some(world.admit(0)), // closed
-                        1 | 4 => {
-                            world.fail(0, 1); // open
-                            None
-                        }
-                        2 | 5 => {
-                            world.advance(s(31)); // half-open
-                            Some(world.admit(0))
-                        }
-                        other => panic!("no stage {other}"),
-                    };
-                    if stage == admitted {
-                        late = pass;
-                    } else if stage < ended
-                        && let Some(pass) = pass
-                        && pass.probe.is_some()
-                    {
-                        world.end(0, pass, Report::Success);
-                    } else if stage == 2 && admitted == 2 {
-                        continue;
-                    }
-                    // A probe that ends late makes room by its lease.
-                    if stage == 2 && admitted == 2 && ended > 2 {
-                        world.advance(s(31));
-                        world.succeed(0);
-                    }
+                if *state == CircuitState::Open {
+                    continue;
                 }
-                let Some(late) = late else { continue };
+                let mut world = World::new(1, &quick(1, 1));
+                let (mut late, mut probe) = (None, None);
+                for (at, state) in ROUND.iter().enumerate().take(ended + 1) {
+                    if at > 0 {
+                        go_on(&mut world, *state, probe.take());
+                    }
+                    if at == admitted {
+                        late = Some(world.admit(0));
+                    } else if *state == CircuitState::HalfOpen {
+                        probe = Some(world.admit(0));
+                    }
+                    assert_eq!(world.state(0), *state);
+                }
                 let before = (world.record.clone(), world.nodes[0].machine.epoch());
-                world.end(0, late, report);
+                world.end(0, late.expect("admitted"), report);
                 let after = (world.record.clone(), world.nodes[0].machine.epoch());
                 assert_eq!(before, after, "admitted in {admitted}, ended in {ended}");
+                pairs += 1;
             }
         }
     }
+    assert_eq!(pairs, 3 * (5 + 3 + 2));
 }

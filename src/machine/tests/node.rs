@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{super::phase::*, super::storage::Want, *};
-use crate::machine::{Answer, Effect, Job, Ticket};
+use crate::machine::{Answer, Effect, Job, Order, Ticket};
 
 /// A call, as its caller sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +28,16 @@ pub(super) struct Node {
     decided: Vec<(u64, Call)>,
     calls: u64,
     last: (u64, CircuitState),
-    last_probe: Option<ProbeId>,
+    pub(super) last_probe: Option<ProbeId>,
+    /// A ticket from before the first read.
+    first: Ticket,
 }
 
 impl Node {
     pub(super) fn new(number: usize, config: Config) -> Self {
         let machine = machine(number, config);
         let last = (machine.epoch(), machine.phase.state());
+        let first = machine.ticket();
         Self {
             machine,
             now: START,
@@ -48,6 +51,7 @@ impl Node {
             calls: 0,
             last,
             last_probe: None,
+            first,
         }
     }
 
@@ -61,7 +65,12 @@ impl Node {
         self.call_with(ticket)
     }
 
-    pub(super) fn call_with(&mut self, ticket: Ticket) -> Call {
+    /// A call for which the store was read already.
+    pub(super) fn call_looked(&mut self) -> Call {
+        self.call_with(self.first)
+    }
+
+    fn call_with(&mut self, ticket: Ticket) -> Call {
         self.calls += 1;
         let call = self.judge(self.calls, ticket);
         self.after();
@@ -122,7 +131,6 @@ impl Node {
     pub(super) fn answer(&mut self, answer: Answer) {
         self.job = None;
         self.machine.stored(self.now, answer);
-        self.collect();
         self.machine.reopen_claims();
         for (number, ticket) in std::mem::take(&mut self.waiting) {
             match self.judge(number, ticket) {
@@ -132,6 +140,19 @@ impl Node {
         }
         self.machine.settle_claim(self.now);
         self.after();
+    }
+
+    /// The store answers, and nobody is asked again yet.
+    pub(super) fn answer_only(&mut self, answer: Answer) {
+        self.job = None;
+        self.machine.stored(self.now, answer);
+        self.machine.reopen_claims();
+        self.after();
+    }
+
+    /// The machine learns what time it is.
+    pub(super) fn pass_time(&mut self) {
+        self.machine.advance(self.now);
     }
 
     /// A call ends. A failing call that is no probe marks the gate first.
@@ -155,6 +176,12 @@ impl Node {
 
     pub(super) fn tick(&mut self) {
         self.machine.tick(self.now);
+        self.after();
+    }
+
+    /// An operator orders something.
+    pub(super) fn order(&mut self, order: Order) {
+        self.machine.order(self.now, order);
         self.after();
     }
 
@@ -193,8 +220,12 @@ impl Node {
 
     /// Takes the effects of a step, and checks what must hold after each.
     fn after(&mut self) {
-        self.effects.clear();
+        self.effects = Vec::new();
         self.collect();
+        self.check();
+    }
+
+    fn check(&mut self) {
         let (epoch, state) = (self.machine.epoch(), self.state());
         assert!(epoch >= self.last.0, "an epoch ran back");
         assert!(epoch > self.last.0 || state == self.last.1, "a new state in the old epoch");

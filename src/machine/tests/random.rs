@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::{node::*, *};
 use crate::{
     config::OnStoreOutage,
-    machine::{Answer, Job},
+    machine::{Answer, Job, Order},
     record::Malformed,
 };
 
@@ -23,6 +23,7 @@ enum Op {
     /// An event whose sender read its clocks so much earlier.
     Overtaken(Duration),
     StepWall(i64),
+    Order(Order),
     Answer(Reply),
 }
 
@@ -131,6 +132,10 @@ fn op() -> impl Strategy<Value = Op> {
         6 => passing().prop_map(Op::Pass),
         1 => passing().prop_map(Op::Overtaken),
         1 => select(vec![-3_600, -1, 1, 60, 3_600, i64::MIN, i64::MAX]).prop_map(Op::StepWall),
+        1 => select(vec![START_UNIX, START_UNIX + 60, i64::MIN, i64::MAX]).prop_map(|until| {
+            Op::Order(Order::Hold { owner: "hold#deploy".into(), until })
+        }),
+        1 => Just(Op::Order(Order::Release)),
         12 => reply.prop_map(Op::Answer),
     ]
 }
@@ -237,6 +242,7 @@ fn apply(node: &mut Node, passes: &mut Vec<Pass>, op: Op) {
             }
         }
         Op::StepWall(by) => node.now = set_wall(node.now, by),
+        Op::Order(order) => node.order(order),
         Op::Answer(reply) => {
             let waiting = node.waiters();
             let answer = answer(node, reply);
