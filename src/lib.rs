@@ -50,11 +50,6 @@
 //! | `aws-config` | yes | `DynamoDbStore::from_env` |
 //! | `serde` | no | names, states, circuit infos and transitions serialise |
 
-#![cfg_attr(
-    test,
-    expect(clippy::arithmetic_side_effects, reason = "a test that overflows has failed")
-)]
-
 mod actor;
 mod answer;
 mod breaker;

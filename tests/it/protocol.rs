@@ -4,6 +4,7 @@
 mod closed;
 mod election;
 mod half_open;
+mod http;
 mod items;
 mod late;
 mod open;

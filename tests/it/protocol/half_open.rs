@@ -251,3 +251,36 @@ async fn case_60_a_reopening_that_cannot_be_written_rejects_all_the_same() {
     assert_eq!(world.attribute("state"), "OPEN", "made good when the store was back");
     assert_eq!(world.attribute("opened_at"), START + 30, "with the time of the failure");
 }
+
+/// A call a second, each in an environment drawn at random; returns the seconds
+/// from the trip until the item is closed.
+async fn time_to_close(environments: u64, seed: u64) -> u64 {
+    let world = World::new().await;
+    let fleet: Vec<_> =
+        (0..environments).map(|number| world.environment(&format!("E{number}"))).collect();
+    fleet[0].trip().await;
+    let mut random = seed;
+    let mut second = 0;
+    loop {
+        second += 1;
+        seconds(1).await;
+        // Numerical Recipes' generator; its high bits are good enough to draw with.
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let drawn = usize::try_from((random >> 8) % environments).unwrap();
+        fleet[drawn].ok().await;
+        if world.attribute("state") == "CLOSED" {
+            return second;
+        }
+        assert!(second < 600, "seed {seed}: {:?}", world.item());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_48_a_large_fleet_with_random_traffic_closes_in_twice_the_timeout() {
+    let mut times = Vec::new();
+    for seed in 1..=9 {
+        times.push(time_to_close(100, seed).await);
+    }
+    times.sort_unstable();
+    assert!(times[4] < 60, "the median of {times:?} by seeds 1 to 9");
+}

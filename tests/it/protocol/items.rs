@@ -146,3 +146,52 @@ async fn a_lease_of_ours_that_somebody_made_unreadable_does_not_block_recovery()
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn absurd_numbers_in_an_item_neither_panic_nor_block_recovery() {
+    for number in ["-5", "0.5", "1E+30", "9223372036854775807", "-9223372036854775808", "1E-100"] {
+        for item in [
+            json!({"state": "OPEN", "opened_at": {"N": number}, "failure_count": {"N": number},
+                "expiration": {"N": number}}),
+            json!({"state": "HALF_OPEN", "half_open_owner": "x", "opened_at": {"N": number},
+                "probe_lease_expiry": {"N": number}, "success_count": {"N": number}}),
+            json!({"state": "OPEN", "half_open_owner": "hold#x", "opened_at": {"N": "-5"}}),
+        ] {
+            let world = World::new().await;
+            world.engine.put_item(CIRCUIT, &item);
+            let a = world.environment("A");
+            let mut calls = 0;
+            while world.attribute("state") != "CLOSED" {
+                a.ok().await;
+                seconds(1).await;
+                calls += 1;
+                assert!(calls < 45, "{item}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_missing_or_has_another_key_leaves_callers_their_results() {
+    let world = World::new().await;
+    world.engine.create_table("other", &["key"]);
+    for table in ["nowhere", "other"] {
+        let store = world.engine.store_builder("A", table).build().unwrap();
+        let a = world.environment_over(store, Config::default());
+        world.engine.clear();
+        for _ in 0..10 {
+            assert_eq!(a.ok().await, Call::Ok, "{table}");
+        }
+        assert_eq!(world.engine.requests().len(), 1, "one try, then a long back-off");
+        a.trip().await;
+        assert!(a.ok().await.is_rejected(), "this process protects itself");
+        seconds(30).await;
+        for _ in 0..3 {
+            assert_eq!(a.ok().await, Call::Ok, "{table}");
+        }
+        assert_eq!(
+            a.heard(),
+            ["CLOSED>OPEN alone", "OPEN>HALF_OPEN alone", "HALF_OPEN>CLOSED alone"]
+        );
+    }
+}
