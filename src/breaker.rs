@@ -58,6 +58,16 @@ impl Breaker {
 
     /// Returns the circuit as this process last saw it. It may be outdated, and
     /// asks nobody.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// assert_eq!(payments.snapshot().state().to_string(), "CLOSED");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.circuit.snapshot.load_full()
@@ -208,6 +218,22 @@ impl Breaker {
     /// # Cancel safety
     ///
     /// As for [`admit`](Self::admit).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// let permit = payments.admit_owned().await?;
+    /// let mut tasks = tokio::task::JoinSet::new();
+    /// tasks.spawn(async move {
+    ///     // ... the call ...
+    ///     permit.success().settled().await;
+    /// });
+    /// # tasks.join_all().await;
+    /// # Ok(()) }
+    /// ```
     pub async fn admit_owned(&self) -> Result<OwnedPermit, OpenError> {
         let pass = self.pass().await?;
         Ok(OwnedPermit::new(self.clone(), pass))

@@ -113,6 +113,20 @@ impl BreakerRegistry {
     /// # Errors
     ///
     /// As for [`breaker`](Self::breaker).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// use std::time::Duration;
+    /// use fuseboard::Config;
+    ///
+    /// let slow = Config::builder().recovery_timeout(Duration::from_secs(120)).build()?;
+    /// let reports = registry.breaker_with("report-backend", slow)?;
+    /// # let _ = reports;
+    /// # Ok(()) }
+    /// ```
     pub fn breaker_with(
         &self,
         name: impl AsRef<str>,
@@ -122,6 +136,29 @@ impl BreakerRegistry {
     }
 
     /// Subscribes to the transitions of all circuits, from now on.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// use fuseboard::Origin;
+    ///
+    /// let mut transitions = registry.subscribe();
+    /// let mut tasks = tokio::task::JoinSet::new();
+    /// tasks.spawn(async move {
+    ///     while let Some(heard) = transitions.recv().await {
+    ///         match heard {
+    ///             Ok(transition) if transition.origin == Origin::Local => { /* count it */ }
+    ///             Ok(_) => {}
+    ///             Err(lagged) => eprintln!("{lagged}"),
+    ///         }
+    ///     }
+    /// });
+    /// # drop(registry);
+    /// # tasks.join_all().await;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn subscribe(&self) -> Transitions {
         Transitions::new(self.inner.transitions.subscribe())
@@ -149,6 +186,18 @@ impl BreakerRegistry {
     /// # Cancel safety
     ///
     /// Dropping the future stops the waiting, and nothing else.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// use std::time::Duration;
+    ///
+    /// // Before a Lambda function returns its response:
+    /// registry.flush(Duration::from_millis(200)).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn flush(&self, budget: Duration) -> Result<(), FlushError> {
         let pending = &self.inner.pending;
         if pending.count() == 0 {
