@@ -23,7 +23,7 @@ use self::{
     operation::{InFlight, Storage},
 };
 use crate::{
-    circuit::{Circuit, Snapshot},
+    circuit::{Circuit, Pending, PendingGuard, Snapshot},
     clock::{self, Clock},
     error::OpenError,
     grant::Grant,
@@ -43,6 +43,8 @@ pub(crate) type Forget = Box<dyn Fn(&Arc<Circuit>) -> bool + Send + Sync>;
 struct Waiter {
     reply: Reply,
     ticket: Ticket,
+    /// What it started may have to be undone by a write.
+    pending: PendingGuard,
 }
 
 /// The actor of one circuit.
@@ -52,6 +54,7 @@ pub(crate) struct Actor {
     machine: Machine,
     storage: Storage,
     clock: Clock,
+    pending: Arc<Pending>,
     transitions: broadcast::Sender<CircuitTransition>,
     forget: Forget,
     waiters: VecDeque<Waiter>,
@@ -88,6 +91,7 @@ impl Actor {
             machine,
             storage,
             clock: circuit.clock.clone(),
+            pending: Arc::clone(&circuit.pending),
             transitions,
             forget,
             waiters: VecDeque::new(),
@@ -159,7 +163,7 @@ impl Actor {
             Message::Admit { reply: Reply::Spare, .. } if self.awaits_spare => {}
             Message::Admit { at, reply } => {
                 let ticket = self.machine.ticket();
-                self.judge(at, Waiter { reply, ticket });
+                self.judge(at, reply, ticket);
             }
             Message::Outcome { at, pass, report, settle } => {
                 self.machine.report(at, pass, report);
@@ -177,14 +181,15 @@ impl Actor {
         }
     }
 
-    fn judge(&mut self, at: Moment, waiter: Waiter) {
-        match self.machine.admit(at, waiter.ticket) {
+    fn judge(&mut self, at: Moment, reply: Reply, ticket: Ticket) {
+        match self.machine.admit(at, ticket) {
             Admission::Wait => {
-                self.awaits_spare |= matches!(waiter.reply, Reply::Spare);
-                self.waiters.push_back(waiter);
+                self.awaits_spare |= matches!(reply, Reply::Spare);
+                let pending = self.pending.start();
+                self.waiters.push_back(Waiter { reply, ticket, pending });
             }
             decided @ (Admission::Admitted(_) | Admission::Rejected) => {
-                self.replies.push((waiter.reply, decided));
+                self.replies.push((reply, decided));
             }
         }
     }
@@ -209,10 +214,12 @@ impl Actor {
         self.machine.stored(now, answer);
         self.machine.reopen_claims();
         self.awaits_spare = false;
-        for Waiter { reply, ticket } in std::mem::take(&mut self.waiters) {
+        for Waiter { reply, ticket, pending } in std::mem::take(&mut self.waiters) {
             if !reply.is_gone() {
-                self.judge(now, Waiter { reply, ticket: ticket.after_waiting() });
+                self.judge(now, reply, ticket.after_waiting());
             }
+            // Until what nobody waits for any more is given back.
+            self.settles.push(Settle { done: None, _pending: pending });
         }
         self.machine.settle_claim(now);
     }
@@ -325,8 +332,10 @@ impl Actor {
             }
             (Reply::Spare, Admission::Admitted(pass)) => {
                 if let Some(probe) = pass.probe {
-                    circuit.gate.offer_spare(probe);
-                    self.spare = Some((pass, self.clock.now()));
+                    let now = self.clock.now();
+                    let offer = crate::moment::millis(self.storage.offer());
+                    circuit.gate.offer_spare(probe, now.wall_ms().saturating_add(offer));
+                    self.spare = Some((pass, now));
                 }
             }
             (Reply::Spare, Admission::Rejected | Admission::Wait) => {}

@@ -323,7 +323,7 @@ impl Breaker {
         match clock::within(circuit.patience(), Box::pin(asked)).await.flatten() {
             Some(Ok(grant)) => Ok(grant.into_pass()),
             Some(Err(open)) => Err(open),
-            None => Ok(circuit.open_pass()),
+            None => circuit.unanswered(),
         }
     }
 

@@ -196,11 +196,9 @@ impl Circuit {
 
     #[cold]
     pub(crate) fn ask_for_refresh(&self) {
-        if self.gate.claim_refresh() {
-            // A full mailbox wakes the actor anyway, and an actor that is gone
-            // has nothing to refresh.
-            let _ = self.mailbox.try_send(Message::Refresh { at: self.clock.now() });
-        }
+        self.gate.claim_refresh(|| {
+            self.mailbox.try_send(Message::Refresh { at: self.clock.now() }).is_ok()
+        });
     }
 
     /// How long a caller waits for the actor: the store's limit and some grace.
@@ -208,15 +206,28 @@ impl Circuit {
         self.config.store_timeout().saturating_add(GRACE)
     }
 
-    /// The answer when the actor is gone or does not answer: fail open.
-    pub(crate) fn open_pass(&self) -> Pass {
-        Pass { epoch: self.gate.last_known().0, probe: None }
+    /// The answer when the actor gives none: what is known while it is fresh
+    /// (an election that takes too long admits nobody), and fail open after, or
+    /// when the actor is gone.
+    pub(crate) fn unanswered(&self) -> Result<Pass, OpenError> {
+        let (epoch, state) = self.gate.last_known();
+        let is_fresh = self.gate.is_fresh(self.clock.coarse_wall_ms());
+        if state != CircuitState::Closed && is_fresh && !self.mailbox.is_disconnected() {
+            return Err(self.open_error());
+        }
+        Ok(Pass { epoch, probe: None })
     }
 
-    /// Takes the probe that was won for whoever asks first.
+    /// Takes the probe that was won for whoever asks first. One that lay there
+    /// for too long, through a freeze perhaps, is given back instead.
     pub(crate) fn take_spare(&self) -> Option<Pass> {
-        let probe = self.gate.take_spare()?;
-        Some(Pass { epoch: self.gate.last_known().0, probe: Some(probe) })
+        let (probe, until_ms) = self.gate.take_spare()?;
+        let pass = Pass { epoch: self.gate.last_known().0, probe: Some(probe) };
+        if self.clock.coarse_wall_ms() < until_ms {
+            return Some(pass);
+        }
+        let _ = self.report(pass, Report::NoVerdict);
+        None
     }
 
     /// A rejection as of the last snapshot.

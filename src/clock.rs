@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    panic::catch_unwind,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{
         Arc,
@@ -176,18 +176,25 @@ impl From<&VirtualClock> for Clock {
 }
 
 /// Waits for a future, but no longer than `limit`. Where there is no timer the
-/// future is waited for as it is.
+/// future is waited for as it is; where the timer's runtime is shutting down,
+/// no longer.
 pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    let mut timer = pin!(timer(limit));
     let mut future = pin!(future);
+    let mut limit_reached = pin!(None);
+    let mut is_first = true;
     poll_fn(|context| {
         if let Poll::Ready(output) = future.as_mut().poll(context) {
             return Poll::Ready(Some(output));
         }
-        match timer.as_mut().as_pin_mut() {
-            Some(timer) => timer.poll(context).map(|()| None),
-            None => Poll::Pending,
+        if std::mem::take(&mut is_first) {
+            limit_reached.set(timer(limit));
         }
+        let Some(timer) = limit_reached.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        // tokio panics when it polls a timer of a runtime that is going away.
+        let polled = catch_unwind(AssertUnwindSafe(|| timer.poll(context)));
+        polled.unwrap_or(Poll::Ready(())).map(|()| None)
     })
     .await
 }
@@ -226,6 +233,15 @@ mod tests {
         assert_eq!(runtime.block_on(within(Duration::ZERO, async { 7 })), Some(7));
         assert!(runtime.block_on(async { timer(Duration::ZERO).is_none() }));
         assert_eq!(futures::executor::block_on(within(Duration::ZERO, async { 7 })), Some(7));
+    }
+
+    #[test]
+    fn a_runtime_that_was_shut_down_waits_for_nothing() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let never = within(Duration::from_secs(9), std::future::pending::<()>());
+        assert_eq!(handle.block_on(never), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ const YEAR: Duration = Duration::from_secs(365 * 86_400);
 /// What to do with a circuit that is known to be open when the store cannot be
 /// read any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnStoreOutage {
     /// Let calls through and count them here: at most `failure_threshold` of
     /// them reach a dependency that is still down before this process rejects
@@ -220,6 +221,10 @@ impl ConfigBuilder {
     /// Sets the length of a probe's lease. Default: the recovery timeout; 1 s
     /// to 365 days. [`Breaker::call`](crate::Breaker::call) renews it while the
     /// probe runs; a permit held by hand does not, unless it is kept alive.
+    ///
+    /// Processes that share a circuit should share this setting: one that sees a
+    /// lease unchanged for the length of its own takes it over. No harm is done
+    /// to the circuit, but two probes then run at once.
     pub fn probe_lease(mut self, lease: Duration) -> Self {
         self.probe_lease = Some(lease);
         self

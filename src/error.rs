@@ -64,7 +64,7 @@ pub enum SpawnError {
         "a registry needs a tokio runtime with a timer: build it with `enable_time` or `enable_all`"
     )]
     NoTimer,
-    /// An environment variable is malformed.
+    /// An environment variable is malformed, or a setting is out of range.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
@@ -129,6 +129,22 @@ pub enum CallError<E> {
 }
 
 impl<E> CallError<E> {
+    /// Turns the error of the protected function into another, to fit it into
+    /// the caller's own.
+    ///
+    /// ```
+    /// # use fuseboard::CallError;
+    /// let failed: CallError<u16> = CallError::Inner(503);
+    /// let told = failed.map_inner(|status| std::io::Error::other(format!("status {status}")));
+    /// assert_eq!(told.to_string(), "status 503");
+    /// ```
+    pub fn map_inner<F>(self, map: impl FnOnce(E) -> F) -> CallError<F> {
+        match self {
+            Self::Open(open) => CallError::Open(open),
+            Self::Inner(error) => CallError::Inner(map(error)),
+        }
+    }
+
     /// Returns the error of the protected function, if it ran.
     pub fn inner(&self) -> Option<&E> {
         match self {
@@ -159,7 +175,7 @@ pub enum OrderError {
     /// The store failed; the order may have been carried out.
     #[error("the store failed ({0:?}); the order may have been carried out")]
     Store(StoreErrorKind),
-    /// The registry is gone, or did not answer in time.
+    /// The registry is gone or disabled, or did not answer in time.
     #[error("the circuit's registry is gone or does not answer")]
     NoAnswer,
 }

@@ -79,6 +79,8 @@ pub(crate) struct Gate {
     probe_report: AtomicU64,
     /// A probe that was won for callers who cannot wait; 0 is none.
     spare: AtomicU64,
+    /// Until when that probe is on offer.
+    spare_until: AtomicU64,
 }
 
 impl Gate {
@@ -94,6 +96,7 @@ impl Gate {
             overflow: AtomicU64::new(0),
             probe_report: AtomicU64::new(0),
             spare: AtomicU64::new(0),
+            spare_until: AtomicU64::new(0),
         }
     }
 
@@ -130,6 +133,11 @@ impl Gate {
         Glance::Reject { retry_after_ms }
     }
 
+    /// Whether the epoch and state may still be relied upon.
+    pub(crate) fn is_fresh(&self, now_ms: u64) -> bool {
+        now_ms.wrapping_sub(self.from.load(Acquire)) < self.span.load(Acquire)
+    }
+
     /// The epoch and state, whether they may still be relied upon or not.
     pub(crate) fn last_known(&self) -> (u64, CircuitState) {
         unpack(self.word.load(Acquire))
@@ -145,11 +153,19 @@ impl Gate {
         self.span.store(view.span_ms, Release);
     }
 
-    /// Claims the one message that asks for a refresh. True for one caller per
-    /// window; the actor's next publication arms it again.
-    pub(crate) fn claim_refresh(&self) -> bool {
+    /// Sends the one message of this window that asks for a refresh, if nobody
+    /// has; says whether it was sent. The actor's next publication, or a message
+    /// that could not be sent, arms it again.
+    pub(crate) fn claim_refresh(&self, send: impl FnOnce() -> bool) -> bool {
         let due = self.refresh.load(Relaxed);
-        due != u64::MAX && self.refresh.compare_exchange(due, u64::MAX, Relaxed, Relaxed).is_ok()
+        let claimed = due != u64::MAX
+            && self.refresh.compare_exchange(due, u64::MAX, Relaxed, Relaxed).is_ok();
+        if claimed && !send() {
+            // Unless the actor has published meanwhile.
+            let _ = self.refresh.compare_exchange(u64::MAX, due, Relaxed, Relaxed);
+            return false;
+        }
+        claimed
     }
 
     /// Marks a failure before it is sent; returns how many are unsettled now.
@@ -236,17 +252,20 @@ impl Gate {
         ProbeId::from_number(noted >> STATE_BITS).map(|probe| (probe, report))
     }
 
-    /// Offers a probe to whoever asks first.
-    pub(crate) fn offer_spare(&self, probe: ProbeId) {
+    /// Offers a probe to whoever asks first, until then.
+    pub(crate) fn offer_spare(&self, probe: ProbeId, until_ms: u64) {
+        self.spare_until.store(until_ms, Release);
         self.spare.store(probe.get(), Release);
     }
 
-    /// Takes the probe on offer.
-    pub(crate) fn take_spare(&self) -> Option<ProbeId> {
+    /// Takes the probe on offer, and until when it is.
+    pub(crate) fn take_spare(&self) -> Option<(ProbeId, u64)> {
         if self.spare.load(Acquire) == 0 {
             return None;
         }
-        ProbeId::from_number(self.spare.swap(0, std::sync::atomic::Ordering::AcqRel))
+        let until_ms = self.spare_until.load(Acquire);
+        let taken = self.spare.swap(0, std::sync::atomic::Ordering::AcqRel);
+        ProbeId::from_number(taken).map(|probe| (probe, until_ms))
     }
 }
 

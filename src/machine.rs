@@ -35,7 +35,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub(crate) use self::{
     admission::{Admission, Pass, Ticket},
@@ -48,7 +48,7 @@ pub(crate) use self::{
 use self::{
     order::UnderWay,
     phase::{Basis, Phase},
-    storage::{Health, Known, Want},
+    storage::{Health, Known, TTL_SLACK, Want},
 };
 use crate::{
     config::Config,
@@ -92,6 +92,8 @@ pub(crate) struct Machine {
     /// Counts this process's view of state changes.
     epoch: u64,
     phase: Phase,
+    /// When a call last came or ended.
+    used_at: Moment,
     /// The state that subscribers were last told.
     announced: CircuitState,
     /// What the store last showed, and when.
@@ -119,6 +121,7 @@ impl Machine {
             now: Moment::default(),
             epoch: 1,
             phase: Phase::Closed { streak: 0, basis: Basis::Local },
+            used_at: Moment::default(),
             announced: CircuitState::Closed,
             known: Known::default(),
             job: None,
@@ -154,11 +157,26 @@ impl Machine {
         !writing && !wanting
     }
 
-    /// Whether nothing would be lost if this machine were forgotten: what is
-    /// fresh is kept, so that a handle for each call does not mean a read for each.
+    /// Whether nothing would be lost if this machine were forgotten: what it
+    /// takes the circuit to be is in the store, or too old to matter, and nothing
+    /// is known that the next actor would have to find out at a caller's cost.
     pub(crate) fn is_forgettable(&self) -> bool {
-        let clean = matches!(self.phase, Phase::Closed { streak: 0, .. }) && !self.is_fresh();
-        clean && self.job.is_none() && self.want.is_none() && self.order.is_none()
+        let idle = self.job.is_none() && self.want.is_none() && self.order.is_none();
+        let known = self.is_fresh() || !self.health.is_usable(self.now);
+        idle && !known && self.keeps_for() == Duration::ZERO
+    }
+
+    /// For how long what this machine knows is kept though nobody calls: a streak
+    /// for as long as a trip would last, an opening for as long as its record.
+    fn keeps_for(&self) -> Duration {
+        let timeout = self.config.recovery_timeout();
+        match &self.phase {
+            Phase::Closed { streak: 0, .. } => Duration::ZERO,
+            Phase::Closed { .. } => timeout.saturating_sub(self.now.since(self.used_at)),
+            Phase::Open(_) | Phase::HalfOpen(_) => {
+                timeout.saturating_add(TTL_SLACK).saturating_sub(self.now.since(self.used_at))
+            }
+        }
     }
 
     /// Moves the machine's time on, never back. The wall clock may be set back,

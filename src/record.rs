@@ -114,6 +114,12 @@ impl Record {
             && self.owner.valid().is_some_and(|owner| owner.starts_with(HOLD_PREFIX))
     }
 
+    /// Whether the circuit is half-open under this token.
+    #[must_use]
+    pub fn is_leased_to(&self, token: &LeaseToken) -> bool {
+        self.state == Field::Valid(CircuitState::HalfOpen) && self.owner == token.as_owner()
+    }
+
     /// Names what cannot be read in this record, or `None` if all is well.
     ///
     /// Judged as the reference would have to read it: a record without a known

@@ -239,7 +239,10 @@ impl BreakerRegistry {
         if self.inner.cancel.is_cancelled() {
             return Err(BreakerError::ShutDown);
         }
-        if let Some(circuit) = circuits.get(name) {
+        // One whose actor died, of a subscriber of `tracing` that panicked for
+        // example, is replaced.
+        let known = circuits.get(name).filter(|circuit| !circuit.mailbox.is_disconnected());
+        if let Some(circuit) = known {
             return if circuit.config == *config {
                 Ok(Breaker::new(Arc::clone(circuit)))
             } else {

@@ -59,6 +59,11 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     ///
     /// A [`StoreError`] whenever it is not certain what the record is.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the read takes too long; that must not leave
+    /// anything locked.
     fn read(
         &self,
         circuit: &CircuitName,
@@ -71,11 +76,34 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// A [`StoreError`] whenever it is not certain whether the operation was
     /// applied.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the write takes too long. It may then have
+    /// been applied or not, also later, but never in part.
     fn write(
         &self,
         circuit: &CircuitName,
         operation: &Operation,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+}
+
+impl<S: Store> Store for std::sync::Arc<S> {
+    async fn read(
+        &self,
+        circuit: &CircuitName,
+        consistency: Consistency,
+    ) -> Result<Option<Record>, StoreError> {
+        S::read(self, circuit, consistency).await
+    }
+
+    async fn write(
+        &self,
+        circuit: &CircuitName,
+        operation: &Operation,
+    ) -> Result<Written, StoreError> {
+        S::write(self, circuit, operation).await
+    }
 }
 
 /// A store could not say what the record is, or whether it was written.

@@ -80,13 +80,13 @@ fn a_shut_window_asks_in_every_state() {
 #[test]
 fn a_refresh_is_claimed_once_in_each_window() {
     let gate = published(&view(7, CircuitState::Closed));
-    assert!(gate.claim_refresh());
-    assert!(!gate.claim_refresh());
+    assert!(gate.claim_refresh(|| true));
+    assert!(!gate.claim_refresh(|| true));
     assert_eq!(gate.glance(5_999), Glance::Admit { epoch: 7, refresh: false });
     gate.publish(&view(7, CircuitState::Closed));
-    assert!(gate.claim_refresh());
+    assert!(gate.claim_refresh(|| true));
     gate.publish(&View { refresh_ms: u64::MAX, ..view(7, CircuitState::Closed) });
-    assert!(!gate.claim_refresh());
+    assert!(!gate.claim_refresh(|| true));
 }
 
 #[test]
@@ -105,8 +105,8 @@ fn failures_are_unsettled_until_they_are_settled() {
 fn a_probe_on_offer_is_taken_once() {
     let gate = Gate::new();
     assert_eq!(gate.take_spare(), None);
-    gate.offer_spare(ProbeId::FIRST);
-    assert_eq!(gate.take_spare(), Some(ProbeId::FIRST));
+    gate.offer_spare(ProbeId::FIRST, 7);
+    assert_eq!(gate.take_spare(), Some((ProbeId::FIRST, 7)));
     assert_eq!(gate.take_spare(), None);
 }
 

@@ -67,6 +67,7 @@ impl Machine {
     /// Judges one call.
     pub(crate) fn admit(&mut self, now: Moment, ticket: Ticket) -> Admission {
         self.advance(now);
+        self.used_at = self.now;
         let past = Past { looked: self.known.reads > ticket.reads, waited: ticket.waited };
         match &self.phase {
             Phase::Closed { .. } => self.admit_closed(past),

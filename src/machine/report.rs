@@ -26,6 +26,7 @@ impl Machine {
     /// of a probe that is not the current one, changes nothing.
     pub(crate) fn report(&mut self, now: Moment, pass: Pass, report: Report) {
         self.advance(now);
+        self.used_at = self.now;
         if pass.probe.is_some() {
             // A probe is no part of the streak: it was never marked unsettled.
             return self.report_probe(pass, report);

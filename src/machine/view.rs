@@ -49,7 +49,12 @@ impl Machine {
             from_ms,
             span_ms,
             refresh_ms: if refreshes { refresh_ms } else { u64::MAX },
-            retry_at_ms: self.now.wall_ms().saturating_add(millis_up(self.retry_after())),
+            retry_at_ms: match self.phase {
+                Phase::Closed { .. } => 0,
+                Phase::Open(_) | Phase::HalfOpen(_) => {
+                    self.now.wall_ms().saturating_add(millis_up(self.retry_after()))
+                }
+            },
         }
     }
 
@@ -87,7 +92,11 @@ impl Machine {
             .map(|at| self.config.local_cache_max_age().saturating_sub(self.now.since(at)));
         let idle = self.job.is_none() && self.want.is_some();
         let owed = idle.then(|| self.health.wait(self.now));
-        [stale, owed].into_iter().flatten().min()
+        // When it may be forgotten that the store is out, or that calls failed.
+        let kept = [self.health.wait(self.now), self.keeps_for()]
+            .into_iter()
+            .filter(|wait| *wait > Duration::ZERO);
+        [stale, owed].into_iter().flatten().chain(kept).min()
     }
 
     /// The wall-clock window in which the hot path may decide alone.

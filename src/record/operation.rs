@@ -196,9 +196,6 @@ impl Operation {
     }
 
     fn permits(&self, current: Option<&Record>) -> bool {
-        let half_open = |record: &Record, token: &LeaseToken| {
-            record.state == Field::Valid(CircuitState::HalfOpen) && record.owner == token.as_owner()
-        };
         match (self, current) {
             (Self::Trip { seen: None, .. }, found) => found.is_none(),
             (Self::Hold { seen, .. }, found) => seen.as_ref() == found,
@@ -218,16 +215,16 @@ impl Operation {
                     && record.lease_until == seen.lease_until
             }
             (Self::Renew { token, lease_until, .. }, Some(record)) => {
-                half_open(record, token)
+                record.is_leased_to(token)
                     && record.lease_until.valid().is_some_and(|until| until < lease_until)
             }
             (
                 Self::HandOver { token, known_lease, .. }
                 | Self::GiveBack { token, known_lease, .. },
                 Some(record),
-            ) => half_open(record, token) && record.lease_until == *known_lease,
+            ) => record.is_leased_to(token) && record.lease_until == *known_lease,
             (Self::Close { token, .. } | Self::Reopen { token, .. }, Some(record)) => {
-                half_open(record, token)
+                record.is_leased_to(token)
             }
         }
     }

@@ -4,7 +4,7 @@ use super::{Election, Machine, Want};
 use crate::{
     machine::phase::{Basis, Opening, Ours, Phase, Recovery, Right, Stage},
     moment::Moment,
-    record::{Field, LeaseToken, Operation, Record},
+    record::{LeaseToken, Operation, Record},
     state::CircuitState,
     transition::{Cause, Origin},
 };
@@ -41,9 +41,9 @@ impl Machine {
         }
         let otherwise_at = before.filter(|_| !same);
         match record {
-            None => self.adopt_none(same),
+            None => self.adopt_none(same, before),
             Some(record) => match shown(&record) {
-                Shown::Closed => self.adopt_closed(same),
+                Shown::Closed => self.adopt_closed(same, before),
                 Shown::Open => self.adopt_open(&record, same, otherwise_at),
                 Shown::HalfOpen => self.adopt_half_open(&record, same),
             },
@@ -73,12 +73,7 @@ impl Machine {
     /// an opening that was told stands, and is offered to any closed record.
     fn owes(&mut self, record: Option<&Record>, same: bool) -> bool {
         let told = self.announced == CircuitState::Open;
-        let holds = |token: &LeaseToken| {
-            record.is_some_and(|record| {
-                record.state == Field::Valid(CircuitState::HalfOpen)
-                    && record.owner == token.as_owner()
-            })
-        };
+        let holds = |token: &LeaseToken| record.is_some_and(|record| record.is_leased_to(token));
         let owes = match &self.want {
             Some(Want::Trip) => (same || told) && record.is_none_or(is_closed),
             Some(Want::Close { token } | Want::Reopen { token, .. }) => holds(token),
@@ -95,9 +90,9 @@ impl Machine {
         owes
     }
 
-    fn adopt_none(&mut self, same: bool) {
+    fn adopt_none(&mut self, same: bool, before: Option<Moment>) {
         match &self.phase {
-            Phase::Closed { .. } => self.adopt_closed(same),
+            Phase::Closed { .. } => self.adopt_closed(same, before),
             // The record of a circuit that was not closed is gone: probe first.
             Phase::Open(_) => self.probe_a_gone_record(),
             Phase::HalfOpen(recovery) => match recovery.right {
@@ -116,12 +111,13 @@ impl Machine {
         self.announce(Cause::RecordGone, Origin::WithoutStore);
     }
 
-    fn adopt_closed(&mut self, same: bool) {
+    fn adopt_closed(&mut self, same: bool, before: Option<Moment>) {
         match &mut self.phase {
             Phase::Closed { streak, basis } => {
                 *basis = Basis::Stored;
-                if !same && *streak > 0 {
-                    // Tripped and closed again unseen: a newer epoch.
+                if !same && (*streak > 0 || before.is_some()) {
+                    // Tripped and closed again unseen: a newer epoch, for the
+                    // streak and for calls that are still under way.
                     self.close_here(Basis::Stored);
                 }
             }

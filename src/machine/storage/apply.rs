@@ -131,7 +131,7 @@ impl Machine {
             self.learn(shown);
             return self.applied(operation, sent_at);
         }
-        let is_our_lease = shown.as_ref().is_some_and(|record| record.owner == self.owner());
+        let is_our_lease = shown.as_ref().is_some_and(|record| self.holds_lease_in(record));
         let still_ours = is_our_lease
             && matches!(operation, Operation::HandOver { .. } | Operation::GiveBack { .. });
         if still_ours {
@@ -242,10 +242,12 @@ impl Machine {
         }
     }
 
-    fn owner(&self) -> Field<std::sync::Arc<str>> {
+    fn holds_lease_in(&self, record: &Record) -> bool {
         match &self.phase {
-            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => ours.token.as_owner(),
-            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => Field::Absent,
+            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => {
+                record.is_leased_to(&ours.token)
+            }
+            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
         }
     }
 
@@ -289,17 +291,16 @@ impl Machine {
 /// Whether the record that refused a write was made by an earlier attempt of
 /// the same write, whose answer was lost.
 fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
-    let half_open = |token: &LeaseToken| {
-        record.state == Field::Valid(CircuitState::HalfOpen) && record.owner == token.as_owner()
-    };
     match operation {
-        Operation::Elect { token, .. } | Operation::TakeOver { token, .. } => half_open(token),
+        Operation::Elect { token, .. } | Operation::TakeOver { token, .. } => {
+            record.is_leased_to(token)
+        }
         Operation::Renew { token, lease_until, .. } => {
-            half_open(token) && record.lease_until == Field::Valid(*lease_until)
+            record.is_leased_to(token) && record.lease_until == Field::Valid(*lease_until)
         }
         Operation::HandOver { token, success_count, lease_until, .. }
         | Operation::GiveBack { token, success_count, lease_until, .. } => {
-            half_open(token)
+            record.is_leased_to(token)
                 && record.lease_until == Field::Valid(*lease_until)
                 && record.success_count == Field::Valid(*success_count)
         }
@@ -307,7 +308,12 @@ fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
             record.state == Field::Valid(CircuitState::Closed)
                 && record.expires_at == Field::Valid(*expires_at)
         }
-        Operation::Hold { owner, .. } => record.owner == Field::Valid(owner.clone()),
+        Operation::Hold { owner, opened_at, expires_at, .. } => {
+            record.is_held()
+                && record.owner == Field::Valid(owner.clone())
+                && record.opened_at == Field::Valid(*opened_at)
+                && record.expires_at == Field::Valid(*expires_at)
+        }
         Operation::Release { expires_at, .. } => {
             record.state == Field::Valid(CircuitState::Closed)
                 && record.expires_at == Field::Valid(*expires_at)

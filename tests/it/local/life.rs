@@ -137,3 +137,83 @@ async fn case_89_a_breaker_outlives_its_registry_and_lets_calls_through() {
     assert_eq!(succeed(&open).await, Ok(42), "and not after");
     assert_eq!(open.name().as_str(), NAME);
 }
+
+#[tokio::test(start_paused = true)]
+async fn case_66_a_handle_for_each_call_does_not_forget_that_the_store_hangs() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    environment.store.meets(Fault::Hang);
+    for _ in 0..5 {
+        assert_eq!(succeed(&environment.breaker()).await, Ok(42));
+        settle().await;
+    }
+    assert_eq!(environment.store.reads(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streak_is_forgotten_when_nobody_calls_for_as_long_as_a_trip_lasts() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    for number in 0..100 {
+        let _ = fail(&environment.registry.breaker(format!("tenant-{number}")).unwrap()).await;
+    }
+    settle().await;
+    assert_eq!(environment.registry.circuits(), 100);
+    pass(30.5).await;
+    assert_eq!(environment.registry.circuits(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_78_an_opening_is_kept_for_as_long_as_its_record() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    trip(&environment.breaker()).await;
+    pass(3_629.0).await;
+    assert_eq!(environment.registry.circuits(), 1);
+    pass(2.0).await;
+    assert_eq!(environment.registry.circuits(), 0, "and not for ever");
+}
+
+/// A subscriber of `tracing` that panics at every event.
+struct Panics;
+
+impl tracing::Subscriber for Panics {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("as the test says");
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_whose_actor_died_is_replaced_for_the_next_handle() {
+    let fleet = Fleet::with(|config| config.failure_threshold(1));
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    let _ = succeed(&breaker).await;
+    {
+        let _logs = tracing::subscriber::set_default(Panics);
+        let _ = fail(&breaker).await;
+        settle().await;
+    }
+    pass(5.0).await;
+    assert_eq!(succeed(&breaker).await, Ok(42), "the old handle fails open");
+    let anew = environment.breaker();
+    assert!(is_rejected(&succeed(&anew).await), "and reads what was written");
+    pass(30.0).await;
+    assert_eq!(succeed(&anew).await, Ok(42));
+}

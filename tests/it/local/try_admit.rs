@@ -1,5 +1,7 @@
 //! Admission that never waits.
 
+use std::time::Duration;
+
 use fuseboard::{Breaker, CircuitState};
 use futures::FutureExt as _;
 
@@ -113,4 +115,21 @@ async fn try_admit_never_yields() {
     let breaker = environment.breaker();
     let asked = async { breaker.try_admit().map(|permit| permit.success()).is_ok() };
     assert_eq!(asked.now_or_never(), Some(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_on_offer_does_not_outlast_a_freeze() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    trip(&breaker).await;
+    pass(30.0).await;
+    assert!(breaker.try_admit().is_err(), "won in the background");
+    settle().await;
+    // Frozen: the clocks move, and no timer runs.
+    fleet.clock.advance(Duration::from_secs(600));
+    assert!(breaker.try_admit().is_err(), "its lease is long over");
+    settle().await;
+    let late = breaker.admit().await;
+    assert!(late.is_ok_and(|permit| permit.is_probe()), "a lease of its own");
 }

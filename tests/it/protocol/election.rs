@@ -283,3 +283,34 @@ async fn case_34_rows_as_python_writes_them_are_continued() {
     c.trip().await;
     assert_eq!(world.attribute("state"), "OPEN");
 }
+
+#[tokio::test(start_paused = true)]
+async fn case_36_a_store_too_slow_for_an_election_admits_nobody_past_it() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    a.trip().await;
+    seconds(30).await;
+    let cold = world.environment("B");
+    // One attempt passes after 390 ms; the election then hangs.
+    world.engine.network("B").on("GetItem", 1, Event::DelayBefore(Duration::from_millis(390)));
+    world.engine.network("B").always_on("UpdateItem", Event::LoseRequest);
+    let before = crate::support::engine::now();
+    let Call::Rejected(open) = cold.ok().await else { panic!("admitted") };
+    assert_eq!(before.elapsed(), Duration::from_millis(1_100));
+    assert_eq!(open.circuit().state, CircuitState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_waits_for_an_election_that_nobody_waits_for_any_more() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    a.trip().await;
+    seconds(30).await;
+    world.engine.network("A").on("UpdateItem", 1, Event::DelayAfter(Duration::from_millis(300)));
+    let hasty = tokio::time::timeout(Duration::from_millis(100), a.ok());
+    assert!(hasty.await.is_err());
+    a.registry.flush(Duration::from_secs(5)).await.unwrap();
+    assert_eq!(world.attribute("success_count"), 0);
+    let lease = world.attribute("probe_lease_expiry").as_i64().unwrap();
+    assert!(lease < START + 30, "given back, so that the fleet need not wait: {lease}");
+}

@@ -195,3 +195,22 @@ async fn a_table_that_is_missing_or_has_another_key_leaves_callers_their_results
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_state_edited_by_hand_under_our_lease_is_adopted_not_fought() {
+    for (state, then) in [("CLOSED", Call::Ok), ("PAUSED", Call::Ok)] {
+        let world = World::new().await;
+        let a = world.environment("A");
+        a.trip().await;
+        seconds(30).await;
+        let probe = a.breaker.admit().await.unwrap();
+        let mut item = world.item().unwrap();
+        item["state"] = json!(state);
+        world.engine.put_item(CIRCUIT, &item);
+        world.engine.clear();
+        probe.success().settled().await;
+        seconds(10).await;
+        assert_eq!(world.engine.count("UpdateItem"), 1, "refused once, and adopted");
+        assert_eq!(a.ok().await, then, "{state}");
+    }
+}

@@ -130,3 +130,25 @@ async fn case_81_a_leaked_probe_comes_back_when_its_lease_ends() {
     seconds(1).await;
     assert_eq!(a.ok().await, Call::Ok, "its own environment knows when it ended");
 }
+
+#[tokio::test(start_paused = true)]
+async fn case_13_calls_under_way_through_a_recovery_that_nobody_here_saw_do_not_count() {
+    let world = World::new().await;
+    let (a, b) = (world.environment("A"), world.environment("B"));
+    a.ok().await;
+    let mut late = Vec::new();
+    for _ in 0..5 {
+        late.push(a.breaker.admit_owned().await.unwrap());
+    }
+    b.trip().await;
+    seconds(30).await;
+    for _ in 0..3 {
+        assert_eq!(b.ok().await, Call::Ok);
+    }
+    assert_eq!(a.ok().await, Call::Ok, "reads the newer closed record");
+    for permit in late {
+        permit.failure().settled().await;
+    }
+    assert_eq!(a.state(), CircuitState::Closed);
+    assert_eq!(world.attribute("state"), "CLOSED");
+}

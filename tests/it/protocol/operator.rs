@@ -130,3 +130,17 @@ async fn an_order_gives_up_when_others_never_stop_changing_the_item() {
     }
     assert_eq!(world.engine.count("UpdateItem"), 5);
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_two_holds_at_once_the_later_one_stands_in_the_table() {
+    let world = World::new().await;
+    let (a, b) = (world.environment("A"), world.environment("B"));
+    world.engine.network("A").on("UpdateItem", 1, Event::DelayBefore(Duration::from_millis(100)));
+    let (first, second) = futures::join!(
+        a.breaker.hold(at(START + 3_600), "maintenance"),
+        b.breaker.hold(at(START + 7_200), "maintenance"),
+    );
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    assert_eq!(world.attribute("opened_at"), START + 3_600 - 30, "A wrote last");
+    assert_eq!(a.breaker.snapshot().circuit().opened_at, Some(START + 3_600 - 30));
+}
