@@ -27,7 +27,7 @@ use crate::{
     clock::{self, Clock},
     error::OpenError,
     grant::Grant,
-    machine::{Admission, Answer, Effect, Machine, Order, Ordered, Pass, Report, Ticket, View},
+    machine::{Admission, Answer, Arrival, Digest, Effect, Machine, Order, Ordered, Pass, Report},
     moment::Moment,
     state::CircuitState,
     transition::CircuitTransition,
@@ -42,7 +42,7 @@ pub(crate) type Forget = Box<dyn Fn(&Arc<Circuit>) -> bool + Send + Sync>;
 /// A call that waits for the store.
 struct Waiter {
     reply: Reply,
-    ticket: Ticket,
+    arrival: Arrival,
     /// What it started may have to be undone by a write.
     pending: PendingGuard,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Actor {
     waiters: VecDeque<Waiter>,
     settles: Vec<Settle>,
     replies: Vec<(Reply, Admission)>,
-    published: Option<View>,
+    published: Option<Digest>,
     /// The probe on offer at the gate, and since when.
     spare: Option<(Pass, Moment)>,
     /// Whether a call that does not wait has one of the waiters in its place.
@@ -162,8 +162,8 @@ impl Actor {
             // One probe on its way to the gate is enough.
             Message::Admit { reply: Reply::Spare, .. } if self.awaits_spare => {}
             Message::Admit { at, reply } => {
-                let ticket = self.machine.ticket();
-                self.judge(at, reply, ticket);
+                let arrival = self.machine.arrival();
+                self.judge(at, reply, arrival);
             }
             Message::Outcome { at, pass, report, settle } => {
                 self.machine.report(at, pass, report);
@@ -181,12 +181,12 @@ impl Actor {
         }
     }
 
-    fn judge(&mut self, at: Moment, reply: Reply, ticket: Ticket) {
-        match self.machine.admit(at, ticket) {
+    fn judge(&mut self, at: Moment, reply: Reply, arrival: Arrival) {
+        match self.machine.admit(at, arrival) {
             Admission::Wait => {
                 self.awaits_spare |= matches!(reply, Reply::Spare);
                 let pending = self.pending.start();
-                self.waiters.push_back(Waiter { reply, ticket, pending });
+                self.waiters.push_back(Waiter { reply, arrival, pending });
             }
             decided @ (Admission::Admitted(_) | Admission::Rejected) => {
                 self.replies.push((reply, decided));
@@ -214,9 +214,9 @@ impl Actor {
         self.machine.stored(now, answer);
         self.machine.reopen_claims();
         self.awaits_spare = false;
-        for Waiter { reply, ticket, pending } in std::mem::take(&mut self.waiters) {
+        for Waiter { reply, arrival, pending } in std::mem::take(&mut self.waiters) {
             if !reply.is_gone() {
-                self.judge(now, reply, ticket.after_waiting());
+                self.judge(now, reply, arrival.after_waiting());
             }
             // Until what nobody waits for any more is given back.
             self.settles.push(Settle { done: None, _pending: pending });
@@ -240,7 +240,7 @@ impl Actor {
         self.settles.push(Settle { done: None, _pending: circuit.pending.resume() });
         let mut left = noted.failures;
         let pass = Pass { epoch: self.machine.epoch(), probe: None };
-        if noted.is_of(pass.epoch) && self.machine.view().state == CircuitState::Closed {
+        if noted.is_of(pass.epoch) && self.machine.digest().state == CircuitState::Closed {
             if noted.reset {
                 self.machine.report(now, pass, Report::Success);
             }
@@ -272,11 +272,11 @@ impl Actor {
     fn publish(&mut self, circuit: &Arc<Circuit>, operation: &mut Option<InFlight>) {
         loop {
             let effects = self.machine.take_effects();
-            let view = self.machine.view();
-            if self.published.as_ref() != Some(&view) {
-                circuit.snapshot.store(Arc::new(Snapshot::new(&circuit.name, &view)));
-                circuit.gate.publish(&view);
-                self.published = Some(view);
+            let digest = self.machine.digest();
+            if self.published.as_ref() != Some(&digest) {
+                circuit.snapshot.store(Arc::new(Snapshot::new(&circuit.name, &digest)));
+                circuit.gate.publish(&digest);
+                self.published = Some(digest);
             }
             if effects.is_empty() {
                 break;

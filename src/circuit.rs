@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     error::OpenError,
     gate::{Gate, Glance, Noted},
-    machine::{Pass, Report, View},
+    machine::{Digest, Pass, Report},
     moment::Moment,
     name::CircuitName,
     state::{CircuitInfo, CircuitState},
@@ -31,7 +31,7 @@ const MAILBOX_CAPACITY: usize = 1_024;
 /// What a caller waits beyond the store's own limit for the actor's answer.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// One published view of a circuit.
+/// What the actor of a circuit published last.
 ///
 /// A snapshot is a value: it does not change, and may be outdated as soon as
 /// it is loaded. Admission does not need it.
@@ -43,16 +43,16 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(name: &CircuitName, view: &View) -> Self {
+    pub(crate) fn new(name: &CircuitName, digest: &Digest) -> Self {
         Self {
             circuit: CircuitInfo {
                 name: name.clone(),
-                state: view.state,
-                failure_count: view.failure_count,
-                opened_at: view.opened_at,
+                state: digest.state,
+                failure_count: digest.failure_count,
+                opened_at: digest.opened_at,
             },
-            epoch: view.epoch,
-            retry_at: Duration::from_millis(view.retry_at_ms),
+            epoch: digest.epoch,
+            retry_at: Duration::from_millis(digest.retry_at_ms),
         }
     }
 
@@ -168,7 +168,7 @@ impl Circuit {
         gate: Gate,
     ) -> (Arc<Self>, flume::Receiver<Message>) {
         let (mailbox, inbox) = flume::bounded(MAILBOX_CAPACITY);
-        let view = View {
+        let digest = Digest {
             epoch: 1,
             state: CircuitState::Closed,
             failure_count: 0,
@@ -178,7 +178,7 @@ impl Circuit {
             refresh_ms: u64::MAX,
             retry_at_ms: 0,
         };
-        let snapshot = ArcSwap::from_pointee(Snapshot::new(&name, &view));
+        let snapshot = ArcSwap::from_pointee(Snapshot::new(&name, &digest));
         let handles = AtomicUsize::new(0);
         let circuit = Self { gate, snapshot, mailbox, name, config, clock, pending, handles };
         (Arc::new(circuit), inbox)

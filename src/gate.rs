@@ -27,7 +27,7 @@ use std::sync::atomic::{
 };
 
 use crate::{
-    machine::{ProbeId, Report, View},
+    machine::{Digest, ProbeId, Report},
     state::CircuitState,
 };
 
@@ -144,13 +144,13 @@ impl Gate {
     }
 
     /// Publishes what the machine decided. Called by the actor alone.
-    pub(crate) fn publish(&self, view: &View) {
+    pub(crate) fn publish(&self, digest: &Digest) {
         self.span.store(0, Release);
-        self.word.store(pack(view.epoch, view.state), Release);
-        self.from.store(view.from_ms, Release);
-        self.refresh.store(view.refresh_ms, Release);
-        self.retry_at.store(view.retry_at_ms, Release);
-        self.span.store(view.span_ms, Release);
+        self.word.store(pack(digest.epoch, digest.state), Release);
+        self.from.store(digest.from_ms, Release);
+        self.refresh.store(digest.refresh_ms, Release);
+        self.retry_at.store(digest.retry_at_ms, Release);
+        self.span.store(digest.span_ms, Release);
     }
 
     /// Sends the one message of this window that asks for a refresh, if nobody

@@ -17,7 +17,7 @@
 //! [`Machine::keep_alive`], [`Machine::refresh`], [`Machine::order`],
 //! [`Machine::tick`] and [`Machine::stored`], each with the moment at which the *sender* saw the event;
 //! the machine clamps so that its time never runs back. After each it takes the
-//! [`Effect`]s in order, and may ask for the [`View`] and the deadline. At most
+//! [`Effect`]s in order, and may ask for the [`Digest`] and the deadline. At most
 //! one [`Effect::Start`] is outstanding; its answer comes back through `stored`.
 //! Calls that were told to wait are asked again after every `stored`, oldest
 //! first, and then [`Machine::settle_claim`] is called once.
@@ -26,11 +26,11 @@
 //! it decides while the store fails is marked [`Origin::WithoutStore`].
 
 mod admission;
+mod digest;
 mod order;
 mod phase;
 mod report;
 mod storage;
-mod view;
 
 #[cfg(test)]
 mod tests;
@@ -38,12 +38,12 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 pub(crate) use self::{
-    admission::{Admission, Pass, Ticket},
+    admission::{Admission, Arrival, Pass},
+    digest::Digest,
     order::{Order, Ordered},
     phase::ProbeId,
     report::Report,
     storage::{Answer, Job},
-    view::View,
 };
 use self::{
     order::UnderWay,
@@ -89,7 +89,7 @@ pub(crate) struct Machine {
     chance: Box<dyn Chance>,
     /// The latest moment seen; time never runs back.
     now: Moment,
-    /// Counts this process's view of state changes.
+    /// Counts the state changes that this process has seen.
     epoch: u64,
     phase: Phase,
     /// When a call last came or ended.

@@ -6,8 +6,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 
-fn view(epoch: u64, state: CircuitState) -> View {
-    View {
+fn digest(epoch: u64, state: CircuitState) -> Digest {
+    Digest {
         epoch,
         state,
         failure_count: 0,
@@ -19,9 +19,9 @@ fn view(epoch: u64, state: CircuitState) -> View {
     }
 }
 
-fn published(view: &View) -> Gate {
+fn published(digest: &Digest) -> Gate {
     let gate = Gate::new();
-    gate.publish(view);
+    gate.publish(digest);
     gate
 }
 
@@ -37,7 +37,7 @@ fn a_new_gate_asks_and_a_disabled_one_never_does() {
 
 #[test]
 fn a_closed_gate_admits_from_the_start_of_its_window_to_just_before_its_end() {
-    let gate = published(&view(7, CircuitState::Closed));
+    let gate = published(&digest(7, CircuitState::Closed));
     let admit = |refresh| Glance::Admit { epoch: 7, refresh };
     assert_eq!(gate.glance(1_000), admit(false));
     assert_eq!(gate.glance(4_999), admit(false));
@@ -49,7 +49,7 @@ fn a_closed_gate_admits_from_the_start_of_its_window_to_just_before_its_end() {
 
 #[test]
 fn a_clock_set_back_shuts_the_window() {
-    let gate = published(&view(7, CircuitState::Closed));
+    let gate = published(&digest(7, CircuitState::Closed));
     assert_eq!(gate.glance(999), Glance::Ask);
     assert_eq!(gate.glance(0), Glance::Ask);
 }
@@ -57,12 +57,12 @@ fn a_clock_set_back_shuts_the_window() {
 #[test]
 fn an_open_gate_rejects_until_the_retry_or_the_end_of_its_window() {
     for state in [CircuitState::Open, CircuitState::HalfOpen] {
-        let gate = published(&View { retry_at_ms: 3_000, ..view(2, state) });
+        let gate = published(&Digest { retry_at_ms: 3_000, ..digest(2, state) });
         assert_eq!(gate.glance(1_000), Glance::Reject { retry_after_ms: 2_000 });
         assert_eq!(gate.glance(2_999), Glance::Reject { retry_after_ms: 1 });
         assert_eq!(gate.glance(3_000), Glance::Ask);
         assert_eq!(gate.glance(999), Glance::Ask);
-        let gate = published(&View { retry_at_ms: 90_000, ..view(2, state) });
+        let gate = published(&Digest { retry_at_ms: 90_000, ..digest(2, state) });
         assert_eq!(gate.glance(5_999), Glance::Reject { retry_after_ms: 84_001 });
         assert_eq!(gate.glance(6_000), Glance::Ask);
     }
@@ -71,7 +71,7 @@ fn an_open_gate_rejects_until_the_retry_or_the_end_of_its_window() {
 #[test]
 fn a_shut_window_asks_in_every_state() {
     for state in [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen] {
-        let gate = published(&View { span_ms: 0, retry_at_ms: u64::MAX, ..view(2, state) });
+        let gate = published(&Digest { span_ms: 0, retry_at_ms: u64::MAX, ..digest(2, state) });
         assert_eq!(gate.glance(1_000), Glance::Ask);
         assert_eq!(gate.last_known(), (2, state));
     }
@@ -79,13 +79,13 @@ fn a_shut_window_asks_in_every_state() {
 
 #[test]
 fn a_refresh_is_claimed_once_in_each_window() {
-    let gate = published(&view(7, CircuitState::Closed));
+    let gate = published(&digest(7, CircuitState::Closed));
     assert!(gate.claim_refresh(|| true));
     assert!(!gate.claim_refresh(|| true));
     assert_eq!(gate.glance(5_999), Glance::Admit { epoch: 7, refresh: false });
-    gate.publish(&view(7, CircuitState::Closed));
+    gate.publish(&digest(7, CircuitState::Closed));
     assert!(gate.claim_refresh(|| true));
-    gate.publish(&View { refresh_ms: u64::MAX, ..view(7, CircuitState::Closed) });
+    gate.publish(&Digest { refresh_ms: u64::MAX, ..digest(7, CircuitState::Closed) });
     assert!(!gate.claim_refresh(|| true));
 }
 

@@ -31,19 +31,19 @@ pub(crate) enum Admission {
     Admitted(Pass),
     /// The call may not run.
     Rejected,
-    /// Ask again, with the same ticket, when the store has answered.
+    /// Ask again, with what this call has behind it, when the store has answered.
     Wait,
 }
 
 /// What a call must not be judged by: reads that were over before it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
+pub(crate) struct Arrival {
     reads: u64,
     waited: bool,
 }
 
-impl Ticket {
-    /// The ticket of a call that has waited for the store and asks again.
+impl Arrival {
+    /// The arrival of a call that has waited for the store and asks again.
     pub(crate) fn after_waiting(self) -> Self {
         Self { waited: true, ..self }
     }
@@ -59,16 +59,16 @@ struct Past {
 }
 
 impl Machine {
-    /// A ticket for a call that comes now.
-    pub(crate) fn ticket(&self) -> Ticket {
-        Ticket { reads: self.known.reads, waited: false }
+    /// An arrival for a call that comes now.
+    pub(crate) fn arrival(&self) -> Arrival {
+        Arrival { reads: self.known.reads, waited: false }
     }
 
     /// Judges one call.
-    pub(crate) fn admit(&mut self, now: Moment, ticket: Ticket) -> Admission {
+    pub(crate) fn admit(&mut self, now: Moment, arrival: Arrival) -> Admission {
         self.advance(now);
         self.used_at = self.now;
-        let past = Past { looked: self.known.reads > ticket.reads, waited: ticket.waited };
+        let past = Past { looked: self.known.reads > arrival.reads, waited: arrival.waited };
         match &self.phase {
             Phase::Closed { .. } => self.admit_closed(past),
             Phase::Open(_) => self.admit_open(past),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{super::phase::*, super::storage::Want, *};
-use crate::machine::{Answer, Effect, Job, Order, Ticket};
+use crate::machine::{Answer, Arrival, Effect, Job, Order};
 
 /// A call, as its caller sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,20 +24,20 @@ pub(super) struct Node {
     pub(super) effects: Vec<Effect>,
     /// What the gate counts: failures reported, less those settled.
     pub(super) unsettled: u64,
-    waiting: VecDeque<(u64, Ticket)>,
+    waiting: VecDeque<(u64, Arrival)>,
     decided: Vec<(u64, Call)>,
     calls: u64,
     last: (u64, CircuitState),
     pub(super) last_probe: Option<ProbeId>,
-    /// A ticket from before the first read.
-    first: Ticket,
+    /// An arrival from before the first read.
+    first: Arrival,
 }
 
 impl Node {
     pub(super) fn new(number: usize, config: Config) -> Self {
         let machine = machine(number, config);
         let last = (machine.epoch(), machine.phase.state());
-        let first = machine.ticket();
+        let first = machine.arrival();
         Self {
             machine,
             now: START,
@@ -61,8 +61,8 @@ impl Node {
 
     /// A call comes.
     pub(super) fn call(&mut self) -> Call {
-        let ticket = self.machine.ticket();
-        self.call_with(ticket)
+        let arrival = self.machine.arrival();
+        self.call_with(arrival)
     }
 
     /// A call for which the store was read already.
@@ -70,15 +70,15 @@ impl Node {
         self.call_with(self.first)
     }
 
-    fn call_with(&mut self, ticket: Ticket) -> Call {
+    fn call_with(&mut self, arrival: Arrival) -> Call {
         self.calls += 1;
-        let call = self.judge(self.calls, ticket);
+        let call = self.judge(self.calls, arrival);
         self.after();
         call
     }
 
-    fn judge(&mut self, number: u64, ticket: Ticket) -> Call {
-        match self.machine.admit(self.now, ticket) {
+    fn judge(&mut self, number: u64, arrival: Arrival) -> Call {
+        match self.machine.admit(self.now, arrival) {
             Admission::Admitted(pass) => {
                 assert_eq!(pass.epoch, self.machine.epoch(), "a pass is of the current epoch");
                 if let Some(probe) = pass.probe {
@@ -92,15 +92,15 @@ impl Node {
             }
             Admission::Rejected => {
                 assert_ne!(self.state(), CircuitState::Closed, "a closed circuit rejects nobody");
-                let view = self.machine.view();
+                let digest = self.machine.digest();
                 assert!(
-                    view.retry_at_ms >= self.machine.now.wall_ms(),
+                    digest.retry_at_ms >= self.machine.now.wall_ms(),
                     "retry_at lies in the past"
                 );
                 Call::Rejected
             }
             Admission::Wait => {
-                self.waiting.push_back((number, ticket));
+                self.waiting.push_back((number, arrival));
                 Call::Waits(number)
             }
         }
@@ -132,8 +132,8 @@ impl Node {
         self.job = None;
         self.machine.stored(self.now, answer);
         self.machine.reopen_claims();
-        for (number, ticket) in std::mem::take(&mut self.waiting) {
-            match self.judge(number, ticket) {
+        for (number, arrival) in std::mem::take(&mut self.waiting) {
+            match self.judge(number, arrival) {
                 Call::Waits(_) => {}
                 call @ (Call::Runs(_) | Call::Rejected) => self.decided.push((number, call)),
             }

@@ -254,9 +254,9 @@ fn apply(node: &mut Node, passes: &mut Vec<Pass>, op: Op) {
             }
         }
     }
-    let view = node.machine.view();
-    assert_eq!(view.epoch, node.machine.epoch());
-    assert_eq!(view.state, node.state());
+    let digest = node.machine.digest();
+    assert_eq!(digest.epoch, node.machine.epoch());
+    assert_eq!(digest.state, node.state());
 }
 
 proptest! {

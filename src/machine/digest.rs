@@ -15,12 +15,12 @@ const CLOCK_TICK_MS: u64 = 16;
 /// What the machine takes the circuit to be, and for how long that may be
 /// relied upon without asking it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct View {
+pub(crate) struct Digest {
     pub(crate) epoch: u64,
     pub(crate) state: CircuitState,
     pub(crate) failure_count: u64,
     pub(crate) opened_at: Option<i64>,
-    /// Wall clock, in milliseconds since the Unix epoch, from which the view holds.
+    /// Wall clock, in milliseconds since the Unix epoch, from which the digest holds.
     pub(crate) from_ms: u64,
     /// For how many milliseconds it holds; zero means that the machine must be asked.
     pub(crate) span_ms: u64,
@@ -31,8 +31,8 @@ pub(crate) struct View {
 }
 
 impl Machine {
-    /// The view as of the machine's latest moment.
-    pub(crate) fn view(&self) -> View {
+    /// The digest as of the machine's latest moment.
+    pub(crate) fn digest(&self) -> Digest {
         let (from_ms, span_ms) = self.window();
         let refreshes = matches!(self.phase, Phase::Closed { .. })
             && self.config.refresh_ahead()
@@ -41,7 +41,7 @@ impl Machine {
         let age_ms = millis(self.config.local_cache_max_age());
         let refresh_ms = age_ms.saturating_mul(4).checked_div(5).unwrap_or(age_ms);
         let refresh_ms = refresh_ms.saturating_add(CLOCK_TICK_MS);
-        View {
+        Digest {
             epoch: self.epoch,
             state: self.phase.state(),
             failure_count: self.phase.failure_count(),
