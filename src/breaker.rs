@@ -89,7 +89,9 @@ impl Breaker {
     /// - [`CallError::Open`]: the circuit rejected the call. Answer in another
     ///   way, or come back after [`OpenError::retry_after`].
     /// - [`CallError::Inner`]: the call ran and this is its own error. A fault
-    ///   of the store never shows here.
+    ///   of the store never shows here. Where that error is not a
+    ///   [`std::error::Error`] (a boxed or erased one, say), `?` needs
+    ///   [`CallError::map_inner`], or [`call_or_else`](Self::call_or_else).
     ///
     /// # Cancel safety
     ///
@@ -251,6 +253,7 @@ impl Breaker {
     /// # Errors
     ///
     /// [`Rejection`]: the circuit is, or was last known to be, open or half-open.
+    /// It borrows from the breaker; `?` turns it into an [`OpenError`].
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]

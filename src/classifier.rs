@@ -16,6 +16,9 @@ type Rule<T, E> = Arc<dyn Fn(&Result<T, E>) -> bool + Send + Sync>;
 /// - a deny-list: what [`ignore_if`](ClassifierBuilder::ignore_if) names is
 ///   ignored, any other `Err` is a failure, any other `Ok` a success.
 ///
+/// Rules are closures; the compiler needs to be told their types, on the
+/// classifier as here, or on the argument.
+///
 /// ```
 /// use fuseboard::{Classifier, Outcome};
 ///

@@ -231,7 +231,7 @@ impl ConfigBuilder {
     }
 
     /// Sets when others may probe after a good probe that did not close the
-    /// circuit. Default 1 s (less where the lease is shorter), at most the lease.
+    /// circuit. Default 1 s, at most the lease.
     pub fn handoff(mut self, handoff: Duration) -> Self {
         self.handoff = Some(handoff);
         self
@@ -299,7 +299,7 @@ impl ConfigBuilder {
             YEAR,
             "must be between 1 s and 365 days",
         )?;
-        config.handoff = self.handoff.unwrap_or(SECOND.min(config.probe_lease));
+        config.handoff = self.handoff.unwrap_or(SECOND);
         if config.handoff > config.probe_lease {
             return Err(ConfigError::new(
                 "handoff",

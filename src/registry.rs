@@ -209,7 +209,8 @@ impl BreakerRegistry {
         }
     }
 
-    /// Flushes, then ends every task. Breakers that are still around let every
+    /// Flushes, then ends every task. Subscriptions end when the last clone of the
+    /// registry is dropped. Breakers that are still around let every
     /// call through once what they knew is too old; new ones are refused.
     ///
     /// # Errors
@@ -439,5 +440,25 @@ impl Chance for OsChance {
 
     fn spread(&mut self) -> u8 {
         uuid::Uuid::new_v4().as_bytes().first().copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    #[tokio::test]
+    async fn a_circuit_with_a_new_handle_is_not_forgotten() {
+        let builder = BreakerRegistry::builder(MemoryStore::new());
+        let registry = builder.disabled(false).spawn().unwrap();
+        let breaker = registry.breaker("payments").unwrap();
+        let weak = Arc::downgrade(&registry.inner);
+        let circuit = Arc::clone(registry.inner.circuits().get("payments").unwrap());
+        assert!(!forget(&weak, &circuit));
+        assert_eq!(registry.circuits(), 1);
+        drop(breaker);
+        assert!(forget(&weak, &circuit));
+        assert_eq!(registry.circuits(), 0);
     }
 }

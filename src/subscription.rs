@@ -35,8 +35,8 @@ impl Transitions {
         Self { stream: BroadcastStream::new(receiver) }
     }
 
-    /// Waits for the next transition; `None` when the registry is gone and all
-    /// were received.
+    /// Waits for the next transition; `None` when the last clone of the
+    /// registry was dropped (a shutdown is not enough) and all were received.
     ///
     /// # Errors
     ///

@@ -35,8 +35,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     pub(crate) table: Option<String>,
 
-    /// Makes the table first, if there is none. On loopback this goes without
-    /// saying.
+    /// Makes the table first, if there is none. The engine that this
+    /// example starts always gets one.
     #[arg(long)]
     pub(crate) create_table: bool,
 

@@ -85,7 +85,12 @@ async fn incident(args: &Args) -> Result<Report, Box<dyn Error>> {
     let plan = args.plan()?;
     if let Some(file) = &args.svg {
         // A file that cannot be written is better known before the run.
-        std::fs::write(file, "").map_err(|error| format!("--svg {}: {error}", file.display()))?;
+        // Whether it can be written, without losing what is there.
+        std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(file)
+            .map_err(|error| format!("--svg {}: {error}", file.display()))?;
     }
     let engine = Engine::open(args).await?;
     let terminal = Terminal::detect();

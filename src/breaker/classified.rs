@@ -7,6 +7,9 @@ use crate::{classifier::Classifier, error::CallError, state::CircuitInfo};
 
 /// A [`Breaker`] that judges results by a [`Classifier`].
 ///
+/// For a call that is made by hand, take a permit of [`breaker`](Self::breaker)
+/// and report what [`Classifier::judge`] says of its result.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

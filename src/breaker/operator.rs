@@ -17,7 +17,8 @@ use crate::{
 const MOST_REASON_BYTES: usize = 1_024;
 
 impl Breaker {
-    /// Holds the circuit open in the whole fleet, until the given time.
+    /// Holds the circuit open in the whole fleet, until the given time. The
+    /// reason is for whoever looks at the item: it stands in its owner attribute.
     ///
     /// Other processes learn of it when they read the item next, at the latest
     /// after `local_cache_max_age` of traffic; Python functions that share the
@@ -54,7 +55,9 @@ impl Breaker {
         let until_wall = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let now = self.circuit.now();
         if until_wall <= now.wall {
-            return Err(ConfigError::new("until", until, "must lie in the future").into());
+            let ago = now.wall.saturating_sub(until_wall);
+            let requirement = "must lie in the future (given is how long ago it was)";
+            return Err(ConfigError::new("until", ago, requirement).into());
         }
         if reason.len() > MOST_REASON_BYTES {
             let bytes = reason.len();

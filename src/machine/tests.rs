@@ -12,6 +12,7 @@ mod cases_store;
 mod faults;
 mod fleet;
 mod node;
+mod promises;
 mod random;
 mod random_world;
 mod table;

@@ -261,3 +261,13 @@ async fn case_28_many_environments_at_the_due_instant_make_one_probe() {
     );
     assert!(is_rejected(&fail(&environments[3].breaker()).await));
 }
+
+#[tokio::test(start_paused = true)]
+async fn case_53_a_caller_who_left_before_its_election_landed_holds_up_nobody() {
+    let (fleet, environment) = due().await;
+    let (breaker, other) = (environment.breaker(), fleet.environment());
+    environment.store.writes_meet(crate::support::faulty::Fault::Delay(Duration::from_millis(100)));
+    assert!(timeout(Duration::from_millis(50), breaker.admit()).await.is_err());
+    pass(0.5).await;
+    assert_eq!(succeed(&other.breaker()).await, Ok(42));
+}

@@ -40,7 +40,7 @@ async fn every_fault_has_its_kind() {
     let store = engine.store("A");
     let network = engine.network("A");
     let html = "<html>Service Unavailable</html>";
-    let faults: [(Event, StoreErrorKind); 22] = [
+    let faults: [(Event, StoreErrorKind); 23] = [
         (Event::LoseRequest, Timeout),
         (Event::LoseAnswer, Timeout),
         (Event::DelayAfter(Duration::from_secs(1)), Timeout),
@@ -61,6 +61,7 @@ async fn every_fault_has_its_kind() {
         (Event::Error("ExpiredTokenException"), Misconfigured),
         (Event::Answer(200, ""), BadAnswer),
         (Event::Answer(200, "{}"), BadAnswer),
+        (Event::Answer(200, r#"{"Attributes":{}}"#), BadAnswer),
         (Event::Answer(200, html), BadAnswer),
         (Event::Answer(404, html), BadAnswer),
     ];

@@ -1,0 +1,163 @@
+//! What a change of the machine once survived: small promises, one each.
+
+use super::{faults::probing, node::*, world::*, *};
+
+fn seen(record: Record) -> World {
+    let mut world = World::new(1, &Config::default());
+    world.record = Some(record);
+    world
+}
+
+#[test]
+fn a_read_that_failed_with_nobody_waiting_fails_open_for_the_next_call() {
+    for record in [open(START_UNIX), half_open("another", START_UNIX + 60)] {
+        let mut world = seen(record);
+        assert_eq!(world.call(0), Call::Rejected);
+        world.advance(s(6));
+        let _ = world.nodes[0].call();
+        world.nodes[0].forget_waiters();
+        world.faults.push_back(Fault::LostRequest);
+        world.settle(0);
+        assert!(matches!(world.call(0), Call::Runs(Pass { probe: None, .. })));
+    }
+}
+
+#[test]
+fn a_lease_seen_unchanged_is_taken_over_after_its_length_and_the_rounding_of_its_stamp() {
+    for (successes, wait) in [(0_u64, 31), (1, 2)] {
+        // The holder's clock is an hour ahead, so that its stamp says nothing.
+        let mut record = half_open("another", START_UNIX + 3_600);
+        record.success_count = successes.into();
+        let mut world = seen(record);
+        let waited = (0..100).find(|_| {
+            let runs = matches!(world.call(0), Call::Runs(_));
+            if !runs {
+                world.advance(s(1));
+            }
+            runs
+        });
+        assert_eq!(waited, Some(wait), "after {successes} good probes");
+    }
+}
+
+#[test]
+fn one_call_waits_while_a_verdict_is_written_and_the_others_are_rejected() {
+    let (mut world, pass) = probing(&quick(5, 2), 1);
+    world.nodes[0].end(pass, Report::Success);
+    assert!(matches!(world.nodes[0].call(), Call::Waits(_)));
+    assert_eq!(world.nodes[0].call(), Call::Rejected);
+}
+
+#[test]
+fn a_local_probe_that_outlived_its_lease_is_not_kept_alive() {
+    let mut world = World::new(1, &Config::default());
+    world.succeed(0);
+    world.down = Some(StoreErrorKind::Misconfigured);
+    world.fail(0, 5);
+    world.advance(s(30));
+    let late = world.admit(0);
+    world.advance(s(31));
+    world.nodes[0].keep_alive(late);
+    let next = world.admit(0);
+    assert!(next.probe > late.probe);
+}
+
+#[test]
+fn a_probe_that_fails_late_in_a_second_stamps_the_next_one() {
+    let (mut world, pass) = probing(&Config::default(), 1);
+    world.advance(ms(999));
+    world.end(0, pass, Report::Failure);
+    assert_eq!(world.stored().opened_at, (START_UNIX + 1).into());
+}
+
+#[test]
+fn a_renewal_in_the_second_of_the_handover_is_later_than_what_stands() {
+    let (mut world, pass) = probing(&build(Config::builder().recovery_timeout(s(1))), 1);
+    world.end(0, pass, Report::Success);
+    let _ = world.admit(0);
+    assert_eq!(world.applied.last(), Some(&(0, "renew")));
+    assert_eq!(world.stored().success_count, 0.into(), "a probe that dies leaves no streak");
+}
+
+#[test]
+fn leases_are_stamped_rounded_up() {
+    let mut world = seen(open(START_UNIX - 60));
+    world.advance(ms(1));
+    let pass = world.admit(0);
+    assert_eq!(world.stored().lease_until, (START_UNIX + 31).into());
+    world.end(0, pass, Report::Success);
+    assert_eq!(world.stored().lease_until, (START_UNIX + 2).into());
+}
+
+#[test]
+fn a_late_renewal_with_the_lease_of_the_handover_is_not_taken_for_it() {
+    let (mut world, pass) = probing(&quick(5, 2), 1);
+    world.nodes[0].end(pass, Report::Success);
+    // A renewal whose answer was lost lands late, with the very same end.
+    world.record.as_mut().unwrap().lease_until = (START_UNIX + 1).into();
+    world.settle(0);
+    assert_eq!(world.stored().success_count, 1.into());
+}
+
+#[test]
+fn an_opening_that_was_told_without_the_store_is_offered_to_a_newer_closed_record() {
+    let mut world = World::new(1, &Config::default());
+    world.record = Some(closed(START_UNIX + 10));
+    world.succeed(0);
+    world.down = Some(StoreErrorKind::Unavailable);
+    world.fail(0, 5);
+    assert_eq!(world.of_origin(0, Origin::WithoutStore).len(), 1);
+    world.record = Some(closed(START_UNIX + 20));
+    world.down = None;
+    world.pass(s(2));
+    assert_eq!(world.applied, [(0, "trip")]);
+    assert_eq!(world.state(0), CircuitState::Open);
+}
+
+#[test]
+fn a_hold_that_keeps_the_time_of_the_opening_is_a_hold() {
+    let mut world = seen(open(START_UNIX + 3_600));
+    assert_eq!(world.call(0), Call::Rejected);
+    world.record.as_mut().unwrap().owner = Field::Valid("hold#deploy".into());
+    for wait in [6, 60] {
+        world.advance(s(wait));
+        assert_eq!(world.call(0), Call::Rejected);
+    }
+}
+
+#[test]
+fn nobody_is_told_to_come_back_early() {
+    let mut world = seen(open(START_UNIX));
+    assert_eq!(world.call(0), Call::Rejected);
+    world.advance(Duration::from_micros(500));
+    world.nodes[0].pass_time();
+    assert_eq!(world.nodes[0].machine.digest().retry_at_ms, 1_000_030_000);
+}
+
+#[test]
+fn while_the_store_is_left_alone_the_gate_decides_alone() {
+    let mut world = World::new(1, &Config::default());
+    world.down = Some(StoreErrorKind::Timeout);
+    assert!(matches!(world.call(0), Call::Runs(_)));
+    let digest = world.nodes[0].machine.digest();
+    assert_eq!((digest.from_ms, digest.span_ms), (1_000_000_000 - 16, 1_016));
+}
+
+#[test]
+fn the_back_off_doubles_up_to_half_a_minute() {
+    let mut world = World::new(1, &Config::default());
+    world.down = Some(StoreErrorKind::Timeout);
+    let mut asked_at = Vec::new();
+    for _ in 0..2_000 {
+        let before = world.nodes[0].machine.known.reads;
+        assert!(matches!(world.call(0), Call::Runs(_)));
+        if world.nodes[0].machine.known.reads > before {
+            asked_at.push(world.nodes[0].now);
+        }
+        world.advance(ms(100));
+    }
+    let gaps: Vec<_> = asked_at.windows(2).map(|two| two[1].since(two[0]).as_secs()).collect();
+    assert!(gaps.iter().all(|gap| *gap <= 30), "{gaps:?}");
+    assert!(gaps.windows(2).all(|two| two[0] <= two[1]), "{gaps:?}");
+    assert!(gaps.first().is_some_and(|gap| *gap <= 1) && gaps.contains(&30), "{gaps:?}");
+}
