@@ -9,6 +9,8 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+#[cfg(feature = "dynamodb")]
+mod interop;
 mod layers;
 mod local;
 #[cfg(feature = "dynamodb")]

@@ -189,6 +189,11 @@ pub(crate) struct HttpServer {
 }
 
 impl HttpServer {
+    /// Where it is.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// A client that speaks plain HTTP to this server.
     pub(crate) fn client(&self) -> Client {
         http_client(self.port)

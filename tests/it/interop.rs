@@ -1,0 +1,16 @@
+//! The crate and Powertools for AWS Lambda (Python) on one table: the real
+//! library, in a process of its own, over HTTP.
+//!
+//! Needs a Python that has what `tests/interop/requirements.txt` lists, named by
+//! the environment variable `FUSEBOARD_PYTHON`; without, these tests say so and
+//! pass. Both clocks stand until a test moves them.
+
+mod crossing;
+mod election;
+mod held;
+mod names;
+mod player;
+mod python;
+mod rust;
+mod stage;
+mod successes;

@@ -1,0 +1,126 @@
+//! One table and one clock for both implementations.
+
+use std::{
+    env,
+    io::{self, Write},
+    time::{Duration, SystemTime},
+};
+
+use fuseboard::{Config, DynamoDbStore, VirtualClock};
+use serde_json::{Value, json};
+
+use super::{
+    player::{Environment, Player},
+    python::Python,
+    rust::Rust,
+};
+use crate::support::{
+    engine::{Engine, HttpServer, TABLE},
+    world::START,
+};
+
+/// Names a Python that has the reference.
+const PYTHON: &str = "FUSEBOARD_PYTHON";
+
+pub(super) struct Stage {
+    pub(super) engine: Engine,
+    pub(super) clock: VirtualClock,
+    server: HttpServer,
+    interpreter: String,
+    names: Value,
+    success_threshold: u32,
+}
+
+impl Stage {
+    /// A table with the reference's names; `None`, and a reason, where there is
+    /// no reference.
+    pub(super) async fn open() -> Option<Self> {
+        Self::with_key(&["id"], json!({})).await
+    }
+
+    /// A table with other names, by the reference's words for them.
+    pub(super) async fn with_key(key: &[&str], names: Value) -> Option<Self> {
+        let Ok(interpreter) = env::var(PYTHON) else {
+            let reason = format!("skipped: {PYTHON} names no Python with the reference");
+            // Past the capture of output: a test that did nothing is to be seen.
+            let _ = writeln!(io::stderr(), "{reason}");
+            return None;
+        };
+        let engine = Engine::empty();
+        engine.create_table(TABLE, key);
+        let server = engine.serve_http().await;
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START.unsigned_abs());
+        let clock = VirtualClock::standing_at(start);
+        Some(Self { engine, clock, server, interpreter, names, success_threshold: 3 })
+    }
+
+    pub(super) fn success_threshold(mut self, successes: u32) -> Self {
+        self.success_threshold = successes;
+        self
+    }
+
+    /// An environment of this crate and one of the reference.
+    pub(super) async fn players(&self) -> (Player, Player) {
+        (self.rust(), self.python().await)
+    }
+
+    /// An environment of this crate.
+    pub(super) fn rust(&self) -> Player {
+        let config = Config::builder().success_threshold(self.success_threshold);
+        // What is slow to answer here is a machine with other work.
+        let config = config.store_timeout(Duration::from_secs(30)).build().unwrap();
+        let rust = Rust::new(self.store(), config, &self.clock);
+        Player { environment: Environment::Rust(rust), clock: self.clock.clone() }
+    }
+
+    /// An environment of the reference.
+    pub(super) async fn python(&self) -> Player {
+        let told = json!({
+            "endpoint": self.server.endpoint(),
+            "table": TABLE,
+            "names": self.names,
+            "settings": {"success_threshold": self.success_threshold},
+        });
+        let python = Python::start(&self.interpreter, &told).await;
+        Player { environment: Environment::Python(Box::new(python)), clock: self.clock.clone() }
+    }
+
+    pub(super) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// The item of a circuit without its key, in short form.
+    pub(super) fn item(&self, circuit: &str) -> Value {
+        self.engine.get_item(circuit).unwrap()
+    }
+
+    fn store(&self) -> DynamoDbStore {
+        let limit = Duration::from_secs(30);
+        let mut store = DynamoDbStore::builder(self.server.client(), TABLE)
+            .connect_timeout(limit)
+            .attempt_timeout(limit)
+            .operation_timeout(limit);
+        for (word, name) in self.names.as_object().unwrap() {
+            let name = name.as_str().unwrap();
+            store = match word.as_str() {
+                "key_attr" => store.key_attr(name),
+                "sort_key_attr" => store.sort_key_attr(name),
+                "static_pk_value" => store.static_pk_value(name),
+                "state_attr" => store.state_attr(name),
+                "failure_count_attr" => store.failure_count_attr(name),
+                "opened_at_attr" => store.opened_at_attr(name),
+                "half_open_owner_attr" => store.half_open_owner_attr(name),
+                "probe_lease_expiry_attr" => store.probe_lease_expiry_attr(name),
+                "expiry_attr" => store.expiry_attr(name),
+                _ => panic!("the reference has no {word}"),
+            };
+        }
+        store.build().unwrap()
+    }
+}
+
+/// What the clock shows, as the reference reads it.
+pub(super) fn seconds(clock: &VirtualClock) -> i64 {
+    let since = clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
