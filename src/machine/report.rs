@@ -78,6 +78,9 @@ impl Machine {
     }
 
     fn trip(&mut self, failure_count: u64) {
+        // A token of ours may still stand, and its closing may land late: it does
+        // not probe again.
+        self.known.election = None;
         self.open(failure_count, Some(Want::Trip));
         if !self.health.is_usable(self.now) {
             self.announce(Cause::FailureThreshold, Origin::WithoutStore);

@@ -117,6 +117,26 @@ fn a_token_that_saw_a_failure_without_the_store_does_not_close() {
     world.end(0, pass, Report::Success);
 }
 
+/// Found by the model: the unanswered close of the token could land after a probe
+/// that failed under the same token.
+#[test]
+fn a_token_left_by_a_trip_does_not_probe_again() {
+    let (mut world, pass) = probing(&quick(1, 1), 1);
+    let owner = world.stored().owner.clone();
+    world.faults.push_back(Fault::LostRequest);
+    world.end(0, pass, Report::Success);
+    let pass = world.admit(0);
+    assert_eq!(pass.probe, None, "closed here, while the request may land yet");
+    world.advance(s(2));
+    world.nodes[0].end(pass, Report::Failure);
+    world.settle(0);
+    assert_eq!(world.stored().owner, owner);
+    assert_eq!(world.call(0), Call::Rejected);
+    world.pass(s(60));
+    world.admit(0);
+    assert_ne!(world.stored().owner, owner, "a late close would be refused");
+}
+
 #[test]
 fn a_lease_found_again_after_an_outage_is_renewed_before_it_is_probed() {
     let (mut world, pass) = probing(&build(Config::builder().probe_lease(s(300))), 2);

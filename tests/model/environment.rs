@@ -1,0 +1,371 @@
+//! One environment: the machine of `src/machine`, with its clocks abstracted.
+//!
+//! Not abstracted: what is known and how certain it is, the phase, the one
+//! write that is wanted, the one store operation in flight, the election that is
+//! remembered, and what is told. Abstracted: time (what may be due is decided by
+//! the world), calls (only their effect), failures of the store beyond one
+//! unanswered operation (`machine::tests` has the outages).
+
+mod answers;
+
+use crate::{
+    item::{Item, Seen, Stamp, State, Write, closed_by},
+    shared::{Breach, Rules, Shared},
+    weak::Weak,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// So many failures in a row, counted since that epoch was known.
+    Closed {
+        streak: u8,
+        counted: Stamp,
+    },
+    Open {
+        opened: Stamp,
+        stored: bool,
+        counted: Stamp,
+    },
+    Ours(Ours),
+    Theirs,
+    Free,
+    /// The record of a circuit that was not closed is gone.
+    Local {
+        successes: u8,
+        probing: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Ours {
+    pub(crate) token: u8,
+    pub(crate) leased: Stamp,
+    pub(crate) successes: u8,
+    pub(crate) stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Ready,
+    Probing,
+    Settling,
+    Resting,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Want {
+    Trip,
+    Elect,
+    TakeOver,
+    Renew { starts: bool },
+    HandOver,
+    GiveBack,
+    Close { token: u8 },
+    Reopen { token: u8, opened: Stamp },
+}
+
+/// The store operation in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Job {
+    /// A read, with what it found.
+    Read(Seen),
+    /// A write; how often it was applied so far; its answer.
+    Write { number: Stamp, write: Write, landed: u8, answer: Option<Answer> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Answer {
+    Applied(Item),
+    Refused(Seen),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Election {
+    pub(crate) token: u8,
+    pub(crate) at: Stamp,
+    /// The count of the record that was taken over.
+    pub(crate) count: u8,
+    pub(crate) won: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Good,
+    Bad,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Environment {
+    /// What the store last showed; `None` before the first time.
+    pub(crate) seen: Option<Seen>,
+    pub(crate) certain: bool,
+    pub(crate) phase: Phase,
+    pub(crate) want: Option<Want>,
+    pub(crate) job: Option<Job>,
+    pub(crate) election: Option<Election>,
+    /// The state that subscribers were last told.
+    pub(crate) told: State,
+}
+
+/// The epoch of an opening that was decided without a record: it is offered to
+/// any closed one, as one that was told without the store.
+const OFFERED: Stamp = Stamp::MAX;
+
+pub(crate) const CLOSED: Phase = Phase::Closed { streak: 0, counted: 0 };
+
+impl Environment {
+    pub(crate) const fn new() -> Self {
+        Self {
+            seen: None,
+            certain: false,
+            phase: CLOSED,
+            want: None,
+            job: None,
+            election: None,
+            told: State::Closed,
+        }
+    }
+
+    pub(crate) fn record(&self) -> Seen {
+        self.seen.flatten()
+    }
+
+    pub(crate) fn ours(&self) -> Option<Ours> {
+        match self.phase {
+            Phase::Ours(ours) => Some(ours),
+            Phase::Closed { .. }
+            | Phase::Open { .. }
+            | Phase::Theirs
+            | Phase::Free
+            | Phase::Local { .. } => None,
+        }
+    }
+
+    pub(crate) fn is_probing(&self) -> bool {
+        self.ours().is_some_and(|ours| ours.stage == Stage::Probing)
+            || matches!(self.phase, Phase::Local { probing: true, .. })
+    }
+
+    /// Whether the store has answered what is in flight.
+    pub(crate) fn is_answered(&self) -> bool {
+        matches!(self.job, Some(Job::Read(_) | Job::Write { answer: Some(_), .. }))
+    }
+
+    /// Whether it may run a probe, or runs one, under a lease that is not past.
+    pub(crate) fn has_live_lease(&self, lapsed: Stamp) -> bool {
+        self.ours().is_some_and(|ours| {
+            ours.leased > lapsed && matches!(ours.stage, Stage::Ready | Stage::Probing)
+        })
+    }
+
+    /// A counted failure of a call that was admitted while closed.
+    pub(crate) fn fail(&mut self, alone: bool, shared: &mut Shared, rules: &Rules) {
+        let Phase::Closed { streak, counted } = self.phase else { return };
+        let counted = if streak == 0 { self.epoch() } else { counted };
+        if streak + 1 < rules.failures {
+            self.phase = Phase::Closed { streak: streak + 1, counted };
+            return;
+        }
+        self.open(counted, None, shared, rules);
+        if rules.weak != Weak::RegainAfterTrip {
+            self.election = None;
+        }
+        self.conclude(alone, shared, rules);
+    }
+
+    /// The epoch that this environment takes to be the present one.
+    fn epoch(&self) -> Stamp {
+        match (self.want, self.job) {
+            (Some(Want::Close { token }), _)
+            | (_, Some(Job::Write { write: Write::Close { token, .. }, .. })) => closed_by(token),
+            (_, _) => Item::epoch_of(self.record()),
+        }
+    }
+
+    /// Opens here and now: after a failed probe under this token, or by a trip.
+    fn open(&mut self, counted: Stamp, token: Option<u8>, shared: &mut Shared, rules: &Rules) {
+        let opened = shared.tick(rules);
+        let reopen = |token| Want::Reopen { token, opened };
+        self.want = Some(token.map_or(Want::Trip, reopen));
+        self.phase = Phase::Open { opened, stored: false, counted };
+    }
+
+    /// Goes on with what was decided, or alone while the store is out.
+    fn conclude(&mut self, alone: bool, shared: &mut Shared, rules: &Rules) {
+        if alone {
+            self.stand_alone();
+        } else {
+            self.dispatch(shared, rules);
+        }
+    }
+
+    /// A probe has ended.
+    pub(crate) fn end(
+        &mut self,
+        verdict: Verdict,
+        alone: bool,
+        shared: &mut Shared,
+        rules: &Rules,
+    ) {
+        if let Phase::Local { successes, .. } = self.phase {
+            match verdict {
+                Verdict::Bad => {
+                    self.election = None;
+                    self.open(OFFERED, None, shared, rules);
+                }
+                Verdict::Good if successes + 1 >= rules.successes => {
+                    self.phase = CLOSED;
+                    self.told = State::Closed;
+                }
+                Verdict::Good => {
+                    self.phase = Phase::Local { successes: successes + 1, probing: false };
+                }
+                Verdict::None => self.phase = Phase::Local { successes, probing: false },
+            }
+            return self.conclude(alone, shared, rules);
+        }
+        let Some(mut ours) = self.ours() else { return };
+        shared.probed(ours.token, verdict, rules);
+        ours.stage = Stage::Settling;
+        match verdict {
+            Verdict::Bad if rules.weak == Weak::FailedTokenCloses => {
+                self.phase = Phase::Ours(Ours { stage: Stage::Resting, ..ours });
+            }
+            Verdict::Bad => {
+                self.election = None;
+                self.open(0, Some(ours.token), shared, rules);
+            }
+            Verdict::Good => {
+                ours.successes += 1;
+                let enough = ours.successes >= rules.successes;
+                let close = Want::Close { token: ours.token };
+                self.want = Some(if enough { close } else { Want::HandOver });
+                self.phase = Phase::Ours(ours);
+            }
+            Verdict::None => {
+                self.election = None;
+                self.want = Some(Want::GiveBack);
+                self.phase = Phase::Ours(ours);
+            }
+        }
+        self.conclude(alone, shared, rules);
+    }
+
+    /// A running probe renews its lease.
+    pub(crate) fn keep_alive(&mut self, shared: &mut Shared, rules: &Rules) {
+        self.want = Some(Want::Renew { starts: false });
+        self.dispatch(shared, rules);
+    }
+
+    /// A call comes while the circuit is not closed, and what can be due is due.
+    pub(crate) fn call(&mut self, shared: &mut Shared, rules: &Rules) {
+        if self.want.is_some() || self.job.is_some() {
+            return self.dispatch(shared, rules);
+        }
+        match self.phase {
+            Phase::Closed { .. } => {}
+            Phase::Open { stored: false, .. } => self.want = Some(Want::Trip),
+            Phase::Open { .. } => {
+                shared.recovery_is_due(self.record(), rules);
+                self.want = Some(Want::Elect);
+            }
+            Phase::Ours(ours) if ours.stage == Stage::Settling => {}
+            Phase::Ours(ours) => {
+                let live = ours.leased > shared.lapsed;
+                match ours.stage {
+                    Stage::Ready if live => {
+                        self.phase = Phase::Ours(Ours { stage: Stage::Probing, ..ours });
+                    }
+                    Stage::Probing if live => {}
+                    Stage::Probing => self.want = Some(Want::TakeOver),
+                    Stage::Ready | Stage::Resting | Stage::Settling => {
+                        self.want = Some(Want::Renew { starts: true });
+                    }
+                }
+            }
+            Phase::Theirs => {
+                let waits = rules.weak != Weak::TakeOverAtOnce
+                    && !shared.lease_is_past(self.record(), rules);
+                if !waits && rules.weak != Weak::NoTakeOver {
+                    self.want = Some(Want::TakeOver);
+                }
+            }
+            Phase::Free => self.want = Some(Want::TakeOver),
+            Phase::Local { successes, .. } => {
+                self.phase = Phase::Local { successes, probing: true };
+            }
+        }
+        self.dispatch(shared, rules);
+    }
+
+    /// Makes the next write; after one of unknown outcome, what is true is read first.
+    fn dispatch(&mut self, shared: &mut Shared, rules: &Rules) {
+        let Some(want) = self.want else { return };
+        if self.job.is_some() {
+            return;
+        }
+        let over_another = want == Want::Trip && !Item::is_closed(self.record());
+        if !self.certain || over_another {
+            self.job = Some(Job::Read(shared.item));
+            return;
+        }
+        if shared.writes >= rules.writes {
+            return;
+        }
+        match self.write(want, shared, rules) {
+            Some(write) => {
+                let number = shared.send(write);
+                self.job = Some(Job::Write { number, write, landed: 0, answer: None });
+            }
+            None => self.want = None,
+        }
+    }
+
+    fn write(&mut self, want: Want, shared: &mut Shared, rules: &Rules) -> Option<Write> {
+        let token = shared.writes + 1;
+        let known = self.record().and_then(|item| item.lease);
+        let at = shared.tick(rules);
+        Some(match want {
+            Want::Trip => {
+                let Phase::Open { opened, counted, .. } = self.phase else { return None };
+                let offered = self.told == State::Open || counted == OFFERED;
+                let counted = (!offered).then_some(counted);
+                Write::Trip { seen: self.record(), opened, counted, at }
+            }
+            Want::Elect => {
+                let seen = self.record()?;
+                self.election = Some(Election { token, at, count: 0, won: false });
+                Write::Elect { seen, token, at }
+            }
+            Want::TakeOver => {
+                let seen = self.record()?;
+                let count = seen.count.unwrap_or(0);
+                self.election = Some(Election { token, at, count, won: false });
+                Write::TakeOver { seen, token, at }
+            }
+            Want::Renew { starts } => {
+                let lease = (crate::item::FULL + at).max(known.unwrap_or(0) + 1);
+                Write::Renew { token: self.ours()?.token, lease, starts, at }
+            }
+            Want::HandOver => {
+                let Ours { token, successes: count, .. } = self.ours()?;
+                Write::HandOver { token, known, count, at }
+            }
+            Want::GiveBack => {
+                let Ours { token, successes: count, .. } = self.ours()?;
+                Write::GiveBack { token, known, count, at }
+            }
+            Want::Close { token } => Write::Close { token, at },
+            Want::Reopen { token, opened } => Write::Reopen { token, opened, at },
+        })
+    }
+
+    /// Tells subscribers of a transition as its own.
+    pub(crate) fn announce_as_ours(&mut self, state: State, landed: u8, shared: &mut Shared) {
+        if landed != 1 {
+            shared.breach(Breach::Unfounded);
+        }
+        self.told = state;
+    }
+}

@@ -1,0 +1,286 @@
+//! The item and the writes on it.
+//!
+//! Not abstracted: what a write does. [`Write::on`] builds the crate's own
+//! [`Operation`] and asks [`Operation::apply`]. Abstracted: stamps are small
+//! numbers, a token is the number of the write that set it, and what cannot be
+//! read does not occur. Added: the *epoch*, the number of the write that made
+//! the state and its owner, which no condition can see.
+
+use std::sync::Arc;
+
+use fuseboard::{
+    CircuitState,
+    store::{Field, LeaseToken, Operation, Record},
+};
+
+use crate::weak::Weak;
+
+/// An instant, or the number of a write. Zero is before everything.
+pub(crate) type Stamp = u8;
+/// A lease of full length ends so much later than a hand over at its time.
+pub(crate) const FULL: u8 = 100;
+/// Where the epochs of openings begin.
+pub(crate) const OPENED: u8 = 160;
+/// The owner of an item that an operator holds.
+pub(crate) const HOLD: u8 = u8::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum State {
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+/// The item; a missing item is `None`, of epoch zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Item {
+    pub(crate) state: State,
+    pub(crate) failures: Option<u8>,
+    pub(crate) opened: Option<Stamp>,
+    pub(crate) owner: Option<u8>,
+    pub(crate) lease: Option<Stamp>,
+    pub(crate) expires: Stamp,
+    pub(crate) count: Option<u8>,
+    pub(crate) epoch: Stamp,
+}
+
+/// A record as an environment sees it.
+pub(crate) type Seen = Option<Item>;
+
+/// What is asked of the store; `at` is the time of the sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Write {
+    /// `counted` is the epoch of the failures; `None` if the opening was told
+    /// without the store, and is offered to any closed item.
+    Trip {
+        seen: Seen,
+        opened: Stamp,
+        counted: Option<Stamp>,
+        at: Stamp,
+    },
+    Elect {
+        seen: Item,
+        token: u8,
+        at: Stamp,
+    },
+    TakeOver {
+        seen: Item,
+        token: u8,
+        at: Stamp,
+    },
+    Renew {
+        token: u8,
+        lease: Stamp,
+        starts: bool,
+        at: Stamp,
+    },
+    HandOver {
+        token: u8,
+        known: Option<Stamp>,
+        count: u8,
+        at: Stamp,
+    },
+    GiveBack {
+        token: u8,
+        known: Option<Stamp>,
+        count: u8,
+        at: Stamp,
+    },
+    Close {
+        token: u8,
+        at: Stamp,
+    },
+    Reopen {
+        token: u8,
+        opened: Stamp,
+        at: Stamp,
+    },
+    Hold {
+        seen: Seen,
+        at: Stamp,
+    },
+    Release {
+        seen: Item,
+        at: Stamp,
+    },
+}
+
+impl Item {
+    pub(crate) fn is_closed(seen: Seen) -> bool {
+        seen.is_none_or(|item| item.state == State::Closed)
+    }
+
+    pub(crate) fn epoch_of(seen: Seen) -> Stamp {
+        seen.map_or(0, |item| item.epoch)
+    }
+
+    pub(crate) fn is_led_by(&self, token: u8) -> bool {
+        self.state == State::HalfOpen && self.owner == Some(token)
+    }
+
+    fn record(&self) -> Record {
+        let mut record = Record::empty();
+        record.state = Field::Valid(match self.state {
+            State::Closed => CircuitState::Closed,
+            State::Open => CircuitState::Open,
+            State::HalfOpen => CircuitState::HalfOpen,
+        });
+        record.failure_count = field(self.failures.map(u64::from));
+        record.opened_at = field(self.opened.map(i64::from));
+        record.owner = field(self.owner.map(owner));
+        record.lease_until = field(self.lease.map(i64::from));
+        record.expires_at = Field::Valid(i64::from(self.expires));
+        record.success_count = field(self.count.map(u64::from));
+        record
+    }
+
+    fn of(record: &Record, epoch: Stamp) -> Self {
+        let owner = record.owner.valid().map(|owner| match owner.strip_prefix("token ") {
+            Some(number) => number.parse().unwrap(),
+            None => HOLD,
+        });
+        Self {
+            state: match record.state.valid().unwrap() {
+                CircuitState::Closed => State::Closed,
+                CircuitState::Open => State::Open,
+                CircuitState::HalfOpen => State::HalfOpen,
+            },
+            failures: record.failure_count.valid().map(small),
+            opened: record.opened_at.valid().map(small),
+            owner,
+            lease: record.lease_until.valid().map(small),
+            expires: small(record.expires_at.valid().unwrap()),
+            count: record.success_count.valid().map(small),
+            epoch,
+        }
+    }
+}
+
+/// The epoch that begins when this token closes the circuit, whichever of its
+/// attempts it is that lands.
+pub(crate) fn closed_by(token: u8) -> Stamp {
+    FULL + token
+}
+
+fn field<T>(value: Option<T>) -> Field<T> {
+    value.map_or(Field::Absent, Field::Valid)
+}
+
+fn small<T: Copy + TryInto<u8, Error: std::fmt::Debug>>(value: &T) -> u8 {
+    (*value).try_into().unwrap()
+}
+
+fn owner(number: u8) -> Arc<str> {
+    match number {
+        HOLD => Arc::from("hold#model"),
+        number => Arc::from(format!("token {number}")),
+    }
+}
+
+fn token(number: u8) -> LeaseToken {
+    LeaseToken::new(owner(number))
+}
+
+impl Write {
+    /// The item after the write that is numbered so, or `None` if it is refused.
+    pub(crate) fn on(&self, seen: Seen, number: Stamp, weak: Weak) -> Option<Item> {
+        let write = weak.write(*self, seen);
+        let before = seen.map(|item| item.record());
+        let after = write.operation().apply(before.as_ref())?;
+        let epoch = match self {
+            Self::Close { token, .. } => closed_by(*token),
+            // An opening that is offered again is the same opening.
+            Self::Trip { opened, .. } | Self::Reopen { opened, .. } => OPENED + opened,
+            Self::Elect { .. }
+            | Self::TakeOver { .. }
+            | Self::Hold { .. }
+            | Self::Release { .. } => number,
+            Self::Renew { .. } | Self::HandOver { .. } | Self::GiveBack { .. } => {
+                Item::epoch_of(seen)
+            }
+        };
+        Some(Item::of(&after, epoch))
+    }
+
+    /// Whether the write changes the state or its owner.
+    pub(crate) fn opens_an_epoch(&self) -> bool {
+        !matches!(self, Self::Renew { .. } | Self::HandOver { .. } | Self::GiveBack { .. })
+    }
+
+    /// When the lease of full length was sent that the write sets, if it sets one.
+    pub(crate) fn lease(&self) -> Option<Stamp> {
+        match self {
+            Self::Elect { at, .. } | Self::TakeOver { at, .. } | Self::Renew { at, .. } => {
+                Some(*at)
+            }
+            Self::Trip { .. }
+            | Self::HandOver { .. }
+            | Self::GiveBack { .. }
+            | Self::Close { .. }
+            | Self::Reopen { .. }
+            | Self::Hold { .. }
+            | Self::Release { .. } => None,
+        }
+    }
+
+    fn operation(&self) -> Operation {
+        let record = |seen: &Item| seen.record();
+        match self {
+            Self::Trip { seen, opened, at, .. } => Operation::Trip {
+                seen: seen.as_ref().map(record),
+                failure_count: 2,
+                opened_at: i64::from(*opened),
+                expires_at: i64::from(*at),
+            },
+            Self::Elect { seen, token: number, at } => Operation::Elect {
+                seen: seen.record(),
+                token: token(*number),
+                lease_until: i64::from(FULL + at),
+                expires_at: i64::from(*at),
+            },
+            Self::TakeOver { seen, token: number, at } => Operation::TakeOver {
+                seen: seen.record(),
+                token: token(*number),
+                lease_until: i64::from(FULL + at),
+                expires_at: i64::from(*at),
+            },
+            Self::Renew { token: number, lease, starts, at } => Operation::Renew {
+                token: token(*number),
+                lease_until: i64::from(*lease),
+                expires_at: i64::from(*at),
+                starts_probe: *starts,
+            },
+            Self::HandOver { token: number, known, count, at } => Operation::HandOver {
+                token: token(*number),
+                known_lease: field(known.map(i64::from)),
+                success_count: u64::from(*count),
+                lease_until: i64::from(*at),
+                expires_at: i64::from(*at),
+            },
+            Self::GiveBack { token: number, known, count, at } => Operation::GiveBack {
+                token: token(*number),
+                known_lease: field(known.map(i64::from)),
+                success_count: u64::from(*count),
+                lease_until: i64::from(*at),
+                expires_at: i64::from(*at),
+            },
+            Self::Close { token: number, at } => {
+                Operation::Close { token: token(*number), expires_at: i64::from(*at) }
+            }
+            Self::Reopen { token: number, opened, at } => Operation::Reopen {
+                token: token(*number),
+                opened_at: i64::from(*opened),
+                expires_at: i64::from(*at),
+            },
+            Self::Hold { seen, at } => Operation::Hold {
+                seen: seen.as_ref().map(record),
+                owner: owner(HOLD),
+                opened_at: i64::from(*at),
+                expires_at: i64::from(*at),
+            },
+            Self::Release { seen, at } => {
+                Operation::Release { seen: seen.record(), expires_at: i64::from(*at) }
+            }
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The model: environments, the store, the network, and all that may happen.
+//!
+//! Not abstracted: an answer may come long after the write was applied; a request
+//! may be applied after its sender gave up, and twice; a first read may be stale;
+//! an environment may restart and forget; the item may be deleted; an operator
+//! may hold and release. Abstracted: a read that is not the first and shows a
+//! change is followed by a consistent one (as in the machine), so that only first
+//! reads are stale here; operators have no environment; the deletion comes an hour
+//! after the last write, so that nothing is under way then, and no lease is left.
+
+mod quiet;
+
+use stateright::{Model, Property};
+
+use crate::{
+    environment::{Answer, CLOSED, Environment, Job, Phase, Stage, Verdict},
+    item::{FULL, Item, OPENED, Seen, State, Write},
+    shared::{Breach, Rules, Shared},
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    pub(crate) shared: Shared,
+    /// In order of themselves: which is which does not matter.
+    pub(crate) environments: Vec<Environment>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A call fails that was admitted while closed; whether the store is out.
+    Fail {
+        who: usize,
+        alone: bool,
+    },
+    /// A call comes while the circuit is not closed.
+    Call(usize),
+    Probe {
+        who: usize,
+        verdict: Verdict,
+        alone: bool,
+    },
+    KeepAlive(usize),
+    Read {
+        who: usize,
+        stale: bool,
+    },
+    Receive(usize),
+    TimeOut(usize),
+    Arrive {
+        wire: usize,
+        answered: bool,
+        again: bool,
+    },
+    /// Leases that were stamped until then run out.
+    Lapse(u8),
+    Crash(usize),
+    Delete,
+    Hold,
+    Release,
+}
+
+impl Model for Rules {
+    type State = World;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<World> {
+        self.starts()
+    }
+
+    fn actions(&self, world: &World, steps: &mut Vec<Step>) {
+        if world.shared.breach.is_some() {
+            return;
+        }
+        for who in 0..world.environments.len() {
+            world.steps_of(who, steps);
+        }
+        world.steps_of_others(self, steps);
+    }
+
+    fn next_state(&self, last: &World, step: Step) -> Option<World> {
+        let mut world = last.clone();
+        world.take(step, self);
+        world.settle(self);
+        (world != *last).then_some(world)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        fn no(world: &World, breach: Breach) -> bool {
+            world.shared.breach != Some(breach)
+        }
+        let mut properties = vec![
+            Property::always("only the holder of the lease leaves half-open", |_, world| {
+                no(world, Breach::NotTheHolder)
+            }),
+            Property::always("no write lands on a newer state", |_, world| {
+                no(world, Breach::NewerState)
+            }),
+            Property::always("a trip lands in the epoch that was counted", |_, world| {
+                no(world, Breach::AnotherEpoch)
+            }),
+            Property::always("a circuit closes after K good probes", |_, world| {
+                no(world, Breach::Unproven)
+            }),
+            Property::always("what is told as ours was applied once", |_, world| {
+                no(world, Breach::Unfounded)
+            }),
+            Property::always(
+                "a quiet circuit closes by any one alone",
+                |rules: &Self, world: &World| {
+                    !world.is_quiet()
+                        || (0..world.environments.len()).all(|who| world.closes_by(who, rules))
+                },
+            ),
+        ];
+        // Accepted: within one second, a late duplicate of a hand over can shorten the
+        // lease of the next probe, which is fenced then.
+        if !(self.coarse && self.faults > 0) {
+            properties.push(Property::always("at most one lease is live", |_, world: &World| {
+                let lapsed = world.shared.lapsed;
+                let live = |env: &&Environment| env.has_live_lease(lapsed);
+                world.environments.iter().filter(live).count() <= 1
+            }));
+        }
+        properties
+    }
+}
+
+impl Rules {
+    /// A new circuit, one that is closed, and one that is open, known to all or to none.
+    fn starts(&self) -> Vec<World> {
+        let closed = Item {
+            state: State::Closed,
+            failures: Some(0),
+            opened: None,
+            owner: None,
+            lease: None,
+            expires: 0,
+            count: None,
+            epoch: FULL,
+        };
+        let open = Item { state: State::Open, opened: Some(0), epoch: OPENED, ..closed };
+        let unknown = Environment::new();
+        let known = |seen: Seen, phase, told| Environment {
+            seen: Some(seen),
+            certain: true,
+            phase,
+            told,
+            ..unknown
+        };
+        let waiting = Phase::Open { opened: 0, stored: true, counted: 0 };
+        let world = |item, environment| World {
+            shared: Shared {
+                item,
+                older: item,
+                clock: 0,
+                lapsed: 0,
+                writes: 0,
+                faults: self.faults,
+                crashes: self.crashes,
+                deletions: self.deletions,
+                orders: self.orders,
+                network: Vec::new(),
+                good: 0,
+                breach: None,
+            },
+            environments: vec![environment; self.environments],
+        };
+        vec![
+            world(None, unknown),
+            world(Some(closed), known(Some(closed), CLOSED, State::Closed)),
+            world(Some(open), known(Some(open), waiting, State::Open)),
+        ]
+    }
+}
+
+impl World {
+    fn steps_of(&self, who: usize, steps: &mut Vec<Step>) {
+        let environment = &self.environments[who];
+        let shared = &self.shared;
+        let idle = environment.job.is_none();
+        if environment.is_answered() {
+            steps.push(Step::Receive(who));
+        }
+        if !idle && shared.faults > 0 {
+            steps.push(Step::TimeOut(who));
+        }
+        // Just after an unanswered write, the store may count as out.
+        let mut modes = vec![false];
+        if idle && environment.seen.is_some() && !environment.certain {
+            modes.push(true);
+        }
+        for alone in modes {
+            if matches!(environment.phase, Phase::Closed { .. }) && environment.seen.is_some() {
+                steps.push(Step::Fail { who, alone });
+            }
+            if environment.is_probing() {
+                for verdict in [Verdict::Good, Verdict::Bad, Verdict::None] {
+                    steps.push(Step::Probe { who, verdict, alone });
+                }
+            }
+        }
+        if idle {
+            let closed = matches!(environment.phase, Phase::Closed { .. });
+            if !closed || environment.want.is_some() {
+                steps.push(Step::Call(who));
+            }
+            if environment.ours().is_some_and(|ours| ours.stage == Stage::Probing) {
+                steps.push(Step::KeepAlive(who));
+            }
+            if environment.ours().is_none()
+                && (environment.seen != Some(shared.item) || !environment.certain)
+            {
+                steps.push(Step::Read { who, stale: false });
+            }
+            if environment.seen.is_none() && shared.older != shared.item {
+                steps.push(Step::Read { who, stale: true });
+            }
+        }
+        if shared.crashes > 0 && *environment != Environment::new() {
+            steps.push(Step::Crash(who));
+        }
+    }
+
+    fn steps_of_others(&self, rules: &Rules, steps: &mut Vec<Step>) {
+        let shared = &self.shared;
+        for wire in 0..shared.network.len() {
+            let awaited = self.awaits(shared.network[wire].number).is_some();
+            let doubled = shared.faults > 0;
+            for (answered, again) in [(true, false), (false, false), (true, true), (false, true)] {
+                let kind = if awaited { answered || doubled } else { !answered };
+                if kind && (!again || doubled) {
+                    steps.push(Step::Arrive { wire, answered, again });
+                }
+            }
+        }
+        let lease = shared.item.and_then(|item| item.lease).and_then(|it| it.checked_sub(FULL));
+        let leases = self.environments.iter().filter_map(|env| Some(env.ours()?.leased));
+        let mut ends: Vec<u8> = leases.chain(lease).filter(|end| *end > shared.lapsed).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        steps.extend(ends.into_iter().map(Step::Lapse));
+        let idle = self.environments.iter().all(|env| env.job.is_none());
+        if shared.deletions > 0 && shared.item.is_some() && idle {
+            steps.push(Step::Delete);
+        }
+        if shared.orders > 0 && shared.writes < rules.writes {
+            steps.push(Step::Hold);
+            if !Item::is_closed(shared.item) {
+                steps.push(Step::Release);
+            }
+        }
+    }
+
+    fn awaits(&self, sent: u8) -> Option<usize> {
+        self.environments.iter().position(|env| {
+            matches!(env.job, Some(Job::Write { number, answer: None, .. }) if number == sent)
+        })
+    }
+
+    fn take(&mut self, step: Step, rules: &Rules) {
+        let Self { shared, environments } = self;
+        match step {
+            Step::Fail { who, alone } => environments[who].fail(alone, shared, rules),
+            Step::Call(who) => environments[who].call(shared, rules),
+            Step::Probe { who, verdict, alone } => {
+                environments[who].end(verdict, alone, shared, rules);
+            }
+            Step::KeepAlive(who) => environments[who].keep_alive(shared, rules),
+            Step::Read { who, stale } => {
+                let found = if stale { shared.older } else { shared.item };
+                environments[who].job = Some(Job::Read(found));
+            }
+            Step::Receive(who) => environments[who].receive(shared, rules),
+            Step::TimeOut(who) => {
+                shared.faults -= 1;
+                environments[who].time_out();
+            }
+            Step::Arrive { wire, answered, again } => self.arrive(wire, answered, again, rules),
+            Step::Lapse(until) => shared.lapse(until, rules),
+            Step::Crash(who) => {
+                shared.crashes -= 1;
+                environments[who] = Environment::new();
+            }
+            Step::Delete => {
+                shared.deletions -= 1;
+                shared.lapse(shared.clock, rules);
+                shared.network.clear();
+                shared.older = shared.item.take();
+            }
+            Step::Hold => {
+                let seen = shared.item;
+                self.order(|at| Write::Hold { seen, at });
+            }
+            Step::Release => {
+                if let Some(seen) = shared.item {
+                    self.order(|at| Write::Release { seen, at });
+                }
+            }
+        }
+    }
+
+    /// Operators are slower than a second.
+    fn order(&mut self, write: impl FnOnce(u8) -> Write) {
+        self.shared.orders -= 1;
+        self.shared.clock += 1;
+        self.shared.send(write(self.shared.clock));
+    }
+
+    fn arrive(&mut self, index: usize, answered: bool, again: bool, rules: &Rules) {
+        let mut wire = self.shared.network[index];
+        let awaiting = self.awaits(wire.number);
+        let after = self.shared.arrive(&mut wire, rules);
+        if again {
+            self.shared.faults -= 1;
+            self.shared.network[index] = wire;
+        } else {
+            self.shared.network.remove(index);
+        }
+        let Some(who) = awaiting else { return };
+        if let Some(Job::Write { landed, answer, .. }) = &mut self.environments[who].job {
+            *landed = wire.landed;
+            let shown = self.shared.item;
+            *answer = answered.then(|| after.map_or(Answer::Refused(shown), Answer::Applied));
+        }
+    }
+}
