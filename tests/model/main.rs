@@ -5,7 +5,9 @@
 //! is abstracted. What is accepted, and so not held here: an opening that was told
 //! without the store, or that followed the probe of a record that is gone, is
 //! offered to any closed record; a trip or a reopening whose answer was lost may
-//! be told by nobody.
+//! be told by nobody. In whole seconds, two environments that close within one may
+//! both tell of it; and a hand over that arrives late and twice may end the lease of
+//! a probe of the same second, which is fenced then.
 //!
 //! `FUSEBOARD_MODEL=large` checks larger bounds, up to some million states each: minutes,
 //! and with `--test-threads=1` one at a time.

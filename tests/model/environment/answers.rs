@@ -138,7 +138,9 @@ impl Environment {
     ) {
         if found.is_some_and(|item| is_own_earlier_write(write, &item, rules.weak)) {
             self.learn(found);
-            return self.applied(write, landed, shared);
+            // Found, and not mended: two closings of one second cannot be told apart.
+            let alike = rules.coarse && matches!(write, Write::Close { .. });
+            return self.applied(write, if alike { 1 } else { landed }, shared);
         }
         let ours = self.ours().map(|ours| ours.token);
         let is_our_lease = ours.is_some() && found.is_some_and(|item| item.owner == ours);
