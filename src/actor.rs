@@ -216,7 +216,7 @@ impl Actor {
         self.awaits_spare = false;
         for Waiter { reply, arrival, pending } in std::mem::take(&mut self.waiters) {
             if !reply.is_gone() {
-                self.judge(now, reply, arrival.after_waiting());
+                self.judge(now, reply, arrival);
             }
             // Until what nobody waits for any more is given back.
             self.settles.push(Settle { done: None, _pending: pending });
@@ -308,7 +308,9 @@ impl Actor {
                 // Nobody has to listen.
                 let _ = self.transitions.send(transition);
             }
-            Effect::Start(job) => *operation = Some(self.storage.start(job)),
+            Effect::Start(job) => {
+                *operation = Some(self.storage.start(job, self.machine.is_ordered()));
+            }
             Effect::Ordered(ordered) => self.end_order(ordered),
             Effect::Defective(attribute) => tracing::warn!(
                 circuit = %circuit.name,

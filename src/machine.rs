@@ -48,10 +48,11 @@ pub(crate) use self::{
 use self::{
     order::UnderWay,
     phase::{Basis, Phase},
-    storage::{Health, Known, TTL_SLACK, Want},
+    storage::{Known, TTL_SLACK, Want},
 };
 use crate::{
     config::Config,
+    health::{Access, Health},
     moment::Moment,
     name::CircuitName,
     record::LeaseToken,
@@ -153,7 +154,7 @@ impl Machine {
     /// Whether no write is outstanding that could still land soon.
     pub(crate) fn is_settled(&self) -> bool {
         let writing = matches!(self.job, Some(Job::Write { .. }));
-        let wanting = self.want.is_some() && self.health.is_usable(self.now);
+        let wanting = self.want.is_some() && self.health.is_usable(Access::Write, self.now);
         !writing && !wanting
     }
 
@@ -162,7 +163,7 @@ impl Machine {
     /// is known that the next actor would have to find out at a caller's cost.
     pub(crate) fn is_forgettable(&self) -> bool {
         let idle = self.job.is_none() && self.want.is_none() && self.order.is_none();
-        let known = self.is_fresh() || !self.health.is_usable(self.now);
+        let known = self.is_fresh() || !self.health.is_usable(Access::Write, self.now);
         idle && !known && self.keeps_for() == Duration::ZERO
     }
 

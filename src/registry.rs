@@ -23,6 +23,7 @@ use crate::{
     gate::Gate,
     machine::{Chance, Machine},
     name::CircuitName,
+    reachability::Reachability,
     record::LeaseToken,
     store::{ErasedStore, Store},
     subscription::Transitions,
@@ -68,6 +69,7 @@ pub struct BreakerRegistry {
 
 struct Inner {
     store: Arc<dyn ErasedStore>,
+    reachability: Arc<Reachability>,
     config: Arc<Config>,
     clock: Clock,
     disabled: bool,
@@ -274,7 +276,13 @@ impl BreakerRegistry {
             return circuit;
         }
         let machine = Machine::new(name.clone(), Arc::clone(&config), Box::new(OsChance));
-        let storage = Storage::new(Arc::clone(&inner.store), name, config);
+        let storage = Storage {
+            store: Arc::clone(&inner.store),
+            reachability: Arc::clone(&inner.reachability),
+            name,
+            config,
+            clock: inner.clock.clone(),
+        };
         let weak = Arc::downgrade(inner);
         let forget = Box::new(move |circuit: &Arc<Circuit>| forget(&weak, circuit));
         let transitions = inner.transitions.clone();
@@ -388,6 +396,7 @@ impl RegistryBuilder {
         Ok(BreakerRegistry {
             inner: Arc::new(Inner {
                 store: self.store,
+                reachability: Arc::new(Reachability::new(Box::new(OsChance))),
                 config: Arc::new(self.config),
                 clock: self.clock,
                 disabled,

@@ -10,10 +10,12 @@ use std::{
 };
 
 use crate::{
-    clock,
+    clock::{self, Clock},
     config::Config,
     machine::{Answer, Job},
+    moment::Moment,
     name::CircuitName,
+    reachability::Reachability,
     store::{ErasedStore, StoreError, StoreErrorKind},
 };
 
@@ -21,17 +23,17 @@ use crate::{
 pub(super) type InFlight = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// The store, as one actor uses it.
+#[derive(Clone)]
 pub(crate) struct Storage {
-    store: Arc<dyn ErasedStore>,
-    name: CircuitName,
-    config: Arc<Config>,
+    pub(crate) store: Arc<dyn ErasedStore>,
+    /// What all circuits of the process know of the store.
+    pub(crate) reachability: Arc<Reachability>,
+    pub(crate) name: CircuitName,
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: Clock,
 }
 
 impl Storage {
-    pub(crate) fn new(store: Arc<dyn ErasedStore>, name: CircuitName, config: Arc<Config>) -> Self {
-        Self { store, name, config }
-    }
-
     /// How long a probe is on offer to calls that do not wait: most of its
     /// lease, so that traffic may be sparse, and not all, so that whoever takes
     /// it late does not run past it.
@@ -40,35 +42,66 @@ impl Storage {
         lease.saturating_sub(lease.checked_div(3).unwrap_or_default())
     }
 
-    /// Starts an operation; it ends within `store_timeout`.
-    pub(super) fn start(&self, job: Job) -> InFlight {
-        let store = Arc::clone(&self.store);
-        let name = self.name.clone();
+    /// Starts an operation; it ends within `store_timeout`, and at once if the
+    /// store is out of reach for every circuit. An operator does not wait for that.
+    pub(super) fn start(&self, job: Job, is_ordered: bool) -> InFlight {
+        let begun_at = self.clock.now();
         let limit = self.config.store_timeout();
-        Box::pin(async move {
-            let what = match &job {
-                Job::Read(_) => "read",
-                Job::Write { operation, .. } => operation.name(),
-            };
-            let answer = async {
-                match &job {
-                    Job::Read(consistency) => {
-                        store.read(&name, *consistency).await.map(Answer::Read)
-                    }
-                    Job::Write { operation, .. } => {
-                        store.write(&name, operation).await.map(Answer::Written)
-                    }
+        if !is_ordered && let Err(wait) = self.reachability.ask(job.access(), begun_at, limit) {
+            return Box::pin(std::future::ready(Answer::Withheld(wait)));
+        }
+        let storage = self.clone();
+        Box::pin(async move { storage.run(&job, begun_at).await })
+    }
+
+    async fn run(&self, job: &Job, begun_at: Moment) -> Answer {
+        let limit = self.config.store_timeout();
+        let answer = async {
+            match job {
+                Job::Read(consistency) => {
+                    self.store.read(&self.name, *consistency).await.map(Answer::Read)
                 }
-            };
-            match clock::within(limit, Caught(Box::pin(answer))).await {
-                Some(Ok(answer)) => answer,
-                Some(Err(error)) => failed(&name, what, &error),
-                None => {
-                    let message = format!("no answer within {limit:?}");
-                    failed(&name, what, &StoreError::new(StoreErrorKind::Timeout, message))
+                Job::Write { operation, .. } => {
+                    self.store.write(&self.name, operation).await.map(Answer::Written)
                 }
             }
-        })
+        };
+        let error = match clock::within(limit, Caught(Box::pin(answer))).await {
+            Some(Ok(answer)) => {
+                self.reachability.answered(job.access());
+                self.reachability.works();
+                return answer;
+            }
+            Some(Err(error)) => error,
+            None => StoreError::new(StoreErrorKind::Timeout, format!("no answer within {limit:?}")),
+        };
+        match error.kind() {
+            kind @ (StoreErrorKind::Timeout | StoreErrorKind::Unavailable) => {
+                self.reachability.failed(job.access(), kind, begun_at, self.clock.now());
+            }
+            StoreErrorKind::Throttled
+            | StoreErrorKind::Misconfigured
+            | StoreErrorKind::BadAnswer => self.reachability.answered(job.access()),
+        }
+        self.tell(job, &error);
+        Answer::Failed(error.kind())
+    }
+
+    fn tell(&self, job: &Job, error: &StoreError) {
+        let kind = error.kind();
+        let operation = match job {
+            Job::Read(_) => "read",
+            Job::Write { operation, .. } => operation.name(),
+        };
+        let circuit = &self.name;
+        if kind != StoreErrorKind::Misconfigured {
+            tracing::warn!(%circuit, operation, %error, ?kind, "the circuit store failed");
+        } else if self.reachability.is_news() {
+            tracing::error!(%circuit, operation, %error,
+                "the circuit store is misconfigured; this process protects itself alone");
+        } else {
+            tracing::debug!(%circuit, operation, %error, "the circuit store is still misconfigured");
+        }
     }
 }
 
@@ -82,18 +115,6 @@ pub(super) async fn finished(operation: &mut Option<InFlight>) -> Answer {
         }
         None => std::future::pending().await,
     }
-}
-
-fn failed(name: &CircuitName, what: &'static str, error: &StoreError) -> Answer {
-    let kind = error.kind();
-    if kind == StoreErrorKind::Misconfigured {
-        tracing::error!(circuit = %name, operation = what, %error,
-            "the circuit store is misconfigured; this process protects itself alone");
-    } else {
-        tracing::warn!(circuit = %name, operation = what, %error, ?kind,
-            "the circuit store failed");
-    }
-    Answer::Failed(kind)
 }
 
 /// A future whose panic is an error: a store is not this crate's code, and must

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     answer::Consistency,
     config::OnStoreOutage,
+    health::Access,
     moment::Moment,
     record::Field,
     transition::{Cause, Origin},
@@ -35,18 +36,13 @@ pub(crate) enum Admission {
     Wait,
 }
 
-/// What a call must not be judged by: reads that were over before it came.
+/// What was known when a call came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Arrival {
+    /// Reads that were over, by which it must not be judged.
     reads: u64,
-    waited: bool,
-}
-
-impl Arrival {
-    /// The arrival of a call that has waited for the store and asks again.
-    pub(crate) fn after_waiting(self) -> Self {
-        Self { waited: true, ..self }
-    }
+    /// The store was out.
+    outage: bool,
 }
 
 /// What a call has behind it.
@@ -54,21 +50,21 @@ impl Arrival {
 struct Past {
     /// A read was answered, or given up, since it came.
     looked: bool,
-    /// It waited for the store.
-    waited: bool,
+    /// The store was out when it came.
+    outage: bool,
 }
 
 impl Machine {
     /// An arrival for a call that comes now.
     pub(crate) fn arrival(&self) -> Arrival {
-        Arrival { reads: self.known.reads, waited: false }
+        Arrival { reads: self.known.reads, outage: self.health.is_outage() }
     }
 
     /// Judges one call.
     pub(crate) fn admit(&mut self, now: Moment, arrival: Arrival) -> Admission {
         self.advance(now);
         self.used_at = self.now;
-        let past = Past { looked: self.known.reads > arrival.reads, waited: arrival.waited };
+        let past = Past { looked: self.known.reads > arrival.reads, outage: arrival.outage };
         match &self.phase {
             Phase::Closed { .. } => self.admit_closed(past),
             Phase::Open(_) => self.admit_open(past),
@@ -116,13 +112,13 @@ impl Machine {
     pub(crate) fn refresh(&mut self, now: Moment) {
         self.advance(now);
         let closed = matches!(self.phase, Phase::Closed { .. });
-        if closed && self.job.is_none() && self.health.is_usable(self.now) {
+        if closed && self.job.is_none() && self.health.is_usable(Access::Read, self.now) {
             self.start_read();
         }
     }
 
     fn admit_closed(&mut self, past: Past) -> Admission {
-        if !self.is_fresh() && !past.looked && self.health.is_usable(self.now) {
+        if !self.is_fresh() && !past.looked && self.health.is_usable(Access::Read, self.now) {
             self.start_read();
             return Admission::Wait;
         }
@@ -135,7 +131,7 @@ impl Machine {
         };
         let due = opening.wait(self.now, &self.config) == Duration::ZERO;
         let stored = opening.basis == Basis::Stored;
-        let usable = self.health.is_usable(self.now);
+        let usable = self.health.is_usable(Access::Read, self.now);
         let current = self.is_fresh() || (past.looked && self.known.read_ok);
         if stored && !current && !past.looked && usable && !due {
             self.start_read();
@@ -167,7 +163,7 @@ impl Machine {
     }
 
     fn admit_theirs(&mut self, since: Moment, past: Past) -> Admission {
-        let usable = self.health.is_usable(self.now);
+        let usable = self.health.is_usable(Access::Read, self.now);
         let current = self.is_fresh() || (past.looked && self.known.read_ok);
         if !current && !self.known.read_ok && (past.looked || !usable) && self.fails_open() {
             return self.fall_open();
@@ -190,7 +186,7 @@ impl Machine {
         if !over {
             return Admission::Rejected;
         }
-        if !self.is_fresh() && !past.looked && self.health.is_usable(self.now) {
+        if !self.is_fresh() && !past.looked && self.health.is_usable(Access::Read, self.now) {
             self.start_read();
             return Admission::Wait;
         }
@@ -211,13 +207,12 @@ impl Machine {
         Admission::Admitted(Pass { epoch: self.epoch, probe: Some(id) })
     }
 
-    /// Goes on through the store while it answers, and alone once it is out. The
-    /// call for which the store has just failed is rejected all the same: it has
-    /// waited enough.
+    /// Goes on through the store while it answers, and alone once it is out. A
+    /// call whose election is the first to fail is rejected.
     fn claim_or_go_local(&mut self, want: Want, successes: u64, past: Past) -> Admission {
-        if self.health.is_usable(self.now) {
+        if self.health.is_usable(Access::Write, self.now) {
             self.claim(want)
-        } else if self.health.is_outage() && !past.waited {
+        } else if self.health.is_outage() && past.outage {
             self.probe_locally(successes)
         } else {
             Admission::Rejected

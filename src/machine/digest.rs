@@ -6,7 +6,7 @@ use super::{
     Machine,
     phase::{Ours, Phase, Right, Stage},
 };
-use crate::{moment::millis, state::CircuitState};
+use crate::{health::Access, moment::millis, state::CircuitState};
 
 /// The hot path reads a coarse clock, which may lag by one tick of the kernel
 /// (10 ms at 100 Hz, the slowest that is common): a window opens that much earlier.
@@ -60,10 +60,10 @@ impl Machine {
 
     /// How long until a call may be a probe; zero when it may, or when none is needed.
     pub(crate) fn retry_after(&self) -> Duration {
-        let at_least = if self.health.is_usable(self.now) || self.health.is_outage() {
+        let at_least = if self.health.is_outage() {
             Duration::ZERO
         } else {
-            self.health.wait(self.now)
+            self.health.wait(Access::Write, self.now)
         };
         let wait = match &self.phase {
             Phase::Closed { .. } => return Duration::ZERO,
@@ -91,22 +91,24 @@ impl Machine {
             .filter(|_| self.is_fresh())
             .map(|at| self.config.local_cache_max_age().saturating_sub(self.now.since(at)));
         let idle = self.job.is_none() && self.want.is_some();
-        let owed = idle.then(|| self.health.wait(self.now));
+        let owed = idle.then(|| self.health.wait(Access::Write, self.now));
         // When it may be forgotten that the store is out, or that calls failed.
-        let kept = [self.health.wait(self.now), self.keeps_for()]
+        let kept = [Access::Read, Access::Write]
+            .map(|access| self.health.wait(access, self.now))
             .into_iter()
+            .chain([self.keeps_for()])
             .filter(|wait| *wait > Duration::ZERO);
         [stale, owed].into_iter().flatten().chain(kept).min()
     }
 
     /// The wall-clock window in which the hot path may decide alone.
     fn window(&self) -> (u64, u64) {
-        let (from, span) = if self.health.is_usable(self.now) {
+        let (from, span) = if self.health.is_usable(Access::Read, self.now) {
             let fresh = self.known.at.filter(|_| self.is_fresh());
             (fresh, self.config.local_cache_max_age())
         } else {
             // Nothing can be learned before the back-off is over.
-            (Some(self.now), self.health.wait(self.now))
+            (Some(self.now), self.health.wait(Access::Read, self.now))
         };
         match (from, millis(span)) {
             (None, _) | (Some(_), 0) => (0, 0),

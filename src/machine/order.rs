@@ -86,6 +86,11 @@ impl Machine {
         true
     }
 
+    /// Whether the store operation in flight is an operator's.
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.order.as_ref().is_some_and(|under_way| under_way.read)
+    }
+
     /// The order under way has come to an end.
     pub(super) fn end_order(&mut self, ordered: Ordered) {
         if self.order.take().is_some() {
@@ -96,7 +101,7 @@ impl Machine {
     /// The store has failed: an operation of the order's own ends it; one that
     /// was under way before the order came does not.
     pub(super) fn fail_order(&mut self, kind: StoreErrorKind) {
-        if self.order.as_ref().is_some_and(|under_way| under_way.read) {
+        if self.is_ordered() {
             self.end_order(Ordered::Failed(kind));
         }
     }

@@ -6,6 +6,7 @@ use super::{
     storage::Want,
 };
 use crate::{
+    health::Access,
     moment::Moment,
     transition::{Cause, Origin},
 };
@@ -82,7 +83,7 @@ impl Machine {
         // not probe again.
         self.known.election = None;
         self.open(failure_count, Some(Want::Trip));
-        if !self.health.is_usable(self.now) {
+        if !self.health.is_usable(Access::Write, self.now) {
             self.announce(Cause::FailureThreshold, Origin::WithoutStore);
         }
         self.dispatch();
@@ -135,7 +136,7 @@ impl Machine {
                 self.known.election = None;
                 let opened_at = self.now.unix_ceil(std::time::Duration::ZERO);
                 self.open(0, Some(Want::Reopen { token: ours.token, opened_at }));
-                if !self.health.is_usable(self.now) {
+                if !self.health.is_usable(Access::Write, self.now) {
                     self.announce(Cause::ProbeFailed, Origin::WithoutStore);
                 }
                 return;
@@ -154,7 +155,7 @@ impl Machine {
                 self.want = Some(Want::GiveBack);
             }
         }
-        if !self.health.is_usable(self.now) {
+        if !self.health.is_usable(Access::Write, self.now) {
             return self.verdict_without_store(&ours);
         }
         if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
@@ -199,7 +200,7 @@ impl Machine {
                 // A token of ours that may still stand saw a failure.
                 self.known.election = None;
                 self.open(0, Some(Want::Trip));
-                if !self.health.is_usable(self.now) {
+                if !self.health.is_usable(Access::Write, self.now) {
                     self.announce(Cause::ProbeFailed, Origin::WithoutStore);
                 }
             }

@@ -8,15 +8,13 @@ use std::{sync::Arc, time::Duration};
 use super::{Effect, Machine, Ordered};
 use crate::{
     answer::{Consistency, StoreErrorKind, Written},
+    health::{Access, Failure},
     moment::Moment,
     record::{LeaseToken, Operation, Record},
 };
 
 /// The slack that every writer adds to the life of a record, as the reference does.
 pub(super) const TTL_SLACK: Duration = Duration::from_secs(3_600);
-const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
-const MISCONFIGURED_BACK_OFF: Duration = Duration::from_secs(60);
 
 /// One store operation.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +30,15 @@ pub(crate) enum Job {
     },
 }
 
+impl Job {
+    pub(crate) fn access(&self) -> Access {
+        match self {
+            Self::Read(_) => Access::Read,
+            Self::Write { .. } => Access::Write,
+        }
+    }
+}
+
 /// How a [`Job`] ended.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
@@ -41,6 +48,9 @@ pub(crate) enum Answer {
     Written(Written),
     /// The store failed: a write may or may not have been applied.
     Failed(StoreErrorKind),
+    /// The store was not asked: other circuits of this process have found that
+    /// it is out, for so long.
+    Withheld(Duration),
 }
 
 /// A write to be made as soon as the store is free and usable.
@@ -101,68 +111,6 @@ pub(super) struct Election {
     pub(super) won: bool,
 }
 
-/// How the store has been doing.
-#[derive(Debug, Default)]
-pub(super) struct Health {
-    /// Failures in a row.
-    failures: u32,
-    /// Whether the last of them was of a kind that waiting does not mend.
-    misconfigured: bool,
-    /// The back-off: since when, and for how long.
-    back_off: Option<(Moment, Duration)>,
-}
-
-impl Health {
-    pub(super) fn is_usable(&self, now: Moment) -> bool {
-        self.wait(now) == Duration::ZERO
-    }
-
-    /// More than a single failure, or one that waiting does not mend: the
-    /// store is out.
-    pub(super) fn is_outage(&self) -> bool {
-        self.failures > 1 || self.misconfigured
-    }
-
-    /// How long until the store may be asked again.
-    pub(super) fn wait(&self, now: Moment) -> Duration {
-        self.back_off.map_or(Duration::ZERO, |(since, span)| span.saturating_sub(now.since(since)))
-    }
-
-    fn succeed(&mut self) {
-        *self = Self::default();
-    }
-
-    /// A read that failed fast is tried again by the next call, as in the
-    /// reference; anything else, or a second failure, starts a back-off.
-    fn fail(&mut self, now: Moment, kind: StoreErrorKind, was_read: bool, spread: u8) {
-        let doublings = self.failures.min(16);
-        self.failures = self.failures.saturating_add(1);
-        self.misconfigured = kind == StoreErrorKind::Misconfigured;
-        let fast = match kind {
-            StoreErrorKind::Unavailable | StoreErrorKind::Throttled | StoreErrorKind::BadAnswer => {
-                was_read
-            }
-            StoreErrorKind::Timeout | StoreErrorKind::Misconfigured => false,
-        };
-        if fast && self.failures == 1 {
-            return;
-        }
-        let span = match kind {
-            StoreErrorKind::Misconfigured => MISCONFIGURED_BACK_OFF,
-            StoreErrorKind::Timeout
-            | StoreErrorKind::Unavailable
-            | StoreErrorKind::Throttled
-            | StoreErrorKind::BadAnswer => {
-                let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-                FIRST_BACK_OFF.saturating_mul(factor).min(LONGEST_BACK_OFF)
-            }
-        };
-        // Between three quarters and all of it, so that a fleet spreads out.
-        let less = span.saturating_mul(u32::from(spread)).checked_div(1_020).unwrap_or_default();
-        self.back_off = Some((now, span.saturating_sub(less)));
-    }
-}
-
 impl Machine {
     /// The store operation in flight has ended.
     pub(crate) fn stored(&mut self, now: Moment, answer: Answer) {
@@ -172,30 +120,34 @@ impl Machine {
         };
         match (job, answer) {
             (Job::Read(consistency), Answer::Read(record)) => {
-                self.health.succeed();
+                self.health.succeed(Access::Read);
                 self.read(consistency, record);
             }
-            (Job::Read(_), Answer::Failed(kind)) => {
-                self.fail(kind, true);
-                self.known.reads = self.known.reads.saturating_add(1);
-                self.known.read_ok = false;
-                if !self.health.is_usable(self.now) {
-                    self.stand_alone();
-                }
-            }
             (Job::Write { operation, sent_at }, Answer::Written(Written::Applied(record))) => {
-                self.health.succeed();
+                self.health.succeed(Access::Write);
                 self.learn(Some(record));
                 self.applied(&operation, sent_at);
             }
             (Job::Write { operation, sent_at }, Answer::Written(Written::Refused(record))) => {
-                self.health.succeed();
+                self.health.succeed(Access::Write);
                 self.refused(&operation, sent_at, record);
             }
-            (Job::Write { operation, .. }, Answer::Failed(kind)) => {
-                self.fail(kind, false);
-                self.known.certain = false;
-                self.unanswered(&operation);
+            (job, Answer::Failed(kind)) => {
+                self.fail(job.access(), kind);
+                match job {
+                    Job::Read(_) => self.unread(),
+                    Job::Write { operation, .. } => {
+                        self.known.certain = false;
+                        self.unanswered(&operation);
+                    }
+                }
+            }
+            (job, Answer::Withheld(wait)) => {
+                self.health.withhold(job.access(), self.now, wait);
+                match job {
+                    Job::Read(_) => self.unread(),
+                    Job::Write { operation, .. } => self.unanswered(&operation),
+                }
             }
             // The owner answered another question; nothing was learned.
             (Job::Read(_), Answer::Written(_)) | (Job::Write { .. }, Answer::Read(_)) => {}
@@ -203,10 +155,20 @@ impl Machine {
         self.dispatch();
     }
 
-    fn fail(&mut self, kind: StoreErrorKind, was_read: bool) {
+    fn fail(&mut self, access: Access, kind: StoreErrorKind) {
         self.fail_order(kind);
         let spread = self.chance.spread();
-        self.health.fail(self.now, kind, was_read, spread);
+        let (begun_at, ended_at) = (self.now, self.now);
+        self.health.fail(Failure { access, kind, begun_at, ended_at, spread });
+    }
+
+    /// A read was given up.
+    fn unread(&mut self) {
+        self.known.reads = self.known.reads.saturating_add(1);
+        self.known.read_ok = false;
+        if !self.health.is_usable(Access::Read, self.now) {
+            self.stand_alone();
+        }
     }
 
     /// A read ahead may be behind our own writes, so that what it shows as
@@ -254,7 +216,7 @@ impl Machine {
         if self.job.is_some() || self.carry_out_order() {
             return;
         }
-        if self.want.is_none() || !self.health.is_usable(self.now) {
+        if self.want.is_none() || !self.health.is_usable(Access::Write, self.now) {
             return;
         }
         if !self.known.certain || self.trips_over_another_state() {

@@ -14,6 +14,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("classifier", 0),
     ("config", 0),
     ("error", 0),
+    ("health", 0),
     ("moment", 0),
     ("name", 0),
     ("outcome", 0),
@@ -30,6 +31,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("clock", 3),
     ("gate", 3),
     ("grant", 3),
+    ("reachability", 3),
     // 4: what users hold.
     ("breaker", 4),
     ("permit", 4),

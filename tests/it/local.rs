@@ -6,6 +6,7 @@ mod flush;
 mod life;
 mod limits;
 mod open;
+mod out_of_reach;
 mod probes;
 mod refresh;
 mod settings;

@@ -140,10 +140,15 @@ impl Machine {
             opening.failure_count = failure_count;
             return;
         }
+        let (first_seen, otherwise_at) = match &self.phase {
+            // No news: what failed here since keeps its whole wait.
+            Phase::Open(own) if same => (own.first_seen, own.otherwise_at),
+            Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => (self.now, otherwise_at),
+        };
         let opening = Opening {
             opened_at: record.opened_at.valid().copied(),
             failure_count,
-            first_seen: self.now,
+            first_seen,
             otherwise_at,
             basis: Basis::Stored,
             held: record.is_held(),

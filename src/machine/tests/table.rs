@@ -95,6 +95,8 @@ fn inputs(node: &Node) -> Vec<(String, Input)> {
     for (word, kind) in FAILURES {
         inputs.push((word.into(), Input::Answer(Answer::Failed(kind))));
     }
+    let withheld = Answer::Withheld(Duration::from_secs(7));
+    inputs.push(("withheld".into(), Input::Answer(withheld)));
     inputs
 }
 

@@ -1,7 +1,7 @@
 //! How the table words what a machine is, and what it did.
 
 use super::{super::super::phase::*, super::super::storage::Want, *};
-use crate::machine::Effect;
+use crate::{health::Access, machine::Effect};
 
 pub(super) struct Words {
     pub(super) state: String,
@@ -166,8 +166,9 @@ fn state(node: &Node) -> String {
     if !machine.known.certain && machine.known.at.is_some() {
         state += ", unsure";
     }
-    if !machine.health.is_usable(machine.now) {
-        state += &format!(", backs off {} s", machine.health.wait(machine.now).as_secs());
+    if !machine.health.is_usable(Access::Write, machine.now) {
+        state +=
+            &format!(", backs off {} s", machine.health.wait(Access::Write, machine.now).as_secs());
     }
     state.to_lowercase()
 }

@@ -1,0 +1,241 @@
+//! How a store has been doing, as told by its answers, and for how long it is
+//! left alone: pure, for one circuit or for all circuits of a process.
+//!
+//! Reads and writes are counted apart: a store may answer the ones and not the
+//! others, and a good read must not hide that no write ever lands.
+
+use std::time::Duration;
+
+use crate::{answer::StoreErrorKind, moment::Moment};
+
+const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
+const MISCONFIGURED_BACK_OFF: Duration = Duration::from_secs(60);
+
+/// What a store is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// An operation that has failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure {
+    pub(crate) access: Access,
+    pub(crate) kind: StoreErrorKind,
+    /// When it was begun, and when it was given up.
+    pub(crate) begun_at: Moment,
+    pub(crate) ended_at: Moment,
+    /// Any number: spreads the next attempts of a fleet.
+    pub(crate) spread: u8,
+}
+
+/// How a store has been doing.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    reads: Streak,
+    writes: Streak,
+    /// Reads were answered while writes were failing: writes alone are out.
+    reads_work: bool,
+}
+
+impl Health {
+    /// Whether the store may be asked now.
+    pub(crate) fn is_usable(&self, access: Access, now: Moment) -> bool {
+        self.wait(access, now) == Duration::ZERO
+    }
+
+    /// How long until the store may be asked. A write waits for reads as well,
+    /// since it may need one first.
+    pub(crate) fn wait(&self, access: Access, now: Moment) -> Duration {
+        match access {
+            Access::Read => self.reads.wait(now),
+            Access::Write => self.reads.wait(now).max(self.writes.wait(now)),
+        }
+    }
+
+    /// Whether the store has failed more than once in a row, or in a way that
+    /// waiting does not mend.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.reads.is_outage() || self.writes.is_outage()
+    }
+
+    /// Whether the store was left alone and has not answered since: the next
+    /// operation is a trial.
+    pub(crate) fn is_doubtful(&self, access: Access) -> bool {
+        let reads = self.reads.back_off.is_some();
+        match access {
+            Access::Read => reads,
+            Access::Write => reads || self.writes.back_off.is_some(),
+        }
+    }
+
+    /// The store has answered.
+    pub(crate) fn succeed(&mut self, access: Access) {
+        match access {
+            Access::Read => {
+                self.reads = Streak::default();
+                self.reads_work = self.writes.failures > 0;
+            }
+            Access::Write => {
+                self.writes = Streak::default();
+                self.reads_work = false;
+                if self.reads.failures == 0 {
+                    self.reads = Streak::default();
+                }
+            }
+        }
+    }
+
+    /// The store has failed. A write that fails while nothing is known of reads
+    /// speaks for both.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        match failure.access {
+            Access::Read => self.reads.fail(failure),
+            Access::Write => {
+                self.writes.fail(failure);
+                if !self.reads_work {
+                    self.reads.back_off = self.writes.back_off;
+                }
+            }
+        }
+    }
+
+    /// Others have found the store to be out, for so long.
+    pub(crate) fn withhold(&mut self, access: Access, now: Moment, wait: Duration) {
+        let streak = match access {
+            Access::Read => &mut self.reads,
+            Access::Write => &mut self.writes,
+        };
+        streak.back_off = Some((now, wait));
+        streak.is_out = true;
+    }
+}
+
+/// Failures in a row.
+#[derive(Debug, Default)]
+struct Streak {
+    failures: u32,
+    /// It is known to be out by more than a single failure.
+    is_out: bool,
+    last_at: Option<Moment>,
+    /// Since when the store is left alone, and for how long.
+    back_off: Option<(Moment, Duration)>,
+}
+
+impl Streak {
+    fn is_outage(&self) -> bool {
+        self.failures > 1 || self.is_out
+    }
+
+    fn wait(&self, now: Moment) -> Duration {
+        self.back_off.map_or(Duration::ZERO, |(since, span)| span.saturating_sub(now.since(since)))
+    }
+
+    /// A read that failed fast is tried again by the next call, as in the
+    /// reference; anything else, or a second failure, starts a back-off.
+    fn fail(&mut self, failure: Failure) {
+        let Failure { access, kind, begun_at, ended_at: now, spread } = failure;
+        // Operations that were under way together fail together: once.
+        let again = self.last_at.is_none_or(|last| begun_at.mono >= last.mono);
+        if again {
+            self.failures = self.failures.saturating_add(1);
+            self.last_at = Some(now);
+        }
+        let doublings = self.failures.saturating_sub(1).min(16);
+        self.is_out |= kind == StoreErrorKind::Misconfigured;
+        let fast = match kind {
+            StoreErrorKind::Unavailable | StoreErrorKind::Throttled | StoreErrorKind::BadAnswer => {
+                access == Access::Read
+            }
+            StoreErrorKind::Timeout | StoreErrorKind::Misconfigured => false,
+        };
+        if (fast && self.failures == 1) || (!again && self.back_off.is_some()) {
+            return;
+        }
+        let span = match kind {
+            StoreErrorKind::Misconfigured => MISCONFIGURED_BACK_OFF,
+            StoreErrorKind::Timeout
+            | StoreErrorKind::Unavailable
+            | StoreErrorKind::Throttled
+            | StoreErrorKind::BadAnswer => {
+                let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+                FIRST_BACK_OFF.saturating_mul(factor).min(LONGEST_BACK_OFF)
+            }
+        };
+        // Between three quarters and all of it, so that a fleet spreads out.
+        let less = span.saturating_mul(u32::from(spread)).checked_div(1_020).unwrap_or_default();
+        self.back_off = Some((now, span.saturating_sub(less)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment { mono: Duration::from_millis(millis), wall: Duration::from_millis(millis) }
+    }
+
+    fn failure(access: Access, kind: StoreErrorKind, begun: u64, ended: u64) -> Failure {
+        Failure { access, kind, begun_at: at(begun), ended_at: at(ended), spread: 0 }
+    }
+
+    #[test]
+    fn a_first_fast_failure_of_a_read_is_tried_again_at_once() {
+        let mut health = Health::default();
+        health.fail(failure(Access::Read, StoreErrorKind::Unavailable, 0, 10));
+        assert!(health.is_usable(Access::Read, at(10)) && !health.is_outage());
+        health.fail(failure(Access::Read, StoreErrorKind::Unavailable, 20, 30));
+        assert!(!health.is_usable(Access::Read, at(30)) && health.is_outage());
+    }
+
+    #[test]
+    fn back_offs_double_up_to_half_a_minute_and_end_with_an_answer() {
+        let mut health = Health::default();
+        let mut now = 0;
+        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+            health.fail(failure(Access::Read, StoreErrorKind::Timeout, now, now));
+            assert_eq!(health.wait(Access::Read, at(now)), Duration::from_secs(seconds));
+            now += seconds * 1_000;
+        }
+        assert!(health.is_usable(Access::Read, at(now)) && health.is_doubtful(Access::Read));
+        health.succeed(Access::Read);
+        assert!(!health.is_doubtful(Access::Write) && !health.is_outage());
+    }
+
+    #[test]
+    fn operations_that_fail_together_count_once() {
+        let mut health = Health::default();
+        for ended in [1_000, 1_001, 1_002] {
+            health.fail(failure(Access::Read, StoreErrorKind::Timeout, 0, ended));
+        }
+        assert_eq!(health.wait(Access::Read, at(1_002)), Duration::from_millis(998));
+        assert!(!health.is_outage());
+    }
+
+    #[test]
+    fn a_good_read_does_not_hide_that_no_write_lands() {
+        let mut health = Health::default();
+        health.fail(failure(Access::Write, StoreErrorKind::Timeout, 0, 1_000));
+        assert!(!health.is_usable(Access::Read, at(1_000)), "a write speaks for both");
+        health.succeed(Access::Read);
+        health.fail(failure(Access::Write, StoreErrorKind::Timeout, 2_000, 3_000));
+        assert!(health.is_usable(Access::Read, at(3_000)), "reads are known to work");
+        assert_eq!(health.wait(Access::Write, at(3_000)), Duration::from_secs(2));
+        assert!(health.is_outage());
+        health.succeed(Access::Write);
+        assert!(health.is_usable(Access::Write, at(3_000)) && !health.is_outage());
+    }
+
+    #[test]
+    fn what_others_found_is_an_outage_until_an_answer() {
+        let mut health = Health::default();
+        health.withhold(Access::Read, at(0), Duration::from_secs(7));
+        assert!(health.is_outage() && !health.is_usable(Access::Write, at(6_999)));
+        assert!(health.is_usable(Access::Read, at(7_000)));
+        health.succeed(Access::Read);
+        assert!(!health.is_outage());
+    }
+}

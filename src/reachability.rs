@@ -1,0 +1,177 @@
+//! Whether the store can be reached, as all circuits of a process have found.
+//!
+//! A store that hangs would otherwise cost each circuit a wait of its own. Once
+//! one has found it out of reach, the others leave it alone as well; when the
+//! back-off is over one operation tries, and the others wait for what it finds.
+//! What the store *answers*, be it a refusal of one circuit's item, shows that it
+//! can be reached, and concerns that circuit alone.
+//!
+//! The lock is held for a few comparisons, around store operations only.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    answer::StoreErrorKind,
+    health::{Access, Failure, Health},
+    machine::Chance,
+    moment::Moment,
+};
+
+/// When to ask again while another operation tries the store.
+const TRIAL_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the circuits of one process know of their store.
+pub(crate) struct Reachability(Mutex<State>);
+
+struct State {
+    health: Health,
+    /// Until when the operation that tries a store again keeps the others from it.
+    trial: Option<(Moment, Duration)>,
+    /// Whether a misconfiguration was told, and not answered for since.
+    told: bool,
+    chance: Box<dyn Chance>,
+}
+
+impl Reachability {
+    pub(crate) fn new(chance: Box<dyn Chance>) -> Self {
+        Self(Mutex::new(State { health: Health::default(), trial: None, told: false, chance }))
+    }
+
+    /// Asks for leave to begin an operation that ends within `limit`.
+    ///
+    /// # Errors
+    ///
+    /// For how long the store is to be left alone.
+    pub(crate) fn ask(&self, access: Access, now: Moment, limit: Duration) -> Result<(), Duration> {
+        let mut state = self.state();
+        let wait = state.health.wait(access, now);
+        if wait > Duration::ZERO {
+            return Err(wait);
+        }
+        if !state.health.is_doubtful(access) {
+            return Ok(());
+        }
+        // One whose actor was ended, or that was frozen, ends with its limit.
+        let left = state.trial.map(|(since, limit)| limit.saturating_sub(now.since(since)));
+        match left.filter(|left| *left > Duration::ZERO) {
+            Some(left) => Err(left.min(TRIAL_PAUSE)),
+            None => {
+                state.trial = Some((now, limit));
+                Ok(())
+            }
+        }
+    }
+
+    /// The store has answered, whatever it said.
+    pub(crate) fn answered(&self, access: Access) {
+        let mut state = self.state();
+        state.health.succeed(access);
+        state.trial = None;
+    }
+
+    /// There was no answer to an operation that was begun and given up then.
+    pub(crate) fn failed(
+        &self,
+        access: Access,
+        kind: StoreErrorKind,
+        begun_at: Moment,
+        ended_at: Moment,
+    ) {
+        let mut state = self.state();
+        let spread = state.chance.spread();
+        state.health.fail(Failure { access, kind, begun_at, ended_at, spread });
+        state.trial = None;
+    }
+
+    /// Whether a misconfiguration is news: it is told once for all circuits,
+    /// until the store has done what one of them asked.
+    pub(crate) fn is_news(&self) -> bool {
+        !std::mem::replace(&mut self.state().told, true)
+    }
+
+    /// The store has done what it was asked.
+    pub(crate) fn works(&self) {
+        self.state().told = false;
+    }
+
+    /// Nothing panics under the lock but an allocation, so the state is whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Reachability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reachability").field("health", &self.state().health).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::LeaseToken;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    struct NoChance;
+
+    impl Chance for NoChance {
+        fn token(&mut self) -> LeaseToken {
+            LeaseToken::new("token")
+        }
+
+        fn spread(&mut self) -> u8 {
+            0
+        }
+    }
+
+    fn at(millis: u64) -> Moment {
+        Moment { mono: Duration::from_millis(millis), wall: Duration::from_millis(millis) }
+    }
+
+    fn out_at_one_second() -> Reachability {
+        let reach = Reachability::new(Box::new(NoChance));
+        assert_eq!(reach.ask(Access::Read, at(0), LIMIT), Ok(()));
+        reach.failed(Access::Read, StoreErrorKind::Timeout, at(0), at(1_000));
+        reach
+    }
+
+    #[test]
+    fn all_operations_wait_for_a_back_off_and_one_tries() {
+        let reach = out_at_one_second();
+        assert_eq!(reach.ask(Access::Write, at(1_001), LIMIT), Err(Duration::from_millis(999)));
+        assert_eq!(reach.ask(Access::Read, at(2_000), LIMIT), Ok(()));
+        assert_eq!(reach.ask(Access::Read, at(2_300), LIMIT), Err(TRIAL_PAUSE));
+        assert_eq!(reach.ask(Access::Read, at(2_950), LIMIT), Err(Duration::from_millis(50)));
+        reach.answered(Access::Read);
+        assert_eq!(reach.ask(Access::Read, at(2_951), LIMIT), Ok(()));
+        assert_eq!(reach.ask(Access::Write, at(2_951), LIMIT), Ok(()));
+    }
+
+    #[test]
+    fn a_trial_that_never_ends_does_not_keep_others_for_ever() {
+        let reach = out_at_one_second();
+        assert_eq!(reach.ask(Access::Read, at(2_000), LIMIT), Ok(()));
+        assert_eq!(reach.ask(Access::Read, at(3_000), LIMIT), Ok(()));
+    }
+
+    #[test]
+    fn a_trial_that_fails_leaves_the_store_alone_for_longer() {
+        let reach = out_at_one_second();
+        assert_eq!(reach.ask(Access::Read, at(2_000), LIMIT), Ok(()));
+        reach.failed(Access::Read, StoreErrorKind::Timeout, at(2_000), at(3_000));
+        assert_eq!(reach.ask(Access::Read, at(3_000), LIMIT), Err(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn a_misconfiguration_is_told_once() {
+        let reach = Reachability::new(Box::new(NoChance));
+        assert!(reach.is_news() && !reach.is_news());
+        reach.works();
+        assert!(reach.is_news());
+    }
+}

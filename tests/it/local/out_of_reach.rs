@@ -1,0 +1,186 @@
+//! A store that is out of reach, for a whole process, for writes only, or for reads only.
+
+use std::time::Duration;
+
+use fuseboard::{Breaker, CircuitState, OnStoreOutage, store::StoreErrorKind};
+
+use crate::support::{
+    faulty::Fault,
+    fleet::{Environment, Fleet, fail, is_rejected, pass, settle, succeed, timed, trip},
+};
+
+fn breakers(environment: &Environment, count: usize) -> Vec<Breaker> {
+    let name = |number: usize| format!("circuit-{number}");
+    (0..count).map(|number| environment.registry.breaker(name(number)).unwrap()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_66_a_store_that_hangs_costs_a_process_one_wait_per_back_off() {
+    let environment = Fleet::new().environment();
+    let breakers = breakers(&environment, 20);
+    environment.store.meets(Fault::Hang);
+    let (_, first) = timed(succeed(&breakers[0])).await;
+    assert_eq!(first, Duration::from_secs(1));
+    for breaker in &breakers {
+        let (result, waited) = timed(succeed(breaker)).await;
+        assert_eq!((result, waited), (Ok(42), Duration::ZERO));
+    }
+    assert_eq!(environment.store.reads(), 1);
+
+    // Every circuit has traffic for two minutes: back-offs of 1, 2, 4, 8, 16 and 30 s,
+    // each shorter by up to a quarter, let at most ten operations find out.
+    let mut waited = Duration::ZERO;
+    for _ in 0..1_200 {
+        for breaker in &breakers {
+            waited += timed(succeed(breaker)).await.1;
+        }
+        pass(0.1).await;
+    }
+    let asked = environment.store.log().len();
+    assert!((5..=10).contains(&asked), "{asked} operations");
+    assert!(waited <= Duration::from_secs(9), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_66_circuits_that_ask_together_wait_together() {
+    let environment = Fleet::new().environment();
+    let breakers = breakers(&environment, 50);
+    environment.store.meets(Fault::Hang);
+    let calls = breakers.iter().map(succeed);
+    let (results, waited) = timed(futures::future::join_all(calls)).await;
+    assert!(results.iter().all(|result| *result == Ok(42)));
+    assert_eq!(waited, Duration::from_secs(1));
+    pass(1.0).await;
+    let calls = breakers.iter().map(succeed);
+    let (_, waited) = timed(futures::future::join_all(calls)).await;
+    assert_eq!(waited, Duration::from_secs(1), "the one that tries");
+    assert_eq!(environment.store.reads(), 51);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_67_every_circuit_comes_back_with_the_store() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breakers = breakers(&environment, 20);
+    environment.store.meets(Fault::Hang);
+    for breaker in &breakers {
+        trip(breaker).await;
+        assert!(is_rejected(&succeed(breaker).await), "protected without the store");
+    }
+    environment.store.meets(Fault::None);
+    pass(40.0).await;
+    let elsewhere = fleet.environment();
+    for breaker in &breakers {
+        let other = elsewhere.registry.breaker(breaker.name().as_str()).unwrap();
+        settle().await;
+        let _ = succeed(&other).await;
+        assert_ne!(other.snapshot().state(), CircuitState::Closed, "the opening was offered");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_of_one_item_does_not_keep_other_circuits_from_the_store() {
+    for kind in
+        [StoreErrorKind::Throttled, StoreErrorKind::Misconfigured, StoreErrorKind::BadAnswer]
+    {
+        let environment = Fleet::new().environment();
+        let breakers = breakers(&environment, 2);
+        environment.store.meets(Fault::Fail(kind));
+        for _ in 0..3 {
+            assert_eq!(succeed(&breakers[0]).await, Ok(42));
+        }
+        environment.store.meets(Fault::None);
+        let before = environment.store.reads();
+        assert_eq!(succeed(&breakers[1]).await, Ok(42));
+        assert_eq!(environment.store.reads(), before + 1, "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_does_not_wait_for_a_back_off_of_the_process() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breakers = breakers(&environment, 2);
+    environment.store.meets(Fault::Hang);
+    assert_eq!(succeed(&breakers[0]).await, Ok(42));
+    environment.store.meets(Fault::None);
+    breakers[1].hold(fleet.clock.wall() + Duration::from_secs(60), "maintenance").await.unwrap();
+    assert!(is_rejected(&succeed(&breakers[1]).await));
+}
+
+/// Writes fail for ever, reads do not: the circuit must still recover.
+#[tokio::test(start_paused = true)]
+async fn a_circuit_recovers_though_no_write_ever_lands() {
+    let kinds = [StoreErrorKind::Unavailable, StoreErrorKind::Throttled, StoreErrorKind::BadAnswer];
+    for fault in kinds.map(Fault::Fail).into_iter().chain([Fault::Hang, Fault::Panic]) {
+        for policy in [OnStoreOutage::FailOpen, OnStoreOutage::Protect] {
+            let environment = Fleet::with(|config| config.on_store_outage(policy)).environment();
+            let breaker = environment.breaker();
+            environment.store.writes_meet(fault);
+            trip(&breaker).await;
+            pass(30.0).await;
+            let mut answered = 0;
+            for _ in 0..30 {
+                answered += usize::from(succeed(&breaker).await == Ok(42));
+                pass(1.0).await;
+            }
+            assert!(
+                answered >= 24,
+                "{fault:?} {policy:?}: {answered} of 30 calls were let through"
+            );
+        }
+    }
+}
+
+/// The record is open, and nobody can write that the dependency is back.
+#[tokio::test(start_paused = true)]
+async fn a_circuit_opened_elsewhere_recovers_though_no_write_ever_lands() {
+    for pause in [0.5, 1.0, 6.0, 11.0] {
+        let fleet = Fleet::new();
+        trip(&fleet.environment().breaker()).await;
+        let environment = fleet.environment();
+        let breaker = environment.breaker();
+        assert!(is_rejected(&succeed(&breaker).await));
+        environment.store.writes_meet(Fault::Fail(StoreErrorKind::Throttled));
+        pass(31.0).await;
+        let mut answered = 0;
+        for _ in 0..40 {
+            answered += usize::from(succeed(&breaker).await == Ok(42));
+            pass(pause).await;
+        }
+        // One call for each back-off waits for an election that fails, and is rejected.
+        assert!(answered >= 27, "every {pause} s: {answered} of 40 calls were let through");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_dependency_stays_protected_though_no_write_ever_lands() {
+    let fleet = Fleet::new();
+    trip(&fleet.environment().breaker()).await;
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    assert!(is_rejected(&fail(&breaker).await));
+    environment.store.writes_meet(Fault::Hang);
+    let mut leaked = 0;
+    for _ in 0..300 {
+        leaked += usize::from(fail(&breaker).await == Err(fuseboard::CallError::Inner("down")));
+        pass(1.0).await;
+    }
+    assert!(leaked <= 5 + 10, "T, and one probe for each R: {leaked} calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_trips_and_recovers_though_no_read_ever_comes_back() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    environment.store.reads_meet(Fault::Hang);
+    trip(&breaker).await;
+    pass(31.0).await;
+    let mut answered = 0;
+    for _ in 0..30 {
+        answered += usize::from(succeed(&breaker).await == Ok(42));
+        pass(1.0).await;
+    }
+    assert!(answered >= 24, "{answered} of 30 calls were let through");
+}
