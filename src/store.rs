@@ -1,7 +1,8 @@
 //! Where processes meet: one record per circuit, read and conditionally written.
 //!
 //! A store knows nothing of machines, actors or clocks. It shows a [`Record`]
-//! and applies an [`Operation`] whole or refuses it. [`MemoryStore`] shares
+//! and applies an [`Operation`] whole or refuses it, and may tell what its own
+//! clock showed. [`MemoryStore`] shares
 //! circuits between registries of one process; `DynamoDbStore` shares them
 //! between processes. [`contract`] checks any other implementation.
 
@@ -9,12 +10,13 @@ pub mod contract;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 mod memory;
+mod server_time;
 
 use std::{error::Error, fmt, future::Future, pin::Pin};
 
 #[cfg(feature = "dynamodb")]
 pub use self::dynamodb::{DynamoDbStore, DynamoDbStoreBuilder};
-pub use self::memory::MemoryStore;
+pub use self::{memory::MemoryStore, server_time::ServerTime};
 use crate::name::CircuitName;
 pub use crate::{
     answer::{Consistency, StoreErrorKind, Written},
@@ -86,6 +88,20 @@ pub trait Store: Send + Sync + 'static {
         circuit: &CircuitName,
         operation: &Operation,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
+
+    /// Returns what the store's own clock showed at its newest answer; `None`,
+    /// as by default, if no answer told or the clock is not to be relied upon.
+    ///
+    /// Registries correct the wall clock of their process by it, so that
+    /// processes whose clocks differ agree on the stamps in a record. They ask
+    /// right after each answer, whether it was a success or an error. An answer
+    /// to another circuit's request may be taken for their own, so what they
+    /// derive is good to within the time that one operation takes. It must be
+    /// the time of an answer that came in: an operation that was given up sets
+    /// nobody's clock. Must not block.
+    fn server_time(&self) -> Option<ServerTime> {
+        None
+    }
 }
 
 impl<S: Store> Store for std::sync::Arc<S> {
@@ -103,6 +119,10 @@ impl<S: Store> Store for std::sync::Arc<S> {
         operation: &Operation,
     ) -> Result<Written, StoreError> {
         S::write(self, circuit, operation).await
+    }
+
+    fn server_time(&self) -> Option<ServerTime> {
+        S::server_time(self)
     }
 }
 
@@ -174,6 +194,9 @@ pub(crate) trait ErasedStore: Send + Sync {
         circuit: &'a CircuitName,
         operation: &'a Operation,
     ) -> StoreFuture<'a, Written>;
+
+    #[expect(dead_code, reason = "for the actor, which does not correct its clock yet")]
+    fn server_time(&self) -> Option<ServerTime>;
 }
 
 impl<S: Store> ErasedStore for S {
@@ -191,5 +214,9 @@ impl<S: Store> ErasedStore for S {
         operation: &'a Operation,
     ) -> StoreFuture<'a, Written> {
         Box::pin(Store::write(self, circuit, operation))
+    }
+
+    fn server_time(&self) -> Option<ServerTime> {
+        Store::server_time(self)
     }
 }

@@ -120,7 +120,9 @@ pub(crate) fn store(args: &Args, client: Client) -> Result<DynamoDbStore, Config
         .connect_timeout(args.connect_timeout)
         .attempt_timeout(args.read_timeout.max(args.connect_timeout))
         .operation_timeout(args.operation_timeout())
-        .max_attempts(args.max_attempts);
+        .max_attempts(args.max_attempts)
+        // The clock is told from outside, and is not the server's.
+        .server_time(false);
     if let Some(sort_key) = &names.sort_key_attr {
         store = store.sort_key_attr(sort_key);
     }

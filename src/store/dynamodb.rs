@@ -1,10 +1,11 @@
 //! A store in DynamoDB: one item per circuit, in the reference's shape.
 //!
 //! Reads with `GetItem` and writes with conditional `UpdateItem`, and nothing
-//! else. Knows no machine, no actor and no clock. An operation that is refused
+//! else. Knows no machine, no actor and no clock but DynamoDB's. An operation that is refused
 //! shows the item that refuses it, so nothing is read twice.
 
 mod builder;
+mod date;
 mod expression;
 mod fault;
 mod item;
@@ -21,8 +22,8 @@ use aws_sdk_dynamodb::{
 };
 
 pub use self::builder::DynamoDbStoreBuilder;
-use self::{fault::Call, item::Layout, limits::Limits};
-use super::{Consistency, Operation, Record, Store, StoreError, Written};
+use self::{date::Dates, fault::Call, item::Layout, limits::Limits};
+use super::{Consistency, Operation, Record, ServerTime, Store, StoreError, Written};
 use crate::{name::CircuitName, record::LeaseToken};
 
 /// Keeps records in a DynamoDB table, one item per circuit, and shares them
@@ -60,7 +61,10 @@ struct Inner {
     client: Client,
     table: String,
     layout: Layout,
+    /// What the SDK is told for every call.
     limits: config::Builder,
+    /// The times that answers show, unless they are not to be relied upon.
+    dates: Option<Dates>,
 }
 
 impl fmt::Debug for DynamoDbStore {
@@ -128,9 +132,18 @@ impl DynamoDbStore {
         Ok(())
     }
 
-    fn assemble(client: Client, table: String, layout: Layout, limits: &Limits) -> Self {
-        let limits = limits.to_override();
-        Self { inner: Arc::new(Inner { client, table, layout, limits }) }
+    fn assemble(
+        client: Client,
+        table: String,
+        layout: Layout,
+        limits: &Limits,
+        dates: Option<Dates>,
+    ) -> Self {
+        let mut limits = limits.to_override();
+        if let Some(dates) = &dates {
+            limits = limits.interceptor(dates.clone());
+        }
+        Self { inner: Arc::new(Inner { client, table, layout, limits, dates }) }
     }
 
     fn client(&self) -> &Client {
@@ -233,5 +246,9 @@ impl Store for DynamoDbStore {
         operation: &Operation,
     ) -> Result<Written, StoreError> {
         Box::pin(self.update(circuit, operation)).await
+    }
+
+    fn server_time(&self) -> Option<ServerTime> {
+        self.inner.dates.as_ref()?.newest()
     }
 }

@@ -1,6 +1,7 @@
 //! Stores: the wire, the contract, the items, the faults.
 
 mod contract;
+mod date;
 mod engine;
 mod faults;
 mod items;

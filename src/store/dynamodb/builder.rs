@@ -4,7 +4,7 @@ use std::{env, fmt, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 
-use super::{DynamoDbStore, item::Layout, limits::Limits};
+use super::{DynamoDbStore, date::Dates, item::Layout, limits::Limits};
 use crate::error::ConfigError;
 
 /// The variable that AWS Lambda sets to the name of the function.
@@ -35,6 +35,7 @@ pub struct DynamoDbStoreBuilder {
     table: String,
     layout: Layout,
     limits: Limits,
+    server_time: bool,
 }
 
 impl fmt::Debug for DynamoDbStoreBuilder {
@@ -43,13 +44,20 @@ impl fmt::Debug for DynamoDbStoreBuilder {
             .field("table", &self.table)
             .field("layout", &self.layout)
             .field("limits", &self.limits)
+            .field("server_time", &self.server_time)
             .finish_non_exhaustive()
     }
 }
 
 impl DynamoDbStoreBuilder {
     pub(super) fn new(client: Client, table: String) -> Self {
-        Self { client, table, layout: Layout::default(), limits: Limits::default() }
+        Self {
+            client,
+            table,
+            layout: Layout::default(),
+            limits: Limits::default(),
+            server_time: true,
+        }
     }
 
     /// Names the partition key. Default: `id`.
@@ -168,6 +176,17 @@ impl DynamoDbStoreBuilder {
         self
     }
 
+    /// Sets whether the `Date` of DynamoDB's answers corrects the wall clocks of
+    /// registries over this store. Default: `true`.
+    ///
+    /// Processes whose clocks differ then agree on the stamps in an item.
+    /// `false` is for programs that bring a clock of their own, which the time
+    /// of a real server would only set wrong.
+    pub fn server_time(mut self, corrects: bool) -> Self {
+        self.server_time = corrects;
+        self
+    }
+
     /// Builds the store. Nothing is sent yet.
     ///
     /// # Errors
@@ -175,7 +194,7 @@ impl DynamoDbStoreBuilder {
     /// A [`ConfigError`] names the setting: the table's name or an attribute's
     /// is empty, two attributes have one name, or a limit is zero or contradicts
     /// another.
-    pub fn build(mut self) -> Result<DynamoDbStore, ConfigError> {
+    pub fn build(self) -> Result<DynamoDbStore, ConfigError> {
         if self.table.is_empty() {
             return Err(ConfigError::new("table", &self.table, "must not be empty"));
         }
@@ -187,19 +206,19 @@ impl DynamoDbStoreBuilder {
                 "static_pk_value is ignored unless sort_key_attr is also set"
             );
         }
-        self.fill_in();
-        Ok(DynamoDbStore::assemble(self.client, self.table, self.layout, &self.limits))
+        Ok(self.assemble())
     }
 
     /// The store with nothing but defaults, which need no check.
-    pub(super) fn build_unchanged(mut self) -> DynamoDbStore {
-        self.fill_in();
-        DynamoDbStore::assemble(self.client, self.table, self.layout, &self.limits)
+    pub(super) fn build_unchanged(self) -> DynamoDbStore {
+        self.assemble()
     }
 
-    fn fill_in(&mut self) {
+    fn assemble(mut self) -> DynamoDbStore {
         self.layout.static_pk_value.get_or_insert_with(|| {
             format!("circuit_breaker#{}", env::var(FUNCTION_NAME).unwrap_or_default())
         });
+        let dates = self.server_time.then(Dates::default);
+        DynamoDbStore::assemble(self.client, self.table, self.layout, &self.limits, dates)
     }
 }

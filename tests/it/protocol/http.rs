@@ -27,7 +27,9 @@ async fn an_incident_runs_its_course_over_http() {
     let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START.unsigned_abs());
     let clock = VirtualClock::standing_at(start);
     let environment = || {
-        BreakerRegistry::builder(DynamoDbStore::new(server.client(), TABLE))
+        // The server's clock is not the one that the test moves.
+        let store = DynamoDbStore::builder(server.client(), TABLE).server_time(false);
+        BreakerRegistry::builder(store.build().unwrap())
             .clock(Clock::from(&clock))
             .disabled(false)
             .spawn()

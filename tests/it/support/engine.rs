@@ -14,11 +14,13 @@ mod network;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Config, Credentials, Region, SharedHttpClient},
+    primitives::{DateTime, DateTimeFormat},
 };
 use fuseboard::{DynamoDbStore, store::DynamoDbStoreBuilder};
 use serde_json::{Value, json};
@@ -53,7 +55,11 @@ struct State {
     stale: Option<Vec<(String, Value)>>,
     /// Requests that hang on the way, by client.
     held: Vec<(u64, String, Value)>,
+    /// Headers of every answer, beside those that DynamoDB always sends.
+    headers: Option<Headers>,
 }
+
+type Headers = Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>;
 
 /// The engine's answer to a request: status and body.
 type Answer = (u16, String);
@@ -136,6 +142,27 @@ impl Engine {
     /// Denies every operation but these, as a policy would.
     pub(crate) fn allow_only(&self, operations: &[&'static str]) {
         self.state().allowed = Some(operations.to_vec());
+    }
+
+    /// From now on every answer tells what this clock shows, as `Date`.
+    pub(crate) fn set_clock(&self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) {
+        self.set_headers(move || {
+            let seconds = DateTime::from_secs(DateTime::from(clock()).secs());
+            vec![("date", seconds.fmt(DateTimeFormat::HttpDate).unwrap())]
+        });
+    }
+
+    /// From now on every answer has these headers as well, a scripted one too.
+    pub(crate) fn set_headers(
+        &self,
+        headers: impl Fn() -> Vec<(&'static str, String)> + Send + Sync + 'static,
+    ) {
+        self.state().headers = Some(Arc::new(headers));
+    }
+
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        let headers = self.state().headers.clone();
+        headers.map_or_else(Vec::new, |headers| headers())
     }
 
     /// From now on, eventually consistent reads show the items of this moment.

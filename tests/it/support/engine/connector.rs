@@ -45,15 +45,15 @@ impl Connector {
         let (id, event) = self.depart(&operation, &body);
         let engine = &self.engine;
         match event {
-            Event::Pass => Ok(response(&engine.execute(id, &operation, &body), true)),
+            Event::Pass => Ok(genuine(engine, &engine.execute(id, &operation, &body))),
             Event::DelayBefore(delay) => {
                 tokio::time::sleep(delay).await;
-                Ok(response(&engine.execute(id, &operation, &body), true))
+                Ok(genuine(engine, &engine.execute(id, &operation, &body)))
             }
             Event::DelayAfter(delay) => {
-                let answer = engine.execute(id, &operation, &body);
+                let answer = genuine(engine, &engine.execute(id, &operation, &body));
                 tokio::time::sleep(delay).await;
-                Ok(response(&answer, true))
+                Ok(answer)
             }
             Event::LoseRequest => hang().await,
             Event::LoseAnswer => {
@@ -76,12 +76,12 @@ impl Connector {
             Event::Answer(status, text) => {
                 let answer = (status, text.to_owned());
                 engine.state().log.answer(id, status, text);
-                Ok(response(&answer, false))
+                Ok(response(engine, &answer))
             }
             Event::Error(code) => {
                 let answer = refusal(code);
                 engine.state().log.answer(id, answer.0, &answer.1);
-                Ok(response(&answer, true))
+                Ok(genuine(engine, &answer))
             }
         }
     }
@@ -137,13 +137,21 @@ fn broken(kind: io::ErrorKind) -> ConnectorError {
     ConnectorError::io(io::Error::from(kind).into())
 }
 
-fn response((status, body): &Answer, genuine: bool) -> HttpResponse {
+/// An answer from whoever.
+fn response(engine: &Engine, (status, body): &Answer) -> HttpResponse {
     let status = StatusCode::try_from(*status).unwrap();
     let mut response = HttpResponse::new(status, SdkBody::from(body.as_str()));
-    if genuine {
-        response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
-        response.headers_mut().insert("x-amzn-requestid", "ENGINE");
+    for (name, value) in engine.headers() {
+        response.headers_mut().insert(name, value);
     }
+    response
+}
+
+/// An answer of DynamoDB's.
+fn genuine(engine: &Engine, answer: &Answer) -> HttpResponse {
+    let mut response = response(engine, answer);
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    response.headers_mut().insert("x-amzn-requestid", "ENGINE");
     response
 }
 
