@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::moment::Moment;
+use crate::{moment::Moment, store::ServerTime};
 
 /// Where a registry gets its time from.
 ///
@@ -26,7 +26,10 @@ use crate::moment::Moment;
 /// # let _ = clock;
 /// ```
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
+pub struct Clock {
+    source: Source,
+    correction: Arc<Correction>,
+}
 
 #[derive(Clone, Debug)]
 enum Source {
@@ -45,32 +48,82 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
     pub fn system() -> Self {
-        Self(Source::System { origin: Instant::now() })
+        Self::over(Source::System { origin: Instant::now() })
+    }
+
+    /// The same clock without what others have learned about it: each registry
+    /// has a store of its own to learn from.
+    pub(crate) fn uncorrected(&self) -> Self {
+        Self::over(self.source.clone())
     }
 
     /// Reads both clocks.
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
     pub(crate) fn now(&self) -> Moment {
-        match &self.0 {
-            Source::System { origin } => Moment {
-                mono: Instant::now().saturating_duration_since(*origin),
-                wall: SystemTime::now()
-                    .duration_since(SystemTime::UNIX_EPOCH)
-                    .unwrap_or(Duration::ZERO),
-            },
+        let (mono, wall) = match &self.source {
+            Source::System { origin } => (
+                Instant::now().saturating_duration_since(*origin),
+                SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO),
+            ),
             Source::Virtual(hands) => hands.now(),
+        };
+        Moment { mono, wall, ahead_ms: self.correction.ahead_ms.load(Ordering::Relaxed) }
+    }
+
+    /// The store's clock showed this while an operation ran that was begun and
+    /// answered then.
+    pub(crate) fn learn(&self, begun_at: Moment, answered_at: Moment, shown: ServerTime) {
+        let newest = shown.answers();
+        // One correction for each answer, whichever of its circuits comes first.
+        if self.correction.answers.swap(newest, Ordering::Relaxed) == newest {
+            return;
         }
+        let Ok(shown_at) = shown.at().duration_since(SystemTime::UNIX_EPOCH) else {
+            return;
+        };
+        let before = self.correction.ahead_ms.load(Ordering::Relaxed);
+        let begun = signed_ms(begun_at.wall);
+        let answered = signed_ms(answered_at.wall);
+        let earliest = signed_ms(shown_at);
+        let latest = earliest.saturating_add(signed_ms(shown.resolution()));
+        let ahead_ms =
+            agreeing(before, earliest.saturating_sub(answered), latest.saturating_sub(begun));
+        self.correction.ahead_ms.store(ahead_ms, Ordering::Relaxed);
+    }
+
+    fn over(source: Source) -> Self {
+        Self { source, correction: Arc::default() }
     }
 
     /// Reads the wall clock in milliseconds, as cheaply as can be: it may lag
     /// by one tick of the kernel.
     #[inline]
     pub(crate) fn coarse_wall_ms(&self) -> u64 {
-        match &self.0 {
+        match &self.source {
             Source::System { .. } => coarse_wall_ms(),
-            Source::Virtual(hands) => hands.now().wall_ms(),
+            Source::Virtual(hands) => crate::moment::millis(hands.now().1),
         }
     }
+}
+
+/// What a store's answers have shown about the wall clock.
+#[derive(Debug, Default)]
+struct Correction {
+    /// By how many milliseconds the store's clock is ahead of it.
+    ahead_ms: AtomicI64,
+    /// The number of the reading that this is from.
+    answers: AtomicU64,
+}
+
+/// The correction within these bounds that moves the clock least. The bounds are
+/// those of what was shown between two readings of it; a clock that was set between
+/// them, so that they exclude each other, is believed as it is now.
+fn agreeing(before: i64, at_least: i64, at_most: i64) -> i64 {
+    before.min(at_most).max(at_least)
+}
+
+fn signed_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -141,7 +194,7 @@ impl VirtualClock {
     /// Returns what the wall clock shows.
     #[must_use]
     pub fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH.checked_add(self.now().wall).unwrap_or(SystemTime::UNIX_EPOCH)
+        SystemTime::UNIX_EPOCH.checked_add(self.now().1).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     fn starting(wall: SystemTime, follows: Option<tokio::time::Instant>) -> Self {
@@ -155,7 +208,7 @@ impl VirtualClock {
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
-    fn now(&self) -> Moment {
+    fn now(&self) -> (Duration, Duration) {
         let followed = self.0.follows.map_or(Duration::ZERO, |start| {
             tokio::time::Instant::now().saturating_duration_since(start)
         });
@@ -165,13 +218,13 @@ impl VirtualClock {
         let stepped = self.0.stepped.load(Ordering::SeqCst);
         let step = Duration::from_nanos(stepped.unsigned_abs());
         let wall = if stepped < 0 { wall.saturating_sub(step) } else { wall.saturating_add(step) };
-        Moment { mono, wall }
+        (mono, wall)
     }
 }
 
 impl From<&VirtualClock> for Clock {
     fn from(hands: &VirtualClock) -> Self {
-        Self(Source::Virtual(hands.clone()))
+        Self::over(Source::Virtual(hands.clone()))
     }
 }
 
@@ -228,6 +281,43 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_is_set_as_little_as_makes_it_agree() {
+        let hands = VirtualClock::standing_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000));
+        let clock = Clock::from(&hands);
+        let mut answers = 0;
+        let mut shared_after = |step_ms: i64, shown: u64| {
+            hands.step_wall(step_ms);
+            answers += 1;
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(shown);
+            let begun = clock.now();
+            hands.advance(Duration::from_millis(100));
+            clock.learn(begun, clock.now(), ServerTime::new(at, Duration::from_secs(1), answers));
+            clock.now().shared().as_millis()
+        };
+        assert_eq!(shared_after(0, 1_000), 1_000_100, "it may be right as it is");
+        assert_eq!(shared_after(900, 1_000), 1_001_100, "what is shown was rounded down");
+        assert_eq!(shared_after(60_000, 1_001), 1_002_100, "it runs ahead");
+        assert_eq!(shared_after(-600, 1_001), 1_001_600, "as before, and that agrees");
+        assert_eq!(shared_after(-3_600_000, 1_001), 1_001_000, "it is far behind");
+    }
+
+    #[test]
+    fn an_answer_that_was_seen_before_teaches_nothing() {
+        let hands = VirtualClock::standing_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_060));
+        let clock = Clock::from(&hands);
+        let shown = |seconds, answers| {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            ServerTime::new(at, Duration::from_secs(1), answers)
+        };
+        clock.learn(clock.now(), clock.now(), shown(1_000, 1));
+        assert_eq!(clock.now().shared(), Duration::from_secs(1_001));
+        hands.advance(Duration::from_secs(100));
+        clock.learn(clock.now(), clock.now(), shown(1_000, 1));
+        assert_eq!(clock.now().shared(), Duration::from_secs(1_101));
+        assert_eq!(clock.uncorrected().now().shared(), Duration::from_secs(1_160));
+    }
+
+    #[test]
     fn a_runtime_without_timer_is_no_reason_to_panic() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert_eq!(runtime.block_on(within(Duration::ZERO, async { 7 })), Some(7));
@@ -252,9 +342,8 @@ mod tests {
         hands.advance(Duration::from_secs(30));
         assert_eq!(hands.wall(), start + Duration::from_secs(30));
         hands.step_wall(-3_600_000);
-        assert_eq!(hands.now().wall, Duration::ZERO);
-        assert_eq!(hands.now().mono, Duration::from_secs(30));
+        assert_eq!(hands.now(), (Duration::from_secs(30), Duration::ZERO));
         hands.advance(Duration::MAX);
-        assert_eq!(millis(hands.now().mono), millis(Duration::from_nanos(u64::MAX)));
+        assert_eq!(millis(hands.now().0), millis(Duration::from_nanos(u64::MAX)));
     }
 }

@@ -175,7 +175,8 @@ mod tests {
     use super::*;
 
     fn at(millis: u64) -> Moment {
-        Moment { mono: Duration::from_millis(millis), wall: Duration::from_millis(millis) }
+        let since = Duration::from_millis(millis);
+        Moment { mono: since, wall: since, ahead_ms: 0 }
     }
 
     fn failure(access: Access, kind: StoreErrorKind, begun: u64, ended: u64) -> Failure {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// How far the clocks of a process drift apart by themselves.
+const AGREEMENT: Duration = Duration::from_secs(1);
+
 /// One reading of the monotonic and of the wall clock, taken together.
 ///
 /// Neither clock can be trusted alone: monotonic time may stand still while a
@@ -11,45 +14,65 @@ use std::time::Duration;
 pub(crate) struct Moment {
     /// Time since an arbitrary origin of this process.
     pub(crate) mono: Duration,
-    /// Time since the Unix epoch.
+    /// Time since the Unix epoch, as this process's wall clock shows it.
     pub(crate) wall: Duration,
+    /// By how many milliseconds the clock that a fleet shares is ahead of it, as
+    /// far as the store has shown.
+    pub(crate) ahead_ms: i64,
 }
 
 impl Moment {
     /// How much time has passed since an earlier moment: what the clock that
     /// moved further says, so that a frozen clock keeps nobody waiting. A wall
-    /// clock that was set forward can only shorten a wait, never unfence a write.
+    /// clock that was set forward, and that no store has corrected yet, can only
+    /// shorten a wait, never unfence a write.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         let mono = self.mono.saturating_sub(earlier.mono);
-        let wall = self.wall.saturating_sub(earlier.wall);
-        mono.max(wall)
+        mono.max(self.shared().saturating_sub(earlier.shared()))
     }
 
-    /// Whether both clocks agree that less than `age` has passed; a wall clock
-    /// that was set back agrees with nothing.
+    /// Whether both clocks of this process agree that less than `age` has passed;
+    /// a wall clock that was set back agrees with nothing.
     pub(crate) fn is_within(self, earlier: Self, age: Duration) -> bool {
-        self.wall >= earlier.wall && self.since(earlier) < age
+        let mono = self.mono.saturating_sub(earlier.mono);
+        let wall = self.wall.checked_sub(earlier.wall);
+        mono < age && wall.is_some_and(|wall| wall < age)
+    }
+
+    /// Whether the clocks of this process disagree about the time since an
+    /// earlier moment: it was frozen, or its wall clock was set.
+    pub(crate) fn disagrees(self, earlier: Self) -> bool {
+        let mono = self.mono.saturating_sub(earlier.mono);
+        let wall = self.wall.checked_sub(earlier.wall);
+        wall.is_none_or(|wall| wall.abs_diff(mono) > AGREEMENT)
+    }
+
+    /// Time since the Unix epoch on the clock that a fleet shares: what stamps
+    /// are made of and compared with.
+    pub(crate) fn shared(self) -> Duration {
+        let by = Duration::from_millis(self.ahead_ms.unsigned_abs());
+        if self.ahead_ms < 0 { self.wall.saturating_sub(by) } else { self.wall.saturating_add(by) }
     }
 
     /// Whole seconds since the Unix epoch, `after` from now, rounded down.
     pub(crate) fn unix_floor(self, after: Duration) -> i64 {
-        let at = self.wall.saturating_add(after);
+        let at = self.shared().saturating_add(after);
         i64::try_from(at.as_secs()).unwrap_or(i64::MAX)
     }
 
     /// Whole seconds since the Unix epoch, `after` from now, rounded up: a
     /// stamp that others compare with their clock must never be early.
     pub(crate) fn unix_ceil(self, after: Duration) -> i64 {
-        let at = self.wall.saturating_add(after);
+        let at = self.shared().saturating_add(after);
         let up = u64::from(at.subsec_nanos() > 0);
         i64::try_from(at.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
     }
 
-    /// How far the wall clock is past a stamp; zero if it is not.
+    /// How far the shared clock is past a stamp; zero if it is not.
     pub(crate) fn past(self, stamp: i64) -> Duration {
         match u64::try_from(stamp) {
-            Ok(seconds) => self.wall.saturating_sub(Duration::from_secs(seconds)),
-            Err(_) => self.wall,
+            Ok(seconds) => self.shared().saturating_sub(Duration::from_secs(seconds)),
+            Err(_) => self.shared(),
         }
     }
 
@@ -69,12 +92,12 @@ mod tests {
     use super::*;
 
     fn at(mono: u64, wall: u64) -> Moment {
-        Moment { mono: Duration::from_secs(mono), wall: Duration::from_secs(wall) }
+        Moment { mono: Duration::from_secs(mono), wall: Duration::from_secs(wall), ahead_ms: 0 }
     }
 
     #[test]
     fn stamps_round_up_and_extremes_saturate() {
-        let wall = |secs, nanos| Moment { mono: Duration::ZERO, wall: Duration::new(secs, nanos) };
+        let wall = |secs, nanos| Moment { wall: Duration::new(secs, nanos), ..Moment::default() };
         assert_eq!(wall(9, 0).unix_ceil(Duration::ZERO), 9);
         assert_eq!(wall(9, 1).unix_ceil(Duration::ZERO), 10);
         assert_eq!(wall(9, 999_999_999).unix_floor(Duration::ZERO), 9);
@@ -82,6 +105,26 @@ mod tests {
         assert_eq!(wall(9, 0).past(-1), Duration::from_secs(9));
         assert_eq!(wall(9, 0).past(i64::MAX), Duration::ZERO);
         assert_eq!(millis(Duration::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn stamps_are_of_the_shared_clock() {
+        let ahead = Moment { ahead_ms: -60_000, ..at(10, 1_060) };
+        assert_eq!(ahead.unix_floor(Duration::ZERO), 1_000);
+        assert_eq!(ahead.past(990), Duration::from_secs(10));
+        assert_eq!(Moment { ahead_ms: i64::MIN, ..ahead }.shared(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_is_no_time_once_it_is_corrected() {
+        let before = at(10, 1_000);
+        let stepped = at(15, 4_605);
+        assert_eq!(stepped.since(before), Duration::from_secs(3_605));
+        assert!(stepped.disagrees(before) && !at(15, 1_005).disagrees(before));
+        assert!(at(15, 999).disagrees(before));
+        let corrected = Moment { ahead_ms: -3_600_000, ..stepped };
+        assert_eq!(corrected.since(before), Duration::from_secs(5));
+        assert!(!corrected.is_within(before, Duration::from_secs(10)), "freshness trusts nobody");
     }
 
     #[test]

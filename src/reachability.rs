@@ -130,7 +130,8 @@ mod tests {
     }
 
     fn at(millis: u64) -> Moment {
-        Moment { mono: Duration::from_millis(millis), wall: Duration::from_millis(millis) }
+        let since = Duration::from_millis(millis);
+        Moment { mono: since, wall: since, ahead_ms: 0 }
     }
 
     fn out_at_one_second() -> Reachability {

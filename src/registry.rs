@@ -398,7 +398,7 @@ impl RegistryBuilder {
                 store: self.store,
                 reachability: Arc::new(Reachability::new(Box::new(OsChance))),
                 config: Arc::new(self.config),
-                clock: self.clock,
+                clock: self.clock.uncorrected(),
                 disabled,
                 transitions: broadcast::channel(self.transition_capacity).0,
                 pending: Arc::default(),

@@ -195,7 +195,6 @@ pub(crate) trait ErasedStore: Send + Sync {
         operation: &'a Operation,
     ) -> StoreFuture<'a, Written>;
 
-    #[expect(dead_code, reason = "for the actor, which does not correct its clock yet")]
     fn server_time(&self) -> Option<ServerTime>;
 }
 

@@ -16,7 +16,7 @@ use crate::{
     moment::Moment,
     name::CircuitName,
     reachability::Reachability,
-    store::{ErasedStore, StoreError, StoreErrorKind},
+    store::{ErasedStore, ServerTime, StoreError, StoreErrorKind},
 };
 
 /// A store operation under way.
@@ -56,6 +56,7 @@ impl Storage {
 
     async fn run(&self, job: &Job, begun_at: Moment) -> Answer {
         let limit = self.config.store_timeout();
+        let shown = self.server_time();
         let answer = async {
             match job {
                 Job::Read(consistency) => {
@@ -66,7 +67,14 @@ impl Storage {
                 }
             }
         };
-        let error = match clock::within(limit, Caught(Box::pin(answer))).await {
+        let answered = clock::within(limit, Caught(Box::pin(answer))).await;
+        let now = self.clock.now();
+        if let Some(time) = self.server_time()
+            && Some(time) != shown
+        {
+            self.clock.learn(begun_at, now, time);
+        }
+        let error = match answered {
             Some(Ok(answer)) => {
                 self.reachability.answered(job.access());
                 self.reachability.works();
@@ -77,7 +85,7 @@ impl Storage {
         };
         match error.kind() {
             kind @ (StoreErrorKind::Timeout | StoreErrorKind::Unavailable) => {
-                self.reachability.failed(job.access(), kind, begun_at, self.clock.now());
+                self.reachability.failed(job.access(), kind, begun_at, now);
             }
             StoreErrorKind::Throttled
             | StoreErrorKind::Misconfigured
@@ -85,6 +93,10 @@ impl Storage {
         }
         self.tell(job, &error);
         Answer::Failed(error.kind())
+    }
+
+    fn server_time(&self) -> Option<ServerTime> {
+        catch_unwind(AssertUnwindSafe(|| self.store.server_time())).unwrap_or_default()
     }
 
     fn tell(&self, job: &Job, error: &StoreError) {

@@ -133,7 +133,7 @@ impl Machine {
         let stored = opening.basis == Basis::Stored;
         let usable = self.health.is_usable(Access::Read, self.now);
         let current = self.is_fresh() || (past.looked && self.known.read_ok);
-        if stored && !current && !past.looked && usable && !due {
+        if stored && !current && !past.looked && usable && (!due || self.is_out_of_step()) {
             self.start_read();
             return Admission::Wait;
         }
@@ -168,12 +168,13 @@ impl Machine {
         if !current && !self.known.read_ok && (past.looked || !usable) && self.fails_open() {
             return self.fall_open();
         }
-        if self.lease_wait(since) == Duration::ZERO {
-            return self.claim_or_go_local(Want::TakeOver, 0, past);
-        }
-        if !current && !past.looked && usable {
+        let due = self.lease_wait(since) == Duration::ZERO;
+        if !current && !past.looked && usable && (!due || self.is_out_of_step()) {
             self.start_read();
             return Admission::Wait;
+        }
+        if due {
+            return self.claim_or_go_local(Want::TakeOver, 0, past);
         }
         Admission::Rejected
     }
@@ -265,6 +266,13 @@ impl Machine {
         self.config.on_store_outage() == OnStoreOutage::FailOpen
     }
 
+    /// Whether this process was frozen, or its wall clock set, since the store was
+    /// last heard: then it is asked, which also tells the time, before anything is
+    /// taken to be due.
+    fn is_out_of_step(&self) -> bool {
+        self.known.at.is_some_and(|at| self.now.disagrees(at))
+    }
+
     /// Whether what is known may still be relied upon.
     pub(super) fn is_fresh(&self) -> bool {
         self.known.at.is_some_and(|at| self.now.is_within(at, self.config.local_cache_max_age()))
@@ -290,7 +298,7 @@ impl Machine {
         let free_at = u64::try_from(until).map_or(Duration::ZERO, |until| {
             Duration::from_secs(until).saturating_add(self.config.max_clock_skew())
         });
-        by_sight.min(free_at.saturating_sub(self.now.wall))
+        by_sight.min(free_at.saturating_sub(self.now.shared()))
     }
 
     /// Reads, unless a store operation is in flight already.

@@ -110,7 +110,7 @@ impl Opening {
         match self.opened_at {
             // The stamp may lie far ahead, where an age cannot show it.
             Some(opened_at) if self.held => u64::try_from(opened_at).map_or(Duration::ZERO, |at| {
-                Duration::from_secs(at).saturating_add(timeout).saturating_sub(now.wall)
+                Duration::from_secs(at).saturating_add(timeout).saturating_sub(now.shared())
             }),
             Some(_) | None => timeout.saturating_sub(self.age(now)),
         }

@@ -1,6 +1,7 @@
 //! The protocol from outside: environments over the real SDK and a real
 //! expression engine, on tokio's paused clock.
 
+mod clocks;
 mod closed;
 mod election;
 mod half_open;

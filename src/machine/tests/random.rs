@@ -233,8 +233,11 @@ fn apply(node: &mut Node, passes: &mut Vec<Pass>, op: Op) {
         Op::Pass(by) => node.now = later(node.now, by),
         Op::Overtaken(by) => {
             let now = node.now;
-            node.now =
-                Moment { mono: now.mono.saturating_sub(by), wall: now.wall.saturating_sub(by) };
+            node.now = Moment {
+                mono: now.mono.saturating_sub(by),
+                wall: now.wall.saturating_sub(by),
+                ..now
+            };
             let call = node.call();
             node.now = now;
             if let Call::Runs(pass) = call {

@@ -55,9 +55,7 @@ impl World {
             .disabled(false)
             .spawn()
             .unwrap();
-        let transitions = registry.subscribe();
-        let breaker = registry.breaker(CIRCUIT).unwrap();
-        Environment { registry, breaker, transitions: RefCell::new(transitions) }
+        Environment::of(registry)
     }
 
     /// The item of the circuit, without its key, in short form.
@@ -98,6 +96,13 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
+    /// What a registry makes of [`CIRCUIT`].
+    pub(crate) fn of(registry: BreakerRegistry) -> Self {
+        let transitions = RefCell::new(registry.subscribe());
+        let breaker = registry.breaker(CIRCUIT).unwrap();
+        Self { registry, breaker, transitions }
+    }
+
     /// A call that succeeds, if it runs.
     pub(crate) async fn ok(&self) -> Call {
         self.call(async { Ok(()) }).await
