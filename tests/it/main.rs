@@ -14,6 +14,8 @@ mod interop;
 mod layers;
 mod local;
 #[cfg(feature = "dynamodb")]
+mod outage;
+#[cfg(feature = "dynamodb")]
 mod protocol;
 #[cfg(feature = "dynamodb")]
 mod store;

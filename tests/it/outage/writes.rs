@@ -1,0 +1,78 @@
+//! A store that reads well and cannot be written, for ever: it must not keep a
+//! circuit open over a dependency that is well again.
+
+use std::time::Duration;
+
+use fuseboard::CircuitState;
+
+use super::{STORE_TIMEOUT, timed_fail, timed_ok};
+use crate::support::{
+    engine::Event,
+    world::{Call, World},
+};
+
+/// Faults of writes that waiting may mend, but here does not.
+const LASTING: [Event; 3] =
+    [Event::LoseRequest, Event::Error("ThrottlingException"), Event::Error("InternalServerError")];
+
+/// Two calls a second.
+const PAUSE: Duration = Duration::from_millis(500);
+
+#[tokio::test(start_paused = true)]
+async fn writes_that_fail_for_ever_do_not_keep_a_circuit_open_for_ever() {
+    for fault in LASTING {
+        let world = World::new().await;
+        let a = world.environment("A");
+        world.engine.network("A").always_on("UpdateItem", fault.clone());
+        for _ in 0..5 {
+            let (call, waited) = timed_fail(&a).await;
+            assert_eq!(call, Call::Failed, "{fault:?}");
+            assert!(waited <= STORE_TIMEOUT, "{fault:?}: {waited:?}");
+        }
+        let tripped = crate::support::engine::now();
+        while tripped.elapsed() < Duration::from_secs(29) {
+            let (call, waited) = timed_ok(&a).await;
+            assert!(call.is_rejected(), "{fault:?}");
+            assert_eq!(waited, Duration::ZERO, "{fault:?}");
+            tokio::time::sleep(PAUSE).await;
+        }
+        // The recovery is due. One call in a back-off may wait for the store.
+        let mut delayed = 0;
+        while a.state() != CircuitState::Closed {
+            let (_, waited) = timed_ok(&a).await;
+            assert!(waited <= STORE_TIMEOUT, "{fault:?}: {waited:?}");
+            delayed += u32::from(!waited.is_zero());
+            tokio::time::sleep(PAUSE).await;
+            assert!(tripped.elapsed() < Duration::from_secs(40), "{fault:?}: rejected for ever");
+        }
+        assert!(delayed <= 2, "{fault:?}: {delayed} callers waited");
+        assert_eq!(
+            a.heard(),
+            ["CLOSED>OPEN alone", "OPEN>HALF_OPEN alone", "HALF_OPEN>CLOSED alone"],
+            "{fault:?}"
+        );
+        assert_eq!(world.item(), None, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn writes_may_end_at_any_step_of_a_recovery() {
+    // The trip, the election, two hand overs, each with the renewal after it.
+    for written in 1..=6 {
+        for fault in LASTING {
+            let world = World::new().await;
+            let a = world.environment("A");
+            let network = world.engine.network("A");
+            network.on("UpdateItem", written, Event::Pass).always_on("UpdateItem", fault.clone());
+            a.trip().await;
+            let tripped = crate::support::engine::now();
+            while a.state() != CircuitState::Closed {
+                let (_, waited) = timed_ok(&a).await;
+                let context = format!("{written} writes, then {fault:?}");
+                assert!(waited <= STORE_TIMEOUT, "{context}: {waited:?}");
+                tokio::time::sleep(PAUSE).await;
+                assert!(tripped.elapsed() < Duration::from_secs(45), "{context}: stays open");
+            }
+        }
+    }
+}
