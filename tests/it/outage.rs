@@ -1,6 +1,8 @@
 //! A store that fails, wholly or in part, seen by callers, subscribers and
 //! whoever reads the table: environments over the real SDK.
 
+mod lost;
+mod matrix;
 mod writes;
 
 use std::time::Duration;
@@ -10,8 +12,9 @@ use crate::support::{
     world::{Call, Environment},
 };
 
-/// The longest that a call may wait for the store, with default settings.
-const STORE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The longest that a call may wait for the store with default settings, and
+/// what tokio's timers round up.
+const AT_MOST: Duration = Duration::from_millis(1_002);
 
 /// A call that succeeds if it runs, and how long it took.
 async fn timed_ok(environment: &Environment) -> (Call, Duration) {

@@ -69,9 +69,17 @@ impl Connector {
                 hang().await
             }
             Event::RefuseConnection => Err(broken(io::ErrorKind::ConnectionRefused)),
+            Event::ResetBefore => Err(broken(io::ErrorKind::ConnectionReset)),
             Event::ResetAfter => {
                 engine.execute(id, &operation, &body);
                 Err(broken(io::ErrorKind::ConnectionReset))
+            }
+            Event::BreakOff => {
+                let (status, _) = engine.execute(id, &operation, &body);
+                let mut answer = genuine(engine, &(status, String::new()));
+                // Its reader gets an error instead of the text.
+                *answer.body_mut() = SdkBody::taken();
+                Ok(answer)
             }
             Event::Answer(status, text) => {
                 let answer = (status, text.to_owned());
@@ -92,7 +100,7 @@ impl Connector {
         let event = state
             .scripts
             .get_mut(&self.label)
-            .map_or(Event::Pass, |script: &mut Script| script.meet(operation));
+            .map_or(Event::Pass, |script: &mut Script| script.meet(operation, body));
         (id, event)
     }
 }

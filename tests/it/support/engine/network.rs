@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use serde_json::Value;
+
 use super::Engine;
 
 /// What happens to one request.
@@ -23,8 +25,12 @@ pub(crate) enum Event {
     HoldBack,
     /// No connection: it is not applied.
     RefuseConnection,
+    /// The connection is reset: it is not applied.
+    ResetBefore,
     /// It is applied, and the connection is reset instead of an answer.
     ResetAfter,
+    /// It is applied, and the answer breaks off in mid-body.
+    BreakOff,
     /// It is not applied; this status and body are the answer, from whoever.
     Answer(u16, &'static str),
     /// It is not applied; DynamoDB answers with this code.
@@ -42,6 +48,8 @@ pub(crate) struct Network {
 
 struct Rule {
     operation: Option<&'static str>,
+    /// The circuit that requests have to be about; any if `None`.
+    circuit: Option<String>,
     /// How many more requests; all if `None`.
     left: Option<usize>,
     event: Event,
@@ -53,9 +61,13 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// The event for a request for this operation.
-    pub(super) fn meet(&mut self, operation: &str) -> Event {
-        let meant = |rule: &Rule| rule.operation.is_none_or(|only| only == operation);
+    /// The event for a request for this operation, with this body.
+    pub(super) fn meet(&mut self, operation: &str, body: &Value) -> Event {
+        let is_about = |circuit: &String| body["Key"]["id"]["S"] == **circuit;
+        let meant = |rule: &Rule| {
+            rule.operation.is_none_or(|only| only == operation)
+                && rule.circuit.as_ref().is_none_or(is_about)
+        };
         let Some(place) = self.rules.iter().position(meant) else {
             return Event::Pass;
         };
@@ -108,10 +120,14 @@ impl Network {
 
     fn add(&self, operation: Option<&'static str>, left: Option<usize>, event: Event) -> &Self {
         if left != Some(0) {
-            let mut state = self.engine.state();
-            let script = state.scripts.entry(self.label.clone()).or_default();
-            script.rules.push_back(Rule { operation, left, event });
+            self.push(Rule { operation, circuit: None, left, event });
         }
+        self
+    }
+
+    fn push(&self, rule: Rule) -> &Self {
+        let mut state = self.engine.state();
+        state.scripts.entry(self.label.clone()).or_default().rules.push_back(rule);
         self
     }
 }

@@ -1,0 +1,303 @@
+//! Every fault, and what each costs: the rows are in [`rows`], the columns are
+//! the tests.
+
+use std::time::Duration;
+
+use fuseboard::{
+    CircuitName, CircuitState,
+    store::{
+        Consistency, Store,
+        StoreErrorKind::{self, BadAnswer, Misconfigured, Throttled, Timeout, Unavailable},
+    },
+};
+use serde_json::{Value, json};
+
+use super::{AT_MOST, timed_fail, timed_ok};
+use crate::support::{
+    engine::{Event, now},
+    world::{CIRCUIT, Call, Environment, START, World, seconds},
+};
+
+/// One kind of fault, for as long as it lasts.
+struct Row {
+    name: &'static str,
+    fault: Event,
+    /// What the store calls it.
+    kind: StoreErrorKind,
+    /// Requests that the SDK sends for one operation.
+    attempts: usize,
+    /// Writes are made all the same; only their answers are lost.
+    applied: bool,
+}
+
+const fn row(name: &'static str, fault: Event, kind: StoreErrorKind, attempts: usize) -> Row {
+    Row { name, fault, kind, attempts, applied: false }
+}
+
+impl Row {
+    const fn applied(mut self) -> Self {
+        self.applied = true;
+        self
+    }
+
+    /// How many operations fail before there is a back-off: a first read that
+    /// fails fast is tried again by the next call (case 63).
+    fn tries(&self) -> usize {
+        if matches!(self.kind, Timeout | Misconfigured) { 1 } else { 2 }
+    }
+
+    /// Longer than any back-off of this fault.
+    fn back_off(&self) -> u64 {
+        if self.kind == Misconfigured { 61 } else { 31 }
+    }
+}
+
+const HTML: &str = "<html>Service Unavailable</html>";
+
+fn rows() -> [Row; 19] {
+    let refuse = |name| row(name, Event::Error(name), Misconfigured, 1);
+    [
+        row("no connection", Event::RefuseConnection, Unavailable, 3),
+        row("reset", Event::ResetBefore, Unavailable, 3),
+        row("reset after the write", Event::ResetAfter, Unavailable, 3).applied(),
+        row("closed in mid-body", Event::BreakOff, Unavailable, 3).applied(),
+        row("hang", Event::LoseRequest, Timeout, 3),
+        row("hang after the write", Event::LoseAnswer, Timeout, 3).applied(),
+        row("slow", Event::DelayBefore(Duration::from_millis(401)), Timeout, 3),
+        row("slow after the write", Event::DelayAfter(Duration::from_millis(401)), Timeout, 3)
+            .applied(),
+        row("500", Event::Error("InternalServerError"), Unavailable, 3),
+        row("503 with HTML", Event::Answer(503, HTML), Unavailable, 3),
+        row("throttled", Event::Error("ThrottlingException"), Throttled, 3),
+        row("throttled item", Event::Error("ProvisionedThroughputExceededException"), Throttled, 3),
+        row("429", Event::Answer(429, ""), Throttled, 1),
+        row("empty 200", Event::Answer(200, ""), BadAnswer, 1),
+        row("200 {}", Event::Answer(200, "{}"), BadAnswer, 1),
+        row("200 with HTML", Event::Answer(200, HTML), BadAnswer, 1),
+        refuse("ExpiredTokenException"),
+        refuse("ResourceNotFoundException"),
+        refuse("AccessDeniedException"),
+    ]
+}
+
+/// An environment whose every request meets the fault.
+async fn out(row: &Row) -> (World, Environment) {
+    let world = World::new().await;
+    let a = world.environment("A");
+    world.engine.network("A").always(row.fault.clone());
+    (world, a)
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_row_is_of_the_kind_that_it_says() {
+    for row in rows() {
+        let (world, _a) = out(&row).await;
+        let name = CircuitName::new(CIRCUIT).unwrap();
+        let begun = now();
+        let read = world.engine.store("A").read(&name, Consistency::Strong).await;
+        assert_eq!(read.unwrap_err().kind(), row.kind, "{}", row.name);
+        assert!(begun.elapsed() <= AT_MOST, "{}", row.name);
+        assert_eq!(world.engine.requests().len(), row.attempts, "{}", row.name);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_63_66_a_cold_call_runs_after_a_bounded_wait_and_the_next_ones_at_once() {
+    for row in rows() {
+        let (world, a) = out(&row).await;
+        for tries in 1..=row.tries() {
+            let (call, waited) = timed_ok(&a).await;
+            assert_eq!(call, Call::Ok, "{}", row.name);
+            assert!(waited <= AT_MOST, "{}: {waited:?}", row.name);
+            assert_eq!(world.engine.requests().len(), tries * row.attempts, "{}", row.name);
+        }
+        world.engine.clear();
+        // The shortest back-off is 1 s, less a quarter.
+        for _ in 0..70 {
+            assert_eq!(timed_ok(&a).await, (Call::Ok, Duration::ZERO), "{}", row.name);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(world.engine.requests().len(), 0, "{}", row.name);
+        assert_eq!(a.heard(), [""; 0], "{}", row.name);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_64_the_call_that_trips_gets_its_own_error_after_a_bounded_wait() {
+    for row in rows() {
+        let world = World::new().await;
+        let a = world.environment("A");
+        assert_eq!(a.ok().await, Call::Ok);
+        world.engine.network("A").always(row.fault.clone());
+        for _ in 0..4 {
+            assert_eq!(timed_fail(&a).await, (Call::Failed, Duration::ZERO), "{}", row.name);
+        }
+        world.engine.clear();
+        let (call, waited) = timed_fail(&a).await;
+        assert_eq!(call, Call::Failed, "{}", row.name);
+        assert!(waited <= AT_MOST, "{}: {waited:?}", row.name);
+        // The caller and the actor may give up at the same instant.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(world.engine.requests().len(), row.attempts, "{}", row.name);
+        assert_eq!(a.heard(), ["CLOSED>OPEN alone"], "{}: nobody knows of an answer", row.name);
+        let tripped = if row.applied { json!("OPEN") } else { Value::Null };
+        assert_eq!(world.attribute("state"), tripped, "{}", row.name);
+        for _ in 0..70 {
+            let (call, waited) = timed_ok(&a).await;
+            assert!(call.is_rejected() && waited.is_zero(), "{}: {call:?} {waited:?}", row.name);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(world.engine.requests().len(), row.attempts, "{}", row.name);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_65_few_calls_reach_a_dependency_that_is_down_with_its_store() {
+    for row in rows() {
+        let (_world, a) = out(&row).await;
+        let (mut reached, mut delayed) = (0, 0);
+        // 100 s: the recovery is due three times.
+        for _ in 0..200 {
+            let (call, waited) = timed_fail(&a).await;
+            assert!(waited <= AT_MOST, "{}: {waited:?}", row.name);
+            reached += usize::from(call == Call::Failed);
+            delayed += usize::from(!waited.is_zero());
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        assert!((6..=5 + 3).contains(&reached), "{}: {reached} calls", row.name);
+        assert!(delayed <= 10, "{}: {delayed} callers waited", row.name);
+        let heard = a.heard();
+        let told = heard.first().map(String::as_str);
+        assert_eq!(told, Some("CLOSED>OPEN alone"), "{}", row.name);
+        for pair in heard[1..].chunks(2) {
+            assert_eq!(pair, ["OPEN>HALF_OPEN alone", "HALF_OPEN>OPEN alone"], "{}", row.name);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_65_a_recovery_without_the_store_probes_one_call_at_a_time() {
+    for row in rows() {
+        let (_world, a) = out(&row).await;
+        a.trip().await;
+        let tripped = now();
+        while tripped.elapsed() < Duration::from_secs(29) {
+            assert!(a.ok().await.is_rejected(), "{}", row.name);
+            seconds(1).await;
+        }
+        let probe = loop {
+            if let Ok(permit) = a.breaker.admit().await {
+                break permit;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(tripped.elapsed() < Duration::from_secs(33), "{}: no probe", row.name);
+        };
+        assert!(probe.is_probe(), "{}", row.name);
+        for _ in 0..10 {
+            assert!(a.ok().await.is_rejected(), "{}: two probes at once", row.name);
+        }
+        probe.success().settled().await;
+        assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok), "{}", row.name);
+        assert_eq!(a.state(), CircuitState::Closed, "{}", row.name);
+        assert_eq!(
+            a.heard(),
+            ["CLOSED>OPEN alone", "OPEN>HALF_OPEN alone", "HALF_OPEN>CLOSED alone"],
+            "{}",
+            row.name
+        );
+    }
+}
+
+/// What stands in the table when the store answers again, and whether an
+/// opening that was decided without it is published over that.
+fn found() -> [(Option<Value>, bool); 5] {
+    let later = START + 300;
+    [
+        (None, true),
+        (Some(json!({"state": "CLOSED", "failure_count": 0, "expiration": later})), true),
+        (Some(json!({"state": "PAUSED", "expiration": later})), true),
+        (Some(json!({"state": "OPEN", "failure_count": 9, "opened_at": START + 7})), false),
+        (
+            Some(json!({"state": "HALF_OPEN", "opened_at": START, "half_open_owner": "another",
+                "probe_lease_expiry": later})),
+            false,
+        ),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_67_a_store_that_heals_is_offered_a_local_opening() {
+    for row in rows() {
+        for (item, published) in found() {
+            let context = format!("{}, over {item:?}", row.name);
+            let world = World::new().await;
+            let long = |config: fuseboard::ConfigBuilder| {
+                config.recovery_timeout(Duration::from_secs(200))
+            };
+            let a = world.environment_with("A", long);
+            world.engine.network("A").always(row.fault.clone());
+            a.trip().await;
+            assert_eq!(a.heard(), ["CLOSED>OPEN alone"], "{context}");
+            let opened_at = a.breaker.snapshot().circuit().opened_at;
+            match &item {
+                Some(item) => world.engine.put_item(CIRCUIT, item),
+                None => world.engine.delete_item(CIRCUIT),
+            }
+            let before = world.item();
+            world.engine.network("A").heal();
+            // Nobody calls: what is owed is written all the same.
+            seconds(row.back_off()).await;
+            if published {
+                assert_eq!(world.attribute("state"), "OPEN", "{context}");
+                assert_eq!(world.attribute("failure_count"), 5, "{context}");
+                assert_eq!(world.attribute("opened_at"), json!(opened_at), "{context}");
+                assert_eq!(a.heard(), [""; 0], "{context}: told already");
+            } else {
+                assert_eq!(world.item(), before, "{context}: the item wins");
+                let shown = a.breaker.snapshot();
+                assert_eq!(world.attribute("state"), shown.state().to_string(), "{context}");
+                assert_eq!(world.attribute("opened_at"), json!(shown.circuit().opened_at));
+                let heard = a.heard();
+                let half_open = shown.state() == CircuitState::HalfOpen;
+                let told: &[&str] = if half_open { &["OPEN>HALF_OPEN observed"] } else { &[] };
+                assert_eq!(heard, told, "{context}");
+            }
+            assert!(world.environment_with("B", long).ok().await.is_rejected(), "{context}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_67_a_circuit_that_recovered_alone_yields_to_the_item() {
+    for row in rows() {
+        for state in ["", "CLOSED", "OPEN"] {
+            let context = format!("{}, over {state:?}", row.name);
+            let (world, a) = out(&row).await;
+            a.trip().await;
+            while a.state() != CircuitState::Closed {
+                a.ok().await;
+                seconds(1).await;
+            }
+            a.heard();
+            let item = json!({"state": state, "opened_at": START + 300, "expiration": START + 301});
+            match state {
+                "" => world.engine.delete_item(CIRCUIT),
+                _ => world.engine.put_item(CIRCUIT, &item),
+            }
+            let before = world.item();
+            world.engine.network("A").heal();
+            let healed = now();
+            while a.state() == CircuitState::Closed
+                && healed.elapsed() < Duration::from_secs(row.back_off())
+            {
+                let (call, waited) = timed_ok(&a).await;
+                assert!(waited <= AT_MOST, "{context}: {waited:?}");
+                assert!(call == Call::Ok || state == "OPEN", "{context}: {call:?}");
+                seconds(1).await;
+            }
+            let observed: &[&str] = if state == "OPEN" { &["CLOSED>OPEN observed"] } else { &[] };
+            assert_eq!(a.heard(), observed, "{context}");
+            assert_eq!(world.item(), before, "{context}: nothing is owed");
+        }
+    }
+}
