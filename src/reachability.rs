@@ -4,7 +4,8 @@
 //! one has found it out of reach, the others leave it alone as well; when the
 //! back-off is over one operation tries, and the others wait for what it finds.
 //! What the store *answers*, be it a refusal of one circuit's item, shows that it
-//! can be reached, and concerns that circuit alone.
+//! can be reached, and concerns that circuit alone. Where one circuit alone has
+//! found no answer, twice, another may look for itself: it may be that one's item.
 //!
 //! The lock is held for a few comparisons, around store operations only.
 
@@ -19,6 +20,7 @@ use crate::{
     health::{Access, Failure, Health},
     machine::Chance,
     moment::Moment,
+    name::CircuitName,
 };
 
 /// When to ask again while another operation tries the store.
@@ -31,14 +33,25 @@ struct State {
     health: Health,
     /// Until when the operation that tries a store again keeps the others from it.
     trial: Option<(Moment, Duration)>,
+    /// Who found no answer since there was one.
+    witness: Witness,
     /// Whether a misconfiguration was told, and not answered for since.
     told: bool,
     chance: Box<dyn Chance>,
 }
 
+/// Which circuits found no answer since there was one.
+#[derive(Debug, PartialEq, Eq)]
+enum Witness {
+    Nobody,
+    One(CircuitName),
+    Several,
+}
+
 impl Reachability {
     pub(crate) fn new(chance: Box<dyn Chance>) -> Self {
-        Self(Mutex::new(State { health: Health::default(), trial: None, told: false, chance }))
+        let (health, witness) = (Health::default(), Witness::Nobody);
+        Self(Mutex::new(State { health, trial: None, witness, told: false, chance }))
     }
 
     /// Asks for leave to begin an operation that ends within `limit`.
@@ -46,14 +59,22 @@ impl Reachability {
     /// # Errors
     ///
     /// For how long the store is to be left alone.
-    pub(crate) fn ask(&self, access: Access, now: Moment, limit: Duration) -> Result<(), Duration> {
+    pub(crate) fn ask(
+        &self,
+        circuit: &CircuitName,
+        access: Access,
+        now: Moment,
+        limit: Duration,
+    ) -> Result<(), Duration> {
         let mut state = self.state();
-        let wait = state.health.wait(access, now);
-        if wait > Duration::ZERO {
-            return Err(wait);
-        }
         if !state.health.is_doubtful(access) {
             return Ok(());
+        }
+        let second_sight = state.health.is_outage()
+            && matches!(&state.witness, Witness::One(only) if only != circuit);
+        let wait = state.health.wait(access, now);
+        if wait > Duration::ZERO && !second_sight {
+            return Err(wait);
         }
         // One whose actor was ended, or that was frozen, ends with its limit.
         let left = state.trial.map(|(since, limit)| limit.saturating_sub(now.since(since)));
@@ -71,11 +92,13 @@ impl Reachability {
         let mut state = self.state();
         state.health.succeed(access);
         state.trial = None;
+        state.witness = Witness::Nobody;
     }
 
     /// There was no answer to an operation that was begun and given up then.
     pub(crate) fn failed(
         &self,
+        circuit: &CircuitName,
         access: Access,
         kind: StoreErrorKind,
         begun_at: Moment,
@@ -85,6 +108,11 @@ impl Reachability {
         let spread = state.chance.spread();
         state.health.fail(Failure { access, kind, begun_at, ended_at, spread });
         state.trial = None;
+        state.witness = match std::mem::replace(&mut state.witness, Witness::Several) {
+            Witness::Nobody => Witness::One(circuit.clone()),
+            Witness::One(only) if only == *circuit => Witness::One(only),
+            Witness::One(_) | Witness::Several => Witness::Several,
+        };
     }
 
     /// Whether a misconfiguration is news: it is told once for all circuits,
@@ -134,38 +162,52 @@ mod tests {
         Moment { mono: since, wall: since, ahead_ms: 0 }
     }
 
+    fn ask(
+        reach: &Reachability,
+        circuit: &str,
+        access: Access,
+        now: Moment,
+    ) -> Result<(), Duration> {
+        reach.ask(&CircuitName::new(circuit).unwrap(), access, now, LIMIT)
+    }
+
+    fn fail(reach: &Reachability, circuit: &str, access: Access, begun: Moment, ended: Moment) {
+        let circuit = CircuitName::new(circuit).unwrap();
+        reach.failed(&circuit, access, StoreErrorKind::Timeout, begun, ended);
+    }
+
     fn out_at_one_second() -> Reachability {
         let reach = Reachability::new(Box::new(NoChance));
-        assert_eq!(reach.ask(Access::Read, at(0), LIMIT), Ok(()));
-        reach.failed(Access::Read, StoreErrorKind::Timeout, at(0), at(1_000));
+        assert_eq!(ask(&reach, "a", Access::Read, at(0)), Ok(()));
+        fail(&reach, "a", Access::Read, at(0), at(1_000));
         reach
     }
 
     #[test]
     fn all_operations_wait_for_a_back_off_and_one_tries() {
         let reach = out_at_one_second();
-        assert_eq!(reach.ask(Access::Write, at(1_001), LIMIT), Err(Duration::from_millis(999)));
-        assert_eq!(reach.ask(Access::Read, at(2_000), LIMIT), Ok(()));
-        assert_eq!(reach.ask(Access::Read, at(2_300), LIMIT), Err(TRIAL_PAUSE));
-        assert_eq!(reach.ask(Access::Read, at(2_950), LIMIT), Err(Duration::from_millis(50)));
+        assert_eq!(ask(&reach, "a", Access::Write, at(1_001)), Err(Duration::from_millis(999)));
+        assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
+        assert_eq!(ask(&reach, "a", Access::Read, at(2_300)), Err(TRIAL_PAUSE));
+        assert_eq!(ask(&reach, "a", Access::Read, at(2_950)), Err(Duration::from_millis(50)));
         reach.answered(Access::Read);
-        assert_eq!(reach.ask(Access::Read, at(2_951), LIMIT), Ok(()));
-        assert_eq!(reach.ask(Access::Write, at(2_951), LIMIT), Ok(()));
+        assert_eq!(ask(&reach, "a", Access::Read, at(2_951)), Ok(()));
+        assert_eq!(ask(&reach, "a", Access::Write, at(2_951)), Ok(()));
     }
 
     #[test]
     fn a_trial_that_never_ends_does_not_keep_others_for_ever() {
         let reach = out_at_one_second();
-        assert_eq!(reach.ask(Access::Read, at(2_000), LIMIT), Ok(()));
-        assert_eq!(reach.ask(Access::Read, at(3_000), LIMIT), Ok(()));
+        assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
+        assert_eq!(ask(&reach, "a", Access::Read, at(3_000)), Ok(()));
     }
 
     #[test]
     fn a_trial_that_fails_leaves_the_store_alone_for_longer() {
         let reach = out_at_one_second();
-        assert_eq!(reach.ask(Access::Read, at(2_000), LIMIT), Ok(()));
-        reach.failed(Access::Read, StoreErrorKind::Timeout, at(2_000), at(3_000));
-        assert_eq!(reach.ask(Access::Read, at(3_000), LIMIT), Err(Duration::from_secs(2)));
+        assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
+        fail(&reach, "a", Access::Read, at(2_000), at(3_000));
+        assert_eq!(ask(&reach, "a", Access::Read, at(3_000)), Err(Duration::from_secs(2)));
     }
 
     #[test]
@@ -174,5 +216,21 @@ mod tests {
         assert!(reach.is_news() && !reach.is_news());
         reach.works();
         assert!(reach.is_news());
+    }
+
+    #[test]
+    fn what_one_circuit_found_twice_another_may_see_for_itself() {
+        let reach = out_at_one_second();
+        assert!(ask(&reach, "b", Access::Read, at(1_500)).is_err(), "once is enough for a while");
+        assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
+        fail(&reach, "a", Access::Read, at(2_000), at(3_000));
+        assert!(ask(&reach, "a", Access::Read, at(3_100)).is_err());
+        assert_eq!(ask(&reach, "b", Access::Read, at(3_100)), Ok(()));
+        assert!(ask(&reach, "c", Access::Read, at(3_200)).is_err(), "one at a time");
+        fail(&reach, "b", Access::Read, at(3_100), at(4_100));
+        assert!(ask(&reach, "c", Access::Read, at(4_200)).is_err(), "it is the store");
+        assert_eq!(ask(&reach, "c", Access::Read, at(9_000)), Ok(()));
+        reach.answered(Access::Read);
+        assert_eq!(ask(&reach, "b", Access::Read, at(9_000)), Ok(()));
     }
 }

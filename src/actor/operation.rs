@@ -47,7 +47,9 @@ impl Storage {
     pub(super) fn start(&self, job: Job, is_ordered: bool) -> InFlight {
         let begun_at = self.clock.now();
         let limit = self.config.store_timeout();
-        if !is_ordered && let Err(wait) = self.reachability.ask(job.access(), begun_at, limit) {
+        if !is_ordered
+            && let Err(wait) = self.reachability.ask(&self.name, job.access(), begun_at, limit)
+        {
             return Box::pin(std::future::ready(Answer::Withheld(wait)));
         }
         let storage = self.clone();
@@ -85,7 +87,7 @@ impl Storage {
         };
         match error.kind() {
             kind @ (StoreErrorKind::Timeout | StoreErrorKind::Unavailable) => {
-                self.reachability.failed(job.access(), kind, begun_at, now);
+                self.reachability.failed(&self.name, job.access(), kind, begun_at, now);
             }
             StoreErrorKind::Throttled
             | StoreErrorKind::Misconfigured
