@@ -3,6 +3,7 @@
 
 mod lost;
 mod matrix;
+mod process;
 mod writes;
 
 use std::time::Duration;

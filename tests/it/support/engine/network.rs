@@ -113,6 +113,12 @@ impl Network {
         self.add(Some(operation), None, event)
     }
 
+    /// All requests about a circuit of [`TABLE`](super::TABLE) meet this event
+    /// until [`heal`](Self::heal).
+    pub(crate) fn always_about(&self, circuit: &str, event: Event) -> &Self {
+        self.push(Rule { operation: None, circuit: Some(circuit.to_owned()), left: None, event })
+    }
+
     /// Drops what is left of the script.
     pub(crate) fn heal(&self) {
         self.engine.state().scripts.remove(&self.label);
