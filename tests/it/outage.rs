@@ -4,6 +4,7 @@
 mod lost;
 mod matrix;
 mod process;
+mod socket;
 mod writes;
 
 use std::time::Duration;

@@ -5,4 +5,6 @@ pub(crate) mod engine;
 pub(crate) mod faulty;
 pub(crate) mod fleet;
 #[cfg(feature = "dynamodb")]
+pub(crate) mod wire;
+#[cfg(feature = "dynamodb")]
 pub(crate) mod world;
