@@ -41,6 +41,8 @@
 //! - [`store`]: DynamoDB, memory, or a store of your own and the suite that
 //!   checks it.
 //! - [`Clock`]: time that a test moves.
+//! - [`guide`]: what can break and what callers see of it, and sharing a table
+//!   with Python.
 //!
 //! # Features
 //!
@@ -60,6 +62,7 @@ mod config;
 mod error;
 mod gate;
 mod grant;
+pub mod guide;
 mod health;
 mod machine;
 mod moment;

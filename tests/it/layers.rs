@@ -34,6 +34,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("reachability", 3),
     // 4: what users hold.
     ("breaker", 4),
+    ("guide", 4),
     ("permit", 4),
     ("registry", 4),
     ("subscription", 4),

@@ -9,6 +9,7 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+mod documents;
 #[cfg(feature = "dynamodb")]
 mod interop;
 mod layers;

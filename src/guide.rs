@@ -1,0 +1,7 @@
+//! Longer reading, one page a subject.
+
+#[doc = include_str!("../docs/failure-modes.md")]
+pub mod failure_modes {}
+
+#[doc = include_str!("../docs/python.md")]
+pub mod python {}

@@ -1,0 +1,79 @@
+//! The documents name the tests that hold what they say; those tests are there.
+
+use std::{fs, path::PathBuf};
+
+const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", "docs/failure-modes.md", "docs/python.md"];
+
+/// Where tests are: those of the crate from outside, and those of its modules.
+const ROOTS: [&str; 2] = ["tests/it", "src"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The modules that hold tests, and may be named.
+fn is_module_of_tests(first: &str) -> bool {
+    let units = ["machine", "gate", "health", "reachability"];
+    let there = |path: String| root().join(path).exists();
+    units.contains(&first) || (there(format!("tests/it/{first}.rs")) && first != "support")
+}
+
+/// What stands between backticks and is the path of a test.
+fn named(document: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(document)).unwrap();
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|code| code.split_once("::").is_some_and(|(first, _)| is_module_of_tests(first)))
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+/// The source of a module and of those within it.
+fn source(module: &[&str]) -> Option<String> {
+    let path = module.join("/");
+    let mut sources = String::new();
+    for place in ROOTS {
+        if let Ok(text) = fs::read_to_string(root().join(format!("{place}/{path}.rs"))) {
+            sources += &text;
+        }
+        let within = fs::read_dir(root().join(format!("{place}/{path}")));
+        for entry in within.into_iter().flatten() {
+            sources += &fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+        }
+    }
+    (!sources.is_empty()).then_some(sources)
+}
+
+/// Whether a test, several with a common beginning (`…`), or any within a
+/// module (`*`) are there.
+fn exists(path: &str) -> bool {
+    let segments: Vec<_> = path.split("::").collect();
+    if source(&segments).is_some() {
+        return true;
+    }
+    let Some((name, module)) = segments.split_last() else {
+        return false;
+    };
+    source(module).is_some_and(|source| {
+        let wanted = match name.strip_suffix(['…', '*']) {
+            Some(beginning) => format!("fn {beginning}"),
+            None => format!("fn {name}("),
+        };
+        source.contains(&wanted)
+    })
+}
+
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let mut count = 0;
+    for document in DOCUMENTS {
+        for path in named(document) {
+            assert!(exists(&path), "{document} names {path}");
+            count += 1;
+        }
+    }
+    assert!(count > 60, "{count} names were found");
+    assert!(!exists("protocol::late::a_test_that_nobody_wrote"));
+    assert!(!exists("protocol::nowhere::*"));
+}
