@@ -22,7 +22,12 @@ use aws_sdk_dynamodb::{
 };
 
 pub use self::builder::DynamoDbStoreBuilder;
-use self::{date::Dates, fault::Call, item::Layout, limits::Limits};
+use self::{
+    date::Dates,
+    fault::Call,
+    item::{Item, Layout},
+    limits::Limits,
+};
 use super::{Consistency, Operation, Record, ServerTime, Store, StoreError, Written};
 use crate::{name::CircuitName, record::LeaseToken};
 
@@ -158,6 +163,13 @@ impl DynamoDbStore {
         Call { table: &self.inner.table, operation, circuit }
     }
 
+    /// The key of a circuit's item, or the error that DynamoDB would answer with
+    /// each time.
+    fn key_of(&self, call: Call<'_>, circuit: &CircuitName) -> Result<Item, StoreError> {
+        let key = self.inner.layout.key_of(circuit);
+        key.map_err(|long| call.misconfigured(&long.to_string()))
+    }
+
     fn key_names(&self) -> (&str, Option<&str>) {
         (&self.inner.layout.key, self.inner.layout.sort_key.as_deref())
     }
@@ -172,11 +184,12 @@ impl DynamoDbStore {
         consistency: Consistency,
     ) -> Result<Option<Record>, StoreError> {
         let call = self.call("read", Some(circuit));
+        let key = self.key_of(call, circuit)?;
         let answer = self
             .client()
             .get_item()
             .table_name(call.table)
-            .set_key(Some(self.inner.layout.key_of(circuit)))
+            .set_key(Some(key))
             .consistent_read(consistency == Consistency::Strong)
             .customize()
             .config_override(self.limits())
@@ -197,6 +210,7 @@ impl DynamoDbStore {
     ) -> Result<Written, StoreError> {
         let layout = &self.inner.layout;
         let call = self.call(operation.name(), Some(circuit));
+        let key = self.key_of(call, circuit)?;
         let update = expression::update(layout, operation).map_err(|foreign| {
             let why = format!("the record seen was not read from DynamoDB: {:?}", foreign.0);
             call.bad_answer(&why)
@@ -205,7 +219,7 @@ impl DynamoDbStore {
             .client()
             .update_item()
             .table_name(call.table)
-            .set_key(Some(layout.key_of(circuit)))
+            .set_key(Some(key))
             .update_expression(update.update)
             .condition_expression(update.condition)
             .set_expression_attribute_names(Some(update.names))

@@ -72,7 +72,10 @@ impl DynamoDbStoreBuilder {
     /// Names the sort key, which then holds the circuit's name. Default: none.
     ///
     /// DynamoDB limits a sort key to 1,024 bytes, half of what a circuit's name
-    /// may have otherwise.
+    /// may have otherwise. A circuit with a longer name is not shared: each of
+    /// its store operations fails at once, with
+    /// [`Misconfigured`](crate::store::StoreErrorKind::Misconfigured), and
+    /// nothing is sent.
     pub fn sort_key_attr(mut self, name: impl Into<String>) -> Self {
         self.layout.sort_key = Some(name.into());
         self
@@ -82,7 +85,8 @@ impl DynamoDbStoreBuilder {
     ///
     /// Default: `circuit_breaker#` and the name of the Lambda function, from
     /// the environment variable `AWS_LAMBDA_FUNCTION_NAME` at the time of
-    /// [`build`](Self::build). Without a sort key it is ignored, with a warning.
+    /// [`build`](Self::build). At most 2,048 bytes. Without a sort key it is
+    /// ignored, with a warning.
     pub fn static_pk_value(mut self, value: impl Into<String>) -> Self {
         self.layout.static_pk_value = Some(value.into());
         self
@@ -192,8 +196,8 @@ impl DynamoDbStoreBuilder {
     /// # Errors
     ///
     /// A [`ConfigError`] names the setting: the table's name or an attribute's
-    /// is empty, two attributes have one name, or a limit is zero or contradicts
-    /// another.
+    /// is empty, two attributes have one name, the static partition value is
+    /// empty or too long, or a limit is zero or contradicts another.
     pub fn build(self) -> Result<DynamoDbStore, ConfigError> {
         if self.table.is_empty() {
             return Err(ConfigError::new("table", &self.table, "must not be empty"));

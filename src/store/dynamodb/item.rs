@@ -11,13 +11,27 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::text;
 use crate::{
     error::ConfigError,
-    name::CircuitName,
+    name::{CircuitName, MAX_NAME_BYTES},
     record::{Field, Malformed, Record},
     state::CircuitState,
 };
 
 /// An item as the SDK shows it.
 pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// The longest sort key, in bytes ("Constraints in Amazon DynamoDB", AWS
+/// documentation). A partition key may be as long as a name.
+const MAX_SORT_KEY_BYTES: usize = 1_024;
+
+/// A circuit whose name is too long for the key that it would be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the name has {bytes} bytes, and DynamoDB limits a sort key, here {attribute:?}, to {MAX_SORT_KEY_BYTES}: shorten it"
+)]
+pub(super) struct LongName {
+    bytes: usize,
+    attribute: String,
+}
 
 /// The attributes that a record consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,20 +113,30 @@ impl Layout {
         if self.static_pk_value.as_deref() == Some("") {
             return Err(ConfigError::new("static_pk_value", "", "must not be empty"));
         }
+        let bytes = self.static_pk_value.as_ref().map_or(0, String::len);
+        if bytes > MAX_NAME_BYTES {
+            let got = format_args!("{bytes} bytes");
+            let requirement = "must have at most 2,048 bytes, as DynamoDB limits a partition key";
+            return Err(ConfigError::new("static_pk_value", got, requirement));
+        }
         Ok(())
     }
 
     /// The key of a circuit's item.
-    pub(super) fn key_of(&self, circuit: &CircuitName) -> Item {
+    pub(super) fn key_of(&self, circuit: &CircuitName) -> Result<Item, LongName> {
+        let bytes = circuit.as_str().len();
         let name = AttributeValue::S(circuit.as_str().to_owned());
         match &self.sort_key {
-            None => HashMap::from([(self.key.clone(), name)]),
+            None => Ok(HashMap::from([(self.key.clone(), name)])),
+            Some(sort_key) if bytes > MAX_SORT_KEY_BYTES => {
+                Err(LongName { bytes, attribute: sort_key.clone() })
+            }
             Some(sort_key) => {
                 let partition = self.static_pk_value.clone().unwrap_or_default();
-                HashMap::from([
+                Ok(HashMap::from([
                     (self.key.clone(), AttributeValue::S(partition)),
                     (sort_key.clone(), name),
-                ])
+                ]))
             }
         }
     }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use fuseboard::store::{DynamoDbStoreBuilder, StoreErrorKind::Misconfigured};
+use fuseboard::{
+    CircuitName,
+    store::{Consistency, DynamoDbStoreBuilder, Operation, Store, StoreErrorKind::Misconfigured},
+};
 use serde_json::json;
 
 use crate::support::engine::{Engine, TABLE};
@@ -33,6 +36,10 @@ async fn case_77_settings_that_cannot_work_are_refused_by_name() {
     );
     let empty = refused(|builder| builder.sort_key_attr("sk").static_pk_value("")).await;
     assert_eq!(empty, "static_pk_value must not be empty, got \"\"");
+    let long = "x".repeat(2_049);
+    let long = refused(|builder| builder.sort_key_attr("sk").static_pk_value(long)).await;
+    assert!(long.contains("at most 2,048 bytes"), "{long}");
+    assert!(long.ends_with("got 2049 bytes"), "{long}");
     assert_eq!(
         refused(|builder| builder.max_attempts(0)).await,
         "max_attempts must be at least 1, got 0"
@@ -120,4 +127,36 @@ async fn a_table_with_another_key_or_another_expiry_is_not_taken_for_ours() {
     let error = other.create_table().await.unwrap_err();
     assert_eq!(error.kind(), Misconfigured);
     assert!(error.to_string().contains("time-to-live is on \"expiration\""), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_too_long_for_a_sort_key_is_refused_without_asking() {
+    let engine = Engine::empty();
+    engine.create_table("shared", &["pk", "sk"]);
+    let builder = engine.store_builder("A", "shared").key_attr("pk").sort_key_attr("sk");
+    let store = builder.static_pk_value("x".repeat(2_048)).build().unwrap();
+    let trip =
+        Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 };
+
+    let long = CircuitName::new("ö".repeat(512) + "x").unwrap();
+    let read = store.read(&long, Consistency::Eventual).await.unwrap_err();
+    let write = store.write(&long, &trip).await.unwrap_err();
+    for error in [read, write] {
+        assert_eq!(error.kind(), Misconfigured);
+        let message = error.to_string();
+        assert!(message.contains("the name has 1025 bytes"), "{message}");
+        assert!(message.contains("a sort key, here \"sk\", to 1024: shorten it"), "{message}");
+    }
+    assert!(engine.requests().is_empty());
+
+    let longest = CircuitName::new("ö".repeat(512)).unwrap();
+    store.write(&longest, &trip).await.unwrap();
+    assert!(store.read(&longest, Consistency::Strong).await.unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_name_of_all_is_a_partition_key() {
+    let engine = Engine::new().await;
+    let longest = CircuitName::new("x".repeat(2_048)).unwrap();
+    engine.store("A").read(&longest, Consistency::Strong).await.unwrap();
 }
