@@ -101,6 +101,8 @@ pub(crate) struct Machine {
     known: Known,
     /// The store operation in flight.
     job: Option<Job>,
+    /// When the last store operation was started.
+    started_at: Moment,
     /// The write to be made next.
     want: Option<Want>,
     /// What an operator ordered.
@@ -126,6 +128,7 @@ impl Machine {
             announced: CircuitState::Closed,
             known: Known::default(),
             job: None,
+            started_at: Moment::default(),
             want: None,
             order: None,
             health: Health::default(),

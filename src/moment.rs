@@ -5,6 +5,9 @@ use std::time::Duration;
 /// How far the clocks of a process drift apart by themselves.
 const AGREEMENT: Duration = Duration::from_secs(1);
 
+/// How late a process that is merely busy may be.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
 /// One reading of the monotonic and of the wall clock, taken together.
 ///
 /// Neither clock can be trusted alone: monotonic time may stand still while a
@@ -52,6 +55,17 @@ impl Moment {
     pub(crate) fn shared(self) -> Duration {
         let by = Duration::from_millis(self.ahead_ms.unsigned_abs());
         if self.ahead_ms < 0 { self.wall.saturating_sub(by) } else { self.wall.saturating_add(by) }
+    }
+
+    /// Whether this process stood still in between, frozen or starved: what was
+    /// to take `limit` at most has taken a second more than that. Then a timer
+    /// that ran out says nothing about whom it was to bound, and what was asked
+    /// for before may have changed since.
+    pub(crate) fn stood_still_since(self, earlier: Self, limit: Duration) -> bool {
+        // By the process's own clocks: a correction is no standstill.
+        let mono = self.mono.saturating_sub(earlier.mono);
+        let wall = self.wall.saturating_sub(earlier.wall);
+        mono.max(wall) > limit.saturating_add(STANDSTILL)
     }
 
     /// Whole seconds since the Unix epoch, `after` from now, rounded down.

@@ -86,6 +86,8 @@ impl Storage {
             None => StoreError::new(StoreErrorKind::Timeout, format!("no answer within {limit:?}")),
         };
         match error.kind() {
+            // A timer that ran out while this process stood still blames nobody.
+            _ if now.stood_still_since(begun_at, limit) => {}
             kind @ (StoreErrorKind::Timeout | StoreErrorKind::Unavailable) => {
                 self.reachability.failed(&self.name, job.access(), kind, begun_at, now);
             }

@@ -118,6 +118,40 @@ impl Machine {
         let Some(job) = self.job.take() else {
             return;
         };
+        if self.now.stood_still_since(self.started_at, self.config.store_timeout()) {
+            self.stored_before(self.started_at, job, answer);
+        } else {
+            self.take_answer(job, answer);
+        }
+        self.dispatch();
+    }
+
+    /// This process stood still while the operation was under way. What was read
+    /// is read again, what a write showed is as old as the write, and a failure
+    /// is no sign of a store that is out.
+    fn stored_before(&mut self, started_at: Moment, job: Job, answer: Answer) {
+        match (job, answer) {
+            (Job::Read(consistency), Answer::Read(_)) => self.begin_read(consistency),
+            (Job::Read(consistency), Answer::Failed(kind)) => {
+                self.fail_order(kind);
+                self.begin_read(consistency);
+            }
+            (Job::Write { .. }, Answer::Failed(kind)) => {
+                self.fail_order(kind);
+                self.known.certain = false;
+            }
+            (job @ Job::Write { .. }, answer @ Answer::Written(_)) => {
+                let reads = self.known.reads;
+                self.take_answer(job, answer);
+                self.known.at = self.known.at.map(|_| started_at);
+                self.known.reads = reads;
+            }
+            (job, answer @ Answer::Withheld(_)) => self.take_answer(job, answer),
+            (Job::Read(_), Answer::Written(_)) | (Job::Write { .. }, Answer::Read(_)) => {}
+        }
+    }
+
+    fn take_answer(&mut self, job: Job, answer: Answer) {
         match (job, answer) {
             (Job::Read(consistency), Answer::Read(record)) => {
                 self.health.succeed(Access::Read);
@@ -152,7 +186,6 @@ impl Machine {
             // The owner answered another question; nothing was learned.
             (Job::Read(_), Answer::Written(_)) | (Job::Write { .. }, Answer::Read(_)) => {}
         }
-        self.dispatch();
     }
 
     fn fail(&mut self, access: Access, kind: StoreErrorKind) {
@@ -207,6 +240,7 @@ impl Machine {
 
     fn begin(&mut self, job: Job) {
         self.job = Some(job.clone());
+        self.started_at = self.now;
         self.effects.push(Effect::Start(job));
     }
 

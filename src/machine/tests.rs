@@ -15,6 +15,7 @@ mod node;
 mod promises;
 mod random;
 mod random_world;
+mod standstill;
 mod table;
 mod world;
 
