@@ -17,7 +17,6 @@ use crate::{
     actor::message::{Message, Reply},
     circuit::{Circuit, Snapshot},
     classifier::Classifier,
-    clock,
     error::{CallError, OpenError},
     gate::Glance,
     machine::Pass,
@@ -323,7 +322,8 @@ impl Breaker {
             circuit.mailbox.send_async(message).await.ok()?;
             answer.await.ok()
         };
-        match clock::within(circuit.patience(), Box::pin(asked)).await.flatten() {
+        let asked = circuit.clock.within_awake(circuit.patience(), Box::pin(asked)).await;
+        match asked.flatten() {
             Some(Ok(grant)) => Ok(grant.into_pass()),
             Some(Err(open)) => Err(open),
             None => circuit.unanswered(),

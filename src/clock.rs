@@ -95,6 +95,23 @@ impl Clock {
         Self { source, correction: Arc::default() }
     }
 
+    /// Waits for a future as [`within`] does. A limit that ran out while the
+    /// process stood still begins anew.
+    pub(crate) async fn within_awake<T>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut future = pin!(future);
+        loop {
+            let since = self.now();
+            let output = within(limit, future.as_mut()).await;
+            if output.is_some() || !self.now().stood_still_since(since, limit) {
+                return output;
+            }
+        }
+    }
+
     /// Reads the wall clock in milliseconds, as cheaply as can be: it may lag
     /// by one tick of the kernel.
     #[inline]
@@ -332,6 +349,21 @@ mod tests {
         drop(runtime);
         let never = within(Duration::from_secs(9), std::future::pending::<()>());
         assert_eq!(handle.block_on(never), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_ran_out_while_the_process_stood_still_begins_anew() {
+        let hands = VirtualClock::following_tokio(SystemTime::UNIX_EPOCH);
+        let clock = Clock::from(&hands);
+        let limit = Duration::from_secs(3);
+        assert_eq!(clock.within_awake(limit, std::future::pending::<()>()).await, None);
+        assert_eq!(clock.now().mono, limit);
+        let frozen = async {
+            hands.advance(Duration::from_secs(600));
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            7
+        };
+        assert_eq!(clock.within_awake(limit, frozen).await, Some(7));
     }
 
     #[test]
