@@ -2,9 +2,12 @@
 //! whoever reads the table: environments over the real SDK.
 
 mod lost;
+mod malformed;
 mod matrix;
 mod process;
+mod reads;
 mod socket;
+mod verdicts;
 mod writes;
 
 use std::time::Duration;

@@ -1,0 +1,137 @@
+//! Items that cannot be read as what they should be: a defined result, one
+//! warning for each change, and no read for each call.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    span::{Attributes, Id, Record},
+};
+
+use super::timed_ok;
+use crate::support::world::{CIRCUIT, Call, START, World, seconds};
+
+/// Counts the warnings of the crate on this thread.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl Warnings {
+    /// How many there were since the last time.
+    fn take(&self) -> usize {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN && metadata.target().starts_with("fuseboard")
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Items with a defect, and whether a call runs on the first sight of them.
+fn defective() -> Vec<(Value, bool)> {
+    let later = START + 600;
+    vec![
+        (json!({"state": "PAUSED"}), true),
+        (json!({"state": "open", "opened_at": START}), true),
+        (json!({"state": 1}), true),
+        (json!({"state": {"SS": ["OPEN"]}}), true),
+        (json!({"failure_count": 5, "opened_at": START}), true),
+        (json!({"state": "OPEN"}), false),
+        (json!({"state": "OPEN", "opened_at": "soon"}), false),
+        (json!({"state": "OPEN", "opened_at": {"N": "1.5"}}), false),
+        (json!({"state": "OPEN", "opened_at": START, "failure_count": "many"}), false),
+        (json!({"state": "HALF_OPEN", "opened_at": START, "half_open_owner": "x"}), false),
+        (
+            json!({"state": "HALF_OPEN", "opened_at": START, "half_open_owner": "x",
+                "probe_lease_expiry": "later"}),
+            false,
+        ),
+        (
+            json!({"state": "HALF_OPEN", "opened_at": START, "half_open_owner": 7,
+                "probe_lease_expiry": later}),
+            false,
+        ),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_68_a_defective_item_has_a_defined_result_and_one_warning() {
+    let warnings = Warnings::default();
+    // While there is only one subscriber, a log line that another thread comes
+    // upon first is switched off for all.
+    let _second = tracing::Dispatch::new(Warnings::default());
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    for (item, runs) in defective() {
+        let world = World::new().await;
+        let a = world.environment_with("A", |config| config.refresh_ahead(false));
+        world.engine.put_item(CIRCUIT, &item);
+        warnings.take();
+        // 20 s: the cache of 5 s expires three times.
+        for _ in 0..200 {
+            let (call, waited) = timed_ok(&a).await;
+            assert_eq!(call == Call::Ok, runs, "{item}: {call:?}");
+            assert_eq!(waited, Duration::ZERO, "{item}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(world.engine.requests().len() <= 4, "{item}: no read for each call");
+        assert_eq!(world.engine.count("UpdateItem"), 0, "{item}");
+        assert_eq!(warnings.take(), 1, "{item}: said once");
+
+        // Another defect is another change.
+        let mut changed = item.clone();
+        changed["expiration"] = json!("never");
+        world.engine.put_item(CIRCUIT, &changed);
+        for _ in 0..8 {
+            a.ok().await;
+            seconds(1).await;
+        }
+        assert_eq!(warnings.take(), 1, "{item}: said again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_68_a_defective_item_is_healed_by_the_writes_of_an_incident() {
+    for (item, runs) in defective() {
+        let world = World::new().await;
+        let a = world.environment("A");
+        world.engine.put_item(CIRCUIT, &item);
+        if runs {
+            a.trip().await;
+            assert_eq!(world.attribute("state"), "OPEN", "{item}");
+        }
+        for _ in 0..80 {
+            a.ok().await;
+            seconds(1).await;
+        }
+        let closed = world.item().unwrap();
+        assert_eq!(closed["state"], "CLOSED", "{item}");
+        assert_eq!(closed["failure_count"], 0, "{item}");
+        for gone in ["opened_at", "half_open_owner", "probe_lease_expiry"] {
+            assert_eq!(closed[gone], Value::Null, "{item}: {gone}");
+        }
+    }
+}

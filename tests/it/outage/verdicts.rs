@@ -1,0 +1,189 @@
+//! Elections and verdicts that cannot be written, for each kind of fault.
+
+use std::time::Duration;
+
+use fuseboard::CircuitState;
+
+use super::{AT_MOST, timed_fail, timed_ok};
+use crate::support::{
+    engine::{Event, now},
+    fleet::timed,
+    world::{Call, Environment, START, World, seconds},
+};
+
+/// A fault of writes, and whether it is one that waiting does not mend.
+const FAULTS: [(Event, bool); 8] = [
+    (Event::Error("ThrottlingException"), false),
+    (Event::Error("InternalServerError"), false),
+    (Event::Answer(503, "<html>Busy</html>"), false),
+    (Event::ResetBefore, false),
+    (Event::LoseRequest, false),
+    (Event::Answer(200, "{}"), false),
+    (Event::Error("AccessDeniedException"), true),
+    (Event::Error("ExpiredTokenException"), true),
+];
+
+/// A circuit that was tripped by A, 30 s ago.
+async fn due() -> (World, Environment) {
+    let world = World::new().await;
+    let a = world.environment("A");
+    a.trip().await;
+    seconds(30).await;
+    a.heard();
+    world.engine.clear();
+    (world, a)
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_36_an_election_that_fails_gives_the_fallback_and_a_back_off() {
+    for (fault, misconfigured) in FAULTS {
+        let (world, a) = due().await;
+        world.engine.network("A").always_on("UpdateItem", fault.clone());
+        let run = || async { panic!("the call is not elected") };
+        let instead = |circuit| async { Ok::<fuseboard::CircuitInfo, &str>(circuit) };
+        let (answer, waited) = timed(a.breaker.call_or_else(run, instead)).await;
+        assert_eq!(answer.unwrap().state, CircuitState::Open, "{fault:?}");
+        assert!(waited <= AT_MOST, "{fault:?}: {waited:?}");
+        assert_eq!(a.heard(), [""; 0], "{fault:?}");
+        world.engine.clear();
+        if misconfigured {
+            // Nothing is to be expected of the store for long: it probes alone.
+            for _ in 0..3 {
+                assert_eq!(timed_ok(&a).await, (Call::Ok, Duration::ZERO), "{fault:?}");
+            }
+            assert_eq!(a.heard(), ["OPEN>HALF_OPEN alone", "HALF_OPEN>CLOSED alone"], "{fault:?}");
+            assert_eq!(world.engine.requests().len(), 0, "{fault:?}");
+            continue;
+        }
+        for _ in 0..70 {
+            let (call, waited) = timed_ok(&a).await;
+            assert!(call.is_rejected() && waited.is_zero(), "{fault:?}: {call:?} {waited:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(world.engine.requests().len(), 0, "{fault:?}: nothing in the back-off");
+        world.engine.network("A").heal();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(a.ok().await, Call::Ok, "{fault:?}: the next attempt");
+        assert_eq!(a.heard(), ["OPEN>HALF_OPEN local"], "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_59_a_closing_that_cannot_be_written_is_told_once_it_holds_here() {
+    for (fault, misconfigured) in FAULTS {
+        let (world, a) = due().await;
+        assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
+        a.heard();
+        let probe = a.breaker.admit_owned().await.unwrap();
+        world.engine.network("A").always_on("UpdateItem", fault.clone());
+        let begun = now();
+        probe.success().settled().await;
+        let waited = begun.elapsed();
+        assert!(waited <= AT_MOST, "{fault:?}: {waited:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(a.heard(), ["HALF_OPEN>CLOSED alone"], "{fault:?}");
+        assert_eq!(world.attribute("state"), "HALF_OPEN", "{fault:?}");
+        for _ in 0..20 {
+            assert_eq!(timed_ok(&a).await, (Call::Ok, Duration::ZERO), "{fault:?}: it holds here");
+        }
+        world.engine.network("A").heal();
+        seconds(if misconfigured { 61 } else { 2 }).await;
+        assert_eq!(world.attribute("state"), "CLOSED", "{fault:?}: and is made good");
+        assert_eq!(a.ok().await, Call::Ok, "{fault:?}");
+        assert_eq!(a.heard(), [""; 0], "{fault:?}: once is enough");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_59_a_closing_is_not_told_while_its_write_is_under_way() {
+    let (world, a) = due().await;
+    assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
+    a.heard();
+    let probe = a.breaker.admit_owned().await.unwrap();
+    let slow = Event::DelayBefore(Duration::from_millis(300));
+    world.engine.network("A").on("UpdateItem", 1, slow);
+    let watch = async {
+        tokio::time::sleep(Duration::from_millis(299)).await;
+        assert_eq!(a.heard(), [""; 0], "it does not hold yet");
+        assert_eq!(world.attribute("state"), "HALF_OPEN");
+    };
+    futures::join!(probe.success().settled(), watch);
+    assert_eq!(a.heard(), ["HALF_OPEN>CLOSED local"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_59_a_closing_that_another_has_overtaken_is_given_up() {
+    for (fault, misconfigured) in FAULTS {
+        let (world, a) = due().await;
+        let b = world.environment("B");
+        assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
+        let probe = a.breaker.admit_owned().await.unwrap();
+        world.engine.network("A").always(fault.clone());
+        probe.success().settled().await;
+        assert!(b.ok().await.is_rejected(), "{fault:?}: A's lease stands");
+        seconds(33).await;
+        assert_eq!(b.fail().await, Call::Failed, "{fault:?}: B takes it over");
+        let before = world.item();
+        world.engine.network("A").heal();
+        let healed = now();
+        while a.state() == CircuitState::Closed {
+            a.ok().await;
+            seconds(1).await;
+            let limit = if misconfigured { 61 } else { 31 };
+            assert!(healed.elapsed() < Duration::from_secs(limit), "{fault:?}: the item wins");
+        }
+        assert_eq!(world.item(), before, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_60_a_reopening_that_cannot_be_written_rejects_for_the_whole_timeout() {
+    for (fault, misconfigured) in FAULTS {
+        let (world, a) = due().await;
+        let probe = a.breaker.admit_owned().await.unwrap();
+        a.heard();
+        world.engine.network("A").always(fault.clone());
+        let begun = now();
+        probe.failure().settled().await;
+        let waited = begun.elapsed();
+        assert!(waited <= AT_MOST, "{fault:?}: {waited:?}");
+        while begun.elapsed() < Duration::from_secs(30) {
+            let (call, waited) = timed_fail(&a).await;
+            assert!(call.is_rejected() && waited.is_zero(), "{fault:?}: {call:?} {waited:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(a.heard(), ["HALF_OPEN>OPEN alone"], "{fault:?}");
+        let mut reached = 0;
+        for _ in 0..29 {
+            reached += u32::from(a.fail().await == Call::Failed);
+            seconds(1).await;
+        }
+        assert_eq!(reached, 1, "{fault:?}: one probe without the store");
+        // The item shows the lease of a token that has ended: it wins, and the
+        // lease has run out, so that anyone may probe.
+        world.engine.network("A").heal();
+        seconds(if misconfigured { 61 } else { 31 }).await;
+        for _ in 0..3 {
+            assert_eq!(a.ok().await, Call::Ok, "{fault:?}");
+        }
+        assert_eq!(world.attribute("state"), "CLOSED", "{fault:?}");
+        let told = a.heard();
+        assert_eq!(told.last().unwrap(), "HALF_OPEN>CLOSED local", "{fault:?}: {told:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_60_a_reopening_is_made_good_with_the_time_of_the_failure() {
+    for (fault, misconfigured) in FAULTS {
+        let (world, a) = due().await;
+        let probe = a.breaker.admit_owned().await.unwrap();
+        world.engine.network("A").always(fault.clone());
+        probe.failure().settled().await;
+        seconds(10).await;
+        world.engine.network("A").heal();
+        seconds(if misconfigured { 50 } else { 15 }).await;
+        assert_eq!(world.attribute("state"), "OPEN", "{fault:?}");
+        assert_eq!(world.attribute("opened_at"), START + 30, "{fault:?}");
+        assert_eq!(world.attribute("half_open_owner"), serde_json::Value::Null, "{fault:?}");
+    }
+}
