@@ -1,0 +1,165 @@
+//! A store that keeps books on what it is asked, over another one.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use fuseboard::{
+    CircuitName,
+    store::{Consistency, Operation, Record, Store, StoreError, Written},
+};
+
+use crate::stopwatch::Stopwatch;
+
+/// How often an operation was applied (or answered), refused, and failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) done: u64,
+    pub(crate) refused: u64,
+    pub(crate) failed: u64,
+}
+
+/// What a registry asked of its store.
+#[derive(Debug)]
+pub(crate) struct Books {
+    stopwatch: Stopwatch,
+    counts: Mutex<BTreeMap<&'static str, Counts>>,
+    /// Circuits that are to be told of, and whether the store has answered.
+    asked_for: Mutex<BTreeMap<String, bool>>,
+    /// When an operation failed last, in milliseconds; 0 is never.
+    trouble: AtomicU64,
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Done,
+    Refused,
+    Failed,
+}
+
+impl Books {
+    pub(crate) fn new(stopwatch: Stopwatch) -> Self {
+        Self {
+            stopwatch,
+            counts: Mutex::default(),
+            asked_for: Mutex::default(),
+            trouble: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> BTreeMap<&'static str, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether nothing has failed since then.
+    pub(crate) fn quiet_since(&self, then: Duration) -> bool {
+        let last = self.trouble.load(Ordering::Relaxed);
+        last == 0 || Duration::from_millis(last) < then
+    }
+
+    /// Something happened after which the store cannot be called healthy.
+    pub(crate) fn note_trouble(&self) {
+        let now = u64::try_from(self.stopwatch.now().as_millis()).unwrap_or(u64::MAX);
+        self.trouble.fetch_max(now.max(1), Ordering::Relaxed);
+    }
+
+    /// Wants to know when the store first answered for a circuit.
+    pub(crate) fn ask_for(&self, circuit: &str) {
+        let mut asked_for = self.asked_for.lock().unwrap_or_else(PoisonError::into_inner);
+        asked_for.insert(circuit.to_owned(), false);
+    }
+
+    /// Whether it has; if so, it is forgotten.
+    pub(crate) fn has_answered_for(&self, circuit: &str) -> bool {
+        let mut asked_for = self.asked_for.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered = asked_for.get(circuit).copied().unwrap_or_default();
+        if answered {
+            asked_for.remove(circuit);
+        }
+        answered
+    }
+
+    fn answered_for(&self, circuit: &str) {
+        let mut asked_for = self.asked_for.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answered) = asked_for.get_mut(circuit) {
+            *answered = true;
+        }
+    }
+
+    fn note(&self, operation: &'static str, end: End) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = counts.entry(operation).or_default();
+        let count = match end {
+            End::Done => &mut counts.done,
+            End::Refused => &mut counts.refused,
+            End::Failed => &mut counts.failed,
+        };
+        *count = count.saturating_add(1);
+    }
+}
+
+/// One operation; it has failed unless it is said to have ended otherwise, so
+/// that one dropped for taking too long counts as failed.
+struct Entry<'a> {
+    books: &'a Books,
+    operation: &'static str,
+    end: End,
+}
+
+impl<'a> Entry<'a> {
+    fn new(books: &'a Books, operation: &'static str) -> Self {
+        Self { books, operation, end: End::Failed }
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        if let End::Failed = self.end {
+            self.books.note_trouble();
+        }
+        self.books.note(self.operation, self.end);
+    }
+}
+
+/// Passes everything on.
+#[derive(Debug)]
+pub(crate) struct Booked<S> {
+    pub(crate) store: S,
+    pub(crate) books: Arc<Books>,
+}
+
+impl<S: Store> Store for Booked<S> {
+    async fn read(
+        &self,
+        circuit: &CircuitName,
+        consistency: Consistency,
+    ) -> Result<Option<Record>, StoreError> {
+        let mut entry = Entry::new(&self.books, "read");
+        let answer = self.store.read(circuit, consistency).await;
+        if answer.is_ok() {
+            entry.end = End::Done;
+            self.books.answered_for(circuit.as_str());
+        }
+        answer
+    }
+
+    async fn write(
+        &self,
+        circuit: &CircuitName,
+        operation: &Operation,
+    ) -> Result<Written, StoreError> {
+        let mut entry = Entry::new(&self.books, operation.name());
+        let answer = self.store.write(circuit, operation).await;
+        entry.end = match &answer {
+            Ok(Written::Applied(_)) => End::Done,
+            Ok(Written::Refused(_)) => End::Refused,
+            Err(_) => End::Failed,
+        };
+        answer
+    }
+}

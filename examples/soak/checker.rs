@@ -1,0 +1,241 @@
+//! The oracle for outcomes: each is counted once.
+//!
+//! On a circuit that nobody else uses, and that is new, so that no earlier write
+//! can come late, whatever the store does once it has been read (failures that
+//! were counted before the first answer are dropped by it, since nothing says
+//! that they are of the epoch that it shows):
+//!
+//! - one failure less than the threshold, a success, and one failure less again,
+//!   in any way they may be reported, leave the circuit closed, and the next
+//!   failure opens it: the next call is rejected;
+//! - of as many failures as the threshold, reported by several tasks at once, the
+//!   last one opens it, and no earlier one.
+//!
+//! Once all is quiet, no failure is left that was neither counted nor taken back:
+//! a circuit that would take fewer than T failures to decide something shows it
+//! by what the T-1st failure in a row has to wait for, which is nothing.
+
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use fuseboard::{Breaker, CallError};
+use futures::FutureExt as _;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    chance::{Chance, part},
+    fleet::{Environment, Fleet},
+    plan::Plan,
+};
+
+/// Tasks that report at once, and failures of each.
+const REPORTERS: u32 = 8;
+const OF_EACH: u32 = 8;
+
+/// What the checks came to.
+#[derive(Debug, Default)]
+pub(crate) struct Checks {
+    pub(crate) circuits: AtomicU64,
+    pub(crate) outcomes: AtomicU64,
+    pub(crate) audited: AtomicU64,
+    pub(crate) lost: Mutex<Vec<String>>,
+}
+
+impl Checks {
+    pub(crate) fn lose(&self, what: String) {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
+    fn expect(&self, is_so: bool, breaker: &Breaker, what: &str) {
+        if !is_so {
+            self.lose(format!("{}: {what}; {:?}", breaker.name(), breaker.snapshot()));
+        }
+    }
+}
+
+/// Checks new circuits of one of the registries until it is told to stop.
+pub(crate) async fn run(
+    fleet: Arc<Fleet>,
+    checker: usize,
+    seed: u64,
+    checks: Arc<Checks>,
+    stop: CancellationToken,
+) {
+    let registry = checker.checked_rem(fleet.0.len()).unwrap_or(0);
+    let Some(environment) = fleet.0.get(registry) else {
+        return;
+    };
+    let mut chance = Chance::new(seed, part::CHECKER, u64::try_from(checker).unwrap_or_default());
+    for number in 0_u64.. {
+        if stop.is_cancelled() {
+            return;
+        }
+        let name = format!("check-{checker}-{number}");
+        let checked = match number & 1 {
+            0 => one_task(environment, &name, &mut chance, &checks).await,
+            _ => many_tasks(environment, registry, &name, &checks).await,
+        };
+        if let Some(breaker) = checked {
+            checks.circuits.fetch_add(1, Ordering::Relaxed);
+            // An opening is remembered for an hour: it is closed before the next.
+            recover(&breaker, &stop).await;
+        }
+    }
+}
+
+async fn one_task(
+    environment: &Environment,
+    name: &str,
+    chance: &mut Chance,
+    checks: &Checks,
+) -> Option<Breaker> {
+    let breaker = environment.registry.breaker(name).ok()?;
+    meet(environment, &breaker, checks).await;
+    for _ in 1..Plan::FAILURE_THRESHOLD {
+        fail(&breaker, chance, checks).await;
+    }
+    succeed(&breaker, checks).await;
+    for _ in 1..Plan::FAILURE_THRESHOLD {
+        fail(&breaker, chance, checks).await;
+    }
+    let last = breaker.admit().await;
+    checks.expect(
+        last.as_ref().is_ok_and(|permit| !permit.is_probe()),
+        &breaker,
+        "open one failure early",
+    );
+    last.ok()?.failure().settled().await;
+    checks.expect(breaker.admit().await.is_err(), &breaker, "not open at the threshold");
+    drop(breaker);
+    environment.registry.breaker(name).ok()
+}
+
+async fn many_tasks(
+    environment: &Environment,
+    registry: usize,
+    name: &str,
+    checks: &Checks,
+) -> Option<Breaker> {
+    let settings = Plan::config(registry).ok()?;
+    let config = fuseboard::Config::builder()
+        .failure_threshold(REPORTERS.saturating_mul(OF_EACH))
+        .success_threshold(Plan::SUCCESS_THRESHOLD)
+        .recovery_timeout(Plan::RECOVERY_TIMEOUT)
+        .local_cache_max_age(Plan::CACHE_AGE)
+        .on_store_outage(settings.on_store_outage())
+        .build()
+        .ok()?;
+    let breaker = environment.registry.breaker_with(name, config).ok()?;
+    meet(environment, &breaker, checks).await;
+    let mut tasks = JoinSet::new();
+    for reporter in 0..REPORTERS {
+        let breaker = breaker.clone();
+        // One is left for the end.
+        let failures = OF_EACH.saturating_sub(u32::from(reporter == 0));
+        tasks.spawn(async move {
+            let mut rejected = 0_u64;
+            for _ in 0..failures {
+                match breaker.admit_owned().await {
+                    Ok(permit) => drop(permit.failure()),
+                    Err(_) => rejected = rejected.saturating_add(1),
+                }
+                tokio::task::yield_now().await;
+            }
+            rejected
+        });
+    }
+    let rejected = tasks.join_all().await.into_iter().fold(0, u64::saturating_add);
+    checks.outcomes.fetch_add(u64::from(REPORTERS.saturating_mul(OF_EACH)), Ordering::Relaxed);
+    checks.expect(rejected == 0, &breaker, "open before the last of many failures");
+    let last = breaker.admit().await;
+    checks.expect(last.is_ok(), &breaker, "open one of many failures early");
+    last.ok()?.failure().settled().await;
+    checks.expect(breaker.admit().await.is_err(), &breaker, "not open after many failures");
+    Some(breaker)
+}
+
+/// Calls until the store has answered for the circuit.
+async fn meet(environment: &Environment, breaker: &Breaker, checks: &Checks) {
+    let name = breaker.name().as_str();
+    environment.books.ask_for(name);
+    while !environment.books.has_answered_for(name) {
+        succeed(breaker, checks).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// One failure, in one of the ways there are, and something that counts for
+/// nothing now and then.
+async fn fail(breaker: &Breaker, chance: &mut Chance, checks: &Checks) {
+    checks.outcomes.fetch_add(1, Ordering::Relaxed);
+    if chance.below(4) == 0 {
+        drop(breaker.admit().await);
+    }
+    let failed = match chance.below(5) {
+        0 => breaker.call(|| async { Err::<(), _>(()) }).await == Err(CallError::Inner(())),
+        1 => breaker.admit().await.map(|permit| drop(permit.failure())).is_ok(),
+        2 => breaker.admit_owned().await.map(|permit| drop(permit.failure())).is_ok(),
+        3 => breaker.try_admit().map(|permit| drop(permit.failure())).is_ok(),
+        _ => {
+            let call = breaker.call(|| async { resume_unwind(Box::new(())) });
+            let caught: Result<Result<(), CallError<()>>, _> =
+                AssertUnwindSafe(call).catch_unwind().await;
+            caught.is_err()
+        }
+    };
+    checks.expect(failed, breaker, "rejected before the threshold");
+}
+
+async fn succeed(breaker: &Breaker, checks: &Checks) {
+    checks.outcomes.fetch_add(1, Ordering::Relaxed);
+    let answered = breaker.call(|| async { Ok::<_, ()>(()) }).await;
+    checks.expect(answered.is_ok(), breaker, "a success was rejected before the threshold");
+}
+
+/// Calls until an ordinary call is admitted.
+async fn recover(breaker: &Breaker, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Ok(permit) = breaker.admit().await {
+            let closed = !permit.is_probe();
+            permit.success().settled().await;
+            if closed {
+                return;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The audit of what is left unsettled. Nobody else may be calling.
+pub(crate) async fn audit(breaker: &Breaker, checks: &Checks) {
+    // Closed, and without a streak.
+    for _ in 0..100 {
+        if let Ok(permit) = breaker.admit().await {
+            let closed = !permit.is_probe();
+            permit.success().settled().await;
+            if closed {
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    checks.audited.fetch_add(1, Ordering::Relaxed);
+    for _ in 1..Plan::FAILURE_THRESHOLD {
+        let Ok(permit) = breaker.try_admit() else {
+            return checks.lose(format!("{}: open though all is well", breaker.name()));
+        };
+        let settling = format!("{:?}", permit.failure());
+        checks.expect(settling.contains("settled: Already"), breaker, "failures left unsettled");
+    }
+    if let Ok(permit) = breaker.try_admit() {
+        drop(permit.success());
+    }
+}

@@ -1,0 +1,95 @@
+//! Memory and tasks, once a second.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{runtime::Handle, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::{fleet::Fleet, relay::Traffic, stopwatch::Stopwatch};
+
+/// A scheduler that is this late may make anything late.
+const STALL: Duration = Duration::from_millis(250);
+const PULSE: Duration = Duration::from_millis(25);
+
+/// Resident memory in bytes, as the system counts it; zero where it does not say.
+pub(crate) fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or_default().saturating_mul(1_024)
+}
+
+/// One look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) at: Duration,
+    pub(crate) resident: u64,
+    pub(crate) tasks: usize,
+    /// What the tasks may be at most.
+    pub(crate) most: usize,
+}
+
+/// What is counted on for every sample.
+pub(crate) struct Meter {
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) stopwatch: Stopwatch,
+    /// Tasks that were alive before anything was spawned, and the load's own.
+    pub(crate) own: usize,
+}
+
+/// Tasks that one connection of the SDK has: hyper's, and one that waits for it.
+/// They outlive the relay's end by a moment, so the most that ever stood count.
+const OF_A_CONNECTION: usize = 2;
+/// Actors that have left the registry and are about to return.
+const ABOUT_TO_END: usize = 32;
+
+impl Meter {
+    /// Looks once. Actors come and go meanwhile, so circuits are counted twice.
+    pub(crate) fn sample(&self) -> Sample {
+        let before = self.fleet.circuits();
+        let tasks = Handle::current().metrics().num_alive_tasks();
+        let circuits = before.max(self.fleet.circuits());
+        let connections = self.traffic.most_connections().saturating_mul(OF_A_CONNECTION);
+        let most = [circuits, connections, self.own, ABOUT_TO_END]
+            .into_iter()
+            .fold(0, usize::saturating_add);
+        Sample { at: self.stopwatch.now(), resident: resident(), tasks, most }
+    }
+}
+
+/// Watches the scheduler. What it is late with may break any promise that names
+/// a time, as a store that is late may.
+pub(crate) async fn pulse(fleet: Arc<Fleet>, stop: CancellationToken) {
+    let mut beats = tokio::time::interval(PULSE);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stopwatch = Stopwatch::started();
+    let mut last = stopwatch.now();
+    while !stop.is_cancelled() {
+        beats.tick().await;
+        let now = stopwatch.now();
+        if now.saturating_sub(last) > STALL {
+            fleet.0.iter().for_each(|one| one.books.note_trouble());
+        }
+        last = now;
+    }
+}
+
+/// The middle of the figures; zero of none.
+pub(crate) fn median(figures: impl Iterator<Item = u64>) -> u64 {
+    let mut figures: Vec<_> = figures.collect();
+    figures.sort_unstable();
+    figures.get(figures.len() >> 1).copied().unwrap_or(0)
+}
+
+/// Tasks that are alive once those that are ending have ended.
+pub(crate) async fn tasks_left(before: usize) -> usize {
+    let metrics = Handle::current().metrics();
+    for _ in 0..500 {
+        if metrics.num_alive_tasks() == before {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    metrics.num_alive_tasks()
+}

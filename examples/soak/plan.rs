@@ -1,0 +1,72 @@
+//! What a run is set to. All parts read it, so that they cannot disagree.
+
+use std::time::Duration;
+
+use fuseboard::{Config, ConfigError, OnStoreOutage};
+
+/// One run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) duration: Duration,
+    pub(crate) registries: usize,
+    pub(crate) circuits: usize,
+}
+
+impl Plan {
+    /// Short, so that circuits trip and recover many times in a minute.
+    pub(crate) const FAILURE_THRESHOLD: usize = 5;
+    pub(crate) const SUCCESS_THRESHOLD: u32 = 2;
+    pub(crate) const RECOVERY_TIMEOUT: Duration = Duration::from_secs(2);
+    pub(crate) const CACHE_AGE: Duration = Duration::from_secs(1);
+    pub(crate) const STORE_LIMIT: Duration = Duration::from_secs(1);
+
+    /// Tasks that call random circuits of one registry.
+    pub(crate) const DRIVERS: usize = 24;
+    /// Tasks that check the outcomes of one registry.
+    pub(crate) const CHECKERS: usize = 6;
+    /// Judged circuits that all registries share.
+    pub(crate) const SHARED: usize = 24;
+    /// Judged circuits of each registry alone.
+    pub(crate) const LONE: usize = 6;
+    /// Tasks that call one judged circuit through one registry.
+    pub(crate) const CALLERS: usize = 2;
+
+    /// Whether a registry keeps a known OPEN when its store is out.
+    pub(crate) fn protects(registry: usize) -> bool {
+        registry % 3 == 1
+    }
+
+    /// The settings of a registry's circuits.
+    pub(crate) fn config(registry: usize) -> Result<Config, ConfigError> {
+        let policy = match Self::protects(registry) {
+            true => OnStoreOutage::Protect,
+            false => OnStoreOutage::FailOpen,
+        };
+        let threshold = u32::try_from(Self::FAILURE_THRESHOLD).unwrap_or(u32::MAX);
+        Config::builder()
+            .failure_threshold(threshold)
+            .success_threshold(Self::SUCCESS_THRESHOLD)
+            .recovery_timeout(Self::RECOVERY_TIMEOUT)
+            .local_cache_max_age(Self::CACHE_AGE)
+            .store_timeout(Self::STORE_LIMIT)
+            .refresh_ahead(registry % 3 != 2)
+            .on_store_outage(policy)
+            .build()
+    }
+
+    /// The circuits that get most of the calls: the first of them.
+    pub(crate) fn hot(&self) -> usize {
+        self.circuits.div_ceil(40)
+    }
+
+    /// From here on no handle is kept: one is made for each visit.
+    pub(crate) fn kept(&self) -> usize {
+        self.circuits.saturating_sub(self.circuits.div_ceil(20))
+    }
+
+    /// The name of one of the circuits under load.
+    pub(crate) fn name(number: usize) -> String {
+        format!("circuit-{number}")
+    }
+}
