@@ -26,6 +26,38 @@ async fn names_of_1_and_2_048_bytes_work_and_others_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_78_a_hundred_thousand_names_forget_no_opening_and_leave_nothing_else() {
+    const NAMES: usize = 100_000;
+    const AT_ONCE: usize = 2_000;
+    let fleet = Fleet::with(|config| {
+        config.failure_threshold(1).recovery_timeout(Duration::from_secs(3_600))
+    });
+    let registry = fleet.environment().registry;
+    let opens = |number: &usize| number.is_multiple_of(1_000);
+    let mut most = 0;
+    for first in (0..NAMES).step_by(AT_ONCE) {
+        for number in first..first + AT_ONCE {
+            // Nobody keeps a handle.
+            let breaker = registry.breaker(format!("tenant-{number}")).unwrap();
+            let _ = breaker.try_admit().map(|permit| match opens(&number) {
+                true => permit.failure(),
+                false => permit.success(),
+            });
+        }
+        most = most.max(registry.circuits());
+        // What is known of the closed ones is too old to matter.
+        pass(6.0).await;
+    }
+    let open: Vec<_> = (0..NAMES).filter(opens).collect();
+    assert!(most <= AT_ONCE + open.len(), "{most} circuits at once");
+    assert_eq!(registry.circuits(), open.len(), "the open ones, and no other");
+    for number in open {
+        let breaker = registry.breaker(format!("tenant-{number}")).unwrap();
+        assert_eq!(breaker.snapshot().state(), CircuitState::Open, "tenant-{number}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_circuit_has_one_configuration() {
     let fleet = Fleet::new();
     let registry = fleet.environment().registry;
