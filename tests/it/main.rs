@@ -19,5 +19,7 @@ mod outage;
 #[cfg(feature = "dynamodb")]
 mod protocol;
 #[cfg(feature = "dynamodb")]
+mod sim;
+#[cfg(feature = "dynamodb")]
 mod store;
 mod support;

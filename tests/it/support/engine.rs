@@ -10,6 +10,7 @@ mod connector;
 mod items;
 mod log;
 mod network;
+mod tap;
 
 use std::{
     collections::HashMap,
@@ -25,10 +26,11 @@ use aws_sdk_dynamodb::{
 use fuseboard::{DynamoDbStore, store::DynamoDbStoreBuilder};
 use serde_json::{Value, json};
 
-use self::{log::Log, network::Script};
+use self::{log::Log, network::Script, tap::Tap};
 pub(crate) use self::{
     log::{Fate, Request},
     network::{Event, Network},
+    tap::{History, Write},
 };
 
 /// The table that every engine but an [`Engine::empty`] one begins with.
@@ -49,6 +51,8 @@ struct Shared {
 struct State {
     log: Log,
     scripts: HashMap<String, Script>,
+    /// The history of the items, if it is recorded.
+    tap: Option<Tap>,
     /// Operations that are answered; all if `None`.
     allowed: Option<Vec<&'static str>>,
     /// Items as they were: what eventually consistent reads show.

@@ -68,6 +68,15 @@ impl Connector {
                 engine.state().held.push((id, operation, body));
                 hang().await
             }
+            Event::Doubled(delay) => {
+                let answer = engine.execute(id, &operation, &body);
+                apply_later(engine.clone(), id, operation, body, delay);
+                Ok(genuine(engine, &answer))
+            }
+            Event::StaleBy(age) => {
+                let stale = engine.stale_by(id, &operation, &body, age);
+                Ok(genuine(engine, &stale.unwrap_or_else(|| engine.execute(id, &operation, &body))))
+            }
             Event::RefuseConnection => Err(broken(io::ErrorKind::ConnectionRefused)),
             Event::ResetBefore => Err(broken(io::ErrorKind::ConnectionReset)),
             Event::ResetAfter => {
@@ -76,22 +85,19 @@ impl Connector {
             }
             Event::BreakOff => {
                 let (status, _) = engine.execute(id, &operation, &body);
-                let mut answer = genuine(engine, &(status, String::new()));
-                // Its reader gets an error instead of the text.
-                *answer.body_mut() = SdkBody::taken();
-                Ok(answer)
+                Ok(broken_off(genuine(engine, &(status, String::new()))))
             }
             Event::Answer(status, text) => {
-                let answer = (status, text.to_owned());
-                engine.state().log.answer(id, status, text);
-                Ok(response(engine, &answer))
+                Ok(response(engine, &self.scripted(id, (status, text.to_owned()))))
             }
-            Event::Error(code) => {
-                let answer = refusal(code);
-                engine.state().log.answer(id, answer.0, &answer.1);
-                Ok(genuine(engine, &answer))
-            }
+            Event::Error(code) => Ok(genuine(engine, &self.scripted(id, refusal(code)))),
         }
+    }
+
+    /// An answer that the engine knows nothing of.
+    fn scripted(&self, id: u64, answer: Answer) -> Answer {
+        self.engine.state().log.answer(id, answer.0, &answer.1);
+        answer
     }
 
     fn depart(&self, operation: &str, body: &Value) -> (u64, Event) {
@@ -143,6 +149,12 @@ async fn hang() -> Result<HttpResponse, ConnectorError> {
 
 fn broken(kind: io::ErrorKind) -> ConnectorError {
     ConnectorError::io(io::Error::from(kind).into())
+}
+
+/// An answer whose reader gets an error instead of the text.
+fn broken_off(mut answer: HttpResponse) -> HttpResponse {
+    *answer.body_mut() = SdkBody::taken();
+    answer
 }
 
 /// An answer from whoever.

@@ -31,6 +31,8 @@ pub(crate) struct Request {
     pub(crate) body: Value,
     /// What became of it.
     pub(crate) fate: Fate,
+    /// When it was sent.
+    pub(crate) at: tokio::time::Instant,
 }
 
 #[derive(Default)]
@@ -48,15 +50,17 @@ impl Log {
             operation: operation.to_owned(),
             body: body.clone(),
             fate: Fate::Lost,
+            at: super::now(),
         });
         self.next_id
     }
 
     /// Notes the answer to a request, unless the log was cleared since.
     pub(super) fn answer(&mut self, id: u64, status: u16, body: &str) {
-        let Some(request) = self.requests.iter_mut().find(|request| request.id == id) else {
+        let Ok(place) = self.requests.binary_search_by_key(&id, |request| request.id) else {
             return;
         };
+        let request = &mut self.requests[place];
         request.fate = if status == 200 {
             Fate::Applied
         } else {
@@ -67,6 +71,12 @@ impl Log {
             let code = kind.rsplit('#').next().unwrap_or_default().to_owned();
             Fate::Refused { status, code }
         };
+    }
+
+    /// The label of the client that sent a request.
+    pub(super) fn client(&self, id: u64) -> Option<&str> {
+        let place = self.requests.binary_search_by_key(&id, |request| request.id).ok()?;
+        Some(&self.requests[place].client)
     }
 
     pub(super) fn requests(&self) -> Vec<Request> {

@@ -31,6 +31,12 @@ pub(crate) enum Event {
     ResetAfter,
     /// It is applied, and the answer breaks off in mid-body.
     BreakOff,
+    /// It is applied and answered, and the same request is applied once more
+    /// after this time.
+    Doubled(Duration),
+    /// An eventually consistent read shows the item as it was so long ago.
+    /// Needs [`Engine::record`]; anything else passes.
+    StaleBy(Duration),
     /// It is not applied; this status and body are the answer, from whoever.
     Answer(u16, &'static str),
     /// It is not applied; DynamoDB answers with this code.
@@ -55,9 +61,13 @@ struct Rule {
     event: Event,
 }
 
+/// What happens to each request, by its operation.
+type Weather = Box<dyn FnMut(&str) -> Event + Send>;
+
 #[derive(Default)]
 pub(super) struct Script {
     rules: VecDeque<Rule>,
+    weather: Option<Weather>,
 }
 
 impl Script {
@@ -69,7 +79,7 @@ impl Script {
                 && rule.circuit.as_ref().is_none_or(is_about)
         };
         let Some(place) = self.rules.iter().position(meant) else {
-            return Event::Pass;
+            return self.weather.as_mut().map_or(Event::Pass, |weather| weather(operation));
         };
         let rule = &mut self.rules[place];
         let event = rule.event.clone();
@@ -117,6 +127,14 @@ impl Network {
     /// until [`heal`](Self::heal).
     pub(crate) fn always_about(&self, circuit: &str, event: Event) -> &Self {
         self.push(Rule { operation: None, circuit: Some(circuit.to_owned()), left: None, event })
+    }
+
+    /// Requests that no other event waits for meet what this says, until
+    /// [`heal`](Self::heal).
+    pub(crate) fn weather(&self, weather: impl FnMut(&str) -> Event + Send + 'static) {
+        let mut state = self.engine.state();
+        let script = state.scripts.entry(self.label.clone()).or_default();
+        script.weather = Some(Box::new(weather));
     }
 
     /// Drops what is left of the script.

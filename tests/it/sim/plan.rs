@@ -1,0 +1,251 @@
+//! What a seed says: settings, environments, traffic, and everything that goes
+//! wrong, all known before the first call.
+
+use std::time::Duration;
+
+use fuseboard::{Config, OnStoreOutage};
+
+use super::{
+    dice::Dice,
+    weather::{self, Weather},
+};
+
+/// From an instant until before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from: Duration,
+    pub(crate) until: Duration,
+}
+
+impl Span {
+    pub(crate) fn has(self, at: Duration) -> bool {
+        self.from <= at && at < self.until
+    }
+}
+
+/// What an operator does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Hold,
+    Release,
+}
+
+/// One process: a label, its lives, and what happens to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Process {
+    pub(crate) label: String,
+    /// It crashes at the end of each; the next one remembers nothing.
+    pub(crate) lives: Vec<Span>,
+    pub(crate) freezes: Vec<Span>,
+    /// Between two calls, on average.
+    pub(crate) gap: Duration,
+    /// How many calls it runs at a time.
+    pub(crate) width: usize,
+    /// By how much its wall clock is ahead of the true time, in milliseconds.
+    pub(crate) ahead_ms: i64,
+    /// When its wall clock is set, and by how much.
+    pub(crate) steps: Vec<(Duration, i64)>,
+    pub(crate) weather: Vec<(Span, Weather)>,
+    pub(crate) dice: Dice,
+}
+
+impl Process {
+    /// The end of the freeze that it is in.
+    pub(crate) fn thaws_at(&self, at: Duration) -> Option<Duration> {
+        self.freezes.iter().find(|span| span.has(at)).map(|span| span.until)
+    }
+}
+
+/// Which checks a plan leaves meaningful.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traits {
+    /// Requests and answers are late, lost, doubled, refused or stale.
+    pub(crate) network: bool,
+    pub(crate) freezes: bool,
+    pub(crate) crashes: bool,
+    /// Wall clocks differ by more than is tolerated, or are set.
+    pub(crate) wild_clocks: bool,
+    pub(crate) operator: bool,
+    /// The item is deleted now and then.
+    pub(crate) deletions: bool,
+}
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) config: Config,
+    pub(crate) traits: Traits,
+    pub(crate) processes: Vec<Process>,
+    /// When the dependency fails.
+    pub(crate) outages: Vec<Span>,
+    pub(crate) orders: Vec<(Duration, Order)>,
+    pub(crate) deletions: Vec<Duration>,
+    /// Until then nothing goes wrong.
+    pub(crate) calm: Duration,
+    /// From then on nothing goes wrong any more.
+    pub(crate) quiet: Duration,
+}
+
+/// Longest time between two calls of a process in the quiet.
+pub(crate) const QUIET_GAP: Duration = Duration::from_secs(2);
+
+impl Plan {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let traits = traits(&mut dice);
+        let config = settings(&mut dice);
+        let recovery = config.recovery_timeout();
+        let calm = 2 * config.local_cache_max_age() + dice.ms(3_000, 6_000);
+        let trouble = recovery * 4 + dice.ms(15_000, 30_000);
+        let quiet = calm + trouble;
+        let span = Span { from: calm, until: quiet };
+        // Late writes and long calls end before the quiet.
+        let inner = Span { from: calm, until: quiet - 2 * weather::LATEST };
+        let outages = outages(&mut dice, inner, recovery);
+        let mut orders = Vec::new();
+        if traits.operator {
+            orders = (0..dice.between(1, 3))
+                .map(|_| (at(&mut dice, inner), dice.pick(&[Order::Hold, Order::Release])))
+                .collect();
+            orders.sort_by_key(|(at, _)| *at);
+        }
+        let mut deletions = Vec::new();
+        if traits.deletions {
+            deletions = (0..dice.between(1, 2)).map(|_| at(&mut dice, inner)).collect();
+            deletions.sort();
+        }
+        let lone = dice.chance(20);
+        let count = dice.between(2, 10);
+        let processes = (0..count)
+            .map(|number| {
+                let stays = number == 0 || !lone;
+                process(&mut dice.split(), &format!("E{number}"), &traits, span, inner, stays)
+            })
+            .collect();
+        Self { seed, config, traits, processes, outages, orders, deletions, calm, quiet }
+    }
+
+    /// Whether the dependency fails a call that begins now.
+    pub(crate) fn is_down(&self, at: Duration) -> bool {
+        self.outages.iter().any(|outage| outage.has(at))
+    }
+}
+
+fn traits(dice: &mut Dice) -> Traits {
+    Traits {
+        network: dice.chance(70),
+        freezes: dice.chance(25),
+        crashes: dice.chance(25),
+        wild_clocks: dice.chance(20),
+        operator: dice.chance(12),
+        deletions: dice.chance(12),
+    }
+}
+
+fn settings(dice: &mut Dice) -> Config {
+    let recovery = Duration::from_secs(dice.pick(&[2, 2, 2, 3, 3, 5, 5, 5, 10, 10, 30]));
+    let lease = if dice.chance(70) { recovery } else { recovery / 2 };
+    let policy = dice.pick(&[OnStoreOutage::FailOpen, OnStoreOutage::Protect]);
+    Config::builder()
+        .failure_threshold(dice.pick(&[1, 2, 3, 5, 5]))
+        .success_threshold(dice.pick(&[1, 2, 3, 3]))
+        .recovery_timeout(recovery)
+        .probe_lease(lease.max(Duration::from_secs(1)))
+        .local_cache_max_age(Duration::from_secs(dice.pick(&[1, 2, 5, 5])))
+        .on_store_outage(policy)
+        .build()
+        .unwrap()
+}
+
+fn at(dice: &mut Dice, within: Span) -> Duration {
+    let ms = |at: Duration| u64::try_from(at.as_millis()).unwrap();
+    dice.ms(ms(within.from), ms(within.until))
+}
+
+fn outages(dice: &mut Dice, within: Span, recovery: Duration) -> Vec<Span> {
+    let mut outages = Vec::new();
+    let mut from = within.from + dice.ms(0, 3_000);
+    while from < within.until {
+        let length = recovery.mul_f64(0.2) + dice.ms(500, 8_000);
+        outages.push(Span { from, until: (from + length).min(within.until) });
+        from += length + recovery + dice.ms(2_000, 15_000);
+    }
+    if dice.chance(60) {
+        // So that the whole recovery lies in the quiet.
+        let from = within.until - dice.ms(1_000, 6_000);
+        outages.push(Span { from, until: within.until });
+    }
+    outages
+}
+
+/// Some spans of trouble, one after the other.
+fn spans(dice: &mut Dice, within: Span, count: u64, longest_ms: u64) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    for _ in 0..count {
+        let from = at(dice, within);
+        spans.push(Span { from, until: (from + dice.ms(200, longest_ms)).min(within.until) });
+    }
+    spans.sort_by_key(|span| span.from);
+    spans
+}
+
+fn process(
+    dice: &mut Dice,
+    label: &str,
+    traits: &Traits,
+    span: Span,
+    inner: Span,
+    stays: bool,
+) -> Process {
+    let mut steps = Vec::new();
+    let mut ahead_ms = i64::try_from(dice.between(0, 2_000)).unwrap() - 1_000;
+    if traits.wild_clocks && dice.chance(50) {
+        ahead_ms = dice.pick(&[-300_000, -30_000, -5_000, 5_000, 30_000, 300_000]);
+        steps = (0..dice.between(0, 2))
+            .map(|_| (at(dice, inner), dice.pick(&[-3_600_000, -10_000, 10_000, 3_600_000])))
+            .collect();
+        steps.sort_by_key(|(at, _)| *at);
+    }
+    let freezes = dice.between(1, 2);
+    let freezes = if traits.freezes && dice.chance(50) {
+        spans(dice, inner, freezes, 20_000)
+    } else {
+        Vec::new()
+    };
+    let weather = dice.between(1, 4);
+    let weather = if traits.network && dice.chance(80) {
+        let spans = spans(dice, inner, weather, 12_000);
+        spans.into_iter().map(|span| (span, Weather::new(dice))).collect()
+    } else {
+        Vec::new()
+    };
+    let gap = dice.pick(&[(100, 500), (100, 500), (500, 2_000), (2_000, 10_000)]);
+    Process {
+        label: label.to_owned(),
+        lives: lives(dice, traits, span, inner, stays),
+        freezes,
+        gap: dice.ms(gap.0, gap.1),
+        width: usize::try_from(dice.pick(&[1, 1, 2, 4])).unwrap(),
+        ahead_ms,
+        steps,
+        weather,
+        dice: dice.split(),
+    }
+}
+
+fn lives(dice: &mut Dice, traits: &Traits, span: Span, inner: Span, stays: bool) -> Vec<Span> {
+    let mut lives = Vec::new();
+    let mut from = if dice.chance(25) { at(dice, inner) } else { Duration::ZERO };
+    let crashes = if traits.crashes { dice.between(0, 3) } else { 0 };
+    for _ in 0..crashes {
+        let until = at(dice, inner).max(from);
+        lives.push(Span { from, until });
+        from = until + dice.ms(0, 5_000);
+    }
+    let until = if stays { Duration::MAX } else { at(dice, inner).max(span.from) };
+    if from < until {
+        lives.push(Span { from, until });
+    }
+    lives
+}

@@ -1,0 +1,219 @@
+//! One run: every process of a plan over one engine, on one virtual clock.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, SystemTime},
+};
+
+use fuseboard::{Breaker, BreakerRegistry, CircuitState, CircuitTransition, Clock, VirtualClock};
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{
+    bounds,
+    plan::{Order, Plan},
+    process,
+};
+use crate::support::engine::{Engine, History, Request, now};
+
+/// The circuit that every process has.
+pub(crate) const CIRCUIT: &str = "payment-backend";
+
+/// The true wall time at the start, in seconds since the Unix epoch.
+pub(crate) const START: i64 = 1_000_000;
+
+/// How long an operator holds the circuit open.
+const HOLD: Duration = Duration::from_secs(8);
+
+/// One call, as its caller saw it.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) client: String,
+    pub(crate) asked: Duration,
+    /// When it was admitted; it is rejected without.
+    pub(crate) begun: Option<Duration>,
+    pub(crate) ended: Option<Duration>,
+    pub(crate) probe: bool,
+    /// Whether the dependency was well.
+    pub(crate) good: bool,
+}
+
+/// What a process told its subscribers, and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) at: Duration,
+    pub(crate) client: String,
+    pub(crate) transition: CircuitTransition,
+}
+
+/// What callers and subscribers saw.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) calls: Vec<Call>,
+    pub(crate) told: Vec<Told>,
+}
+
+/// What all processes of a run share.
+pub(crate) struct Stage {
+    pub(crate) plan: Plan,
+    pub(crate) engine: Engine,
+    pub(crate) start: Instant,
+    notes: Mutex<Notes>,
+    /// Who lives, by label.
+    living: Mutex<Vec<(String, Breaker)>>,
+}
+
+/// Everything that was seen of a run.
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) history: History,
+    pub(crate) notes: Notes,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) start: Instant,
+    /// When the circuit was closed everywhere, after the quiet had begun.
+    pub(crate) closed_at: Option<Duration>,
+    /// Who was not closed at the end, and the item.
+    pub(crate) left: String,
+}
+
+impl Stage {
+    pub(crate) fn at(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    pub(crate) fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap()
+    }
+
+    pub(crate) fn living(&self) -> MutexGuard<'_, Vec<(String, Breaker)>> {
+        self.living.lock().unwrap()
+    }
+
+    pub(crate) async fn sleep_until(&self, at: Duration) {
+        match self.start.checked_add(at) {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A clock that is ahead of the true time by so much.
+    pub(crate) fn clock(&self, ahead_ms: i64) -> VirtualClock {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START.unsigned_abs());
+        let clock = VirtualClock::following_tokio(start + self.at());
+        clock.step_wall(ahead_ms);
+        clock
+    }
+
+    pub(crate) fn registry(&self, label: &str, clock: &VirtualClock) -> BreakerRegistry {
+        BreakerRegistry::builder(self.engine.store(label))
+            .config(self.plan.config.clone())
+            .clock(Clock::from(clock))
+            .disabled(false)
+            .spawn()
+            .unwrap()
+    }
+}
+
+/// Plays a plan on a runtime of its own.
+pub(crate) fn play(plan: Plan) -> Run {
+    // The jitter of the SDK's retries.
+    fastrand::seed(plan.seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(perform(plan))
+}
+
+async fn perform(plan: Plan) -> Run {
+    let engine = Engine::new().await;
+    engine.record();
+    let stage = Arc::new(Stage {
+        plan,
+        engine,
+        start: now(),
+        notes: Mutex::default(),
+        living: Mutex::default(),
+    });
+    let mut tasks = JoinSet::new();
+    for number in 0..stage.plan.processes.len() {
+        tasks.spawn(process::live(Arc::clone(&stage), number));
+    }
+    tasks.spawn(operate(Arc::clone(&stage)));
+    tasks.spawn(delete(Arc::clone(&stage)));
+    let ended = until_closed(&stage, &mut tasks).await;
+    let left = format!("{:?}, item {:?}", states(&stage), stage.engine.get_item(CIRCUIT));
+    tasks.shutdown().await;
+    let notes = stage.notes().clone();
+    Run {
+        plan: stage.plan.clone(),
+        history: stage.engine.history(),
+        requests: stage.engine.requests(),
+        start: stage.start,
+        notes,
+        closed_at: ended,
+        left,
+    }
+}
+
+fn states(stage: &Stage) -> Vec<(String, CircuitState)> {
+    let living = stage.living();
+    living.iter().map(|(label, breaker)| (label.clone(), breaker.snapshot().state())).collect()
+}
+
+/// Waits for the quiet, and then until everyone is closed, no longer than may be.
+async fn until_closed(stage: &Stage, tasks: &mut JoinSet<()>) -> Option<Duration> {
+    stage.sleep_until(stage.plan.quiet).await;
+    let latest = stage.plan.quiet + bounds::time_to_close(&stage.plan);
+    loop {
+        while let Some(ended) = tasks.try_join_next() {
+            ended.unwrap();
+        }
+        let open = states(stage).iter().any(|(_, state)| *state != CircuitState::Closed);
+        let item = stage.engine.get_item(CIRCUIT);
+        if !open && item.is_none_or(|item| item["state"] == "CLOSED") {
+            let closed_at = stage.at();
+            // Nothing changes after that.
+            let more = 2 * stage.plan.config.local_cache_max_age() + Duration::from_secs(5);
+            tokio::time::sleep(more).await;
+            return Some(closed_at);
+        }
+        if stage.at() > latest {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The operator has a process of its own, which makes no calls, and a network
+/// without faults.
+async fn operate(stage: Arc<Stage>) {
+    if stage.plan.orders.is_empty() {
+        return;
+    }
+    let clock = stage.clock(0);
+    let registry = stage.registry("operator", &clock);
+    let transitions = registry.subscribe();
+    let breaker = registry.breaker(CIRCUIT).unwrap();
+    let mut ears = JoinSet::new();
+    ears.spawn(process::listen(Arc::clone(&stage), "operator".to_owned(), transitions));
+    let lift = (stage.plan.quiet, Order::Release);
+    for (at, order) in stage.plan.orders.iter().copied().chain([lift]) {
+        stage.sleep_until(at).await;
+        let done = match order {
+            Order::Hold => breaker.hold(clock.wall() + HOLD, "simulated").await,
+            Order::Release => breaker.release().await,
+        };
+        // Others may be faster five times in a row.
+        let _ = done;
+    }
+    drop(registry);
+}
+
+/// The store forgets the item, as it does with those that have expired.
+async fn delete(stage: Arc<Stage>) {
+    for at in &stage.plan.deletions {
+        stage.sleep_until(*at).await;
+        stage.engine.delete_item(CIRCUIT);
+    }
+}
