@@ -15,7 +15,9 @@ mod server_time;
 use std::{error::Error, fmt, future::Future, pin::Pin};
 
 #[cfg(feature = "dynamodb")]
-pub use self::dynamodb::{DynamoDbStore, DynamoDbStoreBuilder};
+pub use self::dynamodb::{
+    DynamoDbStore, DynamoDbStoreBuilder, Misconfiguration, NotChecked, Verified, VerifyError,
+};
 pub use self::{memory::MemoryStore, server_time::ServerTime};
 use crate::name::CircuitName;
 pub use crate::{

@@ -4,7 +4,7 @@ use std::{env, error::Error};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::{Client, Config, config::Credentials};
-use fuseboard::{DynamoDbStore, store::StoreError};
+use fuseboard::{DynamoDbStore, store::Misconfiguration};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::args::Args;
@@ -43,7 +43,8 @@ impl Engine {
             store.create_table().await.map_err(|error| engine.explain(&error))?;
         }
         if let Err(error) = store.verify().await {
-            let missing = error.to_string().contains("ResourceNotFoundException");
+            let mut faults = error.faults().iter();
+            let missing = faults.any(|fault| matches!(fault, Misconfiguration::NoTable { .. }));
             let hint = if missing { "; --create-table makes it" } else { "" };
             return Err(format!("{}{hint}", engine.explain(&error)).into());
         }
@@ -88,7 +89,7 @@ impl Engine {
         Ok(())
     }
 
-    fn explain(&self, error: &StoreError) -> String {
+    fn explain(&self, error: &(dyn Error + 'static)) -> String {
         let text = format!("cannot use {}: {error}", self.place());
         // Down to what the operating system or the service said.
         let mut root: &dyn Error = error;

@@ -10,8 +10,10 @@ mod expression;
 mod fault;
 mod item;
 mod limits;
+mod misconfiguration;
 mod table;
 mod text;
+mod verify;
 
 use std::{fmt, sync::Arc};
 
@@ -21,7 +23,10 @@ use aws_sdk_dynamodb::{
     types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 
-pub use self::builder::DynamoDbStoreBuilder;
+pub use self::{
+    builder::DynamoDbStoreBuilder,
+    misconfiguration::{Misconfiguration, NotChecked, Verified, VerifyError},
+};
 use self::{
     date::Dates,
     fault::Call,
@@ -29,7 +34,7 @@ use self::{
     limits::Limits,
 };
 use super::{Consistency, Operation, Record, ServerTime, Store, StoreError, Written};
-use crate::{name::CircuitName, record::LeaseToken};
+use crate::name::CircuitName;
 
 /// Keeps records in a DynamoDB table, one item per circuit, and shares them
 /// with every process that uses the same table and circuit names.
@@ -50,7 +55,7 @@ use crate::{name::CircuitName, record::LeaseToken};
 /// [`builder`](Self::builder) for others.
 ///
 /// ```no_run
-/// # async fn example() -> Result<(), fuseboard::store::StoreError> {
+/// # async fn example() -> Result<(), fuseboard::store::VerifyError> {
 /// use fuseboard::DynamoDbStore;
 ///
 /// let store = DynamoDbStore::from_env("CircuitBreakerState").await;
@@ -111,32 +116,6 @@ impl DynamoDbStore {
         Self::new(Client::new(&config), table)
     }
 
-    /// Checks that the table is there, has the key that this store is set to,
-    /// and may be read and written by this process. Writes nothing.
-    ///
-    /// For start-up: a breaker over a store that is misconfigured logs it and
-    /// protects this process alone.
-    ///
-    /// # Errors
-    ///
-    /// A [`StoreError`] whose message says what to mend, if its kind is
-    /// [`Misconfigured`](super::StoreErrorKind::Misconfigured).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it loses nothing.
-    pub async fn verify(&self) -> Result<(), StoreError> {
-        let refused = |error: crate::error::NameError| {
-            self.call("verify", None).misconfigured(&error.to_string())
-        };
-        let circuit = CircuitName::new("fuseboard#verify").map_err(refused)?;
-        self.read(&circuit, Consistency::Strong).await?;
-        // No circuit is half-open under this token, so the update is refused.
-        let close = Operation::Close { token: LeaseToken::new("verify"), expires_at: 0 };
-        self.write(&circuit, &close).await?;
-        Ok(())
-    }
-
     fn assemble(
         client: Client,
         table: String,
@@ -149,6 +128,21 @@ impl DynamoDbStore {
             limits = limits.interceptor(dates.clone());
         }
         Self { inner: Arc::new(Inner { client, table, layout, limits, dates }) }
+    }
+
+    /// The same store, with one more reader of what answers tell of the time.
+    fn reading(&self, dates: &Dates) -> Self {
+        let Inner { client, table, layout, .. } = &*self.inner;
+        let limits = self.limits().interceptor(dates.clone());
+        Self {
+            inner: Arc::new(Inner {
+                client: client.clone(),
+                table: table.clone(),
+                layout: layout.clone(),
+                limits,
+                dates: None,
+            }),
+        }
     }
 
     fn client(&self) -> &Client {

@@ -6,4 +6,5 @@ mod engine;
 mod faults;
 mod items;
 mod table;
+mod verify;
 mod wire;

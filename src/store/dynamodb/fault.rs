@@ -48,10 +48,15 @@ impl Call<'_> {
     {
         let (kind, what) = judge(&error);
         let mut message = format!("{self}: {what}");
-        if let Some(detail) = error.as_service_error().and_then(ProvideErrorMetadata::message) {
+        let fault = error.as_service_error();
+        let detail = fault.and_then(ProvideErrorMetadata::message);
+        if let Some(detail) = detail {
             message = format!("{message}: {detail}");
         }
-        if let Some(mend) = error.as_service_error().and_then(|fault| mend(fault.code()?)) {
+        let cause = fault
+            .and_then(ProvideErrorMetadata::code)
+            .map(|code| Cause::of(code, detail.unwrap_or_default()));
+        if let Some(mend) = cause.and_then(Cause::mend) {
             message = format!("{message} ({mend})");
         }
         StoreError::new(kind, message).with_source(error)
@@ -119,19 +124,52 @@ fn judge_answer(code: Option<&str>, response: &HttpResponse) -> (StoreErrorKind,
     (kind, code.to_owned())
 }
 
-/// What an operator can do about a code.
-fn mend(code: &str) -> Option<&'static str> {
-    match code {
-        "ResourceNotFoundException" => {
-            Some("create the table, or correct its name, account and region")
+/// What a code means to an operator, if waiting does not mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    NoTable,
+    Denied,
+    Key,
+    Credentials,
+    Clock,
+    Other,
+}
+
+impl Cause {
+    /// Sorts a code; where one code has two causes, by the message.
+    pub(super) fn of(code: &str, message: &str) -> Self {
+        match code {
+            "ResourceNotFoundException" => Self::NoTable,
+            "AccessDeniedException" => Self::Denied,
+            // What it says of a table's name: "Value '...' at 'tableName' ...".
+            "ValidationException" if message.contains("ableName") => Self::Other,
+            "ValidationException" => Self::Key,
+            "RequestTimeTooSkewed" | "RequestExpired" => Self::Clock,
+            "InvalidSignatureException"
+                if message.contains("Signature expired")
+                    || message.contains("Signature not yet current") =>
+            {
+                Self::Clock
+            }
+            "InvalidSignatureException"
+            | "UnrecognizedClientException"
+            | "ExpiredTokenException"
+            | "MissingAuthenticationTokenException"
+            | "IncompleteSignatureException" => Self::Credentials,
+            _ => Self::Other,
         }
-        "AccessDeniedException" => Some("allow dynamodb:GetItem and dynamodb:UpdateItem on it"),
-        "ValidationException" => {
-            Some("check key_attr and sort_key_attr against the key schema of the table")
+    }
+
+    fn mend(self) -> Option<&'static str> {
+        match self {
+            Self::NoTable => Some("create the table, or correct its name, account and region"),
+            Self::Denied => Some("allow dynamodb:GetItem and dynamodb:UpdateItem on it"),
+            Self::Key => {
+                Some("check key_attr and sort_key_attr against the key schema of the table")
+            }
+            Self::Credentials => Some("check the credentials of this process"),
+            Self::Clock => Some("set the clock of this process"),
+            Self::Other => None,
         }
-        "UnrecognizedClientException" | "ExpiredTokenException" => {
-            Some("check the credentials of this process")
-        }
-        _ => None,
     }
 }

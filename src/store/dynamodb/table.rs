@@ -1,4 +1,4 @@
-//! Making the table, for development and tests.
+//! Making the table, for development and tests, and looking at one.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
     },
 };
 
-use super::{DynamoDbStore, fault::Call};
+use super::{DynamoDbStore, fault::Call, misconfiguration::Misconfiguration};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How often, and how many times, a new table is looked at until it is active.
@@ -57,12 +57,12 @@ impl DynamoDbStore {
             .create_table()
             .table_name(call.table)
             .billing_mode(BillingMode::PayPerRequest);
-        for (name, role) in self.key_attributes() {
+        for KeyAttribute { name, role, kind } in self.key() {
             request = request
                 .attribute_definitions(
                     AttributeDefinition::builder()
                         .attribute_name(name)
-                        .attribute_type(ScalarAttributeType::S)
+                        .attribute_type(kind)
                         .build()
                         .map_err(build)?,
                 )
@@ -85,62 +85,27 @@ impl DynamoDbStore {
 
     async fn until_active(&self, call: &Call<'_>) -> Result<(), StoreError> {
         for _ in 0..LOOKS {
-            let request = self.client().describe_table().table_name(call.table);
-            let answer = request
-                .customize()
-                .config_override(self.limits())
-                .send()
-                .await
-                .map_err(|error| call.failed(error))?;
-            let Some(table) = answer.table else {
-                return Err(call.bad_answer("the answer describes no table"));
-            };
+            let table = self.describe(call).await?;
             if table.table_status == Some(TableStatus::Active) {
-                return self.check_key(call, &table);
+                return match self.other_key(&table) {
+                    Some(fault) => Err(call.misconfigured(&fault.to_string())),
+                    None => Ok(()),
+                };
             }
             tokio::time::sleep(PAUSE).await;
         }
         Err(StoreError::new(StoreErrorKind::Timeout, format!("{call}: not active after a minute")))
     }
 
-    fn check_key(&self, call: &Call<'_>, table: &TableDescription) -> Result<(), StoreError> {
-        let wanted: Vec<_> = self.key_attributes().collect();
-        let found: Vec<_> = table
-            .key_schema()
-            .iter()
-            .map(|element| (element.attribute_name(), element.key_type().clone()))
-            .collect();
-        if wanted == found {
-            return Ok(());
-        }
-        let why = format!("the table has the key {found:?}, and the store is set to {wanted:?}");
-        Err(call.misconfigured(&why))
-    }
-
     async fn enable_expiry(&self, call: &Call<'_>) -> Result<(), StoreError> {
-        let request = self.client().describe_time_to_live().table_name(call.table);
-        let answer = request
-            .customize()
-            .config_override(self.limits())
-            .send()
-            .await
-            .map_err(|error| call.failed(error))?;
-        let attribute = self.expiry_attribute();
-        let enabled = answer.time_to_live_description.filter(|found| {
-            let status = found.time_to_live_status();
-            matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling))
-        });
-        if let Some(found) = enabled {
-            if found.attribute_name() == Some(attribute) {
-                return Ok(());
-            }
-            let other = found.attribute_name().unwrap_or_default();
-            let why = format!("time-to-live is on {other:?}, and expiry_attr is {attribute:?}");
-            return Err(call.misconfigured(&why));
+        match self.expiry(call).await? {
+            Expiry::On => return Ok(()),
+            Expiry::Elsewhere(fault) => return Err(call.misconfigured(&fault.to_string())),
+            Expiry::Off => {}
         }
         let setting = TimeToLiveSpecification::builder()
             .enabled(true)
-            .attribute_name(attribute)
+            .attribute_name(self.expiry_attribute())
             .build()
             .map_err(|error| {
                 call.misconfigured("time-to-live cannot be described").with_source(error)
@@ -156,10 +121,108 @@ impl DynamoDbStore {
         Ok(())
     }
 
-    fn key_attributes(&self) -> impl Iterator<Item = (&str, KeyType)> {
+    /// What DynamoDB tells of the table.
+    pub(super) async fn describe(&self, call: &Call<'_>) -> Result<TableDescription, StoreError> {
+        let request = self.client().describe_table().table_name(call.table);
+        let answer = request
+            .customize()
+            .config_override(self.limits())
+            .send()
+            .await
+            .map_err(|error| call.failed(error))?;
+        answer.table.ok_or_else(|| call.bad_answer("the answer describes no table"))
+    }
+
+    /// The fault of a table whose key is not the one that the store is set to.
+    pub(super) fn other_key(&self, table: &TableDescription) -> Option<Misconfiguration> {
+        let kind_of = |name: &str| {
+            let definitions = table.attribute_definitions();
+            let definition = definitions.iter().find(|found| found.attribute_name() == name)?;
+            Some(definition.attribute_type().clone())
+        };
+        let found: Vec<_> = table
+            .key_schema()
+            .iter()
+            .map(|element| KeyAttribute {
+                name: element.attribute_name(),
+                role: element.key_type().clone(),
+                kind: kind_of(element.attribute_name()).unwrap_or(ScalarAttributeType::S),
+            })
+            .collect();
+        let wanted = self.key();
+        (found != wanted).then(|| Misconfiguration::OtherKey {
+            found: in_words(&found),
+            configured: in_words(&wanted),
+        })
+    }
+
+    /// Where the table's time-to-live is.
+    pub(super) async fn expiry(&self, call: &Call<'_>) -> Result<Expiry, StoreError> {
+        let request = self.client().describe_time_to_live().table_name(call.table);
+        let answer = request
+            .customize()
+            .config_override(self.limits())
+            .send()
+            .await
+            .map_err(|error| call.failed(error))?;
+        let configured = self.expiry_attribute();
+        let enabled = answer.time_to_live_description.filter(|found| {
+            let status = found.time_to_live_status();
+            matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling))
+        });
+        Ok(match enabled.and_then(|found| found.attribute_name) {
+            None => Expiry::Off,
+            Some(found) if found == configured => Expiry::On,
+            Some(found) => {
+                let configured = configured.to_owned();
+                Expiry::Elsewhere(Misconfiguration::OtherExpiry { found, configured })
+            }
+        })
+    }
+
+    /// The key that the store is set to, for people.
+    pub(super) fn key_in_words(&self) -> String {
+        in_words(&self.key())
+    }
+
+    fn key(&self) -> Vec<KeyAttribute<'_>> {
         let (partition, sort) = self.key_names();
         [(Some(partition), KeyType::Hash), (sort, KeyType::Range)]
             .into_iter()
-            .filter_map(|(name, role)| Some((name?, role)))
+            .filter_map(|(name, role)| {
+                Some(KeyAttribute { name: name?, role, kind: ScalarAttributeType::S })
+            })
+            .collect()
     }
+}
+
+/// Where a table's time-to-live is, as the store sees it.
+pub(super) enum Expiry {
+    On,
+    Off,
+    Elsewhere(Misconfiguration),
+}
+
+/// One attribute of a key.
+#[derive(PartialEq)]
+struct KeyAttribute<'a> {
+    name: &'a str,
+    role: KeyType,
+    kind: ScalarAttributeType,
+}
+
+fn in_words(key: &[KeyAttribute<'_>]) -> String {
+    let words: Vec<_> = key
+        .iter()
+        .map(|KeyAttribute { name, role, kind }| {
+            let role = if *role == KeyType::Hash { "partition" } else { "sort" };
+            let kind = if *kind == ScalarAttributeType::S {
+                String::new()
+            } else {
+                format!(" of type {kind}")
+            };
+            format!("the {role} key {name:?}{kind}")
+        })
+        .collect();
+    words.join(" and ")
 }

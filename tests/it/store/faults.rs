@@ -166,7 +166,7 @@ async fn a_retry_after_a_lost_answer_is_refused_and_shows_our_own_token() {
 #[tokio::test(start_paused = true)]
 async fn a_missing_table_is_named_with_what_mends_it() {
     let engine = Engine::empty();
-    let error = engine.store("A").verify().await.unwrap_err();
+    let error = read(&engine.store("A")).await;
     assert_eq!(error.kind(), Misconfigured);
     let message = error.to_string();
     assert!(message.contains("in table \"circuits\": ResourceNotFoundException"), "{message}");

@@ -68,9 +68,10 @@ async fn case_77_settings_that_cannot_work_are_refused_by_name() {
 async fn a_static_partition_value_without_a_sort_key_is_ignored() {
     let engine = Engine::new().await;
     let store = engine.store_builder("A", TABLE).static_pk_value("unused").build().unwrap();
-    store.verify().await.unwrap();
+    let circuit = CircuitName::new("payments").unwrap();
+    store.read(&circuit, Consistency::Strong).await.unwrap();
     let body = &engine.requests()[0].body;
-    assert_eq!(body["Key"], json!({"id": {"S": "fuseboard#verify"}}));
+    assert_eq!(body["Key"], json!({"id": {"S": "payments"}}));
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,7 +120,8 @@ async fn a_table_with_another_key_or_another_expiry_is_not_taken_for_ours() {
     engine.create_table(TABLE, &["pk", "sk"]);
     let error = engine.store("A").create_table().await.unwrap_err();
     assert_eq!(error.kind(), Misconfigured);
-    assert!(error.to_string().contains("has the key"), "{error}");
+    let found = "has the partition key \"pk\" and the sort key \"sk\"";
+    assert!(error.to_string().contains(found), "{error}");
 
     let engine = Engine::empty();
     engine.store("A").create_table().await.unwrap();

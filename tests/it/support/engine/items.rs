@@ -63,6 +63,11 @@ impl Engine {
         self.ask("DeleteItem", &json!({"TableName": TABLE, "Key": key}));
     }
 
+    /// How many items there are, of whatever table.
+    pub(crate) fn items(&self) -> usize {
+        self.all_items().len()
+    }
+
     /// Every item, with the name of its table.
     pub(super) fn all_items(&self) -> Vec<(String, Value)> {
         let tables = self.ask("ListTables", &json!({}));

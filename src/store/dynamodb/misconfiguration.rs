@@ -1,0 +1,242 @@
+//! What [`verify`](super::DynamoDbStore::verify) finds, in words that say what
+//! to do about it.
+
+use std::{error::Error, fmt, time::Duration};
+
+use crate::store::StoreError;
+
+/// Something that keeps circuits from being shared until somebody mends it.
+///
+/// `Display` says what is wrong, with names and values, and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misconfiguration {
+    /// There is no such table.
+    #[error(
+        "there is no table {table:?} in region {region:?} of this account: create the table, or correct its name, account and region"
+    )]
+    NoTable {
+        /// The name that the store is set to.
+        table: String,
+        /// The region that the client is set to; empty if to none.
+        region: String,
+    },
+    /// The table has another key than the store is set to.
+    #[error(
+        "the table has {found}, and the store is set to {configured}: set key_attr and sort_key_attr to the table's key, or use a table with the store's, of type S"
+    )]
+    OtherKey {
+        /// The table's key, in words.
+        found: String,
+        /// The store's key, in words.
+        configured: String,
+    },
+    /// DynamoDB refused the key, and the table's own may not be looked at.
+    #[error(
+        "the table does not have {configured}, which the store is set to: set key_attr and sort_key_attr to the table's key, or use a table with the store's, of type S (DynamoDB says: {message}; it shows the table's key to who has dynamodb:DescribeTable)"
+    )]
+    KeyRefused {
+        /// The store's key, in words.
+        configured: String,
+        /// What DynamoDB said.
+        message: String,
+    },
+    /// Items are never deleted: time-to-live is off.
+    #[error(
+        "time-to-live is off, so that items of circuits that are no longer used stay for ever: enable it on {attribute:?}"
+    )]
+    ExpiryOff {
+        /// The store's time-to-live attribute.
+        attribute: String,
+    },
+    /// Time-to-live is on another attribute than the one that the store writes.
+    #[error(
+        "time-to-live is on {found:?}, and expiry_attr is {configured:?}: set expiry_attr to {found:?}, or enable time-to-live on {configured:?}"
+    )]
+    OtherExpiry {
+        /// The table's time-to-live attribute.
+        found: String,
+        /// The store's time-to-live attribute.
+        configured: String,
+    },
+    /// This process may not do what every circuit needs.
+    #[error(
+        "{permission} is denied: allow it on the table in the policy of this process's role (DynamoDB says: {message})"
+    )]
+    Denied {
+        /// `dynamodb:GetItem` for reading, `dynamodb:UpdateItem` for writing.
+        permission: &'static str,
+        /// What DynamoDB said, which tells whose permission is missing.
+        message: String,
+    },
+    /// This process's credentials are not valid.
+    #[error(
+        "the credentials are not accepted ({code}: {message}): renew or correct the credentials of this process"
+    )]
+    Credentials {
+        /// DynamoDB's code.
+        code: String,
+        /// What DynamoDB said.
+        message: String,
+    },
+    /// No request could be sent.
+    #[error(
+        "the request could not be signed, or the endpoint does not speak HTTP ({why}): check credentials, region and endpoint"
+    )]
+    NotSent {
+        /// The innermost cause.
+        why: String,
+    },
+    /// This process's clock is more than 30 s ahead of DynamoDB's.
+    ///
+    /// The SDK signs by DynamoDB's time once an answer has told it, unless the
+    /// client is set to `disable_clock_skew_correction`; the first request then
+    /// costs an attempt.
+    #[error(
+        "the clock of this process is {} s ahead of DynamoDB's: set it, by NTP; registries correct their stamps by the difference, but DynamoDB refuses signatures beyond five minutes", by.as_secs()
+    )]
+    ClockAhead {
+        /// By how much, to the second.
+        by: Duration,
+    },
+    /// This process's clock is more than 30 s behind DynamoDB's; as for
+    /// [`ClockAhead`](Self::ClockAhead).
+    #[error(
+        "the clock of this process is {} s behind DynamoDB's: set it, by NTP; registries correct their stamps by the difference, but DynamoDB refuses signatures beyond five minutes", by.as_secs()
+    )]
+    ClockBehind {
+        /// By how much, to the second.
+        by: Duration,
+    },
+    /// DynamoDB refused a signature for its time, and did not tell its own.
+    #[error(
+        "the clock of this process is too far from DynamoDB's for its signatures: set it, by NTP (DynamoDB says: {message})"
+    )]
+    ClockRefused {
+        /// What DynamoDB said.
+        message: String,
+    },
+    /// DynamoDB refused a request for another reason.
+    #[error("DynamoDB refuses with {code}: correct what it names ({message})")]
+    Refused {
+        /// DynamoDB's code.
+        code: String,
+        /// What DynamoDB said.
+        message: String,
+    },
+}
+
+/// Something that [`verify`](super::DynamoDbStore::verify) could not look at.
+/// That is no fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotChecked {
+    /// The table's key.
+    #[error("the key of the table was not checked: {why}")]
+    Key {
+        /// What kept it.
+        why: String,
+    },
+    /// The table's time-to-live.
+    #[error("time-to-live was not checked: {why}")]
+    Expiry {
+        /// What kept it.
+        why: String,
+    },
+    /// This process's clock: no answer told DynamoDB's time.
+    #[error("the clock of this process was not checked: no answer told the time")]
+    Clock,
+}
+
+/// What [`verify`](super::DynamoDbStore::verify) leaves to say when it found no
+/// fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    not_checked: Vec<NotChecked>,
+}
+
+impl Verified {
+    pub(super) fn new(not_checked: Vec<NotChecked>) -> Self {
+        Self { not_checked }
+    }
+
+    /// Returns what could not be looked at, most often because this process
+    /// has the two permissions that circuits need and no other.
+    #[must_use]
+    pub fn not_checked(&self) -> &[NotChecked] {
+        &self.not_checked
+    }
+}
+
+/// What is wrong with a store, all that was found at once.
+///
+/// `Display` names each fault and its mend; so does `Debug`, which is what a
+/// `main` prints that returns it.
+pub struct VerifyError {
+    table: String,
+    faults: Vec<Misconfiguration>,
+    not_checked: Vec<NotChecked>,
+    unreachable: Option<StoreError>,
+}
+
+impl VerifyError {
+    pub(super) fn new(
+        table: &str,
+        faults: Vec<Misconfiguration>,
+        not_checked: Vec<NotChecked>,
+        unreachable: Option<StoreError>,
+    ) -> Self {
+        Self { table: table.to_owned(), faults, not_checked, unreachable }
+    }
+
+    /// Returns the faults that somebody has to mend; none if all that happened
+    /// is that the store could not be reached.
+    #[must_use]
+    pub fn faults(&self) -> &[Misconfiguration] {
+        &self.faults
+    }
+
+    /// Returns what could not be looked at, and may be wrong as well.
+    #[must_use]
+    pub fn not_checked(&self) -> &[NotChecked] {
+        &self.not_checked
+    }
+
+    /// Returns why the store could not be reached, if it could not. Waiting may
+    /// mend that, and nothing that [`faults`](Self::faults) does not name is
+    /// known to be wrong. It is the source of this error as well.
+    #[must_use]
+    pub fn unreachable(&self) -> Option<&StoreError> {
+        self.unreachable.as_ref()
+    }
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the store cannot be used as it is, in table {:?}", self.table)?;
+        let mut before = ": ";
+        for fault in &self.faults {
+            write!(f, "{before}{fault}")?;
+            before = "; ";
+        }
+        if let Some(error) = &self.unreachable {
+            write!(f, "{before}it could not be reached: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VerifyError({self})")
+    }
+}
+
+impl Error for VerifyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.unreachable {
+            Some(error) => Some(error),
+            None => None,
+        }
+    }
+}

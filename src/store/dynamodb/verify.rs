@@ -1,0 +1,259 @@
+//! Looking for what is misconfigured, with the permissions that there are.
+
+use std::{error::Error, time::Duration};
+
+use aws_sdk_dynamodb::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{
+        describe_table::DescribeTableError, describe_time_to_live::DescribeTimeToLiveError,
+        get_item::GetItemError, update_item::UpdateItemError,
+    },
+};
+
+use super::{
+    DynamoDbStore,
+    date::{Dates, Offset},
+    fault::Cause,
+    misconfiguration::{Misconfiguration, NotChecked, Verified, VerifyError},
+    table::Expiry,
+};
+use crate::{
+    name::CircuitName,
+    record::LeaseToken,
+    store::{Consistency, Operation, Store, StoreError, StoreErrorKind},
+};
+
+/// A clock that is further off is far off.
+const FAR_OFF: Duration = Duration::from_secs(30);
+
+const GET: &str = "dynamodb:GetItem";
+const UPDATE: &str = "dynamodb:UpdateItem";
+const DESCRIBE_TABLE: &str = "dynamodb:DescribeTable";
+const DESCRIBE_EXPIRY: &str = "dynamodb:DescribeTimeToLive";
+
+impl DynamoDbStore {
+    /// Looks for everything that would keep circuits from being shared, and
+    /// says how to mend it: no table, another key, time-to-live that is off or
+    /// on another attribute, a permission that is missing, credentials that are
+    /// not accepted, and a clock that is more than 30 s off.
+    ///
+    /// For start-up: a breaker over a store that is misconfigured logs it and
+    /// protects this process alone. Writes nothing: the read and the write that
+    /// it tries are for a circuit `fuseboard#verify`, and the write is one that
+    /// is refused. A policy with `dynamodb:LeadingKeys` has to allow that key.
+    ///
+    /// `dynamodb:GetItem` and `dynamodb:UpdateItem` are enough. With
+    /// `dynamodb:DescribeTimeToLive` time-to-live is looked at as well, and with
+    /// `dynamodb:DescribeTable` the table's key is named if it is not the
+    /// store's; what was not looked at is told in what is returned.
+    ///
+    /// Each request is bounded as every operation is, and no other follows a
+    /// read that could not reach the store.
+    ///
+    /// # Errors
+    ///
+    /// A [`VerifyError`] with every fault found, each with its mend, or with
+    /// the error that kept the store from being reached, or with both.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing.
+    pub async fn verify(&self) -> Result<Verified, VerifyError> {
+        let dates = Dates::default();
+        // With a reader of its own, so that the clock is looked at even where
+        // it corrects nobody's.
+        let store = self.reading(&dates);
+        let mut findings = Findings::new(&store);
+        match CircuitName::new("fuseboard#verify") {
+            Ok(circuit) => Box::pin(findings.look(&circuit)).await,
+            Err(error) => findings.note(Misconfiguration::NotSent { why: error.to_string() }),
+        }
+        findings.judge_clock(dates.offset());
+        findings.into_result()
+    }
+}
+
+/// What was found so far.
+struct Findings<'a> {
+    store: &'a DynamoDbStore,
+    faults: Vec<Misconfiguration>,
+    not_checked: Vec<NotChecked>,
+    unreachable: Option<StoreError>,
+    /// What DynamoDB said of a signature that it refused for its time.
+    clock_refused: Option<String>,
+}
+
+impl<'a> Findings<'a> {
+    fn new(store: &'a DynamoDbStore) -> Self {
+        Self {
+            store,
+            faults: Vec::new(),
+            not_checked: Vec::new(),
+            unreachable: None,
+            clock_refused: None,
+        }
+    }
+
+    async fn look(&mut self, circuit: &CircuitName) {
+        let read = self.store.read(circuit, Consistency::Strong).await;
+        let mut is_key_known = read.is_ok();
+        if let Err(error) = read {
+            self.refused::<GetItemError>(GET, error);
+            if self.unreachable.is_some() {
+                return;
+            }
+        }
+        // No circuit is half-open under this token, so the update is refused.
+        let close = Operation::Close { token: LeaseToken::new("verify"), expires_at: 0 };
+        match self.store.write(circuit, &close).await {
+            Ok(_) => is_key_known = true,
+            Err(error) => self.refused::<UpdateItemError>(UPDATE, error),
+        }
+        // Whoever answers about an item has found our key to be the table's.
+        if !is_key_known {
+            self.look_at_key().await;
+        }
+        self.look_at_expiry().await;
+    }
+
+    async fn look_at_key(&mut self) {
+        match self.store.describe(&self.store.call("describe", None)).await {
+            Ok(table) => {
+                if let Some(fault) = self.store.other_key(&table) {
+                    // It says the same, and which key it is.
+                    let is_refused =
+                        |known: &_| matches!(known, Misconfiguration::KeyRefused { .. });
+                    self.faults.retain(|known| !is_refused(known));
+                    self.note(fault);
+                }
+            }
+            Err(error) => {
+                let not_checked = |why| NotChecked::Key { why };
+                self.undescribed::<DescribeTableError>(DESCRIBE_TABLE, error, not_checked);
+            }
+        }
+    }
+
+    async fn look_at_expiry(&mut self) {
+        let attribute = self.store.expiry_attribute();
+        match self.store.expiry(&self.store.call("describe", None)).await {
+            Ok(Expiry::On) => {}
+            Ok(Expiry::Off) => {
+                self.note(Misconfiguration::ExpiryOff { attribute: attribute.to_owned() });
+            }
+            Ok(Expiry::Elsewhere(fault)) => self.note(fault),
+            Err(error) => {
+                let not_checked = |why| NotChecked::Expiry { why };
+                self.undescribed::<DescribeTimeToLiveError>(DESCRIBE_EXPIRY, error, not_checked);
+            }
+        }
+    }
+
+    fn judge_clock(&mut self, offset: Option<Offset>) {
+        let refused = self.clock_refused.take();
+        match (offset, refused) {
+            (Some(Offset::Ahead(by)), _) if by > FAR_OFF => {
+                self.note(Misconfiguration::ClockAhead { by });
+            }
+            (Some(Offset::Behind(by)), _) if by > FAR_OFF => {
+                self.note(Misconfiguration::ClockBehind { by });
+            }
+            (_, Some(message)) => self.note(Misconfiguration::ClockRefused { message }),
+            (Some(_), None) => {}
+            (None, None) => self.not_checked.push(NotChecked::Clock),
+        }
+    }
+
+    /// Sorts the error of a request that every circuit needs.
+    fn refused<E>(&mut self, permission: &'static str, error: StoreError)
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        if error.kind() != StoreErrorKind::Misconfigured {
+            self.unreachable.get_or_insert(error);
+            return;
+        }
+        let Some((code, message)) = said::<E>(&error) else {
+            self.note(Misconfiguration::NotSent { why: innermost(&error) });
+            return;
+        };
+        let fault = match Cause::of(&code, &message) {
+            Cause::NoTable => self.no_table(),
+            Cause::Denied => Misconfiguration::Denied { permission, message },
+            Cause::Key => {
+                Misconfiguration::KeyRefused { configured: self.store.key_in_words(), message }
+            }
+            Cause::Credentials => Misconfiguration::Credentials { code, message },
+            Cause::Clock => {
+                self.clock_refused.get_or_insert(message);
+                return;
+            }
+            Cause::Other => Misconfiguration::Refused { code, message },
+        };
+        self.note(fault);
+    }
+
+    /// Sorts the error of a request that helps to look, and no circuit needs.
+    fn undescribed<E>(
+        &mut self,
+        permission: &'static str,
+        error: StoreError,
+        not_checked: impl FnOnce(String) -> NotChecked,
+    ) where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        match said::<E>(&error).map(|(code, message)| Cause::of(&code, &message)) {
+            Some(Cause::NoTable | Cause::Credentials | Cause::Clock) => {
+                self.refused::<E>(permission, error);
+            }
+            Some(Cause::Denied) => {
+                self.not_checked.push(not_checked(format!("{permission} is denied")));
+            }
+            Some(Cause::Key | Cause::Other) | None => {
+                self.not_checked.push(not_checked(error.to_string()));
+            }
+        }
+    }
+
+    fn no_table(&self) -> Misconfiguration {
+        let region = self.store.client().config().region();
+        Misconfiguration::NoTable {
+            table: self.store.inner.table.clone(),
+            region: region.map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+
+    /// Adds a fault, unless another request has shown it already.
+    fn note(&mut self, fault: Misconfiguration) {
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
+    fn into_result(self) -> Result<Verified, VerifyError> {
+        if self.faults.is_empty() && self.unreachable.is_none() {
+            return Ok(Verified::new(self.not_checked));
+        }
+        let table = &self.store.inner.table;
+        Err(VerifyError::new(table, self.faults, self.not_checked, self.unreachable))
+    }
+}
+
+/// What DynamoDB itself said: a code and a message.
+fn said<E>(error: &StoreError) -> Option<(String, String)>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let fault = error.source()?.downcast_ref::<SdkError<E, HttpResponse>>()?.as_service_error()?;
+    Some((fault.code()?.to_owned(), fault.message().unwrap_or_default().to_owned()))
+}
+
+/// What the last of the causes says.
+fn innermost(error: &StoreError) -> String {
+    let mut innermost: &dyn Error = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
+}
