@@ -14,6 +14,8 @@ mod documents;
 mod interop;
 mod layers;
 mod local;
+#[cfg(all(unix, feature = "dynamodb"))]
+mod processes;
 #[cfg(feature = "dynamodb")]
 mod outage;
 #[cfg(feature = "dynamodb")]
