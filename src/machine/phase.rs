@@ -142,7 +142,10 @@ pub(super) enum Right {
 #[derive(Clone, Debug)]
 pub(super) struct Ours {
     pub(super) token: LeaseToken,
-    /// When the write that set the lease was sent; its length counts from here.
+    /// When the write that set the lease was sent.
+    pub(super) written_at: Moment,
+    /// From when its length counts: then, or later if the stamp, which was
+    /// rounded up, reaches as far.
     pub(super) leased_at: Moment,
     /// Good probes in a row, of the circuit.
     pub(super) successes: u64,

@@ -1,5 +1,7 @@
 //! What the end of a call means.
 
+use std::time::Duration;
+
 use super::{
     Effect, Machine, Pass,
     phase::{Basis, Opening, Ours, Phase, Recovery, Right, Stage},
@@ -10,6 +12,9 @@ use crate::{
     moment::Moment,
     transition::{Cause, Origin},
 };
+
+/// By how much a stamp may be rounded up.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// How a call ended, as the holder of its permit reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,16 +62,26 @@ impl Machine {
         self.advance(now);
         let lease = self.config.probe_lease();
         let third = lease.checked_div(3).unwrap_or(lease);
+        // A third of a short lease is less than the second that a write adds: the
+        // stamp would run ahead. Others who go by what they saw unchanged wait
+        // for a second more than a lease, as long as the stamp may be reused.
+        let stamp = self.known.record.as_ref().and_then(|record| record.lease_until.valid());
+        let reaches = stamp.is_some_and(|until| *until >= self.now.unix_ceil(lease));
         if let Phase::HalfOpen(recovery) = &mut self.phase
             && let Stage::Probing { id, since } = recovery.right.stage()
             && pass.probe == Some(id)
         {
             match &mut recovery.right {
                 Right::Ours(ours) => {
-                    if self.want.is_none() && self.now.since(ours.leased_at) >= third {
-                        self.want = Some(Want::Renew { starts_probe: false });
-                        self.dispatch();
+                    if self.want.is_some() || self.now.since(ours.leased_at) < third {
+                        return;
                     }
+                    if reaches && self.now.since(ours.written_at) <= SECOND {
+                        ours.leased_at = self.now;
+                        return;
+                    }
+                    self.want = Some(Want::Renew { starts_probe: false });
+                    self.dispatch();
                 }
                 Right::Local { stage, .. } => {
                     if self.now.is_within(since, lease) {
@@ -93,7 +108,7 @@ impl Machine {
     fn open(&mut self, failure_count: u64, want: Option<Want>) {
         self.want = want;
         self.enter(Phase::Open(Opening {
-            opened_at: Some(self.now.unix_ceil(std::time::Duration::ZERO)),
+            opened_at: Some(self.now.unix_ceil(Duration::ZERO)),
             failure_count,
             first_seen: self.now,
             otherwise_at: Some(self.now),
@@ -134,7 +149,7 @@ impl Machine {
             Report::Failure => {
                 // The token has one write left, and never closes.
                 self.known.election = None;
-                let opened_at = self.now.unix_ceil(std::time::Duration::ZERO);
+                let opened_at = self.now.unix_ceil(Duration::ZERO);
                 self.open(0, Some(Want::Reopen { token: ours.token, opened_at }));
                 if !self.health.is_usable(Access::Write, self.now) {
                     self.announce(Cause::ProbeFailed, Origin::WithoutStore);

@@ -202,6 +202,7 @@ impl Machine {
     fn regain(&mut self, election: Election, record: &Record) {
         let ours = Ours {
             token: election.token,
+            written_at: election.sent_at,
             leased_at: election.sent_at,
             successes: record.success_count.valid().copied().unwrap_or(0),
             stage: Stage::Resting,

@@ -85,6 +85,7 @@ impl Machine {
             }
             Operation::Renew { starts_probe, .. } => {
                 if let Some(ours) = self.ours() {
+                    ours.written_at = sent_at;
                     ours.leased_at = sent_at;
                     if *starts_probe {
                         ours.stage = Stage::Ready;
@@ -208,7 +209,7 @@ impl Machine {
         self.want = None;
         self.known.election =
             Some(Election { token: token.clone(), sent_at: leased_at, from, won: true });
-        let ours = Ours { token, leased_at, successes, stage: Stage::Ready };
+        let ours = Ours { token, written_at: leased_at, leased_at, successes, stage: Stage::Ready };
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: self.phase.opened_at(),
             failure_count: 0,

@@ -285,3 +285,30 @@ fn case_82_an_outcome_of_an_older_epoch_changes_nothing() {
     }
     assert_eq!(pairs, 3 * (5 + 3 + 2));
 }
+
+#[test]
+fn case_55_a_short_lease_covers_its_probe_and_does_not_run_ahead_of_it() {
+    for lease in [ms(1_000), ms(1_500), s(2), s(3), s(30)] {
+        for start in [0, 1, 50, 350, 999] {
+            let config = Config::builder().probe_lease(lease).max_clock_skew(s(0));
+            let config = config.success_threshold(2);
+            let mut world = World::new(2, &build(config));
+            world.advance(ms(start));
+            world.record = Some(open(START_UNIX - 60));
+            // The second probe renews a lease that was set in the same second.
+            world.succeed(0);
+            let pass = world.admit(0);
+            assert_eq!(world.call(1), Call::Rejected);
+            for _ in 0..300 {
+                world.advance(lease / 3 + ms(5));
+                assert_eq!(world.call(1), Call::Rejected, "{lease:?} after {start} ms");
+                world.nodes[0].keep_alive(pass);
+                world.settle(0);
+                assert_eq!([world.call(0), world.call(1)], [Call::Rejected; 2]);
+                let until = world.stored().lease_until.valid().copied().expect("a lease");
+                let ahead = until - world.nodes[0].now.unix_ceil(lease);
+                assert!(ahead <= 1, "{lease:?} after {start} ms: {ahead} s ahead");
+            }
+        }
+    }
+}
