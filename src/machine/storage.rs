@@ -105,6 +105,9 @@ pub(super) struct Known {
 pub(super) struct Election {
     pub(super) token: LeaseToken,
     pub(super) sent_at: Moment,
+    /// The latest lease that was asked for under the token. Each is later than the
+    /// last, so that no write that names a lease fits a later one of the same second.
+    pub(super) lease_until: i64,
     /// The record whose lease it took over, if it did.
     pub(super) from: Option<Record>,
     /// Whether it is known to have been won.

@@ -31,19 +31,17 @@ impl Machine {
             }
             Want::Elect => {
                 let seen = self.known.record.clone()?;
-                let token = self.elect(None);
+                let token = self.elect(None, lease_until);
                 Some(Operation::Elect { seen, token, lease_until, expires_at })
             }
             Want::TakeOver => {
                 let seen = self.known.record.clone()?;
-                let token = self.elect(Some(seen.clone()));
+                let token = self.elect(Some(seen.clone()), lease_until);
                 Some(Operation::TakeOver { seen, token, lease_until, expires_at })
             }
             Want::Renew { starts_probe } => {
                 let token = self.token()?;
-                // Whole seconds: a renewal must be later than what stands there.
-                let known = self.known_lease().valid().copied().unwrap_or(i64::MIN);
-                let lease_until = lease_until.max(known.saturating_add(1));
+                let lease_until = self.later_lease(lease_until);
                 Some(Operation::Renew { token, lease_until, expires_at, starts_probe })
             }
             Want::HandOver => Some(Operation::HandOver {
@@ -207,8 +205,14 @@ impl Machine {
         };
         // Whatever was decided under an older token is fenced off.
         self.want = None;
-        self.known.election =
-            Some(Election { token: token.clone(), sent_at: leased_at, from, won: true });
+        let lease_until = leased_at.unix_ceil(self.config.probe_lease());
+        self.known.election = Some(Election {
+            token: token.clone(),
+            sent_at: leased_at,
+            lease_until,
+            from,
+            won: true,
+        });
         let ours = Ours { token, written_at: leased_at, leased_at, successes, stage: Stage::Ready };
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: self.phase.opened_at(),
@@ -219,11 +223,31 @@ impl Machine {
     }
 
     /// A fresh token for an election that is about to be sent.
-    fn elect(&mut self, from: Option<Record>) -> LeaseToken {
+    fn elect(&mut self, from: Option<Record>, lease_until: i64) -> LeaseToken {
         let token = self.chance.token();
-        let election = Election { token: token.clone(), sent_at: self.now, from, won: false };
-        self.known.election = Some(election);
+        self.known.election = Some(Election {
+            token: token.clone(),
+            sent_at: self.now,
+            lease_until,
+            from,
+            won: false,
+        });
         token
+    }
+
+    /// The end of a renewed lease: in whole seconds too, later than what stands
+    /// there, and than every lease before it under the same token.
+    fn later_lease(&mut self, lease_until: i64) -> i64 {
+        let known = self.known_lease().valid().copied().unwrap_or(i64::MIN);
+        let later = lease_until.max(known.saturating_add(1));
+        match &mut self.known.election {
+            Some(election) => {
+                let later = later.max(election.lease_until.saturating_add(1));
+                election.lease_until = later;
+                later
+            }
+            None => later,
+        }
     }
 
     /// Why the opening that is about to be told came about: it is a trip, unless

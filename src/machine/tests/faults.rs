@@ -1,7 +1,10 @@
 //! What crosses on the way: verdicts, writes and answers that overtake each other.
 
 use super::{node::*, world::*, *};
-use crate::{config::OnStoreOutage, machine::Answer};
+use crate::{
+    config::OnStoreOutage,
+    machine::{Answer, Job},
+};
 
 /// A world whose first node runs the first probe of an opening.
 pub(super) fn probing(config: &Config, nodes: usize) -> (World, Pass) {
@@ -135,6 +138,25 @@ fn a_token_left_by_a_trip_does_not_probe_again() {
     world.pass(s(60));
     world.admit(0);
     assert_ne!(world.stored().owner, owner, "a late close would be refused");
+}
+
+/// Found by the model in whole seconds: the renewal restored the lease that the hand
+/// over names, so that a second copy of it put the count back during the next probe.
+#[test]
+fn a_hand_over_that_arrives_again_does_not_touch_a_later_probe() {
+    let (mut world, mut pass) = probing(&quick(5, 5), 1);
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        world.nodes[0].end(pass, Report::Success);
+        let Some(Job::Write { operation, .. }) = world.nodes[0].job.clone() else {
+            panic!("a good probe is written down");
+        };
+        sent.push(operation);
+        pass = world.admit(0);
+        for again in &sent {
+            assert_eq!(again.apply(world.record.as_ref()), None, "{again:?}");
+        }
+    }
 }
 
 #[test]
