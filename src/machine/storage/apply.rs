@@ -125,7 +125,8 @@ impl Machine {
         sent_at: Moment,
         shown: Option<Record>,
     ) {
-        let ours = shown.as_ref().is_some_and(|record| is_own_earlier_write(operation, record));
+        let ours = shown.as_ref().is_some_and(|record| is_own_earlier_write(operation, record))
+            && !self.may_be_of_another(operation, sent_at);
         if ours {
             self.learn(shown);
             return self.applied(operation, sent_at);
@@ -151,6 +152,18 @@ impl Machine {
             return;
         }
         self.adopt_refused(operation, shown);
+    }
+
+    /// Whether a closing that looks like this one may be another's of the same
+    /// second: only once our lease had ended could another close.
+    fn may_be_of_another(&self, operation: &Operation, sent_at: Moment) -> bool {
+        match &self.phase {
+            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => {
+                matches!(operation, Operation::Close { .. })
+                    && !sent_at.is_within(ours.leased_at, self.config.probe_lease())
+            }
+            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
+        }
     }
 
     /// A write has ended. What was decided while it was under way still stands.

@@ -159,6 +159,35 @@ fn a_hand_over_that_arrives_again_does_not_touch_a_later_probe() {
     }
 }
 
+/// Found by the model in whole seconds: both told of the one closing.
+#[test]
+fn a_closing_after_the_own_lease_is_not_taken_for_another_of_the_same_second() {
+    let (mut world, late) = probing(&quick(5, 1), 2);
+    world.advance(s(33));
+    let pass = world.admit(1);
+    world.end(1, pass, Report::Success);
+    world.end(0, late, Report::Success);
+    assert_eq!(world.state(0), CircuitState::Closed);
+    let closing = (CircuitState::HalfOpen, CircuitState::Closed);
+    assert!(world.local(1).contains(&closing));
+    assert!(!world.local(0).contains(&closing), "seen, not made");
+}
+
+#[test]
+fn a_closing_that_was_applied_before_its_refusal_is_told_as_own() {
+    let (mut world, pass) = probing(&quick(5, 1), 1);
+    world.nodes[0].end(pass, Report::Success);
+    let Some(Job::Write { operation, .. }) = world.nodes[0].job.clone() else {
+        panic!("the last good probe closes");
+    };
+    // The store client tried twice, and only the second try was answered.
+    world.record = operation.apply(world.record.as_ref());
+    world.applied.push((0, operation.name()));
+    world.settle(0);
+    let closing = (CircuitState::HalfOpen, CircuitState::Closed);
+    assert!(world.local(0).contains(&closing));
+}
+
 #[test]
 fn a_lease_found_again_after_an_outage_is_renewed_before_it_is_probed() {
     let (mut world, pass) = probing(&build(Config::builder().probe_lease(s(300))), 2);
