@@ -3,9 +3,9 @@
 //! Not abstracted: what is known and how certain it is, the phase, the one
 //! write that is wanted, the one store operation in flight, the election that is
 //! remembered, and what is told. Abstracted: time (what may be due is decided by
-//! the world), calls (only their effect), failures of the store beyond one
-//! unanswered operation (`machine::tests` has the outages).
+//! the world), calls (only their effect).
 
+mod alone;
 mod answers;
 
 use crate::{
@@ -29,7 +29,8 @@ pub(crate) enum Phase {
     Ours(Ours),
     Theirs,
     Free,
-    /// The record of a circuit that was not closed is gone.
+    /// Probed without a lease: the record of a circuit that was not closed is gone,
+    /// or the store is out.
     Local {
         successes: u8,
         probing: bool,
@@ -83,6 +84,8 @@ pub(crate) enum Answer {
 pub(crate) struct Election {
     pub(crate) token: u8,
     pub(crate) at: Stamp,
+    /// The last lease that was asked for under the token.
+    pub(crate) lease: Stamp,
     /// The count of the record that was taken over.
     pub(crate) count: u8,
     pub(crate) won: bool,
@@ -104,6 +107,8 @@ pub(crate) struct Environment {
     pub(crate) want: Option<Want>,
     pub(crate) job: Option<Job>,
     pub(crate) election: Option<Election>,
+    /// The store has failed since it last answered a write.
+    pub(crate) out: bool,
     /// The state that subscribers were last told.
     pub(crate) told: State,
 }
@@ -123,12 +128,21 @@ impl Environment {
             want: None,
             job: None,
             election: None,
+            out: false,
             told: State::Closed,
         }
     }
 
     pub(crate) fn record(&self) -> Seen {
         self.seen.flatten()
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match self.phase {
+            Phase::Closed { .. } => State::Closed,
+            Phase::Open { .. } => State::Open,
+            Phase::Ours(_) | Phase::Theirs | Phase::Free | Phase::Local { .. } => State::HalfOpen,
+        }
     }
 
     pub(crate) fn ours(&self) -> Option<Ours> {
@@ -159,6 +173,14 @@ impl Environment {
         })
     }
 
+    /// Whether a probe runs under a token that leads the item, with a count on it.
+    pub(crate) fn probes_under_a_count(&self, item: Seen) -> bool {
+        self.ours().is_some_and(|ours| {
+            let led = item.filter(|item| item.is_led_by(ours.token));
+            ours.stage == Stage::Probing && led.is_some_and(|item| item.count != Some(0))
+        })
+    }
+
     /// A counted failure of a call that was admitted while closed.
     pub(crate) fn fail(&mut self, alone: bool, shared: &mut Shared, rules: &Rules) {
         let Phase::Closed { streak, counted } = self.phase else { return };
@@ -177,6 +199,8 @@ impl Environment {
     /// The epoch that this environment takes to be the present one.
     fn epoch(&self) -> Stamp {
         match (self.want, self.job) {
+            // The record was never seen.
+            (_, _) if self.seen.is_none() => OFFERED,
             (Some(Want::Close { token }), _)
             | (_, Some(Job::Write { write: Write::Close { token, .. }, .. })) => closed_by(token),
             (_, _) => Item::epoch_of(self.record()),
@@ -230,7 +254,7 @@ impl Environment {
         ours.stage = Stage::Settling;
         match verdict {
             Verdict::Bad if rules.weak == Weak::FailedTokenCloses => {
-                self.phase = Phase::Ours(Ours { stage: Stage::Resting, ..ours });
+                self.phase = Phase::Ours(Ours { stage: Stage::Resting, successes: 0, ..ours });
             }
             Verdict::Bad => {
                 self.election = None;
@@ -326,6 +350,7 @@ impl Environment {
         let token = shared.writes + 1;
         let known = self.record().and_then(|item| item.lease);
         let at = shared.tick(rules);
+        let lease = crate::item::FULL + at;
         Some(match want {
             Want::Trip => {
                 let Phase::Open { opened, counted, .. } = self.phase else { return None };
@@ -335,30 +360,47 @@ impl Environment {
             }
             Want::Elect => {
                 let seen = self.record()?;
-                self.election = Some(Election { token, at, count: 0, won: false });
+                self.election = Some(Election { token, at, lease, count: 0, won: false });
                 Write::Elect { seen, token, at }
             }
             Want::TakeOver => {
                 let seen = self.record()?;
                 let count = seen.count.unwrap_or(0);
-                self.election = Some(Election { token, at, count, won: false });
+                self.election = Some(Election { token, at, lease, count, won: false });
                 Write::TakeOver { seen, token, at }
             }
             Want::Renew { starts } => {
-                let lease = (crate::item::FULL + at).max(known.unwrap_or(0) + 1);
-                Write::Renew { token: self.ours()?.token, lease, starts, at }
+                let Ours { token, .. } = self.ours()?;
+                let lease = lease.max(known.unwrap_or(0) + 1);
+                Write::Renew { token, lease: self.later_lease(lease, rules), starts, at }
             }
             Want::HandOver => {
                 let Ours { token, successes: count, .. } = self.ours()?;
-                Write::HandOver { token, known, count, at }
+                let lease = shared.handed_over(at, rules);
+                Write::HandOver { token, known, count, lease, at }
             }
             Want::GiveBack => {
                 let Ours { token, successes: count, .. } = self.ours()?;
-                Write::GiveBack { token, known, count, at }
+                let lease = shared.given_back(at, rules);
+                Write::GiveBack { token, known, count, lease, at }
             }
-            Want::Close { token } => Write::Close { token, at },
+            Want::Close { token } => {
+                let live = self.ours().is_none_or(|ours| ours.leased > shared.lapsed);
+                Write::Close { token, live, at }
+            }
             Want::Reopen { token, opened } => Write::Reopen { token, opened, at },
         })
+    }
+
+    /// Later than every lease before it under the same token.
+    fn later_lease(&mut self, lease: Stamp, rules: &Rules) -> Stamp {
+        match &mut self.election {
+            Some(election) if rules.weak != Weak::RepeatedLease => {
+                election.lease = lease.max(election.lease + 1);
+                election.lease
+            }
+            Some(_) | None => lease,
+        }
     }
 
     /// Tells subscribers of a transition as its own.

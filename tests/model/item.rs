@@ -78,16 +78,20 @@ pub(crate) enum Write {
         token: u8,
         known: Option<Stamp>,
         count: u8,
+        lease: Stamp,
         at: Stamp,
     },
     GiveBack {
         token: u8,
         known: Option<Stamp>,
         count: u8,
+        lease: Stamp,
         at: Stamp,
     },
+    /// `live` says whether the own lease was not past when it was sent.
     Close {
         token: u8,
+        live: bool,
         at: Stamp,
     },
     Reopen {
@@ -170,6 +174,11 @@ fn small<T: Copy + TryInto<u8, Error: std::fmt::Debug>>(value: &T) -> u8 {
     (*value).try_into().unwrap()
 }
 
+/// A hold may end just when the recovery time would have passed.
+fn held_since(seen: Seen) -> Option<Stamp> {
+    seen.filter(|item| item.state == State::Open && item.owner != Some(HOLD))?.opened
+}
+
 fn owner(number: u8) -> Arc<str> {
     match number {
         HOLD => Arc::from("hold#model"),
@@ -184,8 +193,8 @@ fn token(number: u8) -> LeaseToken {
 impl Write {
     /// The item after the write that is numbered so, or `None` if it is refused.
     pub(crate) fn on(&self, seen: Seen, number: Stamp, weak: Weak) -> Option<Item> {
-        let write = weak.write(*self, seen);
-        let before = seen.map(|item| item.record());
+        let (write, current) = weak.write(*self, seen);
+        let before = current.map(|item| item.record());
         let after = write.operation().apply(before.as_ref())?;
         let epoch = match self {
             Self::Close { token, .. } => closed_by(*token),
@@ -199,7 +208,7 @@ impl Write {
                 Item::epoch_of(seen)
             }
         };
-        Some(Item::of(&after, epoch))
+        Some(weak.item(self, seen, Item::of(&after, epoch)))
     }
 
     /// Whether the write changes the state or its owner.
@@ -250,21 +259,21 @@ impl Write {
                 expires_at: i64::from(*at),
                 starts_probe: *starts,
             },
-            Self::HandOver { token: number, known, count, at } => Operation::HandOver {
+            Self::HandOver { token: number, known, count, lease, at } => Operation::HandOver {
                 token: token(*number),
                 known_lease: field(known.map(i64::from)),
                 success_count: u64::from(*count),
-                lease_until: i64::from(*at),
+                lease_until: i64::from(*lease),
                 expires_at: i64::from(*at),
             },
-            Self::GiveBack { token: number, known, count, at } => Operation::GiveBack {
+            Self::GiveBack { token: number, known, count, lease, at } => Operation::GiveBack {
                 token: token(*number),
                 known_lease: field(known.map(i64::from)),
                 success_count: u64::from(*count),
-                lease_until: i64::from(*at),
+                lease_until: i64::from(*lease),
                 expires_at: i64::from(*at),
             },
-            Self::Close { token: number, at } => {
+            Self::Close { token: number, at, .. } => {
                 Operation::Close { token: token(*number), expires_at: i64::from(*at) }
             }
             Self::Reopen { token: number, opened, at } => Operation::Reopen {
@@ -275,7 +284,7 @@ impl Write {
             Self::Hold { seen, at } => Operation::Hold {
                 seen: seen.as_ref().map(record),
                 owner: owner(HOLD),
-                opened_at: i64::from(*at),
+                opened_at: i64::from(held_since(*seen).unwrap_or(*at)),
                 expires_at: i64::from(*at),
             },
             Self::Release { seen, at } => {

@@ -2,8 +2,10 @@
 //!
 //! Abstracted: durations. Time leaps: whatever may have become due can be due,
 //! in the order in which it was stamped. A lease is as long as the recovery
-//! timeout, and a hand over is shorter. Stamps are distinct instants, or with
-//! `coarse` whole seconds that several writes may share.
+//! timeout, a hand over is shorter, and a hold is as long as either. Clocks differ
+//! by no more than is tolerated. Stamps are distinct instants, or with `coarse`
+//! whole seconds that several writes may share: a lease that was handed over ends a
+//! second later, and one that was given back a second before it was.
 //!
 //! Here also stand the checks of single writes, each said in its own words and
 //! by what no condition can see, not by the conditions of the crate.
@@ -22,6 +24,8 @@ pub(crate) struct Rules {
     pub(crate) writes: u8,
     /// How many operations go unanswered, or are sent twice.
     pub(crate) faults: u8,
+    /// How many calls fall open or are probed without the store while it is out.
+    pub(crate) alone: u8,
     pub(crate) crashes: u8,
     pub(crate) deletions: u8,
     pub(crate) orders: u8,
@@ -41,6 +45,7 @@ pub(crate) enum Breach {
     NewerState,
     AnotherEpoch,
     Unproven,
+    Spent,
     Unfounded,
 }
 
@@ -63,6 +68,7 @@ pub(crate) struct Shared {
     /// Writes sent so far.
     pub(crate) writes: u8,
     pub(crate) faults: u8,
+    pub(crate) alone: u8,
     pub(crate) crashes: u8,
     pub(crate) deletions: u8,
     pub(crate) orders: u8,
@@ -70,6 +76,8 @@ pub(crate) struct Shared {
     /// The good probes in a row that lease holders have seen since the last
     /// election from open.
     pub(crate) good: u8,
+    /// Whether the token that leads has seen a failed probe.
+    pub(crate) failed: bool,
     pub(crate) breach: Option<Breach>,
 }
 
@@ -96,15 +104,33 @@ impl Shared {
     pub(crate) fn lapse(&mut self, until: Stamp, rules: &Rules) {
         self.lapsed = self.lapsed.max(until);
         if rules.coarse {
-            self.clock = self.clock.max(until + 1);
+            self.clock = self.clock.max(until) + 1;
         }
+    }
+
+    /// So much time has passed since an opening that it may be probed.
+    pub(crate) fn recover(&mut self, opened: Stamp, rules: &Rules) {
+        self.lapsed = self.lapsed.max(opened);
+        if rules.coarse {
+            self.clock = self.clock.max(opened + 1);
+        }
+    }
+
+    /// When a lease ends that is handed over at this time.
+    pub(crate) fn handed_over(&self, at: Stamp, rules: &Rules) -> Stamp {
+        at + u8::from(rules.coarse)
+    }
+
+    /// When a lease ends that is given back at this time: nobody waits for it.
+    pub(crate) fn given_back(&self, at: Stamp, rules: &Rules) -> Stamp {
+        at - u8::from(rules.coarse)
     }
 
     /// The recovery time of an opening passes, and with it every older lease.
     pub(crate) fn recovery_is_due(&mut self, seen: Seen, rules: &Rules) {
         let Some(item) = seen else { return };
         let until = if item.owner == Some(HOLD) { self.clock } else { item.opened.unwrap_or(0) };
-        self.lapse(until, rules);
+        self.recover(until, rules);
     }
 
     /// Whether the lease that a record shows can be judged to be past.
@@ -133,7 +159,10 @@ impl Shared {
         }
         match verdict {
             Verdict::Good => self.good = rules.successes.min(self.good + 1),
-            Verdict::Bad => self.good = 0,
+            Verdict::Bad => {
+                self.good = 0;
+                self.failed = true;
+            }
             Verdict::None => {}
         }
     }
@@ -151,6 +180,9 @@ impl Shared {
         }
         if matches!(wire.write, Write::Elect { .. }) || after.state != State::HalfOpen {
             self.good = 0;
+        }
+        if before.is_none_or(|item| item.owner != after.owner) {
+            self.failed = false;
         }
         self.older = before;
         self.item = Some(after);
@@ -177,6 +209,7 @@ impl Shared {
             Write::Close { token, .. } | Write::Reopen { token, .. } if !led_by(token) => {
                 Some(if half_open { Breach::NotTheHolder } else { Breach::NewerState })
             }
+            Write::Close { .. } if self.failed => Some(Breach::Spent),
             Write::Close { .. } => (self.good < rules.successes).then_some(Breach::Unproven),
             Write::Reopen { .. } => None,
             Write::Hold { seen, .. } => (before != seen).then_some(Breach::NewerState),

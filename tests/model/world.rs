@@ -2,11 +2,13 @@
 //!
 //! Not abstracted: an answer may come long after the write was applied; a request
 //! may be applied after its sender gave up, and twice; a first read may be stale;
-//! an environment may restart and forget; the item may be deleted; an operator
-//! may hold and release. Abstracted: a read that is not the first and shows a
-//! change is followed by a consistent one (as in the machine), so that only first
-//! reads are stale here; operators have no environment; the deletion comes an hour
-//! after the last write, so that nothing is under way then, and no lease is left.
+//! an environment may restart and forget; the store may fail an environment until
+//! it answers again; the item may be deleted; an operator may hold and release.
+//! Abstracted: a stale read is one write behind; a read that is not the first and
+//! shows a change is followed by a consistent one (as in the machine), so that only
+//! first reads are stale here; operators have no environment, and their second to
+//! themselves; the deletion comes an hour after the last write, so that nothing is
+//! under way then, and no lease is left.
 
 mod quiet;
 
@@ -40,6 +42,10 @@ pub(crate) enum Step {
         alone: bool,
     },
     KeepAlive(usize),
+    /// The store fails this environment, though it has not written.
+    LoseTheStore(usize),
+    FallOpen(usize),
+    ProbeAlone(usize),
     Read {
         who: usize,
         stale: bool,
@@ -88,7 +94,7 @@ impl Model for Rules {
         fn no(world: &World, breach: Breach) -> bool {
             world.shared.breach != Some(breach)
         }
-        let mut properties = vec![
+        vec![
             Property::always("only the holder of the lease leaves half-open", |_, world| {
                 no(world, Breach::NotTheHolder)
             }),
@@ -101,6 +107,18 @@ impl Model for Rules {
             Property::always("a circuit closes after K good probes", |_, world| {
                 no(world, Breach::Unproven)
             }),
+            Property::always("a token that saw a failure never closes", |_, world| {
+                no(world, Breach::Spent)
+            }),
+            Property::always("no count stands on the item during a probe", |_, world: &World| {
+                let item = world.shared.item;
+                !world.environments.iter().any(|env| env.probes_under_a_count(item))
+            }),
+            Property::always("at most one lease is live", |_, world: &World| {
+                let lapsed = world.shared.lapsed;
+                let live = |env: &&Environment| env.has_live_lease(lapsed);
+                world.environments.iter().filter(live).count() <= 1
+            }),
             Property::always("what is told as ours was applied once", |_, world| {
                 no(world, Breach::Unfounded)
             }),
@@ -111,17 +129,7 @@ impl Model for Rules {
                         || (0..world.environments.len()).all(|who| world.closes_by(who, rules))
                 },
             ),
-        ];
-        // Accepted: within one second, a late duplicate of a hand over can shorten the
-        // lease of the next probe, which is fenced then.
-        if !(self.coarse && self.faults > 0) {
-            properties.push(Property::always("at most one lease is live", |_, world: &World| {
-                let lapsed = world.shared.lapsed;
-                let live = |env: &&Environment| env.has_live_lease(lapsed);
-                world.environments.iter().filter(live).count() <= 1
-            }));
-        }
-        properties
+        ]
     }
 }
 
@@ -152,15 +160,17 @@ impl Rules {
             shared: Shared {
                 item,
                 older: item,
-                clock: 0,
+                clock: 1,
                 lapsed: 0,
                 writes: 0,
                 faults: self.faults,
+                alone: self.alone,
                 crashes: self.crashes,
                 deletions: self.deletions,
                 orders: self.orders,
                 network: Vec::new(),
                 good: 0,
+                failed: false,
                 breach: None,
             },
             environments: vec![environment; self.environments],
@@ -184,13 +194,9 @@ impl World {
         if !idle && shared.faults > 0 {
             steps.push(Step::TimeOut(who));
         }
-        // Just after an unanswered write, the store may count as out.
-        let mut modes = vec![false];
-        if idle && environment.seen.is_some() && !environment.certain {
-            modes.push(true);
-        }
-        for alone in modes {
-            if matches!(environment.phase, Phase::Closed { .. }) && environment.seen.is_some() {
+        let seen = environment.seen.is_some() || environment.out;
+        for alone in [false, true].into_iter().filter(|alone| !alone || idle && environment.out) {
+            if matches!(environment.phase, Phase::Closed { .. }) && seen {
                 steps.push(Step::Fail { who, alone });
             }
             if environment.is_probing() {
@@ -200,6 +206,7 @@ impl World {
             }
         }
         if idle {
+            self.steps_alone(who, steps);
             let closed = matches!(environment.phase, Phase::Closed { .. });
             if !closed || environment.want.is_some() {
                 steps.push(Step::Call(who));
@@ -218,6 +225,23 @@ impl World {
         }
         if shared.crashes > 0 && *environment != Environment::new() {
             steps.push(Step::Crash(who));
+        }
+    }
+
+    /// What an environment may do while the store is out, or comes to be so.
+    fn steps_alone(&self, who: usize, steps: &mut Vec<Step>) {
+        let environment = &self.environments[who];
+        if self.shared.alone == 0 {
+            return;
+        }
+        if self.shared.faults > 0 && !environment.out {
+            steps.push(Step::LoseTheStore(who));
+        }
+        if environment.may_fall_open() {
+            steps.push(Step::FallOpen(who));
+        }
+        if environment.may_probe_alone(self.shared.lapsed) {
+            steps.push(Step::ProbeAlone(who));
         }
     }
 
@@ -266,6 +290,18 @@ impl World {
                 environments[who].end(verdict, alone, shared, rules);
             }
             Step::KeepAlive(who) => environments[who].keep_alive(shared, rules),
+            Step::LoseTheStore(who) => {
+                shared.faults -= 1;
+                environments[who].lose_the_store();
+            }
+            Step::FallOpen(who) => {
+                shared.alone -= 1;
+                environments[who].fall_open();
+            }
+            Step::ProbeAlone(who) => {
+                shared.alone -= 1;
+                environments[who].probe_alone(shared, rules);
+            }
             Step::Read { who, stale } => {
                 let found = if stale { shared.older } else { shared.item };
                 environments[who].job = Some(Job::Read(found));
@@ -289,21 +325,22 @@ impl World {
             }
             Step::Hold => {
                 let seen = shared.item;
-                self.order(|at| Write::Hold { seen, at });
+                self.order(|at| Write::Hold { seen, at }, rules);
             }
             Step::Release => {
                 if let Some(seen) = shared.item {
-                    self.order(|at| Write::Release { seen, at });
+                    self.order(|at| Write::Release { seen, at }, rules);
                 }
             }
         }
     }
 
-    /// Operators are slower than a second.
-    fn order(&mut self, write: impl FnOnce(u8) -> Write) {
+    /// An operator's write has a second to itself.
+    fn order(&mut self, write: impl FnOnce(u8) -> Write, rules: &Rules) {
         self.shared.orders -= 1;
         self.shared.clock += 1;
         self.shared.send(write(self.shared.clock));
+        self.shared.clock += u8::from(rules.coarse);
     }
 
     fn arrive(&mut self, index: usize, answered: bool, again: bool, rules: &Rules) {

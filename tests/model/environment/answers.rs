@@ -16,8 +16,9 @@ const STORED: Phase = Phase::Open { opened: 0, stored: true, counted: 0 };
 impl Environment {
     /// The answer of the store arrives, and is acted upon.
     pub(crate) fn receive(&mut self, shared: &mut Shared, rules: &Rules) {
+        self.out &= !matches!(self.job, Some(Job::Write { answer: Some(_), .. }));
         match self.job.take() {
-            Some(Job::Read(found)) => self.adopt(found, shared),
+            Some(Job::Read(found)) => self.adopt(found, shared, rules),
             Some(Job::Write { write, landed, answer: Some(answer), .. }) => match answer {
                 Answer::Applied(item) => {
                     self.learn(Some(item));
@@ -30,43 +31,12 @@ impl Environment {
         self.dispatch(shared, rules);
     }
 
-    /// The store has failed: what was sent may land yet.
-    pub(crate) fn time_out(&mut self) {
-        if let Some(Job::Write { write, .. }) = self.job.take() {
-            self.certain = false;
-            if let Write::Elect { .. } | Write::TakeOver { .. } | Write::Renew { .. } = write {
-                self.meet_want(&write);
-            }
-        }
-        self.stand_alone();
-    }
-
-    /// What was decided holds here; what the store is owed is kept.
-    pub(super) fn stand_alone(&mut self) {
-        match (self.want, self.ours()) {
-            (Some(Want::Trip | Want::Reopen { .. }), _) => self.told = State::Open,
-            (Some(Want::Close { .. }), Some(_)) => {
-                self.phase = CLOSED;
-                self.told = State::Closed;
-            }
-            (Some(Want::HandOver), Some(ours)) => {
-                self.want = None;
-                self.phase = Phase::Ours(Ours { stage: Stage::Resting, ..ours });
-            }
-            (Some(Want::GiveBack), Some(_)) => {
-                self.want = None;
-                self.phase = Phase::Free;
-            }
-            (_, _) => {}
-        }
-    }
-
     fn learn(&mut self, found: Seen) {
         self.seen = Some(found);
         self.certain = true;
     }
 
-    fn meet_want(&mut self, write: &Write) {
+    pub(super) fn meet_want(&mut self, write: &Write) {
         self.want.take_if(|want| {
             matches!(
                 (want, write),
@@ -89,8 +59,9 @@ impl Environment {
                 if let Phase::Open { .. } = phase {
                     self.phase = STORED;
                 }
-                if self.told != State::Open {
-                    self.announce_as_ours(State::Open, landed, shared);
+                let state = self.state();
+                if self.told != state {
+                    self.announce_as_ours(state, landed, shared);
                 }
             }
             (Write::Elect { .. } | Write::TakeOver { .. }, _) => {
@@ -138,9 +109,7 @@ impl Environment {
     ) {
         if found.is_some_and(|item| is_own_earlier_write(write, &item, rules.weak)) {
             self.learn(found);
-            // Found, and not mended: two closings of one second cannot be told apart.
-            let alike = rules.coarse && matches!(write, Write::Close { .. });
-            return self.applied(write, if alike { 1 } else { landed }, shared);
+            return self.applied(write, landed, shared);
         }
         let ours = self.ours().map(|ours| ours.token);
         let is_our_lease = ours.is_some() && found.is_some_and(|item| item.owner == ours);
@@ -162,7 +131,7 @@ impl Environment {
             self.learn(found);
             return self.close_here();
         }
-        self.adopt(found, shared);
+        self.adopt(found, shared, rules);
     }
 
     fn won(&mut self, election: Election, landed: u8, shared: &mut Shared) {
@@ -183,9 +152,9 @@ impl Environment {
     }
 
     /// Takes over what a read or a refused write showed.
-    fn adopt(&mut self, found: Seen, shared: &mut Shared) {
+    fn adopt(&mut self, found: Seen, shared: &mut Shared, rules: &Rules) {
         let same = self.seen.is_some_and(|before| is_same_epoch(before, found));
-        let owes = self.owes(found, same || self.seen.is_none());
+        let owes = self.owes(found, same || self.seen.is_none(), rules);
         self.learn(found);
         if owes {
             return;
@@ -200,15 +169,18 @@ impl Environment {
                         self.told = State::Open;
                     }
                 }
-                State::HalfOpen => self.adopt_half_open(&item, same, shared),
+                State::HalfOpen => self.adopt_half_open(&item, same, shared, rules),
             },
         }
     }
 
-    fn owes(&mut self, found: Seen, same: bool) -> bool {
+    fn owes(&mut self, found: Seen, same: bool, rules: &Rules) -> bool {
         let holds = |token| found.is_some_and(|item| item.is_led_by(token));
         let owes = match self.want {
-            Some(Want::Trip) => (same || self.told == State::Open) && Item::is_closed(found),
+            Some(Want::Trip) => {
+                let told = self.told == State::Open || rules.weak == Weak::TripOwedForEver;
+                (same || told) && Item::is_closed(found)
+            }
             Some(Want::Close { token } | Want::Reopen { token, .. }) => holds(token),
             Some(Want::Renew { .. } | Want::HandOver | Want::GiveBack) => {
                 self.ours().is_some_and(|ours| holds(ours.token))
@@ -244,7 +216,7 @@ impl Environment {
         }
     }
 
-    fn adopt_half_open(&mut self, item: &Item, same: bool, shared: &mut Shared) {
+    fn adopt_half_open(&mut self, item: &Item, same: bool, shared: &mut Shared, rules: &Rules) {
         if let Some(election) = self.election.filter(|election| item.owner == Some(election.token))
         {
             if let Phase::Ours(ours) = self.phase
@@ -256,7 +228,7 @@ impl Environment {
                 return;
             }
             if election.won {
-                return self.regain(election, item);
+                return self.regain(election, item, rules);
             }
             let landed = shared.landed(election.token);
             return self.won(election, landed, shared);
@@ -275,12 +247,13 @@ impl Environment {
         }
     }
 
-    fn regain(&mut self, election: Election, item: &Item) {
+    fn regain(&mut self, election: Election, item: &Item, rules: &Rules) {
+        let unrenewed = rules.weak == Weak::RegainUnrenewed;
         self.phase = Phase::Ours(Ours {
             token: election.token,
             leased: election.at,
             successes: item.count.unwrap_or(0),
-            stage: Stage::Resting,
+            stage: if unrenewed { Stage::Ready } else { Stage::Resting },
         });
         self.told = State::HalfOpen;
     }
@@ -290,11 +263,14 @@ fn is_own_earlier_write(write: &Write, item: &Item, weak: Weak) -> bool {
     match *write {
         Write::Elect { token, .. } | Write::TakeOver { token, .. } => item.is_led_by(token),
         Write::Renew { token, lease, .. } => item.is_led_by(token) && item.lease == Some(lease),
-        Write::HandOver { token, count, at, .. } | Write::GiveBack { token, count, at, .. } => {
-            item.is_led_by(token) && item.lease == Some(at) && item.count == Some(count)
+        Write::HandOver { token, count, lease, .. }
+        | Write::GiveBack { token, count, lease, .. } => {
+            item.is_led_by(token) && item.lease == Some(lease) && item.count == Some(count)
         }
-        Write::Close { at, .. } => {
-            item.state == State::Closed && (item.expires == at || weak == Weak::AnyClosedIsOurs)
+        Write::Close { live, at, .. } => {
+            let live = live || weak == Weak::PastLeaseClosedIsOurs;
+            let alike = live && item.expires == at;
+            item.state == State::Closed && (alike || weak == Weak::AnyClosedIsOurs)
         }
         Write::Trip { .. } | Write::Reopen { .. } | Write::Hold { .. } | Write::Release { .. } => {
             false

@@ -88,8 +88,12 @@ impl World {
             match environment.job {
                 Some(Job::Write { answer: None, .. }) => world.arrive(0, true, false, &rules),
                 Some(_) => environment.receive(shared, &rules),
-                None if closed && current && environment.want.is_none() => {
-                    return Item::is_closed(shared.item);
+                None if closed
+                    && current
+                    && environment.want.is_none()
+                    && Item::is_closed(shared.item) =>
+                {
+                    return true;
                 }
                 None if closed && environment.want.is_none() => {
                     environment.job = Some(Job::Read(shared.item));
