@@ -113,11 +113,12 @@ impl Machine {
 
     fn adopt_closed(&mut self, same: bool, before: Option<Moment>) {
         match &mut self.phase {
-            Phase::Closed { streak, basis } => {
+            Phase::Closed { basis, .. } => {
                 *basis = Basis::Stored;
-                if !same && (*streak > 0 || before.is_some()) {
-                    // Tripped and closed again unseen: a newer epoch, for the
-                    // streak and for calls that are still under way.
+                // Tripped and closed again unseen: a newer epoch, for the streak
+                // and for calls that are still under way. What was counted before
+                // the first sight stands, as a trip of that time does.
+                if !same && before.is_some() {
                     self.close_here(Basis::Stored);
                 }
             }

@@ -26,6 +26,23 @@ async fn case_63_a_failing_read_fails_open_and_the_next_call_reads_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_63_failures_before_the_first_answer_of_the_store_are_counted() {
+    for fault in [UNAVAILABLE, Fault::Hang] {
+        let fleet = Fleet::new();
+        let environment = fleet.environment();
+        let breaker = environment.breaker();
+        environment.store.reads_meet(fault);
+        for _ in 0..4 {
+            assert_eq!(fail(&breaker).await, Err(CallError::Inner("down")), "{fault:?}");
+        }
+        environment.store.reads_meet(Fault::None);
+        pass(2.0).await;
+        assert_eq!(fail(&breaker).await, Err(CallError::Inner("down")), "{fault:?}");
+        assert!(is_rejected(&succeed(&breaker).await), "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn case_64_a_failing_trip_leaves_the_error_and_protects_all_the_same() {
     for fault in [UNAVAILABLE, Fault::Hang, Fault::LoseAnswer, Fault::Panic] {
         let fleet = Fleet::new();
