@@ -29,8 +29,6 @@ pub(crate) struct Counts {
 pub(crate) struct Books {
     stopwatch: Stopwatch,
     counts: Mutex<BTreeMap<&'static str, Counts>>,
-    /// Circuits that are to be told of, and whether the store has answered.
-    asked_for: Mutex<BTreeMap<String, bool>>,
     /// When an operation failed last, in milliseconds; 0 is never.
     trouble: AtomicU64,
 }
@@ -44,12 +42,7 @@ enum End {
 
 impl Books {
     pub(crate) fn new(stopwatch: Stopwatch) -> Self {
-        Self {
-            stopwatch,
-            counts: Mutex::default(),
-            asked_for: Mutex::default(),
-            trouble: AtomicU64::new(0),
-        }
+        Self { stopwatch, counts: Mutex::default(), trouble: AtomicU64::new(0) }
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, Counts> {
@@ -62,33 +55,16 @@ impl Books {
         last == 0 || Duration::from_millis(last) < then
     }
 
+    /// What happened before the load is forgotten: judged circuits are called by
+    /// nobody until then.
+    pub(crate) fn forget_trouble(&self) {
+        self.trouble.store(0, Ordering::Relaxed);
+    }
+
     /// Something happened after which the store cannot be called healthy.
     pub(crate) fn note_trouble(&self) {
         let now = u64::try_from(self.stopwatch.now().as_millis()).unwrap_or(u64::MAX);
         self.trouble.fetch_max(now.max(1), Ordering::Relaxed);
-    }
-
-    /// Wants to know when the store first answered for a circuit.
-    pub(crate) fn ask_for(&self, circuit: &str) {
-        let mut asked_for = self.asked_for.lock().unwrap_or_else(PoisonError::into_inner);
-        asked_for.insert(circuit.to_owned(), false);
-    }
-
-    /// Whether it has; if so, it is forgotten.
-    pub(crate) fn has_answered_for(&self, circuit: &str) -> bool {
-        let mut asked_for = self.asked_for.lock().unwrap_or_else(PoisonError::into_inner);
-        let answered = asked_for.get(circuit).copied().unwrap_or_default();
-        if answered {
-            asked_for.remove(circuit);
-        }
-        answered
-    }
-
-    fn answered_for(&self, circuit: &str) {
-        let mut asked_for = self.asked_for.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answered) = asked_for.get_mut(circuit) {
-            *answered = true;
-        }
     }
 
     fn note(&self, operation: &'static str, end: End) {
@@ -143,7 +119,6 @@ impl<S: Store> Store for Booked<S> {
         let answer = self.store.read(circuit, consistency).await;
         if answer.is_ok() {
             entry.end = End::Done;
-            self.books.answered_for(circuit.as_str());
         }
         answer
     }

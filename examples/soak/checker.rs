@@ -1,9 +1,7 @@
 //! The oracle for outcomes: each is counted once.
 //!
 //! On a circuit that nobody else uses, and that is new, so that no earlier write
-//! can come late, whatever the store does once it has been read (failures that
-//! were counted before the first answer are dropped by it, since nothing says
-//! that they are of the epoch that it shows):
+//! can come late, whatever the store does:
 //!
 //! - one failure less than the threshold, a success, and one failure less again,
 //!   in any way they may be reported, leave the circuit closed, and the next
@@ -31,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     chance::{Chance, part},
+    engine::Table,
     fleet::{Environment, Fleet},
     plan::Plan,
 };
@@ -65,6 +64,7 @@ pub(crate) async fn run(
     fleet: Arc<Fleet>,
     checker: usize,
     seed: u64,
+    table: Table,
     checks: Arc<Checks>,
     stop: CancellationToken,
 ) {
@@ -86,6 +86,8 @@ pub(crate) async fn run(
             checks.circuits.fetch_add(1, Ordering::Relaxed);
             // An opening is remembered for an hour: it is closed before the next.
             recover(&breaker, &stop).await;
+            // Its rows would look like growth.
+            table.forget(&name);
         }
     }
 }
@@ -97,7 +99,6 @@ async fn one_task(
     checks: &Checks,
 ) -> Option<Breaker> {
     let breaker = environment.registry.breaker(name).ok()?;
-    meet(environment, &breaker, checks).await;
     for _ in 1..Plan::FAILURE_THRESHOLD {
         fail(&breaker, chance, checks).await;
     }
@@ -133,7 +134,6 @@ async fn many_tasks(
         .build()
         .ok()?;
     let breaker = environment.registry.breaker_with(name, config).ok()?;
-    meet(environment, &breaker, checks).await;
     let mut tasks = JoinSet::new();
     for reporter in 0..REPORTERS {
         let breaker = breaker.clone();
@@ -159,16 +159,6 @@ async fn many_tasks(
     last.ok()?.failure().settled().await;
     checks.expect(breaker.admit().await.is_err(), &breaker, "not open after many failures");
     Some(breaker)
-}
-
-/// Calls until the store has answered for the circuit.
-async fn meet(environment: &Environment, breaker: &Breaker, checks: &Checks) {
-    let name = breaker.name().as_str();
-    environment.books.ask_for(name);
-    while !environment.books.has_answered_for(name) {
-        succeed(breaker, checks).await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// One failure, in one of the ways there are, and something that counts for

@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Credentials, Region},
 };
 use fuseboard::DynamoDbStore;
+use serde_json::json;
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,7 @@ pub(crate) struct Engine {
     stop: CancellationToken,
     ports: Vec<u16>,
     direct: u16,
+    database: dynoxide::Database,
     pub(crate) traffic: Arc<Traffic>,
 }
 
@@ -44,10 +46,11 @@ impl Engine {
         let traffic = Arc::new(Traffic::default());
         let mut tasks = JoinSet::new();
         let mut ports = Vec::new();
+        let database = dynoxide::Database::memory()?;
         let direct = runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let engine = listener.local_addr()?;
-            let database = dynoxide::Database::memory()?;
+            let database = database.clone();
             let stopped = stop.clone().cancelled_owned();
             tasks.spawn(dynoxide::server::serve_with_shutdown(listener, database, stopped));
             for registry in 0..plan.registries {
@@ -68,12 +71,31 @@ impl Engine {
             }
             Ok::<_, Box<dyn Error>>(engine.port())
         })?;
-        Ok(Self { runtime, tasks, stop, ports, direct, traffic })
+        Ok(Self { runtime, tasks, stop, ports, direct, database, traffic })
     }
 
-    /// Makes the table, past the relays.
-    pub(crate) async fn create_table(&self) -> Result<(), Box<dyn Error>> {
-        Ok(DynamoDbStore::new(client(self.direct), TABLE).create_table().await?)
+    /// Makes the table, past the relays, with an item of each circuit as an
+    /// earlier recovery left it: what the table needs for them is not growth.
+    pub(crate) async fn create_table(&self, plan: &Plan) -> Result<(), Box<dyn Error>> {
+        DynamoDbStore::new(client(self.direct), TABLE).create_table().await?;
+        for circuit in 0..plan.circuits {
+            let item = json!({
+                "TableName": TABLE,
+                "Item": {
+                    "id": {"S": Plan::name(circuit)},
+                    "state": {"S": "CLOSED"},
+                    "failure_count": {"N": "0"},
+                    "expiration": {"N": "4102444800"},
+                },
+            });
+            self.database.put_item(serde_json::from_value(item)?)?;
+        }
+        Ok(())
+    }
+
+    /// The way past relays and sockets, for what is no part of the load.
+    pub(crate) fn table(&self) -> Table {
+        Table(self.database.clone())
     }
 
     /// The store of a registry: a client of its own, through its own relay.
@@ -103,6 +125,19 @@ impl Engine {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         Ok(self.tasks())
+    }
+}
+
+/// The table, for those who clean up.
+#[derive(Clone)]
+pub(crate) struct Table(dynoxide::Database);
+
+impl Table {
+    /// Deletes the item of a circuit that is not called any more.
+    pub(crate) fn forget(&self, circuit: &str) {
+        let request = json!({"TableName": TABLE, "Key": {"id": {"S": circuit}}});
+        // An item that stays is one more row.
+        let _ = serde_json::from_value(request).map(|request| self.0.delete_item(request));
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Tally {
     pub(crate) rejected: AtomicU64,
     /// Calls whose result was not the call's own, or that ran though rejected.
     pub(crate) wrong_results: AtomicU64,
+    /// Times at which the runtime was a quarter of a second late.
+    pub(crate) stalls: AtomicU64,
     /// Handles made for one visit.
     pub(crate) handles: AtomicU64,
 }

@@ -1,11 +1,14 @@
 //! Memory and tasks, once a second.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::{runtime::Handle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::{fleet::Fleet, relay::Traffic, stopwatch::Stopwatch};
+use crate::{fleet::Fleet, load::Tally, relay::Traffic, stopwatch::Stopwatch};
 
 /// A scheduler that is this late may make anything late.
 const STALL: Duration = Duration::from_millis(250);
@@ -60,7 +63,7 @@ impl Meter {
 
 /// Watches the scheduler. What it is late with may break any promise that names
 /// a time, as a store that is late may.
-pub(crate) async fn pulse(fleet: Arc<Fleet>, stop: CancellationToken) {
+pub(crate) async fn pulse(fleet: Arc<Fleet>, tally: Arc<Tally>, stop: CancellationToken) {
     let mut beats = tokio::time::interval(PULSE);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stopwatch = Stopwatch::started();
@@ -69,6 +72,7 @@ pub(crate) async fn pulse(fleet: Arc<Fleet>, stop: CancellationToken) {
         beats.tick().await;
         let now = stopwatch.now();
         if now.saturating_sub(last) > STALL {
+            tally.stalls.fetch_add(1, Ordering::Relaxed);
             fleet.0.iter().for_each(|one| one.books.note_trouble());
         }
         last = now;

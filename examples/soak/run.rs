@@ -17,7 +17,7 @@ use crate::{
     announced::Announced,
     checker::{self, Checks},
     dependency::Dependencies,
-    engine::Engine,
+    engine::{Engine, Table},
     fleet::Fleet,
     judge::bench::{Bench, Findings},
     load::{Driver, Tally},
@@ -59,7 +59,7 @@ pub(crate) async fn run(
     terminal: &Terminal,
 ) -> Result<Report, Box<dyn Error>> {
     let before = Handle::current().metrics().num_alive_tasks();
-    engine.create_table().await?;
+    engine.create_table(&plan).await?;
     let spawning = Stopwatch::started();
     let fleet = Arc::new(Fleet::spawn(&plan, stopwatch, |registry| engine.store(registry))?);
     let spawned_in = spawning.now();
@@ -80,9 +80,10 @@ pub(crate) async fn run(
     for one in &shared.fleet.0 {
         listeners.spawn(Arc::clone(&announced).listen(one.registry.subscribe()));
     }
+    shared.fleet.0.iter().for_each(|one| one.books.forget_trouble());
     stopwatch.start();
     let mut load = JoinSet::new();
-    start_drivers(&shared, &mut load);
+    start_drivers(&shared, &engine.table(), &mut load);
     start_judged(&shared, &mut load)?;
     let own = before.saturating_add(listeners.len()).saturating_add(load.len());
     let samples = watch(&shared, engine, own, terminal).await;
@@ -118,7 +119,7 @@ pub(crate) async fn run(
     })
 }
 
-fn start_drivers(shared: &Shared, load: &mut JoinSet<()>) {
+fn start_drivers(shared: &Shared, table: &Table, load: &mut JoinSet<()>) {
     let plan = shared.plan;
     let dependencies =
         Dependencies { seed: plan.seed, hot: plan.hot(), stopwatch: shared.stopwatch.clone() };
@@ -128,9 +129,11 @@ fn start_drivers(shared: &Shared, load: &mut JoinSet<()>) {
     }
     for number in 0..plan.registries.saturating_mul(Plan::CHECKERS) {
         let (fleet, checks) = (Arc::clone(&shared.fleet), Arc::clone(&shared.checks));
-        load.spawn(checker::run(fleet, number, plan.seed, checks, shared.stop.clone()));
+        let (table, stop) = (table.clone(), shared.stop.clone());
+        load.spawn(checker::run(fleet, number, plan.seed, table, checks, stop));
     }
-    load.spawn(meter::pulse(Arc::clone(&shared.fleet), shared.stop.clone()));
+    let (fleet, tally) = (Arc::clone(&shared.fleet), Arc::clone(&shared.tally));
+    load.spawn(meter::pulse(fleet, tally, shared.stop.clone()));
 }
 
 /// Circuits that all registries share, and circuits of one each.

@@ -14,10 +14,10 @@ mod documents;
 mod interop;
 mod layers;
 mod local;
-#[cfg(all(unix, feature = "dynamodb"))]
-mod processes;
 #[cfg(feature = "dynamodb")]
 mod outage;
+#[cfg(all(unix, feature = "dynamodb"))]
+mod processes;
 #[cfg(feature = "dynamodb")]
 mod protocol;
 #[cfg(feature = "dynamodb")]
