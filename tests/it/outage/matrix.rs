@@ -227,16 +227,20 @@ fn found() -> [(Option<Value>, bool); 5] {
 
 #[tokio::test(start_paused = true)]
 async fn case_67_a_store_that_heals_is_offered_a_local_opening() {
-    for row in rows() {
+    for (row, warm) in rows().iter().flat_map(|row| [(row, false), (row, true)]) {
         for (item, published) in found() {
-            let context = format!("{}, over {item:?}", row.name);
+            let context = format!("{}, over {item:?}, warm {warm}", row.name);
             let world = World::new().await;
             let long = |config: fuseboard::ConfigBuilder| {
                 config.recovery_timeout(Duration::from_secs(200))
             };
             let a = world.environment_with("A", long);
+            if warm {
+                assert_eq!(a.ok().await, Call::Ok);
+            }
             world.engine.network("A").always(row.fault.clone());
             a.trip().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
             assert_eq!(a.heard(), ["CLOSED>OPEN alone"], "{context}");
             let opened_at = a.breaker.snapshot().circuit().opened_at;
             match &item {
