@@ -125,6 +125,7 @@ async fn case_59_a_closing_that_another_has_overtaken_is_given_up() {
         assert_eq!(b.fail().await, Call::Failed, "{fault:?}: B takes it over");
         let before = world.item();
         world.engine.network("A").heal();
+        world.engine.clear();
         let healed = now();
         while a.state() == CircuitState::Closed {
             a.ok().await;
@@ -133,6 +134,8 @@ async fn case_59_a_closing_that_another_has_overtaken_is_given_up() {
             assert!(healed.elapsed() < Duration::from_secs(limit), "{fault:?}: the item wins");
         }
         assert_eq!(world.item(), before, "{fault:?}");
+        let writes = world.engine.count_of("A", "UpdateItem");
+        assert_eq!(writes, 0, "{fault:?}: what it was shown is no closing of its own");
     }
 }
 
