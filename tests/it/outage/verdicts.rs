@@ -69,6 +69,35 @@ async fn case_36_an_election_that_fails_gives_the_fallback_and_a_back_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_66_a_probe_waits_for_its_election_and_for_its_verdict_and_no_longer() {
+    let (world, a) = due().await;
+    // Almost a second for each write, all attempts included.
+    let slow = |network: &crate::support::engine::Network| {
+        network.on("UpdateItem", 2, Event::LoseRequest);
+        network.on("UpdateItem", 1, Event::DelayBefore(Duration::from_millis(80)));
+    };
+    let network = world.engine.network("A");
+    slow(&network);
+    slow(&network);
+    let (call, waited) = timed_ok(&a).await;
+    assert_eq!(call, Call::Ok);
+    assert!(waited > AT_MOST, "{waited:?}: both writes were slow");
+    assert!(waited <= AT_MOST * 2, "{waited:?}");
+    assert_eq!(world.attribute("success_count"), 1);
+    // Whoever is rejected meanwhile does not wait at all.
+    let slow_election = Event::DelayBefore(Duration::from_millis(390));
+    network.on("UpdateItem", 1, slow_election);
+    let (first, others) = futures::join!(timed_ok(&a), async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        futures::future::join_all((0..20).map(|_| timed_ok(&a))).await
+    });
+    assert_eq!(first.0, Call::Ok);
+    for (call, waited) in others {
+        assert!(call.is_rejected() && waited.is_zero(), "{call:?} {waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn case_59_a_closing_that_cannot_be_written_is_told_once_it_holds_here() {
     for (fault, misconfigured) in FAULTS {
         let (world, a) = due().await;
