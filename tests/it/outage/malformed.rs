@@ -1,55 +1,13 @@
 //! Items that cannot be read as what they should be: a defined result, one
 //! warning for each change, and no read for each call.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use tracing::{
-    Event, Level, Metadata, Subscriber,
-    span::{Attributes, Id, Record},
-};
+use tracing::Level;
 
-use super::timed_ok;
+use super::{log::Lines, timed_ok};
 use crate::support::world::{CIRCUIT, Call, START, World, seconds};
-
-/// Counts the warnings of the crate on this thread.
-#[derive(Clone, Default)]
-struct Warnings(Arc<AtomicUsize>);
-
-impl Warnings {
-    /// How many there were since the last time.
-    fn take(&self) -> usize {
-        self.0.swap(0, Ordering::Relaxed)
-    }
-}
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN && metadata.target().starts_with("fuseboard")
-    }
-
-    fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
 
 /// Items with a defect, and whether a call runs on the first sight of them.
 fn defective() -> Vec<(Value, bool)> {
@@ -80,11 +38,7 @@ fn defective() -> Vec<(Value, bool)> {
 
 #[tokio::test(start_paused = true)]
 async fn case_68_a_defective_item_has_a_defined_result_and_one_warning() {
-    let warnings = Warnings::default();
-    // While there is only one subscriber, a log line that another thread comes
-    // upon first is switched off for all.
-    let _second = tracing::Dispatch::new(Warnings::default());
-    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let warnings = Lines::of(Level::WARN);
     for (item, runs) in defective() {
         let world = World::new().await;
         let a = world.environment_with("A", |config| config.refresh_ahead(false));

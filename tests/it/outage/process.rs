@@ -6,8 +6,9 @@ use std::time::Duration;
 use fuseboard::{Breaker, CircuitState};
 use futures::future::join_all;
 use serde_json::json;
+use tracing::Level;
 
-use super::AT_MOST;
+use super::{AT_MOST, log::Lines};
 use crate::support::{
     engine::{Event, now},
     fleet::timed,
@@ -194,4 +195,28 @@ async fn one_circuit_whose_own_item_hangs_does_not_blind_the_others_for_ever() {
         seconds(1).await;
     }
     panic!("the opening is not seen within a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_logged_once_in_a_back_off_and_not_for_each_circuit() {
+    for (fault, level, lines) in [
+        (Event::LoseRequest, Level::WARN, BACK_OFFS),
+        // A back-off of a minute, less a quarter; a second circuit may make sure.
+        (Event::Error("AccessDeniedException"), Level::ERROR, 4),
+    ] {
+        let world = World::new().await;
+        let a = world.environment("A");
+        let breakers = circuits(&a, 20);
+        world.engine.network("A").always(fault.clone());
+        let logged = Lines::of(level);
+        let begun = now();
+        while begun.elapsed() < Duration::from_secs(60) {
+            for breaker in &breakers {
+                succeed(breaker).await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let logged = logged.take();
+        assert!((1..=lines).contains(&logged), "{fault:?}: {logged} lines in a minute");
+    }
 }
