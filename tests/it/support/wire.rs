@@ -61,6 +61,20 @@ struct State {
     requests: usize,
 }
 
+impl State {
+    /// What a request on this connection meets.
+    fn meet(&mut self, connection: usize) -> Trouble {
+        self.requests += 1;
+        if connection < self.alive_from {
+            Trouble::Hang
+        } else if self.next.is_empty() {
+            self.always.unwrap_or(Trouble::None)
+        } else {
+            self.next.remove(0)
+        }
+    }
+}
+
 impl Wire {
     /// A way to this server.
     pub(crate) async fn to(server: &HttpServer) -> Self {
@@ -122,17 +136,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 /// One connection, until it ends.
 async fn serve(mut client: TcpStream, number: usize, upstream: String, state: Arc<Mutex<State>>) {
     while let Some(request) = message(&mut client).await {
-        let trouble = {
-            let mut state = lock(&state);
-            state.requests += 1;
-            if number < state.alive_from {
-                Trouble::Hang
-            } else if state.next.is_empty() {
-                state.always.unwrap_or(Trouble::None)
-            } else {
-                state.next.remove(0)
-            }
-        };
+        let trouble = lock(&state).meet(number);
         match trouble {
             Trouble::None => {
                 let answer = ask(&upstream, &request).await;
