@@ -137,7 +137,7 @@ fn a_fleet_keeps_the_protocol_in_whole_seconds_with_late_messages() {
 
 #[test]
 fn a_fleet_keeps_the_protocol_while_the_store_is_out_for_some() {
-    holds(ALONE, Rules { writes: 4, ..ALONE });
+    holds(Rules { writes: 2, ..ALONE }, Rules { writes: 4, ..ALONE });
     let once = Rules { writes: 2, failures: 2, successes: 1, ..ALONE };
     holds(once, Rules { writes: 4, ..once });
     let coarse = Rules { writes: 2, coarse: true, ..ALONE };
@@ -225,13 +225,13 @@ fn a_renewal_must_name_its_token() {
 
 #[test]
 fn a_renewal_must_not_shorten_the_lease() {
-    let rules = Rules { faults: 1, ..CALM };
+    let rules = Rules { writes: 4, faults: 1, ..CALM };
     is_refuted(Weak::RenewShorter, rules, "at most one lease is live");
 }
 
 #[test]
 fn a_renewal_must_be_later_than_every_lease_of_its_token() {
-    let rules = Rules { faults: 1, coarse: true, ..CALM };
+    let rules = Rules { writes: 4, faults: 1, coarse: true, ..CALM };
     is_refuted(Weak::RepeatedLease, rules, "at most one lease is live");
 }
 
@@ -243,7 +243,7 @@ fn a_hand_over_must_name_its_token() {
 
 #[test]
 fn a_hand_over_must_name_the_lease() {
-    let rules = Rules { faults: 1, ..CALM };
+    let rules = Rules { writes: 4, faults: 1, ..CALM };
     is_refuted(Weak::HandOverAnyLease, rules, "at most one lease is live");
 }
 
@@ -326,7 +326,7 @@ fn a_token_left_by_a_trip_must_not_probe_again() {
 
 #[test]
 fn a_right_that_is_found_again_must_be_renewed() {
-    let rules = Rules { faults: 1, alone: 1, ..CALM };
+    let rules = Rules { writes: 3, ..ALONE };
     is_refuted(Weak::RegainUnrenewed, rules, "at most one lease is live");
 }
 

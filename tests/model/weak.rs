@@ -79,26 +79,6 @@ impl Weak {
             {
                 Write::Trip { seen, opened, counted, at }
             }
-            (Self::CloseWithoutToken, Write::Close { token, live, at }) => {
-                Write::Close { token: leader.unwrap_or(token), live, at }
-            }
-            (Self::ReopenWithoutToken, Write::Reopen { token, opened, at }) => {
-                Write::Reopen { token: leader.unwrap_or(token), opened, at }
-            }
-            (Self::RenewWithoutToken, Write::Renew { token, lease, starts, at }) => {
-                Write::Renew { token: leader.unwrap_or(token), lease, starts, at }
-            }
-            (Self::HandOverWithoutToken, Write::HandOver { token, count, lease: to, at, .. }) => {
-                let token = leader.unwrap_or(token);
-                Write::HandOver { token, known: lease, count, lease: to, at }
-            }
-            (Self::HandOverAnyLease, Write::HandOver { token, count, lease: to, at, .. }) => {
-                Write::HandOver { token, known: lease, count, lease: to, at }
-            }
-            (Self::GiveBackWithoutToken, Write::GiveBack { token, count, lease: to, at, .. }) => {
-                let token = leader.unwrap_or(token);
-                Write::GiveBack { token, known: lease, count, lease: to, at }
-            }
             (Self::ElectAnyOpening, Write::Elect { seen: known, token, at }) => {
                 let opened = seen.map_or(known.opened, |item| item.opened);
                 Write::Elect { seen: Item { opened, ..known }, token, at }
@@ -120,7 +100,7 @@ impl Weak {
             (Self::KeptCount, Write::Renew { token, lease, at, .. }) => {
                 Write::Renew { token, lease, starts: false, at }
             }
-            (_, write) => write,
+            (_, write) => self.in_any_name(write, leader, lease),
         };
         let current = match (self, write) {
             (Self::RenewShorter, Write::Renew { .. }) => {
@@ -129,6 +109,33 @@ impl Weak {
             (_, _) => seen,
         };
         (write, current)
+    }
+
+    /// The write in the name of whoever leads, on whatever lease stands.
+    fn in_any_name(self, write: Write, leader: Option<u8>, lease: Option<u8>) -> Write {
+        match (self, write) {
+            (Self::CloseWithoutToken, Write::Close { token, live, at }) => {
+                Write::Close { token: leader.unwrap_or(token), live, at }
+            }
+            (Self::ReopenWithoutToken, Write::Reopen { token, opened, at }) => {
+                Write::Reopen { token: leader.unwrap_or(token), opened, at }
+            }
+            (Self::RenewWithoutToken, Write::Renew { token, lease, starts, at }) => {
+                Write::Renew { token: leader.unwrap_or(token), lease, starts, at }
+            }
+            (Self::HandOverWithoutToken, Write::HandOver { token, count, lease: to, at, .. }) => {
+                let token = leader.unwrap_or(token);
+                Write::HandOver { token, known: lease, count, lease: to, at }
+            }
+            (Self::HandOverAnyLease, Write::HandOver { token, count, lease: to, at, .. }) => {
+                Write::HandOver { token, known: lease, count, lease: to, at }
+            }
+            (Self::GiveBackWithoutToken, Write::GiveBack { token, count, lease: to, at, .. }) => {
+                let token = leader.unwrap_or(token);
+                Write::GiveBack { token, known: lease, count, lease: to, at }
+            }
+            (_, write) => write,
+        }
     }
 
     /// The item after the write, as a store would leave it that changes less.
