@@ -22,16 +22,25 @@ mod dice;
 mod item;
 mod plan;
 mod process;
+mod recovery;
 mod stage;
+mod table;
 mod tale;
 mod weather;
 
 use std::{
+    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use self::plan::Plan;
+use self::{
+    item::{KINDS, Kind},
+    plan::Plan,
+};
 
 /// The seeds that every test run plays.
 const SEEDS: u64 = 200;
@@ -45,10 +54,14 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
+/// Every kind of write that was applied so far.
+type Kinds = Mutex<HashSet<Kind>>;
+
 /// What is wrong with a run of a seed; its story is kept if something is.
-fn findings(seed: u64) -> Vec<String> {
+fn findings(seed: u64, kinds: &Kinds) -> Vec<String> {
     let judge = || {
         let run = stage::play(Plan::new(seed));
+        kinds.lock().unwrap().extend(item::steps(&run.history).iter().map(|step| step.kind));
         let mut found = check::check(&run);
         if !found.is_empty() {
             let file = format!("{}/sim-{seed}.txt", env!("CARGO_TARGET_TMPDIR"));
@@ -61,7 +74,7 @@ fn findings(seed: u64) -> Vec<String> {
 }
 
 /// Plays seeds on two threads, and returns those that found something.
-fn play_all(seeds: u64) -> Vec<(u64, Vec<String>)> {
+fn play_all(seeds: u64, kinds: &Kinds) -> Vec<(u64, Vec<String>)> {
     let next = AtomicU64::new(0);
     let work = || {
         let mut found = Vec::new();
@@ -70,7 +83,7 @@ fn play_all(seeds: u64) -> Vec<(u64, Vec<String>)> {
             if seed >= seeds {
                 return found;
             }
-            let findings = findings(seed);
+            let findings = findings(seed, kinds);
             if !findings.is_empty() {
                 found.push((seed, findings));
             }
@@ -91,17 +104,21 @@ fn play_all(seeds: u64) -> Vec<(u64, Vec<String>)> {
 fn case_79_whatever_goes_wrong_a_fleet_keeps_the_protocol_and_recovers() {
     let Some(seed) = number("FUSEBOARD_SIM_SEED") else {
         let seeds = number("FUSEBOARD_SIM_SEEDS").unwrap_or(SEEDS);
-        let found = play_all(seeds);
+        let kinds = Kinds::default();
+        let found = play_all(seeds, &kinds);
         for (seed, findings) in &found {
             println!("FUSEBOARD_SIM_SEED={seed} cargo test --test it sim::case_79 -- --nocapture");
             println!("    {}", findings.join("\n    "));
         }
         assert!(found.is_empty(), "{} of {seeds} seeds found something", found.len());
+        let kinds = kinds.into_inner().unwrap();
+        assert!(seeds < SEEDS || kinds.len() == KINDS, "not everything happened: {kinds:?}");
         return;
     };
     println!("{:#?}", Plan::new(seed));
     // Back-offs are spread anew each time.
-    let found = (0..REPLAYS).map(|_| findings(seed)).find(|found| !found.is_empty());
+    let kinds = Kinds::default();
+    let found = (0..REPLAYS).map(|_| findings(seed, &kinds)).find(|found| !found.is_empty());
     assert!(found.is_none(), "seed {seed}: {found:#?}");
 }
 

@@ -63,6 +63,9 @@ pub(crate) enum Kind {
     Delete,
 }
 
+/// How many kinds there are.
+pub(crate) const KINDS: usize = 10;
+
 /// One applied write, understood.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {

@@ -97,7 +97,7 @@ impl Plan {
         let config = settings(&mut dice);
         let recovery = config.recovery_timeout();
         let calm = 2 * config.local_cache_max_age() + dice.ms(3_000, 6_000);
-        let trouble = recovery * 4 + dice.ms(15_000, 30_000);
+        let trouble = recovery * 4 + dice.ms(25_000, 40_000);
         let quiet = calm + trouble;
         let span = Span { from: calm, until: quiet };
         // Late writes and long calls end before the quiet.
@@ -116,7 +116,8 @@ impl Plan {
             deletions.sort();
         }
         let lone = dice.chance(20);
-        let count = dice.between(2, 10);
+        // Large fleets are rare, since they are slow to simulate.
+        let count = if seed % 50 == 49 { 100 } else { dice.between(2, 10) };
         let processes = (0..count)
             .map(|number| {
                 let stays = number == 0 || !lone;
@@ -124,6 +125,21 @@ impl Plan {
             })
             .collect();
         Self { seed, config, traits, processes, outages, orders, deletions, calm, quiet }
+    }
+
+    /// Default settings, and nothing else.
+    pub(crate) fn empty(seed: u64) -> Self {
+        Self {
+            seed,
+            config: Config::default(),
+            traits: Traits::default(),
+            processes: Vec::new(),
+            outages: Vec::new(),
+            orders: Vec::new(),
+            deletions: Vec::new(),
+            calm: Duration::ZERO,
+            quiet: Duration::ZERO,
+        }
     }
 
     /// Whether the dependency fails a call that begins now.
@@ -144,12 +160,12 @@ fn traits(dice: &mut Dice) -> Traits {
 }
 
 fn settings(dice: &mut Dice) -> Config {
-    let recovery = Duration::from_secs(dice.pick(&[2, 2, 2, 3, 3, 5, 5, 5, 10, 10, 30]));
-    let lease = if dice.chance(70) { recovery } else { recovery / 2 };
+    let recovery = Duration::from_secs(dice.pick(&[1, 1, 1, 1, 2, 2, 2, 3, 5, 5, 10, 30]));
+    let lease = if dice.chance(60) { recovery } else { recovery / 3 };
     let policy = dice.pick(&[OnStoreOutage::FailOpen, OnStoreOutage::Protect]);
     Config::builder()
         .failure_threshold(dice.pick(&[1, 2, 3, 5, 5]))
-        .success_threshold(dice.pick(&[1, 2, 3, 3]))
+        .success_threshold(dice.pick(&[1, 1, 2, 3, 5]))
         .recovery_timeout(recovery)
         .probe_lease(lease.max(Duration::from_secs(1)))
         .local_cache_max_age(Duration::from_secs(dice.pick(&[1, 2, 5, 5])))
@@ -167,13 +183,15 @@ fn outages(dice: &mut Dice, within: Span, recovery: Duration) -> Vec<Span> {
     let mut outages = Vec::new();
     let mut from = within.from + dice.ms(0, 3_000);
     while from < within.until {
-        let length = recovery.mul_f64(0.2) + dice.ms(500, 8_000);
+        // Short ones beside short recovery times: more happens in a run.
+        let short = recovery < Duration::from_secs(3);
+        let length = recovery.mul_f64(0.2) + dice.ms(500, if short { 3_000 } else { 8_000 });
         outages.push(Span { from, until: (from + length).min(within.until) });
-        from += length + recovery + dice.ms(2_000, 15_000);
+        from += length + recovery + dice.ms(1_000, if short { 5_000 } else { 15_000 });
     }
     if dice.chance(60) {
         // So that the whole recovery lies in the quiet.
-        let from = within.until - dice.ms(1_000, 6_000);
+        let from = (within.until - dice.ms(1_000, 6_000)).max(within.from);
         outages.push(Span { from, until: within.until });
     }
     outages

@@ -117,7 +117,7 @@ impl Caller {
             (call.begun, call.probe, call.good) = (Some(begun), permit.is_probe(), good);
         }
         let lasts =
-            if self.dice.chance(5) { self.dice.ms(500, 3_000) } else { self.dice.ms(5, 150) };
+            if self.dice.chance(15) { self.dice.ms(500, 3_000) } else { self.dice.ms(5, 150) };
         let third = self.stage.plan.config.probe_lease() / 3;
         let ends = begun + lasts;
         while self.stage.at() + third < ends {

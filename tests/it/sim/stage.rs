@@ -76,6 +76,19 @@ pub(crate) struct Run {
 }
 
 impl Stage {
+    pub(crate) async fn new(plan: Plan) -> Self {
+        let engine = Engine::new().await;
+        engine.record();
+        let (notes, living) = (Mutex::default(), Mutex::default());
+        Self { plan, engine, start: now(), notes, living }
+    }
+
+    /// Who lives, and what it takes the circuit to be.
+    pub(crate) fn states(&self) -> Vec<(String, CircuitState)> {
+        let state = |breaker: &Breaker| breaker.snapshot().state();
+        self.living().iter().map(|(label, it)| (label.clone(), state(it))).collect()
+    }
+
     pub(crate) fn at(&self) -> Duration {
         self.start.elapsed()
     }
@@ -126,15 +139,7 @@ pub(crate) fn play(plan: Plan) -> Run {
 }
 
 async fn perform(plan: Plan) -> Run {
-    let engine = Engine::new().await;
-    engine.record();
-    let stage = Arc::new(Stage {
-        plan,
-        engine,
-        start: now(),
-        notes: Mutex::default(),
-        living: Mutex::default(),
-    });
+    let stage = Arc::new(Stage::new(plan).await);
     let mut tasks = JoinSet::new();
     for number in 0..stage.plan.processes.len() {
         tasks.spawn(process::live(Arc::clone(&stage), number));
@@ -142,7 +147,7 @@ async fn perform(plan: Plan) -> Run {
     tasks.spawn(operate(Arc::clone(&stage)));
     tasks.spawn(delete(Arc::clone(&stage)));
     let ended = until_closed(&stage, &mut tasks).await;
-    let left = format!("{:?}, item {:?}", states(&stage), stage.engine.get_item(CIRCUIT));
+    let left = format!("{:?}, item {:?}", stage.states(), stage.engine.get_item(CIRCUIT));
     tasks.shutdown().await;
     let notes = stage.notes().clone();
     Run {
@@ -156,11 +161,6 @@ async fn perform(plan: Plan) -> Run {
     }
 }
 
-fn states(stage: &Stage) -> Vec<(String, CircuitState)> {
-    let living = stage.living();
-    living.iter().map(|(label, breaker)| (label.clone(), breaker.snapshot().state())).collect()
-}
-
 /// Waits for the quiet, and then until everyone is closed, no longer than may be.
 async fn until_closed(stage: &Stage, tasks: &mut JoinSet<()>) -> Option<Duration> {
     stage.sleep_until(stage.plan.quiet).await;
@@ -169,7 +169,7 @@ async fn until_closed(stage: &Stage, tasks: &mut JoinSet<()>) -> Option<Duration
         while let Some(ended) = tasks.try_join_next() {
             ended.unwrap();
         }
-        let open = states(stage).iter().any(|(_, state)| *state != CircuitState::Closed);
+        let open = stage.states().iter().any(|(_, state)| *state != CircuitState::Closed);
         let item = stage.engine.get_item(CIRCUIT);
         if !open && item.is_none_or(|item| item["state"] == "CLOSED") {
             let closed_at = stage.at();

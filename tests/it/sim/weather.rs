@@ -35,6 +35,9 @@ const KINDS: &[Kind] = &[
     Kind::LostAnswer,
     Kind::Reset,
     Kind::Late,
+    Kind::Late,
+    Kind::Late,
+    Kind::Doubled,
     Kind::Doubled,
     Kind::Throttled,
     Kind::Failing,
@@ -43,7 +46,7 @@ const KINDS: &[Kind] = &[
 ];
 
 /// The longest that a write lands after its client gave up, or again.
-pub(crate) const LATEST: Duration = Duration::from_secs(4);
+pub(crate) const LATEST: Duration = Duration::from_secs(8);
 
 impl Weather {
     pub(crate) fn new(dice: &mut Dice) -> Self {
@@ -68,8 +71,8 @@ impl Weather {
             Kind::Lost => Event::LoseRequest,
             Kind::LostAnswer => Event::LoseAnswer,
             Kind::Reset => Event::ResetAfter,
-            Kind::Late => Event::ApplyLater(dice.ms(100, 4_000)),
-            Kind::Doubled => Event::Doubled(dice.ms(1, 4_000)),
+            Kind::Late => Event::ApplyLater(dice.ms(100, 8_000)),
+            Kind::Doubled => Event::Doubled(dice.ms(1, 8_000)),
             Kind::Throttled => Event::Error(dice.pick(&[
                 "ThrottlingException",
                 "ProvisionedThroughputExceededException",

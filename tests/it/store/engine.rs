@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fuseboard::{
     CircuitName,
-    store::{Consistency, Operation, Store},
+    store::{Consistency, Operation, Store, Written},
 };
 use serde_json::json;
 use tokio::time::timeout;
@@ -137,4 +137,55 @@ async fn what_is_not_allowed_is_denied() {
     store.read(&circuit(), Consistency::Strong).await.unwrap();
     let error = store.write(&circuit(), &trip()).await.unwrap_err();
     assert!(error.to_string().contains("AccessDeniedException"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubled_request_arrives_again_and_its_client_sees_the_first() {
+    let engine = Engine::new().await;
+    engine.record();
+    engine.network("A").next(Event::Doubled(SECOND));
+    let written = engine.store("A").write(&circuit(), &trip()).await.unwrap();
+    assert!(matches!(written, Written::Applied(_)));
+    engine.delete_item("payments");
+    tokio::time::sleep(SECOND * 2).await;
+    assert!(engine.get_item("payments").is_some(), "the second one found no item either");
+    let writes = engine.history().writes;
+    let clients: Vec<_> = writes.iter().map(|write| &*write.client).collect();
+    assert_eq!(clients, ["A", "", "A"]);
+    assert_eq!(writes[1].before, writes[0].after);
+    assert_eq!((&writes[0].before, &writes[1].after), (&None, &None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_may_show_the_item_as_it_was_a_while_ago() {
+    let engine = Engine::new().await;
+    engine.record();
+    let store = engine.store("A");
+    tokio::time::sleep(SECOND).await;
+    store.write(&circuit(), &trip()).await.unwrap();
+    tokio::time::sleep(SECOND).await;
+    engine.network("A").next_n(3, Event::StaleBy(SECOND * 3 / 2));
+    assert_eq!(store.read(&circuit(), Consistency::Eventual).await.unwrap(), None);
+    assert!(store.read(&circuit(), Consistency::Strong).await.unwrap().is_some());
+    tokio::time::sleep(SECOND).await;
+    assert!(store.read(&circuit(), Consistency::Eventual).await.unwrap().is_some());
+    let versions: Vec<_> = engine.history().shown.iter().map(|(_, _, version)| *version).collect();
+    assert_eq!(versions, [1, 0, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_weather_meets_what_no_other_event_waits_for() {
+    let engine = Engine::new().await;
+    let store = engine.store("A");
+    let network = engine.network("A");
+    network.weather(|operation| match operation {
+        "GetItem" => Event::Error("AccessDeniedException"),
+        _ => Event::Pass,
+    });
+    network.next(Event::Pass);
+    assert!(store.read(&circuit(), Consistency::Strong).await.is_ok());
+    assert!(store.read(&circuit(), Consistency::Strong).await.is_err());
+    assert!(store.write(&circuit(), &trip()).await.is_ok());
+    network.heal();
+    assert!(store.read(&circuit(), Consistency::Strong).await.is_ok());
 }

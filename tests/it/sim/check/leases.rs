@@ -2,8 +2,9 @@
 //!
 //! A lease of `L` whole seconds of its holder's wall clock ends, for the holder,
 //! between `L - 1` and `L` by that clock, which is ahead of the true time by
-//! what the plan says. Whoever takes over has to be later than that in true
-//! time. This holds while wall clocks are within the tolerated skew; beyond it
+//! what the plan says; and no later than a whole lease after it was written,
+//! which is earlier where a stamp had to be moved on by a second to differ.
+//! Whoever takes over has to be later than that in true time. This holds while wall clocks are within the tolerated skew; beyond it
 //! only the fencing of writes does, which is checked of every run.
 //!
 //! A count above zero says that the holder rests: it renews, and so is fenced,
@@ -13,7 +14,7 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{Findings, Story};
 use crate::sim::{
-    item::{Item, Kind},
+    item::{Kind, Step},
     stage::START,
 };
 
@@ -23,9 +24,10 @@ pub(super) fn check(story: &Story<'_>, found: &mut Findings) {
     }
     let mut holders: HashMap<String, String> = HashMap::new();
     for (number, step) in story.steps.iter().enumerate() {
-        if let (Kind::TakeOver, Some(before)) = (step.kind, &step.before) {
-            let holder = before.owner.as_ref().and_then(|owner| holders.get(owner));
-            let ends = holder.and_then(|holder| ends_at(story, before, holder));
+        if step.kind == Kind::TakeOver {
+            let holder = step.owner_before().and_then(|owner| holders.get(owner));
+            let last = number.checked_sub(1).map(|last| &story.steps[last]);
+            let ends = holder.zip(last).and_then(|(holder, last)| ends_at(story, last, holder));
             if ends.is_some_and(|ends| step.at < ends) {
                 found.push(format!("write {number}: a live lease is taken over: {step:?}"));
             }
@@ -36,16 +38,19 @@ pub(super) fn check(story: &Story<'_>, found: &mut Findings) {
     }
 }
 
-/// When the holder of a lease may no longer probe at the latest; `None` if it
-/// rests.
-pub(super) fn ends_at(story: &Story<'_>, item: &Item, holder: &str) -> Option<Duration> {
+/// When the holder of the lease that a write left may no longer probe, at the
+/// latest; `None` if it rests.
+pub(super) fn ends_at(story: &Story<'_>, step: &Step, holder: &str) -> Option<Duration> {
+    let item = step.after.as_ref()?;
     if item.good.is_some_and(|good| good > 0) {
         return None;
     }
     let label = holder.split('.').next().unwrap_or_default();
     let process = story.plan.processes.iter().find(|process| process.label == label)?;
     let seconds = u64::try_from(item.lease? - START - 1).ok()?;
-    let ends = i64::try_from(seconds * 1_000).ok()? - process.ahead_ms;
-    // A millisecond for the rounding of timers.
-    Some(Duration::from_millis(u64::try_from(ends - 1).ok()?))
+    let stamped = i64::try_from(seconds * 1_000).ok()? - process.ahead_ms;
+    let stamped = Duration::from_millis(u64::try_from(stamped).ok()?);
+    let ends = stamped.min(step.at + story.plan.config.probe_lease());
+    // For the rounding of timers.
+    Some(ends.saturating_sub(Duration::from_millis(1)))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Findings, Story, leases};
 use crate::sim::{
-    item::{Item, Kind},
+    item::{Item, Kind, Step},
     plan::Traits,
     stage::Call,
 };
@@ -66,11 +66,12 @@ fn lives(story: &Story<'_>, first: &Leased<'_>, at: Duration) -> bool {
     if between().any(|step| ended(step.kind)) {
         return false;
     }
-    // The last item that shows its token.
-    let shows = |item: &&Item| item.owner.as_ref() == Some(&first.token);
-    let until = story.steps.iter().take_while(|step| step.at <= at);
-    let last = until.filter_map(|step| step.after.as_ref()).filter(shows).last();
-    let ends = last.and_then(|item| leases::ends_at(story, item, &first.call.client));
+    // The last write that left its token.
+    let owner = |step: &&Step| {
+        step.after.as_ref().is_some_and(|item| item.owner.as_ref() == Some(&first.token))
+    };
+    let last = story.steps.iter().take_while(|step| step.at <= at).filter(owner).last();
+    let ends = last.and_then(|step| leases::ends_at(story, step, &first.call.client));
     ends.is_some_and(|ends| at < ends)
 }
 
