@@ -152,7 +152,7 @@ fn one_keeps_the_protocol_while_the_store_is_out() {
 
 #[test]
 fn a_streak_that_began_in_an_older_epoch_does_not_trip() {
-    let streaks = Rules { failures: 2, successes: 1, ..CALM };
+    let streaks = Rules { writes: 4, failures: 2, successes: 1, ..CALM };
     holds(streaks, Rules { writes: 6, ..streaks });
 }
 
@@ -164,7 +164,7 @@ fn a_fleet_keeps_the_protocol_when_environments_forget() {
 
 #[test]
 fn a_fleet_keeps_the_protocol_when_the_item_is_deleted() {
-    let deleted = Rules { writes: 4, deletions: 1, ..CALM };
+    let deleted = Rules { writes: 3, deletions: 1, ..CALM };
     holds(deleted, Rules { writes: 5, ..deleted });
 }
 
