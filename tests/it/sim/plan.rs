@@ -124,7 +124,31 @@ impl Plan {
                 process(&mut dice.split(), &format!("E{number}"), &traits, span, inner, stays)
             })
             .collect();
-        Self { seed, config, traits, processes, outages, orders, deletions, calm, quiet }
+        let mut plan =
+            Self { seed, config, traits, processes, outages, orders, deletions, calm, quiet };
+        if seed % 5 == 3 {
+            plan.straggle(&mut dice, inner);
+        }
+        plan
+    }
+
+    /// Makes it a plan for stragglers: writes land late, unheard, while others
+    /// go on, and every process is busy.
+    fn straggle(&mut self, dice: &mut Dice, span: Span) {
+        self.traits.network = true;
+        let second = Duration::from_secs(1);
+        self.config = Config::builder()
+            .failure_threshold(dice.pick(&[1, 2]))
+            .success_threshold(dice.pick(&[1, 2]))
+            .recovery_timeout(second)
+            .probe_lease(second)
+            .local_cache_max_age(second)
+            .build()
+            .unwrap();
+        for process in &mut self.processes {
+            process.gap = dice.ms(100, 400);
+            process.weather = vec![(span, Weather::straggling())];
+        }
     }
 
     /// Default settings, and nothing else.

@@ -43,7 +43,10 @@ async fn live_once(
         }
     });
     let (sky, mut rolls, watch) = (process.clone(), dice.split(), Arc::clone(stage));
-    stage.engine.network(label).weather(move |_| weather::event(&sky, &mut rolls, watch.at()));
+    stage
+        .engine
+        .network(label)
+        .weather(move |operation| weather::event(&sky, &mut rolls, watch.at(), operation));
     let registry = stage.registry(label, &clock);
     tasks.spawn(listen(Arc::clone(stage), label.to_owned(), registry.subscribe()));
     let breaker = registry.breaker(CIRCUIT).unwrap();

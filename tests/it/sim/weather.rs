@@ -26,6 +26,8 @@ enum Kind {
     Stale,
     Denied,
     Mixed,
+    /// Writes alone are late.
+    Straggling,
 }
 
 /// What follows from time to time, when everything goes wrong by turns.
@@ -58,8 +60,14 @@ impl Weather {
         Self { kind, percent: dice.pick(&[20, 50, 80, 100]) }
     }
 
-    fn event(self, dice: &mut Dice) -> Event {
-        if !dice.chance(self.percent) {
+    /// Half of all writes land late, unheard.
+    pub(crate) fn straggling() -> Self {
+        Self { kind: Kind::Straggling, percent: 50 }
+    }
+
+    fn event(self, dice: &mut Dice, operation: &str) -> Event {
+        let spared = matches!(self.kind, Kind::Straggling) && operation == "GetItem";
+        if spared || !dice.chance(self.percent) {
             return Event::Pass;
         }
         let kind = if matches!(self.kind, Kind::Mixed) { dice.pick(KINDS) } else { self.kind };
@@ -71,7 +79,7 @@ impl Weather {
             Kind::Lost => Event::LoseRequest,
             Kind::LostAnswer => Event::LoseAnswer,
             Kind::Reset => Event::ResetAfter,
-            Kind::Late => Event::ApplyLater(dice.ms(100, 8_000)),
+            Kind::Late | Kind::Straggling => Event::ApplyLater(dice.ms(100, 8_000)),
             Kind::Doubled => Event::Doubled(dice.ms(1, 8_000)),
             Kind::Throttled => Event::Error(dice.pick(&[
                 "ThrottlingException",
@@ -92,12 +100,12 @@ impl Weather {
 ///
 /// The network of a frozen process stands still: what it sends leaves when it
 /// thaws, and answers that come meanwhile find nobody who waits.
-pub(crate) fn event(process: &Process, dice: &mut Dice, at: Duration) -> Event {
+pub(crate) fn event(process: &Process, dice: &mut Dice, at: Duration, operation: &str) -> Event {
     if let Some(thaw) = process.thaws_at(at) {
         return Event::DelayBefore(thaw - at);
     }
     let weather = process.weather.iter().find(|(span, _)| span.has(at));
-    let event = weather.map_or(Event::Pass, |(_, weather)| weather.event(dice));
+    let event = weather.map_or(Event::Pass, |(_, weather)| weather.event(dice, operation));
     if let Event::DelayBefore(delay) | Event::DelayAfter(delay) = event
         && process.thaws_at(at + delay).is_some()
     {
