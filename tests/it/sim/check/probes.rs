@@ -25,6 +25,10 @@ pub(super) fn check(story: &Story<'_>, found: &mut Findings) {
         return;
     }
     let probes = leased(story);
+    let Traits { network, freezes, operator, deletions, .. } = story.plan.traits;
+    if !(network || freezes || operator || deletions) {
+        rested(story, &probes, found);
+    }
     for (number, first) in probes.iter().enumerate() {
         for second in probes.iter().skip(number + 1).take_while(|probe| probe.from < first.until) {
             let live = first.token != second.token && lives(story, first, second.from);
@@ -73,6 +77,17 @@ fn lives(story: &Story<'_>, first: &Leased<'_>, at: Duration) -> bool {
     let last = story.steps.iter().take_while(|step| step.at <= at).filter(owner).last();
     let ends = last.and_then(|step| leases::ends_at(story, step, &first.call.client));
     ends.is_some_and(|ends| at < ends)
+}
+
+/// Whoever handed over renews before it probes again, which takes the count off
+/// the item.
+fn rested(story: &Story<'_>, probes: &[Leased<'_>], found: &mut Findings) {
+    for probe in probes {
+        let item = item_at(story, probe.from);
+        if item.and_then(|item| item.good).is_some_and(|good| good > 0) {
+            found.push(format!("a probe under a lease that was handed over: {:?}", probe.call));
+        }
+    }
 }
 
 /// Where nothing goes wrong but the dependency, probes never overlap at all.
