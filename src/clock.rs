@@ -96,20 +96,19 @@ impl Clock {
     }
 
     /// Waits for a future as [`within`] does. A limit that ran out while the
-    /// process stood still begins anew.
+    /// process stood still begins anew, once.
     pub(crate) async fn within_awake<T>(
         &self,
         limit: Duration,
         future: impl Future<Output = T>,
     ) -> Option<T> {
         let mut future = pin!(future);
-        loop {
-            let since = self.now();
-            let output = within(limit, future.as_mut()).await;
-            if output.is_some() || !self.now().stood_still_since(since, limit) {
-                return output;
-            }
+        let since = self.now();
+        let output = within(limit, future.as_mut()).await;
+        if output.is_some() || !self.now().stood_still_since(since, limit) {
+            return output;
         }
+        within(limit, future).await
     }
 
     /// Reads the wall clock in milliseconds, as cheaply as can be: it may lag

@@ -31,6 +31,15 @@ pub(crate) struct Failure {
     pub(crate) spread: u8,
 }
 
+/// Why the store is not asked: other circuits of the process found no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Withheld {
+    /// For how long it is left alone.
+    pub(crate) wait: Duration,
+    /// Whether it is known to be out by more than a single failure.
+    pub(crate) is_outage: bool,
+}
+
 /// How a store has been doing.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
@@ -61,13 +70,12 @@ impl Health {
         self.reads.is_outage() || self.writes.is_outage()
     }
 
-    /// Whether the store was left alone and has not answered since: the next
-    /// operation is a trial.
-    pub(crate) fn is_doubtful(&self, access: Access) -> bool {
-        let reads = self.reads.back_off.is_some();
+    /// Whether the store was left alone a short while ago, and has not answered
+    /// since.
+    pub(crate) fn is_doubtful(&self, access: Access, now: Moment) -> bool {
         match access {
-            Access::Read => reads,
-            Access::Write => reads || self.writes.back_off.is_some(),
+            Access::Read => self.reads.is_recent(now),
+            Access::Write => self.reads.is_recent(now) || self.writes.is_recent(now),
         }
     }
 
@@ -95,21 +103,22 @@ impl Health {
             Access::Read => self.reads.fail(failure),
             Access::Write => {
                 self.writes.fail(failure);
-                if !self.reads_work {
+                let now = failure.ended_at;
+                if !self.reads_work && self.writes.wait(now) > self.reads.wait(now) {
                     self.reads.back_off = self.writes.back_off;
                 }
             }
         }
     }
 
-    /// Others have found the store to be out, for so long.
-    pub(crate) fn withhold(&mut self, access: Access, now: Moment, wait: Duration) {
+    /// Others have found no answer, and leave the store alone for so long.
+    pub(crate) fn withhold(&mut self, access: Access, now: Moment, withheld: Withheld) {
         let streak = match access {
             Access::Read => &mut self.reads,
             Access::Write => &mut self.writes,
         };
-        streak.back_off = Some((now, wait));
-        streak.is_out = true;
+        streak.back_off = Some((now, withheld.wait));
+        streak.is_out |= withheld.is_outage;
     }
 }
 
@@ -127,6 +136,12 @@ struct Streak {
 impl Streak {
     fn is_outage(&self) -> bool {
         self.failures > 1 || self.is_out
+    }
+
+    /// Whether a back-off is under way, or ended less than the longest one ago.
+    fn is_recent(&self, now: Moment) -> bool {
+        self.back_off
+            .is_some_and(|(since, span)| now.since(since) < span.saturating_add(LONGEST_BACK_OFF))
     }
 
     fn wait(&self, now: Moment) -> Duration {
@@ -201,9 +216,11 @@ mod tests {
             assert_eq!(health.wait(Access::Read, at(now)), Duration::from_secs(seconds));
             now += seconds * 1_000;
         }
-        assert!(health.is_usable(Access::Read, at(now)) && health.is_doubtful(Access::Read));
+        assert!(health.is_usable(Access::Read, at(now)));
+        assert!(health.is_doubtful(Access::Read, at(now)));
+        assert!(!health.is_doubtful(Access::Read, at(now + 30_000)), "long ago");
         health.succeed(Access::Read);
-        assert!(!health.is_doubtful(Access::Write) && !health.is_outage());
+        assert!(!health.is_doubtful(Access::Write, at(now)) && !health.is_outage());
     }
 
     #[test]
@@ -231,9 +248,22 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_write_shortens_no_back_off_of_reads() {
+        let mut health = Health::default();
+        for ended in [1_000, 3_000, 6_000] {
+            health.fail(failure(Access::Read, StoreErrorKind::Timeout, ended, ended));
+        }
+        health.fail(failure(Access::Write, StoreErrorKind::Timeout, 6_000, 7_000));
+        assert_eq!(health.wait(Access::Read, at(7_000)), Duration::from_secs(3));
+    }
+
+    #[test]
     fn what_others_found_is_an_outage_until_an_answer() {
         let mut health = Health::default();
-        health.withhold(Access::Read, at(0), Duration::from_secs(7));
+        let withheld = |is_outage| Withheld { wait: Duration::from_secs(7), is_outage };
+        health.withhold(Access::Read, at(0), withheld(false));
+        assert!(!health.is_outage() && !health.is_usable(Access::Read, at(6_999)));
+        health.withhold(Access::Read, at(0), withheld(true));
         assert!(health.is_outage() && !health.is_usable(Access::Write, at(6_999)));
         assert!(health.is_usable(Access::Read, at(7_000)));
         health.succeed(Access::Read);

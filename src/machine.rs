@@ -103,6 +103,8 @@ pub(crate) struct Machine {
     job: Option<Job>,
     /// When the last store operation was started.
     started_at: Moment,
+    /// Whether this process stood still while the operation before it ran.
+    stood_still: bool,
     /// The write to be made next.
     want: Option<Want>,
     /// What an operator ordered.
@@ -129,6 +131,7 @@ impl Machine {
             known: Known::default(),
             job: None,
             started_at: Moment::default(),
+            stood_still: false,
             want: None,
             order: None,
             health: Health::default(),

@@ -26,12 +26,16 @@ pub(crate) struct Moment {
 
 impl Moment {
     /// How much time has passed since an earlier moment: what the clock that
-    /// moved further says, so that a frozen clock keeps nobody waiting. A wall
-    /// clock that was set forward, and that no store has corrected yet, can only
-    /// shorten a wait, never unfence a write.
+    /// moved further says, so that a frozen clock keeps nobody waiting. What the
+    /// wall clock says counts as far as the shared clock says it too: neither a
+    /// step that was corrected nor a correction is time. A wall clock that was set
+    /// forward, and that no store has corrected yet, can only shorten a wait, never
+    /// unfence a write.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         let mono = self.mono.saturating_sub(earlier.mono);
-        mono.max(self.shared().saturating_sub(earlier.shared()))
+        let wall = self.wall.saturating_sub(earlier.wall);
+        let shared = self.shared().saturating_sub(earlier.shared());
+        mono.max(wall.min(shared))
     }
 
     /// Whether both clocks of this process agree that less than `age` has passed;
@@ -138,6 +142,8 @@ mod tests {
         assert!(at(15, 999).disagrees(before));
         let corrected = Moment { ahead_ms: -3_600_000, ..stepped };
         assert_eq!(corrected.since(before), Duration::from_secs(5));
+        let learned = Moment { ahead_ms: 60_000, ..at(15, 1_005) };
+        assert_eq!(learned.since(before), Duration::from_secs(5), "a correction is no time");
         assert!(!corrected.is_within(before, Duration::from_secs(10)), "freshness trusts nobody");
     }
 

@@ -1,11 +1,12 @@
 //! Whether the store can be reached, as all circuits of a process have found.
 //!
 //! A store that hangs would otherwise cost each circuit a wait of its own. Once
-//! one has found it out of reach, the others leave it alone as well; when the
-//! back-off is over one operation tries, and the others wait for what it finds.
-//! What the store *answers*, be it a refusal of one circuit's item, shows that it
-//! can be reached, and concerns that circuit alone. Where one circuit alone has
-//! found no answer, twice, another may look for itself: it may be that one's item.
+//! one has found no answer, closed circuits do not look at it for a while either;
+//! once two circuits have, or one has twice, it is out for all: nobody asks it
+//! during the back-off. After it one operation at a time tries. What the store *answers*, be
+//! it a refusal of one circuit's item, shows that it can be reached, and concerns
+//! that circuit alone. Where one circuit alone has found no answer, another may
+//! look for itself during the back-off: it may be that one's item.
 //!
 //! The lock is held for a few comparisons, around store operations only.
 
@@ -17,22 +18,22 @@ use std::{
 
 use crate::{
     answer::StoreErrorKind,
-    health::{Access, Failure, Health},
+    health::{Access, Failure, Health, Withheld},
     machine::Chance,
     moment::Moment,
     name::CircuitName,
 };
 
 /// When to ask again while another operation tries the store.
-const TRIAL_PAUSE: Duration = Duration::from_millis(100);
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the circuits of one process know of their store.
 pub(crate) struct Reachability(Mutex<State>);
 
 struct State {
     health: Health,
-    /// Until when the operation that tries a store again keeps the others from it.
-    trial: Option<(Moment, Duration)>,
+    /// The operation that tries a store that was out, and how long it may take.
+    attempt: Option<(Moment, Duration)>,
     /// Who found no answer since there was one.
     witness: Witness,
     /// Whether a misconfiguration was told, and not answered for since.
@@ -51,37 +52,42 @@ enum Witness {
 impl Reachability {
     pub(crate) fn new(chance: Box<dyn Chance>) -> Self {
         let (health, witness) = (Health::default(), Witness::Nobody);
-        Self(Mutex::new(State { health, trial: None, witness, told: false, chance }))
+        Self(Mutex::new(State { health, attempt: None, witness, told: false, chance }))
     }
 
-    /// Asks for leave to begin an operation that ends within `limit`.
+    /// Asks for leave to begin an operation that ends within `limit`. One that is
+    /// not urgent only serves a closed circuit's view of others.
     ///
     /// # Errors
     ///
-    /// For how long the store is to be left alone.
+    /// For how long the store is to be left alone, and why.
     pub(crate) fn ask(
         &self,
         circuit: &CircuitName,
         access: Access,
+        is_urgent: bool,
         now: Moment,
         limit: Duration,
-    ) -> Result<(), Duration> {
+    ) -> Result<(), Withheld> {
         let mut state = self.state();
-        if !state.health.is_doubtful(access) {
+        // A single failure may be anything, and keeps nothing that matters.
+        let is_outage = state.health.is_outage() || state.witness == Witness::Several;
+        if !state.health.is_doubtful(access, now) || (is_urgent && !is_outage) {
             return Ok(());
         }
-        let second_sight = state.health.is_outage()
-            && matches!(&state.witness, Witness::One(only) if only != circuit);
         let wait = state.health.wait(access, now);
+        let second_sight =
+            is_outage && matches!(&state.witness, Witness::One(only) if only != circuit);
         if wait > Duration::ZERO && !second_sight {
-            return Err(wait);
+            return Err(Withheld { wait, is_outage });
         }
         // One whose actor was ended, or that was frozen, ends with its limit.
-        let left = state.trial.map(|(since, limit)| limit.saturating_sub(now.since(since)));
+        let left =
+            state.attempt.map(|(since, its)| its.min(limit).saturating_sub(now.since(since)));
         match left.filter(|left| *left > Duration::ZERO) {
-            Some(left) => Err(left.min(TRIAL_PAUSE)),
+            Some(left) => Err(Withheld { wait: left.min(ATTEMPT_PAUSE), is_outage }),
             None => {
-                state.trial = Some((now, limit));
+                state.attempt = Some((now, limit));
                 Ok(())
             }
         }
@@ -91,7 +97,7 @@ impl Reachability {
     pub(crate) fn answered(&self, access: Access) {
         let mut state = self.state();
         state.health.succeed(access);
-        state.trial = None;
+        state.attempt = None;
         state.witness = Witness::Nobody;
     }
 
@@ -107,7 +113,7 @@ impl Reachability {
         let mut state = self.state();
         let spread = state.chance.spread();
         state.health.fail(Failure { access, kind, begun_at, ended_at, spread });
-        state.trial = None;
+        state.attempt = None;
         state.witness = match std::mem::replace(&mut state.witness, Witness::Several) {
             Witness::Nobody => Witness::One(circuit.clone()),
             Witness::One(only) if only == *circuit => Witness::One(only),
@@ -126,7 +132,7 @@ impl Reachability {
         self.state().told = false;
     }
 
-    /// Nothing panics under the lock but an allocation, so the state is whole.
+    /// No code of users runs under the lock, and each change leaves the state whole.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,8 +173,8 @@ mod tests {
         circuit: &str,
         access: Access,
         now: Moment,
-    ) -> Result<(), Duration> {
-        reach.ask(&CircuitName::new(circuit).unwrap(), access, now, LIMIT)
+    ) -> Result<(), Withheld> {
+        reach.ask(&CircuitName::new(circuit).unwrap(), access, access == Access::Write, now, LIMIT)
     }
 
     fn fail(reach: &Reachability, circuit: &str, access: Access, begun: Moment, ended: Moment) {
@@ -176,38 +182,72 @@ mod tests {
         reach.failed(&circuit, access, StoreErrorKind::Timeout, begun, ended);
     }
 
+    fn later(millis: u64) -> Result<(), Withheld> {
+        Err(Withheld { wait: Duration::from_millis(millis), is_outage: true })
+    }
+
+    /// Two circuits were not answered.
     fn out_at_one_second() -> Reachability {
         let reach = Reachability::new(Box::new(NoChance));
-        assert_eq!(ask(&reach, "a", Access::Read, at(0)), Ok(()));
+        for circuit in ["a", "b"] {
+            assert_eq!(ask(&reach, circuit, Access::Read, at(0)), Ok(()));
+        }
         fail(&reach, "a", Access::Read, at(0), at(1_000));
+        fail(&reach, "b", Access::Read, at(0), at(1_000));
         reach
     }
 
     #[test]
     fn all_operations_wait_for_a_back_off_and_one_tries() {
         let reach = out_at_one_second();
-        assert_eq!(ask(&reach, "a", Access::Write, at(1_001)), Err(Duration::from_millis(999)));
+        assert_eq!(ask(&reach, "a", Access::Write, at(1_001)), later(999));
         assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
-        assert_eq!(ask(&reach, "a", Access::Read, at(2_300)), Err(TRIAL_PAUSE));
-        assert_eq!(ask(&reach, "a", Access::Read, at(2_950)), Err(Duration::from_millis(50)));
+        assert_eq!(ask(&reach, "b", Access::Read, at(2_300)), later(100));
+        assert_eq!(ask(&reach, "b", Access::Write, at(2_950)), later(50));
         reach.answered(Access::Read);
-        assert_eq!(ask(&reach, "a", Access::Read, at(2_951)), Ok(()));
-        assert_eq!(ask(&reach, "a", Access::Write, at(2_951)), Ok(()));
+        assert_eq!(ask(&reach, "b", Access::Read, at(2_951)), Ok(()));
+        assert_eq!(ask(&reach, "b", Access::Write, at(2_951)), Ok(()));
     }
 
     #[test]
-    fn a_trial_that_never_ends_does_not_keep_others_for_ever() {
+    fn after_a_single_failure_nothing_that_matters_is_kept_from_the_store() {
+        let reach = Reachability::new(Box::new(NoChance));
+        fail(&reach, "a", Access::Write, at(0), at(1_000));
+        let wait = Duration::from_millis(500);
+        let withheld = Err(Withheld { wait, is_outage: false });
+        assert_eq!(ask(&reach, "b", Access::Read, at(1_500)), withheld);
+        for circuit in ["a", "b"] {
+            assert_eq!(ask(&reach, circuit, Access::Write, at(1_500)), Ok(()));
+        }
+        let read = |circuit, is_urgent| {
+            let circuit = CircuitName::new(circuit).unwrap();
+            reach.ask(&circuit, Access::Read, is_urgent, at(2_000), LIMIT)
+        };
+        assert_eq!(read("a", false), Ok(()));
+        assert!(read("b", false).is_err(), "one tries, where nothing depends on it");
+        assert_eq!(read("b", true), Ok(()));
+    }
+
+    #[test]
+    fn an_attempt_that_never_ends_does_not_keep_others_for_ever() {
         let reach = out_at_one_second();
         assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
-        assert_eq!(ask(&reach, "a", Access::Read, at(3_000)), Ok(()));
+        assert_eq!(ask(&reach, "b", Access::Read, at(3_000)), Ok(()));
     }
 
     #[test]
-    fn a_trial_that_fails_leaves_the_store_alone_for_longer() {
+    fn an_attempt_that_fails_leaves_the_store_alone_for_longer() {
         let reach = out_at_one_second();
         assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
         fail(&reach, "a", Access::Read, at(2_000), at(3_000));
-        assert_eq!(ask(&reach, "a", Access::Read, at(3_000)), Err(Duration::from_secs(2)));
+        assert_eq!(ask(&reach, "b", Access::Read, at(3_000)), later(2_000));
+    }
+
+    #[test]
+    fn an_outage_of_long_ago_keeps_nobody() {
+        let reach = out_at_one_second();
+        assert_eq!(ask(&reach, "a", Access::Read, at(40_000)), Ok(()));
+        assert_eq!(ask(&reach, "b", Access::Read, at(40_000)), Ok(()));
     }
 
     #[test]
@@ -220,7 +260,8 @@ mod tests {
 
     #[test]
     fn what_one_circuit_found_twice_another_may_see_for_itself() {
-        let reach = out_at_one_second();
+        let reach = Reachability::new(Box::new(NoChance));
+        fail(&reach, "a", Access::Read, at(0), at(1_000));
         assert!(ask(&reach, "b", Access::Read, at(1_500)).is_err(), "once is enough for a while");
         assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
         fail(&reach, "a", Access::Read, at(2_000), at(3_000));

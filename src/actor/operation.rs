@@ -47,10 +47,12 @@ impl Storage {
     pub(super) fn start(&self, job: Job, is_ordered: bool) -> InFlight {
         let begun_at = self.clock.now();
         let limit = self.config.store_timeout();
-        if !is_ordered
-            && let Err(wait) = self.reachability.ask(&self.name, job.access(), begun_at, limit)
+        let (access, is_urgent) = (job.access(), job.is_urgent());
+        let leave = self.reachability.ask(&self.name, access, is_urgent, begun_at, limit);
+        if let Err(withheld) = leave
+            && !is_ordered
         {
-            return Box::pin(std::future::ready(Answer::Withheld(wait)));
+            return Box::pin(std::future::ready(Answer::Withheld(withheld)));
         }
         let storage = self.clone();
         Box::pin(async move { storage.run(&job, begun_at).await })

@@ -132,7 +132,7 @@ impl Machine {
         let due = opening.wait(self.now, &self.config) == Duration::ZERO;
         let stored = opening.basis == Basis::Stored;
         let usable = self.health.is_usable(Access::Read, self.now);
-        let current = self.is_fresh() || (past.looked && self.known.read_ok);
+        let current = self.is_current(past);
         if stored && !current && !past.looked && usable && (!due || self.is_out_of_step()) {
             self.start_read();
             return Admission::Wait;
@@ -164,7 +164,7 @@ impl Machine {
 
     fn admit_theirs(&mut self, since: Moment, past: Past) -> Admission {
         let usable = self.health.is_usable(Access::Read, self.now);
-        let current = self.is_fresh() || (past.looked && self.known.read_ok);
+        let current = self.is_current(past);
         if !current && !self.known.read_ok && (past.looked || !usable) && self.fails_open() {
             return self.fall_open();
         }
@@ -264,6 +264,12 @@ impl Machine {
 
     fn fails_open(&self) -> bool {
         self.config.on_store_outage() == OnStoreOutage::FailOpen
+    }
+
+    /// Whether what is known may be acted upon: fresh by clocks that agree, or read
+    /// for this very call.
+    fn is_current(&self, past: Past) -> bool {
+        (self.is_fresh() && !self.is_out_of_step()) || (past.looked && self.known.read_ok)
     }
 
     /// Whether this process was frozen, or its wall clock set, since the store was

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Effect, Machine, Ordered};
 use crate::{
     answer::{Consistency, StoreErrorKind, Written},
-    health::{Access, Failure},
+    health::{Access, Failure, Withheld},
     moment::Moment,
     record::{LeaseToken, Operation, Record},
 };
@@ -37,6 +37,11 @@ impl Job {
             Self::Write { .. } => Access::Write,
         }
     }
+
+    /// Whether more depends on it than how soon a closed circuit hears of others.
+    pub(crate) fn is_urgent(&self) -> bool {
+        !matches!(self, Self::Read(Consistency::Eventual))
+    }
 }
 
 /// How a [`Job`] ended.
@@ -48,9 +53,8 @@ pub(crate) enum Answer {
     Written(Written),
     /// The store failed: a write may or may not have been applied.
     Failed(StoreErrorKind),
-    /// The store was not asked: other circuits of this process have found that
-    /// it is out, for so long.
-    Withheld(Duration),
+    /// The store was not asked.
+    Withheld(Withheld),
 }
 
 /// A write to be made as soon as the store is free and usable.
@@ -121,9 +125,13 @@ impl Machine {
         let Some(job) = self.job.take() else {
             return;
         };
-        if self.now.stood_still_since(self.started_at, self.config.store_timeout()) {
+        let stood_still = self.now.stood_still_since(self.started_at, self.config.store_timeout());
+        if stood_still && !self.stood_still {
+            self.stood_still = true;
             self.stored_before(self.started_at, job, answer);
         } else {
+            // Twice in a row: a store or a runtime that is slow is no standstill.
+            self.stood_still = stood_still;
             self.take_answer(job, answer);
         }
         self.dispatch();
@@ -179,8 +187,8 @@ impl Machine {
                     }
                 }
             }
-            (job, Answer::Withheld(wait)) => {
-                self.health.withhold(job.access(), self.now, wait);
+            (job, Answer::Withheld(withheld)) => {
+                self.health.withhold(job.access(), self.now, withheld);
                 match job {
                     Job::Read(_) => self.unread(),
                     Job::Write { operation, .. } => self.unanswered(&operation),

@@ -16,9 +16,12 @@ mod words;
 
 use self::{states::STATES, words::Words};
 use super::{node::*, *};
-use crate::machine::{
-    Answer, Job, Order, ProbeId,
-    phase::{Phase, Recovery, Right},
+use crate::{
+    health::Withheld,
+    machine::{
+        Answer, Job, Order, ProbeId,
+        phase::{Phase, Recovery, Right},
+    },
 };
 
 const ROWS: [&str; 3] = [
@@ -95,7 +98,7 @@ fn inputs(node: &Node) -> Vec<(String, Input)> {
     for (word, kind) in FAILURES {
         inputs.push((word.into(), Input::Answer(Answer::Failed(kind))));
     }
-    let withheld = Answer::Withheld(Duration::from_secs(7));
+    let withheld = Answer::Withheld(Withheld { wait: s(7), is_outage: true });
     inputs.push(("withheld".into(), Input::Answer(withheld)));
     inputs
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use fuseboard::{Breaker, CircuitState, OnStoreOutage, store::StoreErrorKind};
+use fuseboard::{Breaker, CircuitState, OnStoreOutage, Origin, store::StoreErrorKind};
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Environment, Fleet, fail, is_rejected, pass, settle, succeed, timed, trip},
+    fleet::{Environment, Fleet, fail, heard, is_rejected, pass, settle, succeed, timed, trip},
 };
+
+const UNAVAILABLE: Fault = Fault::Fail(StoreErrorKind::Unavailable);
 
 fn breakers(environment: &Environment, count: usize) -> Vec<Breaker> {
     let name = |number: usize| format!("circuit-{number}");
@@ -183,4 +185,45 @@ async fn a_circuit_trips_and_recovers_though_no_read_ever_comes_back() {
         pass(1.0).await;
     }
     assert!(answered >= 24, "{answered} of 30 calls were let through");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_write_without_an_answer_makes_no_other_circuit_act_alone() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breakers = breakers(&environment, 3);
+    for breaker in &breakers[1..] {
+        trip(breaker).await;
+    }
+    pass(28.6).await;
+    environment.store.writes_meet(Fault::Hang);
+    trip(&breakers[0]).await;
+    environment.store.writes_meet(Fault::None);
+    pass(0.45).await;
+    let mut transitions = environment.registry.subscribe();
+    // The others are due at one instant; the store takes a while to answer.
+    environment.store.writes_meet(Fault::Delay(Duration::from_millis(20)));
+    let calls = breakers[1..].iter().map(succeed);
+    let results = futures::future::join_all(calls).await;
+    assert!(results.iter().all(|result| *result == Ok(42)), "both are elected");
+    for transition in heard(&mut transitions) {
+        assert_ne!(transition.origin, Origin::WithoutStore, "{transition:?}");
+    }
+}
+
+/// It blocks its thread, so that every answer looks as if the process had stood still.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_always_slow_delays_a_call_for_a_bounded_time() {
+    for fault in [Fault::None, UNAVAILABLE] {
+        let fleet = Fleet::new();
+        let environment = fleet.environment();
+        let breaker = environment.breaker();
+        let clock = fleet.clock.clone();
+        environment.store.on_every_request(move || clock.advance(Duration::from_secs(3)));
+        environment.store.meets(fault);
+        for _ in 0..3 {
+            assert_eq!(succeed(&breaker).await, Ok(42));
+        }
+        assert!(environment.store.log().len() <= 6, "{:?}", environment.store.log());
+    }
 }

@@ -131,7 +131,8 @@ async fn case_67_openings_of_many_circuits_are_all_published_when_the_store_heal
             total += trip(breaker).await;
         }
         // Answers that are faults come fast; at most two of them make the rule.
-        assert!(total <= AT_MOST, "{fault:?}: {total:?} for 20 trips");
+        // After one the fault may be that item's; after two it is the store's.
+        assert!(total <= AT_MOST * 2, "{fault:?}: {total:?} for 20 trips");
         seconds(20).await;
         world.engine.network("A").heal();
         seconds(31).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fuseboard::{BreakerRegistry, Clock, Config, VirtualClock};
 use serde_json::{Value, json};
 
+use crate::support::engine::Event;
 use crate::support::world::{Call, Environment, START, World, seconds};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -207,4 +208,27 @@ async fn case_73_a_due_recovery_is_read_again_after_a_freeze() {
     assert_eq!(b.ok().await, Call::Ok);
     assert_eq!(world.engine.count_of("B", "GetItem"), 1);
     assert_eq!(world.engine.count_of("B", "UpdateItem"), 0, "nothing is elected on old knowledge");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_72_a_step_within_the_age_of_what_is_known_is_noticed() {
+    let world = timed_world().await;
+    let config = Config::builder().local_cache_max_age(Duration::from_secs(3_600)).build().unwrap();
+    let (a, clock) = off_with(&world, "A", 0, config);
+    a.trip().await;
+    seconds(10).await;
+    clock.step_wall(50 * 60_000);
+    let waited = rejects_for(&a).await;
+    assert!((19..=21).contains(&waited), "{waited} s of 20 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_found_to_be_behind_skips_no_wait_that_is_under_way() {
+    let world = timed_world().await;
+    let (a, _) = off(&world, "A", -60_000);
+    world.engine.network("A").always(Event::LoseRequest);
+    a.trip().await;
+    world.engine.network("A").heal();
+    let waited = rejects_for(&a).await;
+    assert!((24..=31).contains(&waited), "{waited} s of 30 s, less what the trip waited");
 }

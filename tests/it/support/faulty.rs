@@ -30,23 +30,29 @@ pub(crate) enum Fault {
 
 /// The store of one environment: a [`MemoryStore`] behind faults of its own.
 /// Clones share the faults and the counts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct FaultyStore {
     inner: MemoryStore,
     told: Arc<Mutex<Told>>,
 }
 
-#[derive(Debug)]
 struct Told {
     reads: Fault,
     writes: Fault,
+    /// What happens at every request.
+    at_each: Box<dyn Fn() + Send>,
     /// The requests so far, by name, in order.
     log: Vec<&'static str>,
 }
 
 impl FaultyStore {
     pub(crate) fn over(inner: &MemoryStore) -> Self {
-        let told = Told { reads: Fault::None, writes: Fault::None, log: Vec::new() };
+        let told = Told {
+            reads: Fault::None,
+            writes: Fault::None,
+            at_each: Box::new(|| {}),
+            log: Vec::new(),
+        };
         Self { inner: inner.clone(), told: Arc::new(Mutex::new(told)) }
     }
 
@@ -54,6 +60,11 @@ impl FaultyStore {
     pub(crate) fn meets(&self, fault: Fault) {
         self.reads_meet(fault);
         self.writes_meet(fault);
+    }
+
+    /// From now on this happens at every request, before its fault.
+    pub(crate) fn on_every_request(&self, happens: impl Fn() + Send + 'static) {
+        self.told().at_each = Box::new(happens);
     }
 
     pub(crate) fn reads_meet(&self, fault: Fault) {
@@ -86,6 +97,7 @@ impl FaultyStore {
     fn note(&self, name: &'static str) -> Fault {
         let mut told = self.told();
         told.log.push(name);
+        (told.at_each)();
         if name == "read" { told.reads } else { told.writes }
     }
 }
