@@ -108,11 +108,11 @@ fn runtime() -> io::Result<Runtime> {
 /// One line of how it is going.
 fn status(sample: &meter::Sample, calls: u64, requests: u64) -> String {
     format!(
-        "{:>5.0} s  {:>9} calls  {:>8} requests  {:>6} tasks  {:>6} MiB",
+        "{:>5.0} s  {:>9} calls  {:>8} requests  {:>6} tasks  {:>6} MiB allocated",
         sample.at.as_secs_f64(),
         calls,
         requests,
         sample.tasks,
-        mib(sample.resident)
+        mib(sample.allocated)
     )
 }

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use peak_alloc::PeakAlloc;
 use tokio::{runtime::Handle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,15 @@ use crate::{fleet::Fleet, load::Tally, relay::Traffic, stopwatch::Stopwatch};
 /// A scheduler that is this late may make anything late.
 const STALL: Duration = Duration::from_millis(250);
 const PULSE: Duration = Duration::from_millis(25);
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// What is allocated and not freed, in bytes: what a leak would add to, whatever
+/// the allocator keeps back for connections that are gone.
+pub(crate) fn allocated() -> u64 {
+    u64::try_from(HEAP.current_usage()).unwrap_or(u64::MAX)
+}
 
 /// Resident memory in bytes, as the system counts it; zero where it does not say.
 pub(crate) fn resident() -> u64 {
@@ -26,6 +36,7 @@ pub(crate) fn resident() -> u64 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) at: Duration,
+    pub(crate) allocated: u64,
     pub(crate) resident: u64,
     pub(crate) tasks: usize,
     /// What the tasks may be at most.
@@ -57,7 +68,8 @@ impl Meter {
         let most = [circuits, connections, self.own, ABOUT_TO_END]
             .into_iter()
             .fold(0, usize::saturating_add);
-        Sample { at: self.stopwatch.now(), resident: resident(), tasks, most }
+        let (at, allocated) = (self.stopwatch.now(), allocated());
+        Sample { at, allocated, resident: resident(), tasks, most }
     }
 }
 

@@ -156,12 +156,12 @@ impl Report {
         let last_third = third.saturating_mul(2);
         let of = |from: Duration, until: Duration| {
             let samples = self.samples.iter().filter(move |one| (from..until).contains(&one.at));
-            samples.map(|one| one.resident)
+            samples.map(|one| one.allocated)
         };
         let second = median(of(third, last_third));
         let last = median(of(last_third, Duration::MAX));
         let peak = of(Duration::ZERO, Duration::MAX).max().unwrap_or(0);
-        let first = self.samples.first().map_or(0, |one| one.resident);
+        let first = self.samples.first().map_or(0, |one| one.allocated);
         let figures = format!(
             "at first {}, middle of the second third {}, of the last {}, peak {}",
             mib(first),
@@ -169,14 +169,17 @@ impl Report {
             mib(last),
             mib(peak),
         );
-        row(text, "memory (MiB)", &figures);
+        row(text, "allocated (MiB)", &figures);
         let step = self.samples.len().div_ceil(20).max(1);
         let series: Vec<_> =
-            self.samples.iter().step_by(step).map(|one| mib(one.resident)).collect();
+            self.samples.iter().step_by(step).map(|one| mib(one.allocated)).collect();
         row(text, &format!("  every {step} s"), &series.join(" "));
+        let series: Vec<_> =
+            self.samples.iter().step_by(step).map(|one| mib(one.resident)).collect();
+        row(text, "  resident", &series.join(" "));
         let most = second.saturating_mul(100_u64.saturating_add(GROWTH_PERCENT));
         if last.saturating_mul(100) > most {
-            faults.push(format!("memory grew from {} to {} MiB", mib(second), mib(last)));
+            faults.push(format!("allocated memory grew from {} to {} MiB", mib(second), mib(last)));
         }
     }
 
