@@ -22,7 +22,8 @@ impl Breaker {
     ///
     /// Other processes learn of it when they read the item next, at the latest
     /// after `local_cache_max_age` of traffic; Python functions that share the
-    /// table reject as well, until the circuit is released. Calls that are
+    /// table reject as well, until the circuit is released or a process of this
+    /// crate has recovered it. The time is by this process's wall clock. Calls that are
     /// under way when the hold begins do not end it. After `until` this crate
     /// probes the dependency and recovers as from any other opening.
     ///

@@ -24,7 +24,8 @@ pub struct ServerTime {
 
 impl ServerTime {
     /// Makes a reading of a clock that shows its time rounded down to a
-    /// multiple of `resolution`. `answers` numbers the readings of one store.
+    /// multiple of `resolution`. `answers` numbers the readings of one
+    /// store, from 1.
     #[must_use]
     pub fn new(at: SystemTime, resolution: Duration, answers: u64) -> Self {
         Self { at, resolution, answers }

@@ -5,7 +5,8 @@ use std::{error::Error, fmt, time::Duration};
 
 use crate::store::StoreError;
 
-/// Something that keeps circuits from being shared until somebody mends it.
+/// Something that keeps circuits from being shared, or from being shared well,
+/// until somebody mends it.
 ///
 /// `Display` says what is wrong, with names and values, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
