@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use fuseboard::{CallError, CircuitState, store::Field};
+use fuseboard::{CallError, CircuitState, OwnedPermit, store::Field};
 use tokio::{sync::Barrier, task::JoinSet, time::timeout};
 
 use crate::support::fleet::{
-    Environment, Fleet, START, fail, is_rejected, pass, recover, settle, succeed, trip,
+    Environment, Fleet, START, fail, is_rejected, pass, recover, settle, succeed, timed, trip,
 };
 
 /// A fleet whose circuit opened so long ago that a probe is due.
@@ -181,9 +181,20 @@ async fn case_81_no_slot_is_lost_however_a_permit_ends_and_whatever_the_state() 
 }
 
 async fn finish(environment: &Environment, end: End) {
-    let Ok(permit) = environment.breaker().admit_owned().await else {
-        return;
-    };
+    if let Ok(permit) = environment.breaker().admit_owned().await {
+        finish_permit(permit, end).await;
+    }
+    settle().await;
+}
+
+/// A probe begins, and ends so.
+async fn probe_ends(environment: &Environment, end: End) {
+    let permit = environment.breaker().admit_owned().await.unwrap();
+    assert!(permit.is_probe(), "{end:?}");
+    finish_permit(permit, end).await;
+}
+
+async fn finish_permit(permit: OwnedPermit, end: End) {
     let mut task = JoinSet::new();
     match end {
         End::Dropped => drop(permit),
@@ -193,7 +204,7 @@ async fn finish(environment: &Environment, end: End) {
                 let _permit = permit;
                 pending::<()>().await;
             });
-            settle().await;
+            tokio::task::yield_now().await;
             task.abort_all();
         }
         End::Panicked => {
@@ -204,7 +215,52 @@ async fn finish(environment: &Environment, end: End) {
         }
     }
     while task.join_next().await.is_some() {}
+}
+
+/// Who probes next in the same instant, and ends its probe without a verdict.
+async fn probes_at_once(environment: &Environment, end: End) {
+    let (permit, waited) = timed(environment.breaker().admit_owned()).await;
+    let permit = permit.unwrap_or_else(|open| panic!("{end:?}: {open}"));
+    assert!(permit.is_probe(), "{end:?}");
+    assert_eq!(waited, Duration::ZERO, "{end:?}");
+    permit.ignore().settled().await;
+}
+
+/// Waits until everything that is owed to the store is there.
+async fn written(environment: &Environment) {
+    environment.registry.flush(Duration::from_secs(1)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_81_a_slot_is_back_in_the_instant_in_which_its_probe_ends() {
+    for end in [End::Dropped, End::Aborted] {
+        let (fleet, environment) = due().await;
+        let other = fleet.environment();
+        for next in [&environment, &other, &environment, &other] {
+            let ((), took) = timed(async {
+                probe_ends(&environment, end).await;
+                written(&environment).await;
+            })
+            .await;
+            assert_eq!(took, Duration::ZERO, "{end:?}");
+            probes_at_once(next, end).await;
+            written(next).await;
+        }
+        recover(&environment.breaker()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_81_a_call_that_panics_as_a_probe_holds_its_slot_no_longer() {
+    let (fleet, environment) = due().await;
+    probe_ends(&environment, End::Panicked).await;
     settle().await;
+    let record = fleet.record();
+    assert_eq!(record.state, Field::Valid(CircuitState::Open), "a verdict, at once");
+    assert_eq!((record.owner, record.lease_until), (Field::Absent, Field::Absent));
+    // No lease is waited for: only the recovery timeout, which began just now.
+    pass(30.0).await;
+    probes_at_once(&fleet.environment(), End::Panicked).await;
 }
 
 #[tokio::test(start_paused = true)]
