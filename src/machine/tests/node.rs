@@ -85,6 +85,11 @@ impl Node {
                     assert_eq!(self.state(), CircuitState::HalfOpen, "only half-open is probed");
                     assert!(self.last_probe < Some(probe), "a probe's number came twice");
                     self.last_probe = Some(probe);
+                    let own = matches!(
+                        &self.machine.phase,
+                        Phase::HalfOpen(Recovery { right: Right::Ours(_), .. })
+                    );
+                    assert!(!own || self.probes_under_lease(), "a probe on a lease that ran out");
                 } else {
                     assert_eq!(self.state(), CircuitState::Closed, "calls flow while closed only");
                 }

@@ -1,6 +1,6 @@
 //! Probing: how a circuit closes, or opens again.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fuseboard::{CircuitState, Classifier};
 use serde_json::{Value, json};
@@ -156,6 +156,34 @@ async fn case_54_the_right_to_probe_moves_on_when_nobody_finds_a_verdict() {
     let mut distinct = owners.clone();
     distinct.dedup();
     assert_eq!(distinct, owners, "a token ends with its probe");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_54_nobody_probes_on_a_lease_that_has_run_out() {
+    let (world, a) = due().await;
+    let b = world.environment("B");
+    let mut probes = Vec::new();
+    // As late as may be: within a lease, at its end, and after it.
+    for pause in [1, 10, 28, 29, 30, 31, 32, 33, 34, 40, 75].repeat(2) {
+        for prober in [&a, &b] {
+            if let Ok(permit) = prober.breaker.admit().await {
+                assert!(permit.is_probe());
+                let until = world.attribute("probe_lease_expiry").as_i64().unwrap();
+                let now = unix(&world);
+                assert!(now < until, "a probe at {now}, its lease was until {until}");
+                // Never ends: its lease is all that others wait for.
+                probes.push(permit);
+            }
+        }
+        seconds(pause).await;
+    }
+    assert!(probes.len() >= 12, "{} probes", probes.len());
+}
+
+/// The time, in seconds since the Unix epoch.
+fn unix(world: &World) -> i64 {
+    let since = world.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
