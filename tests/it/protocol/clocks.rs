@@ -6,8 +6,10 @@ use std::time::Duration;
 use fuseboard::{BreakerRegistry, Clock, Config, VirtualClock};
 use serde_json::{Value, json};
 
-use crate::support::engine::Event;
-use crate::support::world::{Call, Environment, START, World, seconds};
+use crate::support::{
+    engine::Event,
+    world::{CIRCUIT, Call, Environment, START, World, seconds},
+};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -161,6 +163,99 @@ async fn case_23_a_tripper_whose_clock_is_behind_writes_a_true_stamp() {
     let cold = world.environment("B");
     let waited = rejects_for(&cold).await;
     assert!((29..=31).contains(&waited), "{waited} s of 30 s");
+}
+
+/// An opening that claims to be 5 min old.
+fn put_old_opening(world: &World) {
+    let opened_at = now(world) - 300;
+    world.engine.put_item(
+        CIRCUIT,
+        &json!({"state": "OPEN", "failure_count": 5, "opened_at": opened_at, "expiration": opened_at + 3_630}),
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_23_an_opening_older_than_our_knowledge_waits_from_when_it_was_closed() {
+    for world in [timed_world().await, World::new().await] {
+        world.engine.put_item(CIRCUIT, &json!({"state": "CLOSED", "expiration": START}));
+        let warm = world.environment("A");
+        seconds(400).await;
+        assert_eq!(warm.ok().await, Call::Ok, "read, and closed");
+        put_old_opening(&world);
+        seconds(6).await;
+        // R from when it was last known closed, or from first sight.
+        let waited = rejects_for(&warm).await;
+        assert!((24..=30).contains(&waited), "{waited} s");
+        assert_eq!(warm.heard(), ["CLOSED>OPEN observed", "OPEN>HALF_OPEN local"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_23_a_cold_environment_goes_by_the_stamp() {
+    for world in [timed_world().await, World::new().await] {
+        put_old_opening(&world);
+        let cold = world.environment("A");
+        assert_eq!(rejects_for(&cold).await, 0, "it cannot know better");
+        assert_eq!(cold.heard(), ["CLOSED>OPEN observed", "OPEN>HALF_OPEN local"]);
+    }
+}
+
+/// As from a store whose answers tell no time.
+#[tokio::test(start_paused = true)]
+async fn case_38_without_a_date_who_saw_the_opening_skips_nothing_whatever_its_clock() {
+    for by_ms in [2_000, 60_000, 5 * HOUR_MS, -2_000, -60_000, -5 * HOUR_MS] {
+        let world = World::new().await;
+        let a = world.environment("A");
+        let (b, _) = off(&world, "B", by_ms);
+        assert_eq!(b.ok().await, Call::Ok);
+        a.trip().await;
+        seconds(6).await;
+        let waited = rejects_for(&b).await;
+        assert!((24..=30).contains(&waited), "off by {by_ms} ms: {waited} s of 24 s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_38_without_a_date_a_cold_clock_skips_no_more_than_it_is_ahead() {
+    for (by_ms, least) in [(0, 25), (2_000, 23), (-2_000, 25), (-60_000, 25)] {
+        let world = World::new().await;
+        let a = world.environment("A");
+        a.trip().await;
+        seconds(5).await;
+        let (b, _) = off(&world, "B", by_ms);
+        let waited = rejects_for(&b).await;
+        assert!((least..=30).contains(&waited), "off by {by_ms} ms: {waited} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_38_without_a_date_a_clock_within_the_skew_takes_over_no_live_lease() {
+    for by_ms in [1_000, 2_000, -2_000] {
+        let world = World::new().await;
+        let a = world.environment("A");
+        a.trip().await;
+        seconds(31).await;
+        let _probe = a.breaker.admit().await.unwrap();
+        let until = world.attribute("probe_lease_expiry").as_i64().unwrap();
+        let (b, _) = off(&world, "B", by_ms);
+        let _ = rejects_for(&b).await;
+        assert!(now(&world) >= until, "off by {by_ms} ms: {} of {until}", now(&world));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_38_without_a_date_a_lease_seen_unchanged_for_its_whole_length_is_over() {
+    for by_ms in [-60_000, -5 * HOUR_MS] {
+        let world = World::new().await;
+        let a = world.environment("A");
+        a.trip().await;
+        seconds(31).await;
+        let _probe = a.breaker.admit().await.unwrap();
+        // Its own clock calls the lease live for a long time to come.
+        let (b, _) = off(&world, "B", by_ms);
+        let waited = rejects_for(&b).await;
+        assert!((30..=31).contains(&waited), "off by {by_ms} ms: {waited} s of a lease of 30 s");
+    }
 }
 
 #[tokio::test(start_paused = true)]
