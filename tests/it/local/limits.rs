@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fuseboard::{
-    Breaker, BreakerError, BreakerRegistry, CircuitState, Config, MAX_NAME_BYTES, MemoryStore,
-    NameError, SpawnError,
+    Breaker, BreakerError, BreakerRegistry, CircuitState, Classifier, Config, MAX_NAME_BYTES,
+    MemoryStore, NameError, SpawnError,
 };
 
 use crate::support::fleet::{Fleet, fail, pass, recover, succeed, timed, trip};
@@ -83,6 +83,22 @@ async fn case_77_a_subscription_without_room_is_refused() {
         assert_eq!(error.field(), "transition_capacity");
         assert_eq!(error.value(), capacity.to_string());
     }
+}
+
+#[test]
+fn case_77_a_classifier_with_both_lists_is_refused() {
+    let counts = |result: &Result<u16, &str>| result.is_err();
+    let ignores = |result: &Result<u16, &str>| *result == Ok(404);
+    let builder = Classifier::builder;
+    let both = builder().count_if(counts).ignore_if(ignores).build();
+    let either_way = builder().ignore_if(ignores).count_if(counts).count_if(counts).build();
+    for (refused, given) in [(both, "(1, 1)"), (either_way, "(2, 1)")] {
+        let error = refused.unwrap_err();
+        assert_eq!((error.field(), error.value()), ("classifier", given));
+    }
+    assert!(builder().count_if(counts).count_if(counts).build().is_ok(), "one list");
+    assert!(builder().ignore_if(ignores).build().is_ok(), "the other");
+    assert!(Classifier::<u16, &str>::builder().build().is_ok(), "none");
 }
 
 #[test]
