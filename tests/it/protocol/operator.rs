@@ -145,3 +145,49 @@ async fn of_two_holds_at_once_the_later_one_stands_in_the_table() {
     assert_eq!(world.attribute("opened_at"), START + 3_600 - 30, "A wrote last");
     assert_eq!(a.breaker.snapshot().circuit().opened_at, Some(START + 3_600 - 30));
 }
+
+#[tokio::test(start_paused = true)]
+async fn case_91_a_hold_until_now_or_before_is_refused() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    let before_the_epoch = SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40);
+    for until in [at(START), at(START - 1), SystemTime::UNIX_EPOCH, before_the_epoch] {
+        let refused = a.breaker.hold(until, "too late").await.unwrap_err();
+        assert!(matches!(&refused, OrderError::Invalid(error) if error.field() == "until"));
+    }
+    assert_eq!(world.engine.requests().len(), 0);
+    assert_eq!(a.ok().await, Call::Ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_91_a_hold_until_the_end_of_time_is_a_hold() {
+    for until in [at(i64::MAX), at(1 << 50)] {
+        let world = World::new().await;
+        let (a, b) = (world.environment("A"), world.environment("B"));
+        a.breaker.hold(until, "for good").await.unwrap();
+        let item = world.item().unwrap();
+        assert!(item["opened_at"].as_i64().unwrap() > START, "{item}");
+        assert!(item["expiration"].as_i64() > item["opened_at"].as_i64(), "{item}");
+        for _ in 0..10 {
+            assert!(a.ok().await.is_rejected());
+            let Call::Rejected(open) = b.ok().await else { panic!("admitted") };
+            assert!(open.retry_after() > Duration::from_secs(1));
+            seconds(3_600).await;
+        }
+        // One read for each look at it, and no election.
+        assert!(world.engine.requests().len() < 50, "{}", world.engine.requests().len());
+        b.breaker.release().await.unwrap();
+        assert_eq!(b.ok().await, Call::Ok);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_91_a_hold_of_a_nanosecond_is_a_hold() {
+    let world = World::new().await;
+    let a = world.environment("A");
+    a.breaker.hold(at(START) + Duration::from_nanos(1), "short").await.unwrap();
+    assert_eq!(world.attribute("half_open_owner"), "hold#short");
+    assert!(a.ok().await.is_rejected());
+    seconds(1).await;
+    assert_eq!(a.ok().await, Call::Ok, "and recovers as from any");
+}

@@ -1,13 +1,16 @@
 //! What the store says when the network or DynamoDB does not do its part.
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    time::{Duration, SystemTime},
+};
 
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Config, Region, retry::RetryConfig, timeout::TimeoutConfig},
 };
 use fuseboard::{
-    CircuitName, DynamoDbStore,
+    BreakerRegistry, CircuitName, ConfigError, DynamoDbStore, VirtualClock,
     store::{
         Consistency, LeaseToken, Operation, Store, StoreError,
         StoreErrorKind::{self, BadAnswer, Misconfigured, Throttled, Timeout, Unavailable},
@@ -135,6 +138,65 @@ async fn limits_can_be_set() {
     assert_eq!(read(&store).await.kind(), Timeout);
     assert!(begun.elapsed() <= Duration::from_millis(51));
     assert_eq!(engine.count("GetItem"), 1);
+}
+
+/// A store whose limits are all of this length.
+fn limited(engine: &Engine, limit: Duration) -> Result<DynamoDbStore, ConfigError> {
+    let builder = engine.store_builder("A", TABLE);
+    let builder = builder.connect_timeout(limit).attempt_timeout(limit).operation_timeout(limit);
+    builder.initial_backoff(limit).max_backoff(limit).build()
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_91_limits_of_zero_are_refused() {
+    let engine = Engine::new().await;
+    let zero = Duration::ZERO;
+    let builder = || engine.store_builder("A", TABLE);
+    for (refused, field) in [
+        (limited(&engine, zero), "connect_timeout"),
+        (builder().connect_timeout(zero).build(), "connect_timeout"),
+        (builder().attempt_timeout(zero).build(), "attempt_timeout"),
+        (builder().operation_timeout(zero).build(), "operation_timeout"),
+        (builder().initial_backoff(zero).build(), "initial_backoff"),
+        (builder().max_backoff(zero).build(), "max_backoff"),
+        (builder().max_attempts(0).build(), "max_attempts"),
+        (builder().connect_timeout(Duration::MAX).build(), "attempt_timeout"),
+        (builder().attempt_timeout(Duration::MAX).build(), "operation_timeout"),
+        (builder().initial_backoff(Duration::MAX).build(), "max_backoff"),
+    ] {
+        assert_eq!(refused.unwrap_err().field(), field);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_91_limits_of_a_nanosecond_end_what_hangs_at_once() {
+    let engine = Engine::new().await;
+    let store = limited(&engine, Duration::from_nanos(1)).unwrap();
+    engine.network("A").always(Event::LoseRequest);
+    let begun = now();
+    assert_eq!(read(&store).await.kind(), Timeout);
+    assert_eq!(write(&store).await.kind(), Timeout);
+    assert!(begun.elapsed() <= Duration::from_millis(10), "{:?}", begun.elapsed());
+    assert!(engine.requests().len() <= 6, "{}", engine.requests().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_91_limits_of_centuries_are_limits() {
+    let engine = Engine::new().await;
+    let store = limited(&engine, Duration::from_secs(1 << 34)).unwrap();
+    let found = store.read(&circuit(), Consistency::Strong).await.unwrap();
+    assert_eq!(found, None);
+    let written = store.write(&circuit(), &trip()).await.unwrap();
+    assert!(matches!(written, Written::Applied(_)));
+    // Whoever asks has a limit of its own, which counts.
+    engine.network("A").always(Event::LoseRequest);
+    let clock = VirtualClock::following_tokio(SystemTime::UNIX_EPOCH + Duration::from_secs(9));
+    let builder = BreakerRegistry::builder(store).clock(&clock).disabled(false);
+    let registry = builder.spawn().unwrap();
+    let breaker = registry.breaker("payments").unwrap();
+    let begun = now();
+    assert_eq!(breaker.call(|| async { Ok::<_, ()>(42) }).await, Ok(42));
+    assert!(begun.elapsed() <= Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
