@@ -10,3 +10,4 @@ mod items;
 mod late;
 mod open;
 mod operator;
+mod rows;
