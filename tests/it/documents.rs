@@ -1,6 +1,9 @@
 //! The documents name the tests that hold what they say; those tests are there.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", "docs/failure-modes.md", "docs/python.md"];
 
@@ -62,6 +65,56 @@ fn exists(path: &str) -> bool {
         };
         source.contains(&wanted)
     })
+}
+
+/// What stands between backticks and can be nothing but the name of a test, or,
+/// with a `*`, the beginning of several names.
+fn named_alone(document: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(document)).unwrap();
+    let is_name = |code: &&str| {
+        let name = code.trim_end_matches('*');
+        let of_words = name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+        of_words && name.matches('_').count() >= LEAST_UNDERSCORES
+    };
+    text.split('`').skip(1).step_by(2).filter(is_name).map(ToOwned::to_owned).collect()
+}
+
+/// No name in the API or in an item has so many.
+const LEAST_UNDERSCORES: usize = 3;
+
+/// The sources of all tests in `tests/`.
+fn all_tests(folder: &Path) -> String {
+    let mut sources = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources += &all_tests(&path);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            sources += &fs::read_to_string(&path).unwrap();
+        }
+    }
+    sources
+}
+
+fn exists_alone(name: &str, tests: &str) -> bool {
+    match name.strip_suffix('*') {
+        Some(beginning) => tests.contains(&format!("fn {beginning}")),
+        None => tests.contains(&format!("fn {name}(")),
+    }
+}
+
+#[test]
+fn every_test_that_a_document_names_by_its_name_alone_is_there() {
+    let tests = all_tests(&root().join("tests"));
+    let mut count = 0;
+    for document in DOCUMENTS {
+        for name in named_alone(document) {
+            assert!(exists_alone(&name, &tests), "{document} names {name}");
+            count += 1;
+        }
+    }
+    assert!(count >= 4, "{count} names were found");
+    assert!(!exists_alone("a_test_that_nobody_has_written", &tests));
 }
 
 #[test]
