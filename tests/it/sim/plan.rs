@@ -76,6 +76,8 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) config: Config,
     pub(crate) traits: Traits,
+    /// Whether the store's answers tell the true time.
+    pub(crate) tells_time: bool,
     pub(crate) processes: Vec<Process>,
     /// When the dependency fails.
     pub(crate) outages: Vec<Span>,
@@ -93,7 +95,15 @@ pub(crate) const QUIET_GAP: Duration = Duration::from_secs(2);
 impl Plan {
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let traits = traits(&mut dice);
+        let mut traits = traits(&mut dice);
+        // Dice of their own, so that all else of a seed stays as it is.
+        let mut clocks = Dice::new(!seed);
+        let tells_time = clocks.chance(75);
+        let steady = tells_time && traits.wild_clocks && clocks.chance(50);
+        if steady {
+            // Then everyone is corrected before its clock matters.
+            (traits.network, traits.freezes) = (false, false);
+        }
         let config = settings(&mut dice);
         let recovery = config.recovery_timeout();
         let calm = 2 * config.local_cache_max_age() + dice.ms(3_000, 6_000);
@@ -124,8 +134,21 @@ impl Plan {
                 process(&mut dice.split(), &format!("E{number}"), &traits, span, inner, stays)
             })
             .collect();
-        let mut plan =
-            Self { seed, config, traits, processes, outages, orders, deletions, calm, quiet };
+        let mut plan = Self {
+            seed,
+            config,
+            traits,
+            tells_time,
+            processes,
+            outages,
+            orders,
+            deletions,
+            calm,
+            quiet,
+        };
+        if steady {
+            plan.processes.iter_mut().for_each(|process| process.steps.clear());
+        }
         if seed % 5 == 3 {
             plan.straggle(&mut dice, inner);
         }
@@ -157,6 +180,7 @@ impl Plan {
             seed,
             config: Config::default(),
             traits: Traits::default(),
+            tells_time: false,
             processes: Vec::new(),
             outages: Vec::new(),
             orders: Vec::new(),
@@ -164,6 +188,20 @@ impl Plan {
             calm: Duration::ZERO,
             quiet: Duration::ZERO,
         }
+    }
+
+    /// Whether every clock that stamps are made of is within a second of the true
+    /// time. `Date` is a whole second rounded down, so what one answer leaves of
+    /// an error is less than that second and the time that the request took,
+    /// which is none without faults; and a correction only ever takes away from
+    /// an error that is smaller. Nobody stamps or judges a stamp before its first
+    /// answer, unless the store is out of its reach, and a clock that was set is
+    /// wrong until the next answer: a trip, a renewal or a hand over may come
+    /// before that. So nothing is promised of those.
+    pub(crate) fn clocks_agree(&self) -> bool {
+        let Traits { network, freezes, wild_clocks, .. } = self.traits;
+        let set = self.processes.iter().any(|process| !process.steps.is_empty());
+        !wild_clocks || self.tells_time && !(network || freezes || set)
     }
 
     /// Whether the dependency fails a call that begins now.

@@ -79,8 +79,12 @@ impl Stage {
     pub(crate) async fn new(plan: Plan) -> Self {
         let engine = Engine::new().await;
         engine.record();
+        let start = now();
+        if plan.tells_time {
+            engine.set_clock(move || true_start() + start.elapsed());
+        }
         let (notes, living) = (Mutex::default(), Mutex::default());
-        Self { plan, engine, start: now(), notes, living }
+        Self { plan, engine, start, notes, living }
     }
 
     /// Who lives, and what it takes the circuit to be.
@@ -110,8 +114,7 @@ impl Stage {
 
     /// A clock that is ahead of the true time by so much.
     pub(crate) fn clock(&self, ahead_ms: i64) -> VirtualClock {
-        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START.unsigned_abs());
-        let clock = VirtualClock::following_tokio(start + self.at());
+        let clock = VirtualClock::following_tokio(true_start() + self.at());
         clock.step_wall(ahead_ms);
         clock
     }
@@ -124,6 +127,10 @@ impl Stage {
             .spawn()
             .unwrap()
     }
+}
+
+fn true_start() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(START.unsigned_abs())
 }
 
 /// Plays a plan on a runtime of its own.

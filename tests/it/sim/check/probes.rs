@@ -21,7 +21,7 @@ pub(super) fn check(story: &Story<'_>, found: &mut Findings) {
     if story.plan.traits == Traits::default() {
         alone(story, found);
     }
-    if story.plan.traits.wild_clocks {
+    if !story.plan.clocks_agree() {
         return;
     }
     let probes = leased(story);

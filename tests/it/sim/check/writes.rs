@@ -100,7 +100,7 @@ fn elect(story: &Story<'_>, number: usize, step: &Step) -> Option<&'static str> 
     let opened_at = before.and_then(|item| item.opened_at)?;
     let since = Duration::from_secs(u64::try_from(opened_at - START).unwrap_or(0));
     let due = since + story.plan.config.recovery_timeout();
-    let early = !story.plan.traits.wild_clocks && step.at + Duration::from_millis(2_001) < due;
+    let early = story.plan.clocks_agree() && step.at + Duration::from_millis(2_001) < due;
     early.then_some("an election is early")
 }
 
