@@ -8,6 +8,7 @@
 //! the history of the item, by what each client was shown, and by what callers
 //! and subscribers saw.
 //!
+//! `FUSEBOARD_SIM=thousand` plays a thousand environments under every fault,
 //! `FUSEBOARD_SIM_SEEDS=n` plays so many seeds, `FUSEBOARD_SIM_SEED=n` replays
 //! one and tells its story. What a seed does not say is drawn from the operating
 //! system by the crate: the text of lease tokens, which nothing depends on, and
@@ -120,6 +121,20 @@ fn case_79_whatever_goes_wrong_a_fleet_keeps_the_protocol_and_recovers() {
     let kinds = Kinds::default();
     let found = (0..REPLAYS).map(|_| findings(seed, &kinds)).find(|found| !found.is_empty());
     assert!(found.is_none(), "seed {seed}: {found:#?}");
+}
+
+/// Plays a thousand environments if `FUSEBOARD_SIM=thousand`, else a few.
+#[test]
+fn a_large_fleet_keeps_the_protocol_though_everything_goes_wrong() {
+    let whole = std::env::var("FUSEBOARD_SIM").is_ok_and(|what| what == "thousand");
+    let mut plan = Plan::thousand(number("FUSEBOARD_SIM_SEED").unwrap_or(0));
+    if !whole {
+        plan.processes.truncate(10);
+    }
+    let run = stage::play(plan);
+    assert!(run.notes.calls.len() > run.plan.processes.len(), "the fleet is asked");
+    let found = check::check(&run);
+    assert!(found.is_empty(), "seed {}: {found:#?}", run.plan.seed);
 }
 
 #[test]

@@ -94,12 +94,31 @@ pub(crate) const QUIET_GAP: Duration = Duration::from_secs(2);
 
 impl Plan {
     pub(crate) fn new(seed: u64) -> Self {
+        // Large fleets are rare, since they are slow to simulate.
+        Self::with(seed, (seed % 50 == 49).then_some(100), None)
+    }
+
+    /// A thousand processes, and everything that may go wrong.
+    pub(crate) fn thousand(seed: u64) -> Self {
+        let everything = Traits {
+            network: true,
+            freezes: true,
+            crashes: true,
+            wild_clocks: true,
+            operator: true,
+            deletions: true,
+        };
+        Self::with(seed, Some(1_000), Some(everything))
+    }
+
+    fn with(seed: u64, count: Option<u64>, wanted: Option<Traits>) -> Self {
         let mut dice = Dice::new(seed);
-        let mut traits = traits(&mut dice);
+        let drawn = traits(&mut dice);
+        let mut traits = wanted.unwrap_or(drawn);
         // Dice of their own, so that all else of a seed stays as it is.
         let mut clocks = Dice::new(!seed);
         let tells_time = clocks.chance(75);
-        let steady = tells_time && traits.wild_clocks && clocks.chance(50);
+        let steady = tells_time && drawn.wild_clocks && wanted.is_none() && clocks.chance(50);
         if steady {
             // Then everyone is corrected before its clock matters.
             (traits.network, traits.freezes) = (false, false);
@@ -126,8 +145,7 @@ impl Plan {
             deletions.sort();
         }
         let lone = dice.chance(20);
-        // Large fleets are rare, since they are slow to simulate.
-        let count = if seed % 50 == 49 { 100 } else { dice.between(2, 10) };
+        let count = count.unwrap_or_else(|| dice.between(2, 10));
         let processes = (0..count)
             .map(|number| {
                 let stays = number == 0 || !lone;
