@@ -1,0 +1,12 @@
+//! What the fuzz targets share: a store whose answers the fuzzer writes, items
+//! of any shape, and what has to hold whatever they are.
+
+mod check;
+mod item;
+mod stage;
+
+pub use self::{
+    check::{Choice, check_applied, check_sent, operations},
+    item::Item,
+    stage::{Sent, Stage},
+};
