@@ -135,20 +135,21 @@ impl DynamoDbStoreBuilder {
         self
     }
 
-    /// Bounds the making of a connection. Default: 250 ms.
+    /// Bounds the making of a connection. Default: 250 ms; at most 1 hour.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.limits.connect_timeout = timeout;
         self
     }
 
-    /// Bounds one attempt. Default: 400 ms; at least `connect_timeout`.
+    /// Bounds one attempt. Default: 400 ms; at least `connect_timeout`, at
+    /// most 1 hour.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.limits.attempt_timeout = timeout;
         self
     }
 
     /// Bounds an operation, retries included. Default: 1 s; at least
-    /// `attempt_timeout`.
+    /// `attempt_timeout`, at most 1 hour.
     ///
     /// A breaker bounds its operations by its own `store_timeout` as well: the
     /// shorter one counts.
@@ -158,7 +159,7 @@ impl DynamoDbStoreBuilder {
     }
 
     /// Sets how often an operation is tried, the first attempt included.
-    /// Default: 3.
+    /// Default: 3; 1 to 100.
     ///
     /// With a single attempt every first request after a freeze fails that
     /// meets a connection which the other side has closed meanwhile.
@@ -174,7 +175,7 @@ impl DynamoDbStoreBuilder {
     }
 
     /// Bounds the pause before any retry. Default: 200 ms; at least
-    /// `initial_backoff`.
+    /// `initial_backoff`, at most 1 hour.
     pub fn max_backoff(mut self, backoff: Duration) -> Self {
         self.limits.max_backoff = backoff;
         self

@@ -10,6 +10,10 @@ use aws_sdk_dynamodb::config::{
 
 use crate::error::ConfigError;
 
+/// Beyond these the SDK's own sums of them overflow, and panic.
+const LONGEST: Duration = Duration::from_secs(3_600);
+const MOST_ATTEMPTS: u32 = 100;
+
 /// What the SDK is told for every call, whatever client the user brings: its
 /// own defaults have no attempt and no operation timeout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +51,14 @@ impl Limits {
             if value < least {
                 return Err(ConfigError::new(field, value, requirement));
             }
+            if value > LONGEST {
+                return Err(ConfigError::new(field, value, "must be at most 1 hour"));
+            }
             least = value;
         }
-        if self.max_attempts == 0 {
-            return Err(ConfigError::new("max_attempts", self.max_attempts, "must be at least 1"));
+        if !(1..=MOST_ATTEMPTS).contains(&self.max_attempts) {
+            let requirement = "must be between 1 and 100";
+            return Err(ConfigError::new("max_attempts", self.max_attempts, requirement));
         }
         if self.initial_backoff.is_zero() {
             let requirement = "must be more than 0";
@@ -59,6 +67,13 @@ impl Limits {
         if self.max_backoff < self.initial_backoff {
             let requirement = "must be at least initial_backoff";
             return Err(ConfigError::new("max_backoff", self.max_backoff, requirement));
+        }
+        if self.max_backoff > LONGEST {
+            return Err(ConfigError::new(
+                "max_backoff",
+                self.max_backoff,
+                "must be at most 1 hour",
+            ));
         }
         Ok(())
     }

@@ -213,7 +213,7 @@ async fn case_60_a_reopening_is_made_good_with_the_time_of_the_failure() {
         probe.failure().settled().await;
         seconds(10).await;
         world.engine.network("A").heal();
-        seconds(if misconfigured { 50 } else { 15 }).await;
+        seconds(if misconfigured { 52 } else { 15 }).await;
         assert_eq!(world.attribute("state"), "OPEN", "{fault:?}");
         assert_eq!(world.attribute("opened_at"), START + 30, "{fault:?}");
         assert_eq!(world.attribute("half_open_owner"), serde_json::Value::Null, "{fault:?}");

@@ -160,9 +160,9 @@ async fn case_91_limits_of_zero_are_refused() {
         (builder().initial_backoff(zero).build(), "initial_backoff"),
         (builder().max_backoff(zero).build(), "max_backoff"),
         (builder().max_attempts(0).build(), "max_attempts"),
-        (builder().connect_timeout(Duration::MAX).build(), "attempt_timeout"),
-        (builder().attempt_timeout(Duration::MAX).build(), "operation_timeout"),
-        (builder().initial_backoff(Duration::MAX).build(), "max_backoff"),
+        (builder().connect_timeout(Duration::from_secs(3_600)).build(), "attempt_timeout"),
+        (builder().attempt_timeout(Duration::from_secs(3_600)).build(), "operation_timeout"),
+        (builder().initial_backoff(Duration::from_secs(3_600)).build(), "max_backoff"),
     ] {
         assert_eq!(refused.unwrap_err().field(), field);
     }
@@ -181,9 +181,27 @@ async fn case_91_limits_of_a_nanosecond_end_what_hangs_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn case_91_limits_of_centuries_are_limits() {
+async fn case_91_limits_beyond_reason_are_refused() {
     let engine = Engine::new().await;
-    let store = limited(&engine, Duration::from_secs(1 << 34)).unwrap();
+    let builder = || engine.store_builder("A", TABLE);
+    let hour = Duration::from_secs(3_600);
+    let beyond = hour + Duration::from_nanos(1);
+    for (refused, field) in [
+        (limited(&engine, beyond), "connect_timeout"),
+        (limited(&engine, Duration::MAX), "connect_timeout"),
+        (builder().attempt_timeout(hour).operation_timeout(beyond).build(), "operation_timeout"),
+        (builder().max_backoff(Duration::MAX).build(), "max_backoff"),
+        (builder().max_attempts(101).build(), "max_attempts"),
+        (builder().max_attempts(u32::MAX).build(), "max_attempts"),
+    ] {
+        assert_eq!(refused.unwrap_err().field(), field);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_91_limits_of_an_hour_are_limits() {
+    let engine = Engine::new().await;
+    let store = limited(&engine, Duration::from_secs(3_600)).unwrap();
     let found = store.read(&circuit(), Consistency::Strong).await.unwrap();
     assert_eq!(found, None);
     let written = store.write(&circuit(), &trip()).await.unwrap();
