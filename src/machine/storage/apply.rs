@@ -73,9 +73,16 @@ impl Machine {
                 self.opening_is_stored();
                 self.announce(self.cause_of_opening(), Origin::Local);
             }
-            Operation::Reopen { .. } => {
-                self.opening_is_stored();
-                self.announce(Cause::ProbeFailed, Origin::Local);
+            Operation::Reopen { opened_at, .. } => {
+                let is_this = matches!(&self.phase,
+                    Phase::Open(opening) if opening.opened_at == Some(*opened_at));
+                if is_this {
+                    self.opening_is_stored();
+                    self.announce(Cause::ProbeFailed, Origin::Local);
+                } else {
+                    // Probed alone since: it is taken like what others write.
+                    self.adopt(self.known.record.clone());
+                }
             }
             Operation::Elect { token, .. } => self.won(token.clone(), sent_at, None),
             Operation::TakeOver { token, seen, .. } => {
