@@ -91,13 +91,6 @@ pub(crate) async fn pulse(fleet: Arc<Fleet>, tally: Arc<Tally>, stop: Cancellati
     }
 }
 
-/// The middle of the figures; zero of none.
-pub(crate) fn median(figures: impl Iterator<Item = u64>) -> u64 {
-    let mut figures: Vec<_> = figures.collect();
-    figures.sort_unstable();
-    figures.get(figures.len() >> 1).copied().unwrap_or(0)
-}
-
 /// Tasks that are alive once those that are ending have ended.
 pub(crate) async fn tasks_left(before: usize) -> usize {
     let metrics = Handle::current().metrics();

@@ -3,18 +3,12 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::PoisonError, time::Duration};
 
 use crate::{
-    announced::Announced,
-    booked::Counts,
-    checker::Checks,
-    judge::bench::Findings,
-    load::Tally,
-    meter::{Sample, median},
-    plan::Plan,
-    relay::Traffic,
+    announced::Announced, booked::Counts, checker::Checks, judge::bench::Findings, load::Tally,
+    meter::Sample, plan::Plan, relay::Traffic,
 };
 
-/// By how much the middle of the last third may be above that of the second.
-const GROWTH_PERCENT: u64 = 3;
+/// By how much the least of the last third may be above that of the second, per cent.
+const GROWTH_PERCENT: u64 = 5;
 
 /// A run in which outages must be seen under a healthy store.
 const LONG_ENOUGH: Duration = Duration::from_secs(60);
@@ -158,12 +152,13 @@ impl Report {
             let samples = self.samples.iter().filter(move |one| (from..until).contains(&one.at));
             samples.map(|one| one.allocated)
         };
-        let second = median(of(third, last_third));
-        let last = median(of(last_third, Duration::MAX));
+        // The least of each third: what is left between bursts of connections.
+        let second = of(third, last_third).min().unwrap_or(0);
+        let last = of(last_third, Duration::MAX).min().unwrap_or(0);
         let peak = of(Duration::ZERO, Duration::MAX).max().unwrap_or(0);
         let first = self.samples.first().map_or(0, |one| one.allocated);
         let figures = format!(
-            "at first {}, middle of the second third {}, of the last {}, peak {}",
+            "at first {}, at least {} in the second third, {} in the last, peak {}",
             mib(first),
             mib(second),
             mib(last),
