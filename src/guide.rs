@@ -3,5 +3,8 @@
 #[doc = include_str!("../docs/failure-modes.md")]
 pub mod failure_modes {}
 
+#[doc = include_str!("../docs/fleet-size.md")]
+pub mod fleet_size {}
+
 #[doc = include_str!("../docs/python.md")]
 pub mod python {}

@@ -41,8 +41,8 @@
 //! - [`store`]: DynamoDB, memory, or a store of your own and the suite that
 //!   checks it.
 //! - [`Clock`]: time that a test moves.
-//! - [`guide`]: what can break and what callers see of it, and sharing a table
-//!   with Python.
+//! - [`guide`]: what can break and what callers see of it, what sharing costs by
+//!   the size of a fleet, and sharing a table with Python.
 //!
 //! # Features
 //!

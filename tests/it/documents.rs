@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const DOCUMENTS: [&str; 3] = ["ARCHITECTURE.md", "docs/failure-modes.md", "docs/python.md"];
+const DOCUMENTS: [&str; 4] =
+    ["ARCHITECTURE.md", "docs/failure-modes.md", "docs/fleet-size.md", "docs/python.md"];
 
 /// Where tests are: those of the crate from outside, and those of its modules.
 const ROOTS: [&str; 2] = ["tests/it", "src"];
