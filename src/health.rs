@@ -47,6 +47,8 @@ pub(crate) struct Health {
     writes: Streak,
     /// Reads were answered while writes were failing: writes alone are out.
     reads_work: bool,
+    /// Others had a single failure: until when nothing is read that can wait.
+    spared: Option<(Moment, Duration)>,
 }
 
 impl Health {
@@ -59,7 +61,7 @@ impl Health {
     /// since it may need one first.
     pub(crate) fn wait(&self, access: Access, now: Moment) -> Duration {
         match access {
-            Access::Read => self.reads.wait(now),
+            Access::Read => self.reads.wait(now).max(left(self.spared, now)),
             Access::Write => self.reads.wait(now).max(self.writes.wait(now)),
         }
     }
@@ -70,21 +72,39 @@ impl Health {
         self.reads.is_outage() || self.writes.is_outage()
     }
 
-    /// Whether the store was left alone a short while ago, and has not answered
-    /// since.
-    pub(crate) fn is_doubtful(&self, access: Access, now: Moment) -> bool {
+    /// Whether the store was left alone, and has not answered since.
+    pub(crate) fn is_doubtful(&self, access: Access) -> bool {
         match access {
-            Access::Read => self.reads.is_recent(now),
-            Access::Write => self.reads.is_recent(now) || self.writes.is_recent(now),
+            Access::Read => self.reads.back_off.is_some(),
+            Access::Write => self.reads.back_off.is_some() || self.writes.back_off.is_some(),
+        }
+    }
+
+    /// Whether writes have failed since one was answered.
+    pub(crate) fn writes_fail(&self) -> bool {
+        self.writes.failures > 0
+    }
+
+    /// Forgets failures whose back-off ended long ago: nobody has asked since.
+    pub(crate) fn forget_old(&mut self, now: Moment) {
+        for streak in [&mut self.reads, &mut self.writes] {
+            if streak.back_off.is_some() && !streak.is_recent(now) {
+                *streak = Streak::default();
+            }
         }
     }
 
     /// The store has answered.
     pub(crate) fn succeed(&mut self, access: Access) {
+        self.spared = None;
         match access {
             Access::Read => {
                 self.reads = Streak::default();
-                self.reads_work = self.writes.failures > 0;
+                self.reads_work = self.writes_fail();
+                if !self.writes_fail() {
+                    // Nothing but what others had found.
+                    self.writes = Streak::default();
+                }
             }
             Access::Write => {
                 self.writes = Streak::default();
@@ -113,13 +133,23 @@ impl Health {
 
     /// Others have found no answer, and leave the store alone for so long.
     pub(crate) fn withhold(&mut self, access: Access, now: Moment, withheld: Withheld) {
+        let back_off = Some((now, withheld.wait));
+        if !withheld.is_outage {
+            self.spared = back_off;
+            return;
+        }
         let streak = match access {
             Access::Read => &mut self.reads,
             Access::Write => &mut self.writes,
         };
-        streak.back_off = Some((now, withheld.wait));
-        streak.is_out |= withheld.is_outage;
+        streak.back_off = back_off;
+        streak.is_out = true;
     }
+}
+
+/// What is left of a span that began then.
+fn left(span: Option<(Moment, Duration)>, now: Moment) -> Duration {
+    span.map_or(Duration::ZERO, |(since, span)| span.saturating_sub(now.since(since)))
 }
 
 /// Failures in a row.
@@ -145,7 +175,7 @@ impl Streak {
     }
 
     fn wait(&self, now: Moment) -> Duration {
-        self.back_off.map_or(Duration::ZERO, |(since, span)| span.saturating_sub(now.since(since)))
+        left(self.back_off, now)
     }
 
     /// A read that failed fast is tried again by the next call, as in the
@@ -217,10 +247,13 @@ mod tests {
             now += seconds * 1_000;
         }
         assert!(health.is_usable(Access::Read, at(now)));
-        assert!(health.is_doubtful(Access::Read, at(now)));
-        assert!(!health.is_doubtful(Access::Read, at(now + 30_000)), "long ago");
+        health.forget_old(at(now + 29_999));
+        assert!(health.is_doubtful(Access::Read));
         health.succeed(Access::Read);
-        assert!(!health.is_doubtful(Access::Write, at(now)) && !health.is_outage());
+        assert!(!health.is_doubtful(Access::Write) && !health.is_outage());
+        health.fail(failure(Access::Write, StoreErrorKind::Timeout, now, now));
+        health.forget_old(at(now + 31_000));
+        assert!(!health.is_doubtful(Access::Write) && !health.writes_fail(), "long ago");
     }
 
     #[test]
@@ -263,6 +296,7 @@ mod tests {
         let withheld = |is_outage| Withheld { wait: Duration::from_secs(7), is_outage };
         health.withhold(Access::Read, at(0), withheld(false));
         assert!(!health.is_outage() && !health.is_usable(Access::Read, at(6_999)));
+        assert!(health.is_usable(Access::Write, at(0)), "what is written does not wait");
         health.withhold(Access::Read, at(0), withheld(true));
         assert!(health.is_outage() && !health.is_usable(Access::Write, at(6_999)));
         assert!(health.is_usable(Access::Read, at(7_000)));

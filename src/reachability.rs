@@ -70,9 +70,10 @@ impl Reachability {
         limit: Duration,
     ) -> Result<(), Withheld> {
         let mut state = self.state();
+        state.forget_old(now);
         // A single failure may be anything, and keeps nothing that matters.
         let is_outage = state.health.is_outage() || state.witness == Witness::Several;
-        if !state.health.is_doubtful(access, now) || (is_urgent && !is_outage) {
+        if !state.health.is_doubtful(access) || (is_urgent && !is_outage) {
             return Ok(());
         }
         let wait = state.health.wait(access, now);
@@ -97,8 +98,11 @@ impl Reachability {
     pub(crate) fn answered(&self, access: Access) {
         let mut state = self.state();
         state.health.succeed(access);
-        state.attempt = None;
-        state.witness = Witness::Nobody;
+        // A read that is answered says nothing of writes that are not.
+        if !state.health.writes_fail() {
+            state.attempt = None;
+            state.witness = Witness::Nobody;
+        }
     }
 
     /// There was no answer to an operation that was begun and given up then.
@@ -111,6 +115,7 @@ impl Reachability {
         ended_at: Moment,
     ) {
         let mut state = self.state();
+        state.forget_old(begun_at);
         let spread = state.chance.spread();
         state.health.fail(Failure { access, kind, begun_at, ended_at, spread });
         state.attempt = None;
@@ -135,6 +140,15 @@ impl Reachability {
     /// No code of users runs under the lock, and each change leaves the state whole.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn forget_old(&mut self, now: Moment) {
+        self.health.forget_old(now);
+        if !self.health.is_doubtful(Access::Write) && !self.health.writes_fail() {
+            self.witness = Witness::Nobody;
+        }
     }
 }
 
@@ -241,6 +255,27 @@ mod tests {
         assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
         fail(&reach, "a", Access::Read, at(2_000), at(3_000));
         assert_eq!(ask(&reach, "b", Access::Read, at(3_000)), later(2_000));
+    }
+
+    #[test]
+    fn writes_of_one_circuit_that_fail_keep_no_other_from_writing() {
+        let reach = Reachability::new(Box::new(NoChance));
+        fail(&reach, "a", Access::Write, at(0), at(1_000));
+        reach.answered(Access::Read);
+        fail(&reach, "a", Access::Write, at(2_000), at(3_000));
+        reach.answered(Access::Read);
+        assert!(ask(&reach, "a", Access::Write, at(3_100)).is_err());
+        assert_eq!(ask(&reach, "b", Access::Write, at(3_100)), Ok(()));
+        assert!(ask(&reach, "c", Access::Write, at(3_200)).is_err(), "one at a time");
+        assert_eq!(ask(&reach, "c", Access::Read, at(3_200)), Ok(()));
+    }
+
+    #[test]
+    fn a_failure_today_is_no_outage_for_those_of_yesterday() {
+        let reach = out_at_one_second();
+        let today = 86_400_000;
+        fail(&reach, "a", Access::Write, at(today), at(today + 1_000));
+        assert_eq!(ask(&reach, "b", Access::Write, at(today + 1_001)), Ok(()));
     }
 
     #[test]

@@ -131,8 +131,14 @@ impl Machine {
             self.stored_before(self.started_at, job, answer);
         } else {
             // Twice in a row: a store or a runtime that is slow is no standstill.
+            let shown = matches!(answer, Answer::Read(_) | Answer::Written(_));
+            let started_at = self.started_at;
             self.stood_still = stood_still;
             self.take_answer(job, answer);
+            if stood_still && shown {
+                // As old as it is, however it came about.
+                self.known.at = self.known.at.map(|_| started_at);
+            }
         }
         self.dispatch();
     }
@@ -210,7 +216,7 @@ impl Machine {
     fn unread(&mut self) {
         self.known.reads = self.known.reads.saturating_add(1);
         self.known.read_ok = false;
-        if !self.health.is_usable(Access::Read, self.now) {
+        if !self.health.is_usable(Access::Write, self.now) {
             self.stand_alone();
         }
     }

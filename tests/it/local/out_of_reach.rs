@@ -227,3 +227,20 @@ async fn a_store_that_is_always_slow_delays_a_call_for_a_bounded_time() {
         assert!(environment.store.log().len() <= 6, "{:?}", environment.store.log());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_trip_is_shared_at_once_after_a_read_of_another_circuit_had_no_answer() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let mut transitions = environment.registry.subscribe();
+    let breakers = breakers(&environment, 2);
+    environment.store.reads_meet(Fault::Hang);
+    assert_eq!(succeed(&breakers[0]).await, Ok(42));
+    environment.store.reads_meet(Fault::None);
+    // Its own look is spared; what it decides is not.
+    trip(&breakers[1]).await;
+    settle().await;
+    let heard = heard(&mut transitions);
+    assert_eq!(heard.len(), 1);
+    assert_eq!(heard[0].origin, Origin::Local);
+}

@@ -42,7 +42,7 @@ async fn case_77_settings_that_cannot_work_are_refused_by_name() {
     assert!(long.ends_with("got 2049 bytes"), "{long}");
     assert_eq!(
         refused(|builder| builder.max_attempts(0)).await,
-        "max_attempts must be at least 1, got 0"
+        "max_attempts must be between 1 and 100, got 0"
     );
     assert_eq!(
         refused(|builder| builder.connect_timeout(Duration::ZERO)).await,
