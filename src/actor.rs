@@ -345,10 +345,7 @@ impl Actor {
     }
 
     fn rejection(&self, circuit: &Circuit) -> OpenError {
-        OpenError {
-            circuit: circuit.snapshot.load().circuit().clone(),
-            retry_after: self.machine.retry_after(),
-        }
+        circuit.snapshot.load().rejection(self.machine.retry_after())
     }
 
     /// Whether the circuit can be forgotten: nothing is known of it that a new

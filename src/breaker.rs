@@ -1,17 +1,18 @@
 //! The user's handle to one circuit.
 
+mod admitting;
 mod classified;
 mod operator;
 mod rejection;
 
 use std::{
+    convert::identity,
     future::Future,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use tokio::sync::oneshot;
-
+use self::admitting::{Way, ask, consider};
 pub use self::{classified::ClassifiedBreaker, rejection::Rejection};
 use crate::{
     actor::message::{Message, Reply},
@@ -117,12 +118,13 @@ impl Breaker {
     /// assert!(matches!(rejected, Err(CallError::Open(_))));
     /// # Ok(()) }
     /// ```
-    pub async fn call<T, E, F, Fut>(&self, call: F) -> Result<T, CallError<E>>
+    #[inline]
+    pub fn call<T, E, F, Fut>(&self, call: F) -> impl Future<Output = Result<T, CallError<E>>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.run(call, every_error).await.map_err(Rejected::into_call_error)
+        self.run(call, every_error, into_call_result)
     }
 
     /// Runs a call if the circuit admits it, and the fallback if it does not:
@@ -163,10 +165,9 @@ impl Breaker {
         G: FnOnce(CircuitInfo) -> Gut,
         Gut: Future<Output = Result<T, E>>,
     {
-        match self.run(call, every_error).await {
-            Ok(value) => Ok(value),
-            Err(Rejected::Inner(error)) => Err(error),
-            Err(Rejected::Open(open)) => fallback(open.into_circuit()).await,
+        match self.run(call, every_error, identity).await {
+            Ok(result) => result,
+            Err(open) => fallback(open.into_circuit()).await,
         }
     }
 
@@ -204,9 +205,12 @@ impl Breaker {
     /// permit.success();
     /// # Ok(()) }
     /// ```
+    #[inline]
     pub async fn admit(&self) -> Result<Permit<'_>, OpenError> {
-        let pass = self.pass().await?;
-        Ok(Permit::new(&self.circuit, pass))
+        match self.pass().await {
+            Ok(pass) => Ok(Permit::new(&self.circuit, pass)),
+            Err(open) => Err(open),
+        }
     }
 
     /// Asks for leave to make one call, in a permit that can be moved into a
@@ -235,9 +239,12 @@ impl Breaker {
     /// # tasks.join_all().await;
     /// # Ok(()) }
     /// ```
+    #[inline]
     pub async fn admit_owned(&self) -> Result<OwnedPermit, OpenError> {
-        let pass = self.pass().await?;
-        Ok(OwnedPermit::new(self.clone(), pass))
+        match self.pass().await {
+            Ok(pass) => Ok(OwnedPermit::new(self.clone(), pass)),
+            Err(open) => Err(open),
+        }
     }
 
     /// Asks for leave to make one call, without waiting for anything.
@@ -268,7 +275,14 @@ impl Breaker {
     /// ```
     #[inline]
     pub fn try_admit(&self) -> Result<Permit<'_>, Rejection<'_>> {
-        match self.circuit.glance() {
+        match self.circuit.pass() {
+            Ok(epoch) => Ok(Permit::new(&self.circuit, Pass { epoch, probe: None })),
+            Err(now_ms) => self.try_admit_closely(now_ms),
+        }
+    }
+
+    fn try_admit_closely(&self, now_ms: u64) -> Result<Permit<'_>, Rejection<'_>> {
+        match self.circuit.glance(now_ms) {
             Glance::Admit { epoch, .. } => {
                 Ok(Permit::new(&self.circuit, Pass { epoch, probe: None }))
             }
@@ -297,59 +311,71 @@ impl Breaker {
         if state == CircuitState::Closed || circuit.mailbox.is_disconnected() {
             return Ok(Permit::new(circuit, Pass { epoch, probe: None }));
         }
-        Err(Rejection::new(circuit, circuit.open_error().retry_after))
+        Err(Rejection::new(circuit, circuit.retry_after()))
     }
 
+    #[inline]
     async fn pass(&self) -> Result<Pass, OpenError> {
-        match self.circuit.glance() {
-            Glance::Admit { epoch, .. } => Ok(Pass { epoch, probe: None }),
-            Glance::Reject { .. } => Err(self.circuit.open_error()),
-            Glance::Ask => self.ask().await,
+        match self.circuit.pass() {
+            Ok(epoch) => Ok(Pass { epoch, probe: None }),
+            Err(now_ms) => match consider(&self.circuit, now_ms) {
+                Way::Admit { epoch } => Ok(Pass { epoch, probe: None }),
+                Way::Reject(open) => Err(open),
+                Way::Ask => Box::pin(ask(&self.circuit)).await,
+            },
         }
     }
 
-    /// Asks the actor. The grant comes in the answer, so that an answer to a
-    /// caller who is gone gives itself back.
-    #[cold]
-    async fn ask(&self) -> Result<Pass, OpenError> {
-        let circuit = &*self.circuit;
-        if let Some(pass) = circuit.take_spare() {
-            return Ok(pass);
-        }
-        let (reply, answer) = oneshot::channel();
-        let message = Message::Admit { at: circuit.now(), reply: Reply::Caller(reply) };
-        let asked = async {
-            circuit.mailbox.send_async(message).await.ok()?;
-            answer.await.ok()
-        };
-        let asked = circuit.clock.within_awake(circuit.patience(), Box::pin(asked)).await;
-        match asked.flatten() {
-            Some(Ok(grant)) => Ok(grant.into_pass()),
-            Some(Err(open)) => Err(open),
-            None => circuit.unanswered(),
-        }
-    }
-
-    async fn run<T, E, F, Fut>(
+    /// Runs a call if it is admitted, reports what the judge says of it, and makes
+    /// of the result what the caller wants (here, since one future within another
+    /// costs more than the gate). What few calls need is boxed, so that every
+    /// call's future stays small.
+    #[inline]
+    async fn run<T, F, Fut, U>(
         &self,
         call: F,
-        judge: impl FnOnce(&Result<T, E>) -> Outcome,
-    ) -> Result<T, Rejected<E>>
+        judge: impl FnOnce(&T) -> Outcome,
+        finish: impl FnOnce(Result<T, OpenError>) -> U,
+    ) -> U
     where
         F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
+        Fut: Future<Output = T>,
     {
-        let permit = match self.admit().await {
-            Ok(permit) => permit,
-            Err(open) => return Err(Rejected::Open(open)),
+        let epoch = match self.circuit.pass() {
+            Ok(epoch) => epoch,
+            Err(now_ms) => match consider(&self.circuit, now_ms) {
+                Way::Admit { epoch } => epoch,
+                Way::Reject(open) => return finish(Err(open)),
+                Way::Ask => return finish(Box::pin(self.run_asked(call, judge)).await),
+            },
         };
+        let permit = Permit::new(&self.circuit, Pass { epoch, probe: None });
+        let result = call().await;
+        let settling = permit.report(judge(&result));
+        if settling.is_outstanding() && self.circuit.config.await_trip_write() {
+            Box::pin(settling.settled()).await;
+        }
+        finish(Ok(result))
+    }
+
+    /// Runs a call that the actor admits.
+    async fn run_asked<T, F, Fut>(
+        &self,
+        call: F,
+        judge: impl FnOnce(&T) -> Outcome,
+    ) -> Result<T, OpenError>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = T>,
+    {
+        let pass = ask(&self.circuit).await?;
+        let permit = Permit::new(&self.circuit, pass);
         let result = permit.run(call()).await;
-        let outcome = judge(&result);
-        let settling = permit.report(outcome);
+        let settling = permit.report(judge(&result));
         if self.circuit.config.await_trip_write() {
             settling.settled().await;
         }
-        result.map_err(Rejected::Inner)
+        Ok(result)
     }
 }
 
@@ -360,18 +386,10 @@ fn every_error<T, E>(result: &Result<T, E>) -> Outcome {
     }
 }
 
-/// Why a call has no value, before it is known what becomes of a rejection.
-enum Rejected<E> {
-    Open(OpenError),
-    Inner(E),
-}
-
-impl<E> Rejected<E> {
-    fn into_call_error(self) -> CallError<E> {
-        match self {
-            Self::Open(open) => CallError::Open(open),
-            Self::Inner(error) => CallError::Inner(error),
-        }
+fn into_call_result<T, E>(ran: Result<Result<T, E>, OpenError>) -> Result<T, CallError<E>> {
+    match ran {
+        Ok(result) => result.map_err(CallError::Inner),
+        Err(open) => Err(CallError::Open(open)),
     }
 }
 

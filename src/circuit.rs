@@ -37,7 +37,7 @@ const GRACE: Duration = Duration::from_millis(100);
 /// it is loaded. Admission does not need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    circuit: CircuitInfo,
+    circuit: Arc<CircuitInfo>,
     epoch: u64,
     retry_at: Duration,
 }
@@ -45,12 +45,12 @@ pub struct Snapshot {
 impl Snapshot {
     pub(crate) fn new(name: &CircuitName, digest: &Digest) -> Self {
         Self {
-            circuit: CircuitInfo {
+            circuit: Arc::new(CircuitInfo {
                 name: name.clone(),
                 state: digest.state,
                 failure_count: digest.failure_count,
                 opened_at: digest.opened_at,
-            },
+            }),
             epoch: digest.epoch,
             retry_at: Duration::from_millis(digest.retry_at_ms),
         }
@@ -60,6 +60,11 @@ impl Snapshot {
     #[must_use]
     pub fn circuit(&self) -> &CircuitInfo {
         &self.circuit
+    }
+
+    /// A rejection as of this snapshot.
+    pub(crate) fn rejection(&self, retry_after: Duration) -> OpenError {
+        OpenError::new(Arc::clone(&self.circuit), retry_after)
     }
 
     /// Returns the state as it was published.
@@ -132,11 +137,21 @@ impl Drop for PendingGuard {
     }
 }
 
+/// What is still to come of an outcome; boxed, so that the many of which nothing
+/// is to come are a null.
+pub(crate) type Outstanding = Option<Box<Verdict>>;
+
+/// When an outcome that may lead to a write is settled, and for how long that is
+/// worth a wait.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) settled: Settled,
+    pub(crate) limit: Duration,
+}
+
 /// When an outcome is settled.
 #[derive(Debug)]
 pub(crate) enum Settled {
-    /// It is, or nobody is left to settle it.
-    Already,
     /// When the actor says so.
     Answered(oneshot::Receiver<()>),
     /// It found the mailbox full, where no answer can be asked for: at the
@@ -184,21 +199,23 @@ impl Circuit {
         (Arc::new(circuit), inbox)
     }
 
-    /// Judges one call without asking anyone, and starts a read ahead if one is due.
-    #[inline]
-    pub(crate) fn glance(&self) -> Glance {
-        let glance = self.gate.glance(self.clock.coarse_wall_ms());
-        if let Glance::Admit { refresh: true, .. } = glance {
-            self.ask_for_refresh();
-        }
-        glance
+    /// The epoch to admit a call in, if there is nothing to consider; else the wall
+    /// clock, to consider it by. Called, not inlined, so that callers stay small.
+    pub(crate) fn pass(&self) -> Result<u64, u64> {
+        let now_ms = self.clock.coarse_wall_ms();
+        self.gate.pass(now_ms).ok_or(now_ms)
     }
 
-    #[cold]
-    pub(crate) fn ask_for_refresh(&self) {
-        self.gate.claim_refresh(|| {
-            self.mailbox.try_send(Message::Refresh { at: self.clock.now() }).is_ok()
-        });
+    /// Judges one call closely, without asking anyone, and starts a read ahead if
+    /// one is due. [`Circuit::pass`] comes first.
+    pub(crate) fn glance(&self, now_ms: u64) -> Glance {
+        let glance = self.gate.glance(now_ms);
+        if let Glance::Admit { refresh: true, .. } = glance {
+            self.gate.claim_refresh(|| {
+                self.mailbox.try_send(Message::Refresh { at: self.clock.now() }).is_ok()
+            });
+        }
+        glance
     }
 
     /// How long a caller waits for the actor: the store's limit and some grace.
@@ -213,7 +230,7 @@ impl Circuit {
         let (epoch, state) = self.gate.last_known();
         let is_fresh = self.gate.is_fresh(self.clock.coarse_wall_ms());
         if state != CircuitState::Closed && is_fresh && !self.mailbox.is_disconnected() {
-            return Err(self.open_error());
+            return Err(self.open_error(self.retry_after()));
         }
         Ok(Pass { epoch, probe: None })
     }
@@ -230,41 +247,42 @@ impl Circuit {
         None
     }
 
-    /// A rejection as of the last snapshot.
-    pub(crate) fn open_error(&self) -> OpenError {
-        let snapshot = self.snapshot.load();
+    /// How long until a probe may run, as of the last snapshot.
+    pub(crate) fn retry_after(&self) -> Duration {
         let now = Duration::from_millis(self.clock.coarse_wall_ms());
-        OpenError {
-            circuit: snapshot.circuit.clone(),
-            retry_after: snapshot.retry_at.saturating_sub(now),
-        }
+        self.snapshot.load().retry_at.saturating_sub(now)
+    }
+
+    /// A rejection as of the last snapshot.
+    pub(crate) fn open_error(&self, retry_after: Duration) -> OpenError {
+        self.snapshot.load().rejection(retry_after)
     }
 
     /// Reports the end of a call. Only outcomes that may lead to a write are
     /// ever waited for.
     #[inline]
-    pub(crate) fn report(&self, pass: Pass, report: Report) -> Settled {
+    pub(crate) fn report(&self, pass: Pass, report: Report) -> Outstanding {
         if let (None, Report::Success) = (pass.probe, report)
             && self.gate.unsettled() == 0
         {
-            return Settled::Already;
+            return None;
         }
         self.report_aloud(pass, report)
     }
 
-    #[cold]
-    fn report_aloud(&self, pass: Pass, report: Report) -> Settled {
+    fn report_aloud(&self, pass: Pass, report: Report) -> Outstanding {
         let decisive = match (pass.probe, report) {
             (Some(_), _) => true,
             (None, Report::Failure) => {
                 self.gate.mark_failure() >= self.config.failure_threshold().get()
             }
             (None, Report::Success) => false,
-            (None, Report::NoVerdict) => return Settled::Already,
+            (None, Report::NoVerdict) => return None,
         };
-        let past_the_mailbox = || {
-            if decisive { Settled::Idle(Arc::clone(&self.pending)) } else { Settled::Already }
+        let outstanding = |settled| {
+            decisive.then(|| Box::new(Verdict { settled, limit: self.config.store_timeout() }))
         };
+        let past_the_mailbox = || outstanding(Settled::Idle(Arc::clone(&self.pending)));
         let at = self.clock.now();
         if pass.probe.is_none() && self.gate.note_overflow(pass.epoch, report, false) != Noted::Not
         {
@@ -273,14 +291,14 @@ impl Circuit {
         let (settle, settled) = if decisive {
             let (done, settled) = oneshot::channel();
             let settle = Settle { done: Some(done), _pending: self.pending.start() };
-            (Some(settle), Settled::Answered(settled))
+            (Some(settle), outstanding(Settled::Answered(settled)))
         } else {
-            (None, Settled::Already)
+            (None, None)
         };
         match self.mailbox.try_send(Message::Outcome { at, pass, report, settle }) {
             Ok(()) => settled,
             // Nobody is left to count.
-            Err(flume::TrySendError::Disconnected(_)) => Settled::Already,
+            Err(flume::TrySendError::Disconnected(_)) => None,
             Err(flume::TrySendError::Full(_)) => {
                 self.report_past_the_mailbox(pass, report);
                 past_the_mailbox()

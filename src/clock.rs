@@ -147,9 +147,9 @@ fn signed_ms(duration: Duration) -> i64 {
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
 fn coarse_wall_ms() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-    seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000)
+    // Before 1970 this is a time far outside of every window.
+    time.tv_sec.cast_unsigned().wrapping_mul(1_000).wrapping_add(nanos / 1_000_000)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -1,6 +1,6 @@
 //! What can go wrong, by who has to act on it.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{answer::StoreErrorKind, state::CircuitInfo};
 
@@ -90,13 +90,19 @@ pub enum BreakerError {
 
 /// The circuit rejected a call: the protected function was not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("circuit {:?} is {}; retry in {:?}", .circuit.name.as_str(), .circuit.state, .retry_after)]
+#[error("circuit {:?} is {}; retry in {:?}", .circuit.name.as_str(), .circuit.state, self.retry_after())]
 pub struct OpenError {
-    pub(crate) circuit: CircuitInfo,
-    pub(crate) retry_after: Duration,
+    /// Shared, so that the error is small: every call's result has room for it.
+    circuit: Arc<CircuitInfo>,
+    /// In nanoseconds, for the same reason: enough for 584 years.
+    retry_after: u64,
 }
 
 impl OpenError {
+    pub(crate) fn new(circuit: Arc<CircuitInfo>, retry_after: Duration) -> Self {
+        Self { circuit, retry_after: u64::try_from(retry_after.as_nanos()).unwrap_or(u64::MAX) }
+    }
+
     /// Returns what the circuit was when it rejected the call.
     #[must_use]
     pub fn circuit(&self) -> &CircuitInfo {
@@ -106,14 +112,14 @@ impl OpenError {
     /// Returns the circuit by value.
     #[must_use]
     pub fn into_circuit(self) -> CircuitInfo {
-        self.circuit
+        Arc::unwrap_or_clone(self.circuit)
     }
 
     /// Returns how long until this circuit may admit a probe, as far as this
     /// process knows. Zero means that the next call may be the one.
     #[must_use]
     pub fn retry_after(&self) -> Duration {
-        self.retry_after
+        Duration::from_nanos(self.retry_after)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Leave for one call: one report, or a drop.
 
-use std::{fmt, future::Future, pin::pin};
+use std::{fmt, future::Future, mem::ManuallyDrop, pin::pin};
 
 use crate::{
     breaker::Breaker,
-    circuit::{Circuit, Settled},
+    circuit::{Circuit, Outstanding, Settled, Verdict},
     clock,
     machine::{Pass, Report},
     outcome::Outcome,
@@ -20,6 +20,7 @@ fn report_of_drop(circuit: &Circuit) -> Report {
 }
 
 impl From<Outcome> for Report {
+    #[inline]
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Success => Self::Success,
@@ -43,13 +44,12 @@ impl From<Outcome> for Report {
 pub struct Permit<'a> {
     circuit: &'a Circuit,
     pass: Pass,
-    armed: bool,
 }
 
 impl<'a> Permit<'a> {
     #[inline]
     pub(crate) fn new(circuit: &'a Circuit, pass: Pass) -> Self {
-        Self { circuit, pass, armed: true }
+        Self { circuit, pass }
     }
 
     /// Reports that the dependency answered well.
@@ -72,11 +72,13 @@ impl<'a> Permit<'a> {
     }
 
     /// Reports an [`Outcome`].
+    #[inline]
     pub fn report(self, outcome: Outcome) -> Settling {
         self.end(outcome.into())
     }
 
     /// Whether this call probes a circuit that is not closed.
+    #[inline]
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.pass.probe.is_some()
@@ -108,19 +110,16 @@ impl<'a> Permit<'a> {
     }
 
     #[inline]
-    pub(crate) fn end(mut self, report: Report) -> Settling {
-        self.armed = false;
-        let settled = self.circuit.report(self.pass, report);
-        Settling { settled, limit: self.circuit.config.store_timeout() }
+    fn end(self, report: Report) -> Settling {
+        // A permit that was reported is not dropped.
+        let permit = ManuallyDrop::new(self);
+        Settling(permit.circuit.report(permit.pass, report))
     }
 }
 
 impl Drop for Permit<'_> {
-    #[inline]
     fn drop(&mut self) {
-        if self.armed {
-            let _ = self.circuit.report(self.pass, report_of_drop(self.circuit));
-        }
+        let _ = self.circuit.report(self.pass, report_of_drop(self.circuit));
     }
 }
 
@@ -182,9 +181,7 @@ impl OwnedPermit {
 
     fn end(mut self, report: Report) -> Settling {
         self.armed = false;
-        let circuit = self.breaker.circuit();
-        let settled = circuit.report(self.pass, report);
-        Settling { settled, limit: circuit.config.store_timeout() }
+        Settling(self.breaker.circuit().report(self.pass, report))
     }
 }
 
@@ -211,10 +208,7 @@ impl fmt::Debug for OwnedPermit {
 /// May be dropped; the write is then made in the background, which a frozen
 /// AWS Lambda environment delays until it is thawed, or for ever.
 #[derive(Debug)]
-pub struct Settling {
-    settled: Settled,
-    limit: std::time::Duration,
-}
+pub struct Settling(Outstanding);
 
 impl Settling {
     /// Waits until the outcome is settled: counted, and any write that it
@@ -223,16 +217,40 @@ impl Settling {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: the outcome was reported already.
-    pub async fn settled(self) {
+    pub async fn settled(mut self) {
+        let Some(verdict) = self.0.take() else {
+            return;
+        };
         // Not settled in time, or nobody left to settle it.
-        match self.settled {
-            Settled::Already => {}
+        match verdict.settled {
             Settled::Answered(settled) => {
-                let _ = clock::within(self.limit, settled).await;
+                let _ = clock::within(verdict.limit, settled).await;
             }
             Settled::Idle(pending) => {
-                let _ = clock::within(self.limit, pending.idle()).await;
+                let _ = clock::within(verdict.limit, pending.idle()).await;
             }
         }
     }
+
+    /// Whether there is anything to wait for.
+    #[inline]
+    pub(crate) fn is_outstanding(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// Most outcomes have nothing to drop, and say so without a call.
+impl Drop for Settling {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(verdict) = self.0.take() {
+            forget(verdict);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn forget(verdict: Box<Verdict>) {
+    drop(verdict);
 }

@@ -1,8 +1,8 @@
 //! A breaker that judges the whole result of a call.
 
-use std::future::Future;
+use std::{convert::identity, future::Future};
 
-use super::{Breaker, Rejected};
+use super::{Breaker, into_call_result};
 use crate::{classifier::Classifier, error::CallError, state::CircuitInfo};
 
 /// A [`Breaker`] that judges results by a [`Classifier`].
@@ -54,7 +54,7 @@ impl<T, E> ClassifiedBreaker<T, E> {
         Fut: Future<Output = Result<T, E>>,
     {
         let judge = |result: &Result<T, E>| self.classifier.judge(result);
-        self.breaker.run(call, judge).await.map_err(Rejected::into_call_error)
+        self.breaker.run(call, judge, into_call_result).await
     }
 
     /// Runs a call if the circuit admits it, and the fallback if it does not.
@@ -75,10 +75,9 @@ impl<T, E> ClassifiedBreaker<T, E> {
         Gut: Future<Output = Result<T, E>>,
     {
         let judge = |result: &Result<T, E>| self.classifier.judge(result);
-        match self.breaker.run(call, judge).await {
-            Ok(value) => Ok(value),
-            Err(Rejected::Inner(error)) => Err(error),
-            Err(Rejected::Open(open)) => fallback(open.into_circuit()).await,
+        match self.breaker.run(call, judge, identity).await {
+            Ok(result) => result,
+            Err(open) => fallback(open.into_circuit()).await,
         }
     }
 }

@@ -33,7 +33,7 @@ impl<'a> Rejection<'a> {
 
 impl From<Rejection<'_>> for OpenError {
     fn from(rejection: Rejection<'_>) -> Self {
-        Self { circuit: rejection.circuit(), retry_after: rejection.retry_after }
+        rejection.circuit.open_error(rejection.retry_after)
     }
 }
 

@@ -32,6 +32,7 @@ fn a_new_gate_asks_and_a_disabled_one_never_does() {
     for now in [0, 1, 1_700_000_000_000] {
         let admitted = Glance::Admit { epoch: 1, refresh: false };
         assert_eq!(Gate::disabled().glance(now), admitted);
+        assert_eq!(Gate::disabled().pass(now), Some(1));
     }
 }
 
@@ -246,6 +247,39 @@ impl Counting {
             Report::Success => 0,
             Report::NoVerdict => streak,
         })
+    }
+}
+
+/// What a first look and a closer one say of the same call.
+fn looks(gate: &Gate, now: u64) -> (Option<u64>, Option<u64>) {
+    let quiet = match gate.glance(now) {
+        Glance::Admit { epoch, refresh: false } => Some(epoch),
+        Glance::Admit { .. } | Glance::Reject { .. } | Glance::Ask => None,
+    };
+    (gate.pass(now), quiet)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_first_look_passes_whom_a_closer_one_admits_and_asks_nothing_of(
+        state in select(vec![CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen]),
+        from_ms in select(vec![0, 1_000, u64::MAX - 10]),
+        span_ms in select(vec![0, 1, 5_000, u64::MAX]),
+        refresh_ms in select(vec![0, 4_000, 6_000, u64::MAX]),
+        retry_at_ms in select(vec![0, 3_000, 90_000]),
+        nows in vec(select(vec![0, 999, 1_000, 1_001, 4_999, 5_000, 5_999, 6_000, u64::MAX]), 1..4),
+    ) {
+        let epoch = 7;
+        let next = Digest { epoch, state, from_ms, span_ms, refresh_ms, retry_at_ms,
+            ..digest(epoch, state) };
+        let gate = published(&digest(6, CircuitState::Closed));
+        gate.publish(&next);
+        for now in nows {
+            let (first, closer) = looks(&gate, now);
+            prop_assert_eq!(first, closer, "at {}", now);
+        }
     }
 }
 
