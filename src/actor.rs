@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{
     circuit::{Circuit, Pending, PendingGuard, Snapshot},
-    clock::{self, Clock},
+    clock::Clock,
     error::OpenError,
     grant::Grant,
     machine::{Admission, Answer, Arrival, Digest, Effect, Machine, Order, Ordered, Pass, Report},
@@ -115,7 +115,7 @@ impl Actor {
                 () = cancelled.cancelled() => Event::End,
                 answer = operation::finished(&mut operation) => Event::Stored(answer),
                 message = self.mailbox.recv_async() => message.map_or(Event::End, Event::Message),
-                () = clock::sleep(deadline) => Event::Deadline,
+                () = self.clock.sleep(deadline) => Event::Deadline,
             };
             let now = self.clock.now();
             match event {
@@ -130,6 +130,7 @@ impl Actor {
             let Some(circuit) = self.circuit.upgrade() else {
                 return;
             };
+            circuit.start_turn();
             self.take_what_overflowed(&circuit, now);
             self.withdraw_spare(&circuit, now);
             self.publish(&circuit, &mut operation);

@@ -368,12 +368,14 @@ impl Breaker {
         F: FnOnce() -> Fut,
         Fut: Future<Output = T>,
     {
+        let asked_at = self.circuit.now();
         let pass = ask(&self.circuit).await?;
+        let waited = self.circuit.now().mono.saturating_sub(asked_at.mono);
         let permit = Permit::new(&self.circuit, pass);
         let result = permit.run(call()).await;
         let settling = permit.report(judge(&result));
         if self.circuit.config.await_trip_write() {
-            settling.settled().await;
+            settling.settled_after(waited).await;
         }
         Ok(result)
     }

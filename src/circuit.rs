@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -147,6 +147,7 @@ pub(crate) type Outstanding = Option<Box<Verdict>>;
 pub(crate) struct Verdict {
     pub(crate) settled: Settled,
     pub(crate) limit: Duration,
+    pub(crate) clock: Clock,
 }
 
 /// When an outcome is settled.
@@ -171,6 +172,10 @@ pub(crate) struct Circuit {
     pub(crate) pending: Arc<Pending>,
     /// User handles; the registry's own reference does not count.
     pub(crate) handles: AtomicUsize,
+    /// How often the actor has run, and how often it had when a caller found that
+    /// it does not.
+    turns: AtomicU64,
+    deaf_since: AtomicU64,
 }
 
 impl Circuit {
@@ -195,7 +200,19 @@ impl Circuit {
         };
         let snapshot = ArcSwap::from_pointee(Snapshot::new(&name, &digest));
         let handles = AtomicUsize::new(0);
-        let circuit = Self { gate, snapshot, mailbox, name, config, clock, pending, handles };
+        let (turns, deaf_since) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+        let circuit = Self {
+            gate,
+            snapshot,
+            mailbox,
+            name,
+            config,
+            clock,
+            pending,
+            handles,
+            turns,
+            deaf_since,
+        };
         (Arc::new(circuit), inbox)
     }
 
@@ -221,6 +238,27 @@ impl Circuit {
     /// How long a caller waits for the actor: the store's limit and some grace.
     pub(crate) fn patience(&self) -> Duration {
         self.config.store_timeout().saturating_add(GRACE)
+    }
+
+    /// Notes that the actor has run. Called by the actor alone.
+    pub(crate) fn start_turn(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the actor has run.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// Whether a caller has waited in vain, and the actor has not run since: its
+    /// runtime is blocked, and no other caller need wait to find that out.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf_since.load(Ordering::Relaxed) == self.turns()
+    }
+
+    /// Notes that a caller has waited in vain since the actor had run so often.
+    pub(crate) fn found_deaf(&self, turns: u64) {
+        self.deaf_since.store(turns, Ordering::Relaxed);
     }
 
     /// The answer when the actor gives none: what is known while it is fresh
@@ -280,7 +318,8 @@ impl Circuit {
             (None, Report::NoVerdict) => return None,
         };
         let outstanding = |settled| {
-            decisive.then(|| Box::new(Verdict { settled, limit: self.config.store_timeout() }))
+            let (limit, clock) = (self.config.store_timeout(), self.clock.clone());
+            decisive.then(|| Box::new(Verdict { settled, limit, clock }))
         };
         let past_the_mailbox = || outstanding(Settled::Idle(Arc::clone(&self.pending)));
         let at = self.clock.now();

@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use tokio::runtime::Handle;
+
 use crate::{moment::Moment, store::ServerTime};
 
 /// Where a registry gets its time from.
@@ -29,6 +31,8 @@ use crate::{moment::Moment, store::ServerTime};
 pub struct Clock {
     source: Source,
     correction: Arc<Correction>,
+    /// Whose timers serve threads that have none.
+    runtime: Option<Handle>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,10 +55,10 @@ impl Clock {
         Self::over(Source::System { origin: Instant::now() })
     }
 
-    /// The same clock without what others have learned about it: each registry
-    /// has a store of its own to learn from.
-    pub(crate) fn uncorrected(&self) -> Self {
-        Self::over(self.source.clone())
+    /// The same clock for a registry on this runtime, without what others have
+    /// learned about it: each registry has a store of its own to learn from.
+    pub(crate) fn of_registry(&self, runtime: Handle) -> Self {
+        Self { runtime: Some(runtime), ..Self::over(self.source.clone()) }
     }
 
     /// Reads both clocks.
@@ -92,11 +96,55 @@ impl Clock {
     }
 
     fn over(source: Source) -> Self {
-        Self { source, correction: Arc::default() }
+        Self { source, correction: Arc::default(), runtime: None }
     }
 
-    /// Waits for a future as [`within`] does. A limit that ran out while the
-    /// process stood still begins anew, once.
+    /// Waits for a future, but no longer than `limit`. Where there is no timer at all
+    /// the future is waited for as it is; where the timer's runtime is shutting
+    /// down, no longer.
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut future = pin!(future);
+        let mut limit_reached = pin!(None);
+        let mut is_first = true;
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            if std::mem::take(&mut is_first) {
+                limit_reached.set(self.timer(limit));
+            }
+            let Some(timer) = limit_reached.as_mut().as_pin_mut() else {
+                return Poll::Pending;
+            };
+            // tokio panics when it polls a timer of a runtime that is going away.
+            let polled = catch_unwind(AssertUnwindSafe(|| timer.poll(context)));
+            polled.unwrap_or(Poll::Ready(())).map(|()| None)
+        })
+        .await
+    }
+
+    /// Sleeps; for ever where there is no timer, or nothing to wait for.
+    pub(crate) async fn sleep(&self, duration: Option<Duration>) {
+        match duration.and_then(|duration| self.timer(duration.max(Duration::from_millis(1)))) {
+            Some(timer) => timer.await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A timer of the runtime that this is called on, or else of the registry's.
+    fn timer(&self, duration: Duration) -> Option<tokio::time::Sleep> {
+        timer(duration).or_else(|| {
+            let _entered = self.runtime.as_ref()?.enter();
+            timer(duration)
+        })
+    }
+
+    /// Waits for a future as [`within`](Self::within) does. A limit that ran out
+    /// while the process stood still begins anew, once.
     pub(crate) async fn within_awake<T>(
         &self,
         limit: Duration,
@@ -104,11 +152,11 @@ impl Clock {
     ) -> Option<T> {
         let mut future = pin!(future);
         let since = self.now();
-        let output = within(limit, future.as_mut()).await;
+        let output = self.within(limit, future.as_mut()).await;
         if output.is_some() || !self.now().stood_still_since(since, limit) {
             return output;
         }
-        within(limit, future).await
+        self.within(limit, future).await
     }
 
     /// Reads the wall clock in milliseconds, as cheaply as can be: it may lag
@@ -244,42 +292,10 @@ impl From<&VirtualClock> for Clock {
     }
 }
 
-/// Waits for a future, but no longer than `limit`. Where there is no timer the
-/// future is waited for as it is; where the timer's runtime is shutting down,
-/// no longer.
-pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    let mut limit_reached = pin!(None);
-    let mut is_first = true;
-    poll_fn(|context| {
-        if let Poll::Ready(output) = future.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
-        }
-        if std::mem::take(&mut is_first) {
-            limit_reached.set(timer(limit));
-        }
-        let Some(timer) = limit_reached.as_mut().as_pin_mut() else {
-            return Poll::Pending;
-        };
-        // tokio panics when it polls a timer of a runtime that is going away.
-        let polled = catch_unwind(AssertUnwindSafe(|| timer.poll(context)));
-        polled.unwrap_or(Poll::Ready(())).map(|()| None)
-    })
-    .await
-}
-
-/// Sleeps; for ever where there is no timer, or nothing to wait for.
-pub(crate) async fn sleep(duration: Option<Duration>) {
-    match duration.and_then(|duration| timer(duration.max(Duration::from_millis(1)))) {
-        Some(timer) => timer.await,
-        None => std::future::pending().await,
-    }
-}
-
 /// A timer of the runtime that this is called on, if it has one. A runtime may
 /// have been built without, which tokio has no other way to tell.
 pub(crate) fn timer(duration: Duration) -> Option<tokio::time::Sleep> {
-    tokio::runtime::Handle::try_current().ok()?;
+    Handle::try_current().ok()?;
     catch_unwind(|| tokio::time::sleep(duration)).ok()
 }
 
@@ -317,8 +333,8 @@ mod tests {
         assert_eq!(shared_after(-3_600_000, 1_001), 1_001_000, "it is far behind");
     }
 
-    #[test]
-    fn an_answer_that_was_seen_before_teaches_nothing() {
+    #[tokio::test]
+    async fn an_answer_that_was_seen_before_teaches_nothing() {
         let hands = VirtualClock::standing_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_060));
         let clock = Clock::from(&hands);
         let shown = |seconds, answers| {
@@ -330,24 +346,38 @@ mod tests {
         hands.advance(Duration::from_secs(100));
         clock.learn(clock.now(), clock.now(), shown(1_000, 1));
         assert_eq!(clock.now().shared(), Duration::from_secs(1_101));
-        assert_eq!(clock.uncorrected().now().shared(), Duration::from_secs(1_160));
+        assert_eq!(clock.of_registry(Handle::current()).now().shared(), Duration::from_secs(1_160));
     }
 
     #[test]
     fn a_runtime_without_timer_is_no_reason_to_panic() {
+        let clock = Clock::system();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        assert_eq!(runtime.block_on(within(Duration::ZERO, async { 7 })), Some(7));
+        assert_eq!(runtime.block_on(clock.within(Duration::ZERO, async { 7 })), Some(7));
         assert!(runtime.block_on(async { timer(Duration::ZERO).is_none() }));
-        assert_eq!(futures::executor::block_on(within(Duration::ZERO, async { 7 })), Some(7));
+        assert_eq!(futures::executor::block_on(clock.within(Duration::ZERO, async { 7 })), Some(7));
+    }
+
+    #[test]
+    fn a_thread_without_timer_waits_by_that_of_the_registry() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let clock = Clock::system().of_registry(runtime.handle().clone());
+        let never = || clock.within(Duration::from_millis(1), std::future::pending::<()>());
+        assert_eq!(futures::executor::block_on(never()), None);
+        let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(bare.block_on(never()), None);
+        futures::executor::block_on(clock.sleep(Some(Duration::from_millis(1))));
     }
 
     #[test]
     fn a_runtime_that_was_shut_down_waits_for_nothing() {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let handle = runtime.handle().clone();
+        let clock = Clock::system().of_registry(handle.clone());
         drop(runtime);
-        let never = within(Duration::from_secs(9), std::future::pending::<()>());
-        assert_eq!(handle.block_on(never), None);
+        let never = || clock.within(Duration::from_secs(9), std::future::pending::<()>());
+        assert_eq!(handle.block_on(never()), None);
+        assert_eq!(futures::executor::block_on(never()), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -237,8 +237,9 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets the bound of a whole store operation, retries included, and with it
-    /// the longest that a caller waits for the store. Default 1 s; 1 ms to 60 s.
+    /// Sets the bound of a whole store operation, retries included, and with it the
+    /// longest that one call waits for the store, before it runs and after it
+    /// together (and a tenth of a second). Default 1 s; 1 ms to 60 s.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.config.store_timeout = timeout;
         self

@@ -1,11 +1,10 @@
 //! Leave for one call: one report, or a drop.
 
-use std::{fmt, future::Future, mem::ManuallyDrop, pin::pin};
+use std::{fmt, future::Future, mem::ManuallyDrop, pin::pin, time::Duration};
 
 use crate::{
     breaker::Breaker,
     circuit::{Circuit, Outstanding, Settled, Verdict},
-    clock,
     machine::{Pass, Report},
     outcome::Outcome,
 };
@@ -104,7 +103,7 @@ impl<'a> Permit<'a> {
             tokio::select! {
                 biased;
                 output = &mut call => return output,
-                () = clock::sleep(third) => self.keep_alive(),
+                () = self.circuit.clock.sleep(third) => self.keep_alive(),
             }
         }
     }
@@ -217,17 +216,24 @@ impl Settling {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: the outcome was reported already.
-    pub async fn settled(mut self) {
+    pub async fn settled(self) {
+        self.settled_after(Duration::ZERO).await;
+    }
+
+    /// Waits as [`settled`](Self::settled) does, for a call that has waited for so
+    /// long before: what a call waits in all is bounded.
+    pub(crate) async fn settled_after(mut self, waited: Duration) {
         let Some(verdict) = self.0.take() else {
             return;
         };
+        let limit = verdict.limit.saturating_sub(waited);
         // Not settled in time, or nobody left to settle it.
         match verdict.settled {
             Settled::Answered(settled) => {
-                let _ = clock::within(verdict.limit, settled).await;
+                let _ = verdict.clock.within(limit, settled).await;
             }
             Settled::Idle(pending) => {
-                let _ = clock::within(verdict.limit, pending.idle()).await;
+                let _ = verdict.clock.within(limit, pending.idle()).await;
             }
         }
     }

@@ -205,7 +205,7 @@ impl BreakerRegistry {
         if pending.count() == 0 {
             return Ok(());
         }
-        match clock::within(budget, pending.idle()).await {
+        match self.inner.clock.within(budget, pending.idle()).await {
             Some(()) => Ok(()),
             None => Err(FlushError { pending: pending.count(), budget }),
         }
@@ -232,7 +232,8 @@ impl BreakerRegistry {
         self.inner.circuits().clear();
         let left = budget.saturating_sub(self.inner.clock.now().since(started));
         // Cancelled tasks end at their next poll; a blocked runtime is not ours to mend.
-        let _ = clock::within(left.max(Duration::from_millis(10)), self.inner.tracker.wait()).await;
+        let ended = self.inner.tracker.wait();
+        let _ = self.inner.clock.within(left.max(Duration::from_millis(10)), ended).await;
         flushed
     }
 
@@ -398,7 +399,7 @@ impl RegistryBuilder {
                 store: self.store,
                 reachability: Arc::new(Reachability::new(Box::new(OsChance))),
                 config: Arc::new(self.config),
-                clock: self.clock.uncorrected(),
+                clock: self.clock.of_registry(runtime.clone()),
                 disabled,
                 transitions: broadcast::channel(self.transition_capacity).0,
                 pending: Arc::default(),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    clock::{self, Clock},
+    clock::Clock,
     config::Config,
     machine::{Answer, Job},
     moment::Moment,
@@ -71,7 +71,7 @@ impl Storage {
                 }
             }
         };
-        let answered = clock::within(limit, Caught(Box::pin(answer))).await;
+        let answered = self.clock.within(limit, Caught(Box::pin(answer))).await;
         let now = self.clock.now();
         if let Some(time) = self.server_time()
             && Some(time) != shown

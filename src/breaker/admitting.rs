@@ -39,6 +39,12 @@ pub(super) async fn ask(circuit: &Circuit) -> Result<Pass, OpenError> {
     if let Some(pass) = circuit.take_spare() {
         return Ok(pass);
     }
+    // One caller that waits for an actor that does not run is enough. What it
+    // asked still lies in the mailbox.
+    if circuit.is_deaf() {
+        return circuit.unanswered();
+    }
+    let turns = circuit.turns();
     let (reply, answer) = oneshot::channel();
     let message = Message::Admit { at: circuit.now(), reply: Reply::Caller(reply) };
     let asked = async {
@@ -46,9 +52,14 @@ pub(super) async fn ask(circuit: &Circuit) -> Result<Pass, OpenError> {
         answer.await.ok()
     };
     let asked = circuit.clock.within_awake(circuit.patience(), asked).await;
-    match asked.flatten() {
-        Some(Ok(grant)) => Ok(grant.into_pass()),
-        Some(Err(open)) => Err(open),
-        None => circuit.unanswered(),
+    match asked {
+        Some(Some(Ok(grant))) => Ok(grant.into_pass()),
+        Some(Some(Err(open))) => Err(open),
+        // The actor is gone.
+        Some(None) => circuit.unanswered(),
+        None => {
+            circuit.found_deaf(turns);
+            circuit.unanswered()
+        }
     }
 }

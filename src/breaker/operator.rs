@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 use super::Breaker;
 use crate::{
     actor::message::Message,
-    clock,
     error::{ConfigError, OrderError},
     machine::{Order, Ordered},
     record::HOLD_PREFIX,
@@ -94,7 +93,7 @@ impl Breaker {
         };
         // A read and a few writes, each with the store's limit.
         let limit = circuit.patience().saturating_mul(6);
-        match clock::within(limit, Box::pin(asked)).await.flatten() {
+        match circuit.clock.within(limit, Box::pin(asked)).await.flatten() {
             Some(Ordered::Done) => Ok(()),
             Some(Ordered::Contended) => Err(OrderError::Contended),
             Some(Ordered::Failed(kind)) => Err(OrderError::Store(kind)),

@@ -90,11 +90,30 @@ fn case_89_a_starved_actor_fails_open_once_what_is_known_is_too_old() {
         }
         assert!(is_rejected(&call(&open).await));
     });
-    let _block = starved.block();
+    let block = starved.block();
     starved.clock.advance(Duration::from_secs(6));
     let elsewhere = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     // After the store's timeout and a tenth of a second, of real time.
     assert_eq!(elsewhere.block_on(call(&open)), Ok(42));
+    let soon = || async { tokio::time::timeout(Duration::from_millis(500), call(&open)).await };
+    for _ in 0..100 {
+        assert_eq!(elsewhere.block_on(soon()), Ok(Ok(42)), "one has waited for all");
+    }
+    drop(block);
+    starved.runtime.block_on(starved.tasks.join_next()).unwrap().unwrap();
+    // What was asked is answered now, and from then on the actor is heard again.
+    assert!(is_rejected(&elsewhere.block_on(async {
+        loop {
+            let called = call(&open).await;
+            if is_rejected(&called) {
+                return called;
+            }
+            tokio::task::yield_now().await;
+        }
+    })));
+    starved.clock.advance(Duration::from_secs(6));
+    let _block = starved.block();
+    assert!(elsewhere.block_on(soon()).is_err(), "who was heard is waited for");
 }
 
 #[test]
