@@ -36,9 +36,17 @@ struct State {
     attempt: Option<(Moment, Duration)>,
     /// Who found no answer since there was one.
     witness: Witness,
-    /// Whether a misconfiguration was told, and not answered for since.
-    told: bool,
+    /// What was told to be misconfigured, and has not been done since.
+    told: Told,
     chance: Box<dyn Chance>,
+}
+
+/// Reads and writes that were told to be misconfigured: apart, since one may be
+/// permitted and not the other.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    reads: bool,
+    writes: bool,
 }
 
 /// Which circuits found no answer since there was one.
@@ -52,7 +60,7 @@ enum Witness {
 impl Reachability {
     pub(crate) fn new(chance: Box<dyn Chance>) -> Self {
         let (health, witness) = (Health::default(), Witness::Nobody);
-        Self(Mutex::new(State { health, attempt: None, witness, told: false, chance }))
+        Self(Mutex::new(State { health, attempt: None, witness, told: Told::default(), chance }))
     }
 
     /// Asks for leave to begin an operation that ends within `limit`. One that is
@@ -127,19 +135,28 @@ impl Reachability {
     }
 
     /// Whether a misconfiguration is news: it is told once for all circuits,
-    /// until the store has done what one of them asked.
-    pub(crate) fn is_news(&self) -> bool {
-        !std::mem::replace(&mut self.state().told, true)
+    /// until the store has done the same, a read or a write, for one of them.
+    pub(crate) fn is_news(&self, access: Access) -> bool {
+        !std::mem::replace(self.state().told.of(access), true)
     }
 
     /// The store has done what it was asked.
-    pub(crate) fn works(&self) {
-        self.state().told = false;
+    pub(crate) fn works(&self, access: Access) {
+        *self.state().told.of(access) = false;
     }
 
     /// No code of users runs under the lock, and each change leaves the state whole.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Told {
+    const fn of(&mut self, access: Access) -> &mut bool {
+        match access {
+            Access::Read => &mut self.reads,
+            Access::Write => &mut self.writes,
+        }
     }
 }
 
@@ -288,9 +305,19 @@ mod tests {
     #[test]
     fn a_misconfiguration_is_told_once() {
         let reach = Reachability::new(Box::new(NoChance));
-        assert!(reach.is_news() && !reach.is_news());
-        reach.works();
-        assert!(reach.is_news());
+        assert!(reach.is_news(Access::Read) && !reach.is_news(Access::Read));
+        reach.works(Access::Read);
+        assert!(reach.is_news(Access::Read));
+    }
+
+    #[test]
+    fn reads_that_work_do_not_make_refused_writes_news_again() {
+        let reach = Reachability::new(Box::new(NoChance));
+        assert!(reach.is_news(Access::Write));
+        reach.works(Access::Read);
+        assert!(!reach.is_news(Access::Write));
+        reach.works(Access::Write);
+        assert!(reach.is_news(Access::Write));
     }
 
     #[test]

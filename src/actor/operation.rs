@@ -81,7 +81,7 @@ impl Storage {
         let error = match answered {
             Some(Ok(answer)) => {
                 self.reachability.answered(job.access());
-                self.reachability.works();
+                self.reachability.works(job.access());
                 return answer;
             }
             Some(Err(error)) => error,
@@ -114,7 +114,7 @@ impl Storage {
         let circuit = &self.name;
         if kind != StoreErrorKind::Misconfigured {
             tracing::warn!(%circuit, operation, %error, ?kind, "the circuit store failed");
-        } else if self.reachability.is_news() {
+        } else if self.reachability.is_news(job.access()) {
             tracing::error!(%circuit, operation, %error,
                 "the circuit store is misconfigured; this process protects itself alone");
         } else {
