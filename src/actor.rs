@@ -28,6 +28,7 @@ use crate::{
     error::OpenError,
     grant::Grant,
     machine::{Admission, Answer, Arrival, Digest, Effect, Machine, Order, Ordered, Pass, Report},
+    metrics,
     moment::Moment,
     state::CircuitState,
     transition::CircuitTransition,
@@ -306,6 +307,7 @@ impl Actor {
                     origin = ?transition.origin,
                     "circuit changed its state"
                 );
+                metrics::transition(&transition);
                 // Nobody has to listen.
                 let _ = self.transitions.send(transition);
             }

@@ -6,5 +6,8 @@ pub mod failure_modes {}
 #[doc = include_str!("../docs/fleet-size.md")]
 pub mod fleet_size {}
 
+#[doc = include_str!("../docs/metrics.md")]
+pub mod metrics {}
+
 #[doc = include_str!("../docs/python.md")]
 pub mod python {}

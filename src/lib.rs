@@ -42,7 +42,7 @@
 //!   checks it.
 //! - [`Clock`]: time that a test moves.
 //! - [`guide`]: what can break and what callers see of it, what sharing costs by
-//!   the size of a fleet, and sharing a table with Python.
+//!   the size of a fleet, metrics, and sharing a table with Python.
 //!
 //! # Features
 //!
@@ -51,6 +51,7 @@
 //! | `dynamodb` | yes | `DynamoDbStore`, over a client that you bring |
 //! | `aws-config` | yes | `DynamoDbStore::from_env` |
 //! | `serde` | no | names, states, circuit infos and transitions serialise |
+//! | `metrics` | no | transitions and store faults are counted: [`guide::metrics`] |
 
 mod actor;
 mod answer;
@@ -65,6 +66,7 @@ mod grant;
 pub mod guide;
 mod health;
 mod machine;
+mod metrics;
 mod moment;
 mod name;
 mod outcome;

@@ -20,6 +20,7 @@ use crate::{
     answer::StoreErrorKind,
     health::{Access, Failure, Health, Withheld},
     machine::Chance,
+    metrics,
     moment::Moment,
     name::CircuitName,
 };
@@ -43,7 +44,7 @@ struct State {
 
 /// Reads and writes that were told to be misconfigured: apart, since one may be
 /// permitted and not the other.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Told {
     reads: bool,
     writes: bool,
@@ -136,13 +137,31 @@ impl Reachability {
 
     /// Whether a misconfiguration is news: it is told once for all circuits,
     /// until the store has done the same, a read or a write, for one of them.
+    /// The gauge is set each time, lest a recorder forget it for being idle.
     pub(crate) fn is_news(&self, access: Access) -> bool {
-        !std::mem::replace(self.state().told.of(access), true)
+        let was_told = std::mem::replace(self.state().told.of(access), true);
+        self.show();
+        !was_told
     }
 
     /// The store has done what it was asked.
     pub(crate) fn works(&self, access: Access) {
-        *self.state().told.of(access) = false;
+        if std::mem::take(self.state().told.of(access)) {
+            self.show();
+        }
+    }
+
+    /// Shows whether the store is misconfigured: again while that has changed
+    /// meanwhile, so that of two who show it at once the older is not the last.
+    fn show(&self) {
+        let mut told = self.state().told;
+        loop {
+            metrics::store_misconfigured(told.is_any());
+            let shown = std::mem::replace(&mut told, self.state().told);
+            if shown == told {
+                return;
+            }
+        }
     }
 
     /// No code of users runs under the lock, and each change leaves the state whole.
@@ -158,6 +177,10 @@ impl Told {
             Access::Write => &mut self.writes,
         }
     }
+
+    const fn is_any(self) -> bool {
+        self.reads || self.writes
+    }
 }
 
 impl State {
@@ -165,6 +188,15 @@ impl State {
         self.health.forget_old(now);
         if !self.health.is_doubtful(Access::Write) && !self.health.writes_fail() {
             self.witness = Witness::Nobody;
+        }
+    }
+}
+
+/// Nobody asks this store any more: what is known of it is no alarm.
+impl Drop for Reachability {
+    fn drop(&mut self) {
+        if self.state().told.is_any() {
+            metrics::store_misconfigured(false);
         }
     }
 }

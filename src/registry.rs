@@ -22,6 +22,7 @@ use crate::{
     error::{BreakerError, ConfigError, FlushError, SpawnError},
     gate::Gate,
     machine::{Chance, Machine},
+    metrics,
     name::CircuitName,
     reachability::Reachability,
     record::LeaseToken,
@@ -393,6 +394,7 @@ impl RegistryBuilder {
             )
             .into());
         }
+        metrics::describe();
         let cancel = CancellationToken::new();
         Ok(BreakerRegistry {
             inner: Arc::new(Inner {

@@ -13,6 +13,7 @@ use crate::{
     clock::Clock,
     config::Config,
     machine::{Answer, Job},
+    metrics,
     moment::Moment,
     name::CircuitName,
     reachability::Reachability,
@@ -111,6 +112,7 @@ impl Storage {
             Job::Read(_) => "read",
             Job::Write { operation, .. } => operation.name(),
         };
+        metrics::store_fault(operation, kind);
         let circuit = &self.name;
         if kind != StoreErrorKind::Misconfigured {
             tracing::warn!(%circuit, operation, %error, ?kind, "the circuit store failed");

@@ -5,8 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const DOCUMENTS: [&str; 4] =
-    ["ARCHITECTURE.md", "docs/failure-modes.md", "docs/fleet-size.md", "docs/python.md"];
+const DOCUMENTS: [&str; 5] = [
+    "ARCHITECTURE.md",
+    "docs/failure-modes.md",
+    "docs/fleet-size.md",
+    "docs/metrics.md",
+    "docs/python.md",
+];
 
 /// Where tests are: those of the crate from outside, and those of its modules.
 const ROOTS: [&str; 2] = ["tests/it", "src"];
@@ -17,7 +22,7 @@ fn root() -> PathBuf {
 
 /// The modules that hold tests, and may be named.
 fn is_module_of_tests(first: &str) -> bool {
-    let units = ["machine", "gate", "health", "reachability"];
+    let units = ["machine", "gate", "health", "reachability", "metrics"];
     let there = |path: String| root().join(path).exists();
     units.contains(&first) || (there(format!("tests/it/{first}.rs")) && first != "support")
 }
@@ -75,7 +80,9 @@ fn named_alone(document: &str) -> Vec<String> {
     let is_name = |code: &&str| {
         let name = code.trim_end_matches('*');
         let of_words = name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
-        of_words && name.matches('_').count() >= LEAST_UNDERSCORES
+        // A metric has the crate's name in front.
+        let is_metric = name.starts_with("fuseboard_");
+        of_words && !is_metric && name.matches('_').count() >= LEAST_UNDERSCORES
     };
     text.split('`').skip(1).step_by(2).filter(is_name).map(ToOwned::to_owned).collect()
 }

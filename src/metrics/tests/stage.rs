@@ -1,0 +1,261 @@
+//! A recorder that writes down what it hears, and environments whose store does
+//! as it is told.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    future::pending,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, SystemTime},
+};
+
+use ::metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString,
+    Unit,
+};
+
+use crate::{
+    Breaker, BreakerRegistry, CallError, CircuitName, CircuitState, MemoryStore, VirtualClock,
+    store::{Consistency, Operation, Record, Store, StoreError, StoreErrorKind, Written},
+};
+
+/// Writes down what happens to each series. Tests install it for their thread,
+/// on which their actors run as well.
+#[derive(Clone, Default)]
+pub(super) struct Recorded(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    events: Vec<String>,
+    gauges: BTreeSet<String>,
+    panics: bool,
+    /// What happens before the next value is set.
+    meanwhile: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// One series of one recorder.
+struct Series {
+    recorded: Recorded,
+    key: Key,
+}
+
+impl Recorded {
+    /// What was heard since the last time.
+    pub(super) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.inner().events)
+    }
+
+    /// The gauges that are there, set or not.
+    pub(super) fn gauges(&self) -> Vec<String> {
+        self.inner().gauges.iter().cloned().collect()
+    }
+
+    /// From now on it panics whatever it is told.
+    pub(super) fn panics(&self) {
+        self.inner().panics = true;
+    }
+
+    /// This happens while the next gauge is being set.
+    pub(super) fn meanwhile(&self, happens: impl FnOnce() + Send + 'static) {
+        self.inner().meanwhile = Some(Box::new(happens));
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap()
+    }
+
+    fn note(&self, event: impl fmt::Display) {
+        let mut inner = self.inner();
+        if inner.panics {
+            drop(inner);
+            panic!("a recorder that panics, as the test says");
+        }
+        inner.events.push(event.to_string());
+    }
+
+    fn series(&self, key: &Key) -> Arc<Series> {
+        Arc::new(Series { recorded: self.clone(), key: key.clone() })
+    }
+}
+
+impl Recorder for Recorded {
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.note(format_args!("counter {} {unit:?}: {text}", name.as_str()));
+    }
+
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.note(format_args!("gauge {} {unit:?}: {text}", name.as_str()));
+    }
+
+    fn describe_histogram(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
+        panic!("there is no histogram: {}", name.as_str());
+    }
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.series(key))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        let series = self.series(key);
+        self.inner().gauges.insert(series.to_string());
+        Gauge::from_arc(series)
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        panic!("there is no histogram: {key}");
+    }
+}
+
+impl fmt::Display for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key.name())?;
+        for label in self.key.labels() {
+            write!(f, " {}={}", label.key(), label.value())?;
+        }
+        Ok(())
+    }
+}
+
+impl CounterFn for Series {
+    fn increment(&self, by: u64) {
+        self.recorded.note(format_args!("{self} +{by}"));
+    }
+
+    fn absolute(&self, value: u64) {
+        self.recorded.note(format_args!("{self} is {value}"));
+    }
+}
+
+impl GaugeFn for Series {
+    fn increment(&self, by: f64) {
+        self.recorded.note(format_args!("{self} +{by}"));
+    }
+
+    fn decrement(&self, by: f64) {
+        self.recorded.note(format_args!("{self} -{by}"));
+    }
+
+    fn set(&self, value: f64) {
+        let meanwhile = self.recorded.inner().meanwhile.take();
+        if let Some(happens) = meanwhile {
+            happens();
+        }
+        self.recorded.note(format_args!("{self} is {value}"));
+    }
+}
+
+/// Environments over one store in memory, on one virtual clock.
+pub(super) struct Stage {
+    memory: MemoryStore,
+    clock: VirtualClock,
+}
+
+/// One environment: a registry and its own way to the shared records.
+pub(super) struct Environment {
+    pub(super) registry: BreakerRegistry,
+    pub(super) store: Script,
+}
+
+/// How the store fails reads and writes, if it does. One that times out never
+/// answers.
+#[derive(Clone)]
+pub(super) struct Script {
+    inner: MemoryStore,
+    faults: Arc<Mutex<(Option<StoreErrorKind>, Option<StoreErrorKind>)>>,
+}
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        let wall = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(1_000_000)).unwrap();
+        Self { memory: MemoryStore::new(), clock: VirtualClock::following_tokio(wall) }
+    }
+
+    pub(super) fn environment(&self) -> Environment {
+        let store = Script { inner: self.memory.clone(), faults: Arc::default() };
+        let builder = BreakerRegistry::builder(store.clone()).clock(&self.clock).disabled(false);
+        Environment { registry: builder.spawn().unwrap(), store }
+    }
+}
+
+impl Environment {
+    pub(super) fn breaker(&self) -> Breaker {
+        self.registry.breaker("payments").unwrap()
+    }
+}
+
+impl Script {
+    pub(super) fn reads_meet(&self, fault: impl Into<Option<StoreErrorKind>>) {
+        self.faults.lock().unwrap().0 = fault.into();
+    }
+
+    pub(super) fn writes_meet(&self, fault: impl Into<Option<StoreErrorKind>>) {
+        self.faults.lock().unwrap().1 = fault.into();
+    }
+}
+
+impl Store for Script {
+    async fn read(
+        &self,
+        circuit: &CircuitName,
+        consistency: Consistency,
+    ) -> Result<Option<Record>, StoreError> {
+        let fault = self.faults.lock().unwrap().0;
+        met(fault).await?;
+        Store::read(&self.inner, circuit, consistency).await
+    }
+
+    async fn write(
+        &self,
+        circuit: &CircuitName,
+        operation: &Operation,
+    ) -> Result<Written, StoreError> {
+        let fault = self.faults.lock().unwrap().1;
+        met(fault).await?;
+        Store::write(&self.inner, circuit, operation).await
+    }
+}
+
+async fn met(fault: Option<StoreErrorKind>) -> Result<(), StoreError> {
+    match fault {
+        None => Ok(()),
+        Some(StoreErrorKind::Timeout) => pending().await,
+        Some(kind) => Err(StoreError::new(kind, "the test says so")),
+    }
+}
+
+/// Lets so much virtual time pass.
+pub(super) async fn pass(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+/// Lets everything run that is due now.
+pub(super) async fn settle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// A call that succeeds, if it is admitted.
+pub(super) async fn succeed(breaker: &Breaker) -> Result<(), CallError<&'static str>> {
+    breaker.call(|| async { Ok(()) }).await
+}
+
+/// Whether a call is rejected.
+pub(super) async fn is_rejected(breaker: &Breaker) -> bool {
+    matches!(succeed(breaker).await, Err(CallError::Open(_)))
+}
+
+/// Fails until the circuit is open.
+pub(super) async fn trip(breaker: &Breaker) {
+    for _ in 0..5 {
+        let failed = breaker.call(|| async { Err::<(), _>("down") }).await;
+        assert_eq!(failed, Err(CallError::Inner("down")));
+    }
+    assert_eq!(breaker.snapshot().state(), CircuitState::Open);
+}
+
+/// Probes until the circuit is closed, from when its recovery is due.
+pub(super) async fn recover(breaker: &Breaker) {
+    for _ in 0..3 {
+        assert_eq!(succeed(breaker).await, Ok(()));
+    }
+    assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
+}
