@@ -30,7 +30,9 @@ use crate::{
     machine::{Admission, Answer, Arrival, Digest, Effect, Machine, Order, Ordered, Pass, Report},
     metrics,
     moment::Moment,
+    reachability::Reachability,
     state::CircuitState,
+    store::ErasedStore,
     transition::CircuitTransition,
 };
 
@@ -39,6 +41,16 @@ const BATCH: usize = 64;
 
 /// Takes a circuit out of its registry if no handle is left; says whether it did.
 pub(crate) type Forget = Box<dyn Fn(&Arc<Circuit>) -> bool + Send + Sync>;
+
+/// What the actors of one registry share.
+pub(crate) struct Environment {
+    pub(crate) store: Arc<dyn ErasedStore>,
+    /// What all circuits know of the store.
+    pub(crate) reachability: Reachability,
+    pub(crate) clock: Clock,
+    pub(crate) pending: Arc<Pending>,
+    pub(crate) transitions: broadcast::Sender<CircuitTransition>,
+}
 
 /// A call that waits for the store.
 struct Waiter {
@@ -54,9 +66,6 @@ pub(crate) struct Actor {
     mailbox: flume::Receiver<Message>,
     machine: Machine,
     storage: Storage,
-    clock: Clock,
-    pending: Arc<Pending>,
-    transitions: broadcast::Sender<CircuitTransition>,
     forget: Forget,
     waiters: VecDeque<Waiter>,
     settles: Vec<Settle>,
@@ -83,7 +92,6 @@ impl Actor {
         mailbox: flume::Receiver<Message>,
         machine: Machine,
         storage: Storage,
-        transitions: broadcast::Sender<CircuitTransition>,
         forget: Forget,
     ) -> Self {
         Self {
@@ -91,9 +99,6 @@ impl Actor {
             mailbox,
             machine,
             storage,
-            clock: circuit.clock.clone(),
-            pending: Arc::clone(&circuit.pending),
-            transitions,
             forget,
             waiters: VecDeque::new(),
             settles: Vec::new(),
@@ -107,7 +112,7 @@ impl Actor {
 
     /// Runs until it is cancelled, or until the circuit is closed, clean and
     /// without handles.
-    pub(crate) async fn run(mut self, cancelled: CancellationToken) {
+    pub(crate) async fn run(&mut self, cancelled: &CancellationToken) {
         let mut operation: Option<InFlight> = None;
         loop {
             let deadline = self.deadline();
@@ -116,9 +121,9 @@ impl Actor {
                 () = cancelled.cancelled() => Event::End,
                 answer = operation::finished(&mut operation) => Event::Stored(answer),
                 message = self.mailbox.recv_async() => message.map_or(Event::End, Event::Message),
-                () = self.clock.sleep(deadline) => Event::Deadline,
+                () = self.clock().sleep(deadline) => Event::Deadline,
             };
-            let now = self.clock.now();
+            let now = self.clock().now();
             match event {
                 Event::End => return,
                 Event::Stored(answer) => self.stored(now, answer),
@@ -141,10 +146,14 @@ impl Actor {
         }
     }
 
+    fn clock(&self) -> &Clock {
+        &self.storage.environment.clock
+    }
+
     fn deadline(&self) -> Option<Duration> {
         let spare = self
             .spare
-            .map(|(_, since)| self.storage.offer().saturating_sub(self.clock.now().since(since)));
+            .map(|(_, since)| self.storage.offer().saturating_sub(self.clock().now().since(since)));
         [self.machine.deadline(), spare].into_iter().flatten().min()
     }
 
@@ -187,7 +196,7 @@ impl Actor {
         match self.machine.admit(at, arrival) {
             Admission::Wait => {
                 self.awaits_spare |= matches!(reply, Reply::Spare);
-                let pending = self.pending.start();
+                let pending = self.storage.environment.pending.start();
                 self.waiters.push_back(Waiter { reply, arrival, pending });
             }
             decided @ (Admission::Admitted(_) | Admission::Rejected) => {
@@ -208,7 +217,7 @@ impl Actor {
             // An operator who went away has no use for it.
             let _ = reply.send(ordered);
         }
-        self.give_order(self.clock.now());
+        self.give_order(self.clock().now());
     }
 
     /// The store has answered: everyone who waited is asked again.
@@ -291,7 +300,7 @@ impl Actor {
             self.answer(circuit, reply, admission);
         }
         if self.machine.is_settled() {
-            self.settles.drain(..).for_each(Settle::signal);
+            std::mem::take(&mut self.settles).into_iter().for_each(Settle::signal);
         }
     }
 
@@ -309,7 +318,7 @@ impl Actor {
                 );
                 metrics::transition(&transition);
                 // Nobody has to listen.
-                let _ = self.transitions.send(transition);
+                let _ = self.storage.environment.transitions.send(transition);
             }
             Effect::Start(job) => {
                 *operation = Some(self.storage.start(job, self.machine.is_ordered()));
@@ -337,7 +346,7 @@ impl Actor {
             }
             (Reply::Spare, Admission::Admitted(pass)) => {
                 if let Some(probe) = pass.probe {
-                    let now = self.clock.now();
+                    let now = self.clock().now();
                     let offer = crate::moment::millis(self.storage.offer());
                     circuit.gate.offer_spare(probe, now.wall_ms().saturating_add(offer));
                     self.spare = Some((pass, now));

@@ -370,7 +370,7 @@ impl Breaker {
     {
         let asked_at = self.circuit.now();
         let pass = ask(&self.circuit).await?;
-        let waited = self.circuit.now().mono.saturating_sub(asked_at.mono);
+        let waited = self.circuit.now().mono().saturating_sub(asked_at.mono());
         let permit = Permit::new(&self.circuit, pass);
         let result = permit.run(call()).await;
         let settling = permit.report(judge(&result));

@@ -71,7 +71,7 @@ impl Clock {
             ),
             Source::Virtual(hands) => hands.now(),
         };
-        Moment { mono, wall, ahead_ms: self.correction.ahead_ms.load(Ordering::Relaxed) }
+        Moment::new(mono, wall, self.correction.ahead_ms.load(Ordering::Relaxed))
     }
 
     /// The store's clock showed this while an operation ran that was begun and
@@ -86,8 +86,8 @@ impl Clock {
             return;
         };
         let before = self.correction.ahead_ms.load(Ordering::Relaxed);
-        let begun = signed_ms(begun_at.wall);
-        let answered = signed_ms(answered_at.wall);
+        let begun = signed_ms(begun_at.wall());
+        let answered = signed_ms(answered_at.wall());
         let earliest = signed_ms(shown_at);
         let latest = earliest.saturating_add(signed_ms(shown.resolution()));
         let ahead_ms =
@@ -129,7 +129,9 @@ impl Clock {
 
     /// Sleeps; for ever where there is no timer, or nothing to wait for.
     pub(crate) async fn sleep(&self, duration: Option<Duration>) {
-        match duration.and_then(|duration| self.timer(duration.max(Duration::from_millis(1)))) {
+        let timer = duration.and_then(|by| self.timer(by.max(Duration::from_millis(1))));
+        // Boxed, so that an actor without a deadline has no room for it.
+        match timer.map(Box::pin) {
             Some(timer) => timer.await,
             None => std::future::pending().await,
         }
@@ -386,7 +388,7 @@ mod tests {
         let clock = Clock::from(&hands);
         let limit = Duration::from_secs(3);
         assert_eq!(clock.within_awake(limit, std::future::pending::<()>()).await, None);
-        assert_eq!(clock.now().mono, limit);
+        assert_eq!(clock.now().mono(), limit);
         let frozen = async {
             hands.advance(Duration::from_secs(600));
             tokio::time::sleep(Duration::from_secs(5)).await;

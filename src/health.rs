@@ -158,7 +158,8 @@ struct Streak {
     failures: u32,
     /// It is known to be out by more than a single failure.
     is_out: bool,
-    last_at: Option<Moment>,
+    /// When the last of them ended, on the monotonic clock.
+    last_at: Option<Duration>,
     /// Since when the store is left alone, and for how long.
     back_off: Option<(Moment, Duration)>,
 }
@@ -183,10 +184,10 @@ impl Streak {
     fn fail(&mut self, failure: Failure) {
         let Failure { access, kind, begun_at, ended_at: now, spread } = failure;
         // Operations that were under way together fail together: once.
-        let again = self.last_at.is_none_or(|last| begun_at.mono >= last.mono);
+        let again = self.last_at.is_none_or(|last| begun_at.mono() >= last);
         if again {
             self.failures = self.failures.saturating_add(1);
-            self.last_at = Some(now);
+            self.last_at = Some(now.mono());
         }
         let doublings = self.failures.saturating_sub(1).min(16);
         self.is_out |= kind == StoreErrorKind::Misconfigured;
@@ -221,7 +222,7 @@ mod tests {
 
     fn at(millis: u64) -> Moment {
         let since = Duration::from_millis(millis);
-        Moment { mono: since, wall: since, ahead_ms: 0 }
+        Moment::new(since, since, 0)
     }
 
     fn failure(access: Access, kind: StoreErrorKind, begun: u64, ended: u64) -> Failure {

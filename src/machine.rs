@@ -189,7 +189,7 @@ impl Machine {
     /// Moves the machine's time on, never back. The wall clock may be set back,
     /// but an event that was overtaken on its way is no evidence of that.
     fn advance(&mut self, now: Moment) {
-        if now.mono >= self.now.mono {
+        if now.mono() >= self.now.mono() {
             self.now = now;
         }
     }
@@ -214,7 +214,7 @@ impl Machine {
             return;
         }
         let at = std::time::SystemTime::UNIX_EPOCH
-            .checked_add(self.now.wall)
+            .checked_add(self.now.wall())
             .unwrap_or(std::time::SystemTime::UNIX_EPOCH);
         self.effects.push(Effect::Announce(CircuitTransition {
             circuit_name: self.name.clone(),

@@ -13,18 +13,54 @@ const STANDSTILL: Duration = Duration::from_secs(1);
 /// Neither clock can be trusted alone: monotonic time may stand still while a
 /// process is frozen, and wall time may be set. Stamps that other processes
 /// read come from the wall clock; waiting is judged with [`Moment::since`].
+///
+/// A circuit remembers a dozen of them, so they are kept in nanoseconds, in 64
+/// bits each: enough for 584 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moment {
-    /// Time since an arbitrary origin of this process.
-    pub(crate) mono: Duration,
-    /// Time since the Unix epoch, as this process's wall clock shows it.
-    pub(crate) wall: Duration,
-    /// By how many milliseconds the clock that a fleet shares is ahead of it, as
-    /// far as the store has shown.
-    pub(crate) ahead_ms: i64,
+    mono: u64,
+    wall: u64,
+    /// By how many milliseconds the clock that a fleet shares is ahead of the wall
+    /// clock, as far as the store has shown.
+    ahead_ms: i64,
 }
 
 impl Moment {
+    pub(crate) fn new(mono: Duration, wall: Duration, ahead_ms: i64) -> Self {
+        Self { mono: nanos(mono), wall: nanos(wall), ahead_ms }
+    }
+
+    /// Time since an arbitrary origin of this process.
+    pub(crate) fn mono(self) -> Duration {
+        Duration::from_nanos(self.mono)
+    }
+
+    /// Time since the Unix epoch, as this process's wall clock shows it.
+    pub(crate) fn wall(self) -> Duration {
+        Duration::from_nanos(self.wall)
+    }
+
+    /// The moment that is so many seconds from both origins.
+    #[cfg(test)]
+    pub(crate) const fn of_seconds(mono: u64, wall: u64) -> Self {
+        let second = 1_000_000_000;
+        Self { mono: mono.wrapping_mul(second), wall: wall.wrapping_mul(second), ahead_ms: 0 }
+    }
+
+    /// The moment that comes so much later.
+    #[cfg(test)]
+    pub(crate) fn later(self, by: Duration) -> Self {
+        let later = |at: u64| at.saturating_add(nanos(by));
+        Self { mono: later(self.mono), wall: later(self.wall), ..self }
+    }
+
+    /// The moment at which the clocks show so many milliseconds more, or less.
+    #[cfg(test)]
+    pub(crate) fn moved(self, mono_ms: i64, wall_ms: i64) -> Self {
+        let moved = |by: u64, ms: i64| by.saturating_add_signed(ms.saturating_mul(1_000_000));
+        Self { mono: moved(self.mono, mono_ms), wall: moved(self.wall, wall_ms), ..self }
+    }
+
     /// How much time has passed since an earlier moment: what the clock that
     /// moved further says, so that a frozen clock keeps nobody waiting. What the
     /// wall clock says counts as far as the shared clock says it too: neither a
@@ -32,8 +68,8 @@ impl Moment {
     /// forward, and that no store has corrected yet, can only shorten a wait, never
     /// unfence a write.
     pub(crate) fn since(self, earlier: Self) -> Duration {
-        let mono = self.mono.saturating_sub(earlier.mono);
-        let wall = self.wall.saturating_sub(earlier.wall);
+        let mono = self.mono().saturating_sub(earlier.mono());
+        let wall = self.wall().saturating_sub(earlier.wall());
         let shared = self.shared().saturating_sub(earlier.shared());
         mono.max(wall.min(shared))
     }
@@ -41,16 +77,16 @@ impl Moment {
     /// Whether both clocks of this process agree that less than `age` has passed;
     /// a wall clock that was set back agrees with nothing.
     pub(crate) fn is_within(self, earlier: Self, age: Duration) -> bool {
-        let mono = self.mono.saturating_sub(earlier.mono);
-        let wall = self.wall.checked_sub(earlier.wall);
+        let mono = self.mono().saturating_sub(earlier.mono());
+        let wall = self.wall().checked_sub(earlier.wall());
         mono < age && wall.is_some_and(|wall| wall < age)
     }
 
     /// Whether the clocks of this process disagree about the time since an
     /// earlier moment: it was frozen, or its wall clock was set.
     pub(crate) fn disagrees(self, earlier: Self) -> bool {
-        let mono = self.mono.saturating_sub(earlier.mono);
-        let wall = self.wall.checked_sub(earlier.wall);
+        let mono = self.mono().saturating_sub(earlier.mono());
+        let wall = self.wall().checked_sub(earlier.wall());
         wall.is_none_or(|wall| wall.abs_diff(mono) > AGREEMENT)
     }
 
@@ -58,7 +94,11 @@ impl Moment {
     /// are made of and compared with.
     pub(crate) fn shared(self) -> Duration {
         let by = Duration::from_millis(self.ahead_ms.unsigned_abs());
-        if self.ahead_ms < 0 { self.wall.saturating_sub(by) } else { self.wall.saturating_add(by) }
+        if self.ahead_ms < 0 {
+            self.wall().saturating_sub(by)
+        } else {
+            self.wall().saturating_add(by)
+        }
     }
 
     /// Whether this process stood still in between, frozen or starved: what was
@@ -67,8 +107,8 @@ impl Moment {
     /// for before may have changed since.
     pub(crate) fn stood_still_since(self, earlier: Self, limit: Duration) -> bool {
         // By the process's own clocks: a correction is no standstill.
-        let mono = self.mono.saturating_sub(earlier.mono);
-        let wall = self.wall.saturating_sub(earlier.wall);
+        let mono = self.mono().saturating_sub(earlier.mono());
+        let wall = self.wall().saturating_sub(earlier.wall());
         mono.max(wall) > limit.saturating_add(STANDSTILL)
     }
 
@@ -96,8 +136,12 @@ impl Moment {
 
     /// Milliseconds since the Unix epoch, the unit of the gate.
     pub(crate) fn wall_ms(self) -> u64 {
-        millis(self.wall)
+        millis(self.wall())
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A duration in whole milliseconds, rounded down, saturating.
@@ -110,12 +154,12 @@ mod tests {
     use super::*;
 
     fn at(mono: u64, wall: u64) -> Moment {
-        Moment { mono: Duration::from_secs(mono), wall: Duration::from_secs(wall), ahead_ms: 0 }
+        Moment::of_seconds(mono, wall)
     }
 
     #[test]
     fn stamps_round_up_and_extremes_saturate() {
-        let wall = |secs, nanos| Moment { wall: Duration::new(secs, nanos), ..Moment::default() };
+        let wall = |secs, nanos| Moment::new(Duration::ZERO, Duration::new(secs, nanos), 0);
         assert_eq!(wall(9, 0).unix_ceil(Duration::ZERO), 9);
         assert_eq!(wall(9, 1).unix_ceil(Duration::ZERO), 10);
         assert_eq!(wall(9, 999_999_999).unix_floor(Duration::ZERO), 9);

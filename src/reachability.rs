@@ -228,7 +228,7 @@ mod tests {
 
     fn at(millis: u64) -> Moment {
         let since = Duration::from_millis(millis);
-        Moment { mono: since, wall: since, ahead_ms: 0 }
+        Moment::new(since, since, 0)
     }
 
     fn ask(

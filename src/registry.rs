@@ -14,9 +14,9 @@ use tokio_util::{
 };
 
 use crate::{
-    actor::{Actor, operation::Storage},
+    actor::{Actor, Environment, operation::Storage},
     breaker::Breaker,
-    circuit::{Circuit, Pending},
+    circuit::Circuit,
     clock::{self, Clock},
     config::Config,
     error::{BreakerError, ConfigError, FlushError, SpawnError},
@@ -28,7 +28,6 @@ use crate::{
     record::LeaseToken,
     store::{ErasedStore, Store},
     subscription::Transitions,
-    transition::CircuitTransition,
 };
 
 /// The environment variable that disables every breaker of a process, as it
@@ -69,13 +68,9 @@ pub struct BreakerRegistry {
 }
 
 struct Inner {
-    store: Arc<dyn ErasedStore>,
-    reachability: Arc<Reachability>,
+    environment: Arc<Environment>,
     config: Arc<Config>,
-    clock: Clock,
     disabled: bool,
-    transitions: broadcast::Sender<CircuitTransition>,
-    pending: Arc<Pending>,
     tracker: TaskTracker,
     cancel: CancellationToken,
     runtime: Handle,
@@ -164,7 +159,7 @@ impl BreakerRegistry {
     /// ```
     #[must_use]
     pub fn subscribe(&self) -> Transitions {
-        Transitions::new(self.inner.transitions.subscribe())
+        Transitions::new(self.inner.environment.transitions.subscribe())
     }
 
     /// Returns how many circuits have a running actor.
@@ -202,11 +197,11 @@ impl BreakerRegistry {
     /// # Ok(()) }
     /// ```
     pub async fn flush(&self, budget: Duration) -> Result<(), FlushError> {
-        let pending = &self.inner.pending;
+        let pending = &self.inner.environment.pending;
         if pending.count() == 0 {
             return Ok(());
         }
-        match self.inner.clock.within(budget, pending.idle()).await {
+        match self.inner.environment.clock.within(budget, pending.idle()).await {
             Some(()) => Ok(()),
             None => Err(FlushError { pending: pending.count(), budget }),
         }
@@ -226,15 +221,16 @@ impl BreakerRegistry {
     /// Dropping the future may leave the registry running; dropping the
     /// registry ends it.
     pub async fn shutdown(&self, budget: Duration) -> Result<(), FlushError> {
-        let started = self.inner.clock.now();
+        let started = self.inner.environment.clock.now();
         let flushed = self.flush(budget).await;
         self.inner.cancel.cancel();
         self.inner.tracker.close();
         self.inner.circuits().clear();
-        let left = budget.saturating_sub(self.inner.clock.now().since(started));
+        let left = budget.saturating_sub(self.inner.environment.clock.now().since(started));
         // Cancelled tasks end at their next poll; a blocked runtime is not ours to mend.
         let ended = self.inner.tracker.wait();
-        let _ = self.inner.clock.within(left.max(Duration::from_millis(10)), ended).await;
+        let _ =
+            self.inner.environment.clock.within(left.max(Duration::from_millis(10)), ended).await;
         flushed
     }
 
@@ -270,26 +266,22 @@ impl BreakerRegistry {
         let (circuit, mailbox) = Circuit::new(
             name.clone(),
             Arc::clone(&config),
-            inner.clock.clone(),
-            Arc::clone(&inner.pending),
+            inner.environment.clock.clone(),
+            Arc::clone(&inner.environment.pending),
             gate,
         );
         if inner.disabled {
             return circuit;
         }
         let machine = Machine::new(name.clone(), Arc::clone(&config), Box::new(OsChance));
-        let storage = Storage {
-            store: Arc::clone(&inner.store),
-            reachability: Arc::clone(&inner.reachability),
-            name,
-            config,
-            clock: inner.clock.clone(),
-        };
+        let storage = Storage { environment: Arc::clone(&inner.environment), name, config };
         let weak = Arc::downgrade(inner);
         let forget = Box::new(move |circuit: &Arc<Circuit>| forget(&weak, circuit));
-        let transitions = inner.transitions.clone();
-        let actor = Actor::new(&circuit, mailbox, machine, storage, transitions, forget);
-        inner.tracker.spawn_on(actor.run(inner.cancel.clone()), &inner.runtime);
+        let mut actor = Actor::new(&circuit, mailbox, machine, storage, forget);
+        let cancel = inner.cancel.clone();
+        // Lent, not given: a future that takes its argument by value holds it twice.
+        let run = async move { actor.run(&cancel).await };
+        inner.tracker.spawn_on(run, &inner.runtime);
         circuit
     }
 }
@@ -398,13 +390,15 @@ impl RegistryBuilder {
         let cancel = CancellationToken::new();
         Ok(BreakerRegistry {
             inner: Arc::new(Inner {
-                store: self.store,
-                reachability: Arc::new(Reachability::new(Box::new(OsChance))),
+                environment: Arc::new(Environment {
+                    store: self.store,
+                    reachability: Reachability::new(Box::new(OsChance)),
+                    clock: self.clock.of_registry(runtime.clone()),
+                    pending: Arc::default(),
+                    transitions: broadcast::channel(self.transition_capacity).0,
+                }),
                 config: Arc::new(self.config),
-                clock: self.clock.of_registry(runtime.clone()),
                 disabled,
-                transitions: broadcast::channel(self.transition_capacity).0,
-                pending: Arc::default(),
                 tracker: TaskTracker::new(),
                 _cancel_on_drop: cancel.clone().drop_guard(),
                 cancel,

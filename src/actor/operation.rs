@@ -9,15 +9,14 @@ use std::{
     time::Duration,
 };
 
+use super::Environment;
 use crate::{
-    clock::Clock,
     config::Config,
     machine::{Answer, Job},
     metrics,
     moment::Moment,
     name::CircuitName,
-    reachability::Reachability,
-    store::{ErasedStore, ServerTime, StoreError, StoreErrorKind},
+    store::{ServerTime, StoreError, StoreErrorKind},
 };
 
 /// A store operation under way.
@@ -26,12 +25,9 @@ pub(super) type InFlight = Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// The store, as one actor uses it.
 #[derive(Clone)]
 pub(crate) struct Storage {
-    pub(crate) store: Arc<dyn ErasedStore>,
-    /// What all circuits of the process know of the store.
-    pub(crate) reachability: Arc<Reachability>,
+    pub(crate) environment: Arc<Environment>,
     pub(crate) name: CircuitName,
     pub(crate) config: Arc<Config>,
-    pub(crate) clock: Clock,
 }
 
 impl Storage {
@@ -46,10 +42,11 @@ impl Storage {
     /// Starts an operation; it ends within `store_timeout`, and at once if the
     /// store is out of reach for every circuit. An operator does not wait for that.
     pub(super) fn start(&self, job: Job, is_ordered: bool) -> InFlight {
-        let begun_at = self.clock.now();
+        let begun_at = self.environment.clock.now();
         let limit = self.config.store_timeout();
         let (access, is_urgent) = (job.access(), job.is_urgent());
-        let leave = self.reachability.ask(&self.name, access, is_urgent, begun_at, limit);
+        let leave =
+            self.environment.reachability.ask(&self.name, access, is_urgent, begun_at, limit);
         if let Err(withheld) = leave
             && !is_ordered
         {
@@ -65,24 +62,24 @@ impl Storage {
         let answer = async {
             match job {
                 Job::Read(consistency) => {
-                    self.store.read(&self.name, *consistency).await.map(Answer::Read)
+                    self.environment.store.read(&self.name, *consistency).await.map(Answer::Read)
                 }
                 Job::Write { operation, .. } => {
-                    self.store.write(&self.name, operation).await.map(Answer::Written)
+                    self.environment.store.write(&self.name, operation).await.map(Answer::Written)
                 }
             }
         };
-        let answered = self.clock.within(limit, Caught(Box::pin(answer))).await;
-        let now = self.clock.now();
+        let answered = self.environment.clock.within(limit, Caught(Box::pin(answer))).await;
+        let now = self.environment.clock.now();
         if let Some(time) = self.server_time()
             && Some(time) != shown
         {
-            self.clock.learn(begun_at, now, time);
+            self.environment.clock.learn(begun_at, now, time);
         }
         let error = match answered {
             Some(Ok(answer)) => {
-                self.reachability.answered(job.access());
-                self.reachability.works(job.access());
+                self.environment.reachability.answered(job.access());
+                self.environment.reachability.works(job.access());
                 return answer;
             }
             Some(Err(error)) => error,
@@ -92,18 +89,18 @@ impl Storage {
             // A timer that ran out while this process stood still blames nobody.
             _ if now.stood_still_since(begun_at, limit) => {}
             kind @ (StoreErrorKind::Timeout | StoreErrorKind::Unavailable) => {
-                self.reachability.failed(&self.name, job.access(), kind, begun_at, now);
+                self.environment.reachability.failed(&self.name, job.access(), kind, begun_at, now);
             }
             StoreErrorKind::Throttled
             | StoreErrorKind::Misconfigured
-            | StoreErrorKind::BadAnswer => self.reachability.answered(job.access()),
+            | StoreErrorKind::BadAnswer => self.environment.reachability.answered(job.access()),
         }
         self.tell(job, &error);
         Answer::Failed(error.kind())
     }
 
     fn server_time(&self) -> Option<ServerTime> {
-        catch_unwind(AssertUnwindSafe(|| self.store.server_time())).unwrap_or_default()
+        catch_unwind(AssertUnwindSafe(|| self.environment.store.server_time())).unwrap_or_default()
     }
 
     fn tell(&self, job: &Job, error: &StoreError) {
@@ -116,7 +113,7 @@ impl Storage {
         let circuit = &self.name;
         if kind != StoreErrorKind::Misconfigured {
             tracing::warn!(%circuit, operation, %error, ?kind, "the circuit store failed");
-        } else if self.reachability.is_news(job.access()) {
+        } else if self.environment.reachability.is_news(job.access()) {
             tracing::error!(%circuit, operation, %error,
                 "the circuit store is misconfigured; this process protects itself alone");
         } else {

@@ -54,8 +54,8 @@ impl Breaker {
     pub async fn hold(&self, until: SystemTime, reason: &str) -> Result<(), OrderError> {
         let until_wall = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let now = self.circuit.now();
-        if until_wall <= now.wall {
-            let ago = now.wall.saturating_sub(until_wall);
+        if until_wall <= now.wall() {
+            let ago = now.wall().saturating_sub(until_wall);
             let requirement = "must lie in the future (given is how long ago it was)";
             return Err(ConfigError::new("until", ago, requirement).into());
         }
@@ -64,7 +64,7 @@ impl Breaker {
             return Err(ConfigError::new("reason", bytes, "must have at most 1,024 bytes").into());
         }
         let owner = format!("{HOLD_PREFIX}{reason}").into();
-        let until = now.unix_ceil(until_wall.saturating_sub(now.wall));
+        let until = now.unix_ceil(until_wall.saturating_sub(now.wall()));
         self.order(Order::Hold { owner, until }).await
     }
 

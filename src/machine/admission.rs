@@ -201,7 +201,8 @@ impl Machine {
         if let Phase::HalfOpen(recovery) = &mut self.phase {
             let probing = Stage::Probing { id, since: self.now };
             match &mut recovery.right {
-                Right::Ours(Ours { stage, .. }) | Right::Local { stage, .. } => *stage = probing,
+                Right::Ours(ours) => ours.stage = probing,
+                Right::Local { stage, .. } => *stage = probing,
                 Right::Theirs { .. } | Right::Free => return Admission::Rejected,
             }
         }
@@ -290,7 +291,7 @@ impl Machine {
     /// when it was first seen.
     pub(super) fn lease_wait(&self, since: Moment) -> Duration {
         let unchanged = self.now.since(since);
-        let Some(record) = &self.known.record else {
+        let Some(record) = self.known.record() else {
             return Duration::ZERO;
         };
         let Field::Valid(until) = record.lease_until else {

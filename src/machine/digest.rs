@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Machine,
-    phase::{Ours, Phase, Right, Stage},
+    phase::{Phase, Right, Stage},
 };
 use crate::{health::Access, moment::millis, state::CircuitState};
 
@@ -69,14 +69,17 @@ impl Machine {
             Phase::Closed { .. } => return Duration::ZERO,
             Phase::Open(opening) => opening.wait(self.now, &self.config),
             Phase::HalfOpen(recovery) => match &recovery.right {
-                Right::Ours(Ours { stage: Stage::Probing { .. }, leased_at, .. }) => {
-                    self.config.probe_lease().saturating_sub(self.now.since(*leased_at))
-                }
+                Right::Ours(ours) => match ours.stage {
+                    Stage::Probing { .. } => {
+                        self.config.probe_lease().saturating_sub(self.now.since(ours.leased_at))
+                    }
+                    Stage::Ready | Stage::Settling | Stage::Resting => Duration::ZERO,
+                },
                 Right::Local { stage: Stage::Probing { since, .. }, .. } => {
                     self.config.probe_lease().saturating_sub(self.now.since(*since))
                 }
                 Right::Theirs { since } => self.lease_wait(*since),
-                Right::Ours(_) | Right::Local { .. } | Right::Free => Duration::ZERO,
+                Right::Local { .. } | Right::Free => Duration::ZERO,
             },
         };
         wait.max(at_least)

@@ -130,7 +130,7 @@ impl Machine {
 
     fn order_operation(&self, order: Order) -> Option<Operation> {
         let expires_at = self.expires_at();
-        let seen = self.known.record.clone();
+        let seen = self.known.record().cloned();
         match order {
             Order::Hold { owner, until } => Some(Operation::Hold {
                 seen,

@@ -128,8 +128,8 @@ pub(super) struct Recovery {
 /// Who may probe.
 #[derive(Clone, Debug)]
 pub(super) enum Right {
-    /// This process, under a lease that the store knows.
-    Ours(Ours),
+    /// This process, under a lease that the store knows. Boxed: few circuits have one.
+    Ours(Box<Ours>),
     /// Another process. The lease as the record shows it stands since then.
     Theirs { since: Moment },
     /// Nobody: this process gave the right back.

@@ -65,7 +65,7 @@ impl Machine {
         // A third of a short lease is less than the second that a write adds: the
         // stamp would run ahead. Others who go by what they saw unchanged wait
         // for a second more than a lease, as long as the stamp may be reused.
-        let stamp = self.known.record.as_ref().and_then(|record| record.lease_until.valid());
+        let stamp = self.known.record().and_then(|record| record.lease_until.valid());
         let reaches = stamp.is_some_and(|until| *until >= self.now.unix_ceil(lease));
         if let Phase::HalfOpen(recovery) = &mut self.phase
             && let Stage::Probing { id, since } = recovery.right.stage()
@@ -128,7 +128,7 @@ impl Machine {
         match &mut recovery.right {
             Right::Ours(ours) => {
                 let ours = ours.clone();
-                self.judge_probe(ours, report);
+                self.judge_probe(*ours, report);
             }
             Right::Local { successes, stage } => {
                 *stage = Stage::Ready;
@@ -174,7 +174,7 @@ impl Machine {
             return self.verdict_without_store(&ours);
         }
         if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-            *right = Right::Ours(ours);
+            *right = Right::Ours(Box::new(ours));
         }
     }
 
@@ -189,7 +189,8 @@ impl Machine {
             Some(Want::HandOver) => {
                 self.want = None;
                 if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-                    *right = Right::Ours(Ours { stage: Stage::Resting, ..ours.clone() });
+                    let ours = Ours { stage: Stage::Resting, ..ours.clone() };
+                    *right = Right::Ours(Box::new(ours));
                 }
             }
             Some(Want::GiveBack) => {
@@ -232,7 +233,8 @@ impl Right {
     /// The stage of a right that this process holds.
     pub(super) fn stage(&self) -> Stage {
         match self {
-            Self::Ours(Ours { stage, .. }) | Self::Local { stage, .. } => *stage,
+            Self::Ours(ours) => ours.stage,
+            Self::Local { stage, .. } => *stage,
             Self::Theirs { .. } | Self::Free => Stage::Settling,
         }
     }

@@ -88,10 +88,10 @@ impl Want {
     }
 }
 
-/// What the store last showed.
+/// What the store last showed. What idle circuits do not have is boxed.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    pub(super) record: Option<Record>,
+    pub(super) record: Option<Box<Record>>,
     /// When it was shown; `None` before the first time.
     pub(super) at: Option<Moment>,
     /// No write of unknown outcome came after it.
@@ -101,7 +101,13 @@ pub(super) struct Known {
     /// Whether the last of them was answered.
     pub(super) read_ok: bool,
     /// Our last election, in case its answer was lost.
-    pub(super) election: Option<Election>,
+    pub(super) election: Option<Box<Election>>,
+}
+
+impl Known {
+    pub(super) fn record(&self) -> Option<&Record> {
+        self.record.as_deref()
+    }
 }
 
 /// An election that was sent.
@@ -226,7 +232,7 @@ impl Machine {
     fn read(&mut self, consistency: Consistency, record: Option<Record>) {
         let first = self.known.at.is_none();
         match consistency {
-            Consistency::Eventual if !first && record != self.known.record => {
+            Consistency::Eventual if !first && record.as_ref() != self.known.record() => {
                 self.begin_read(Consistency::Strong);
             }
             Consistency::Eventual | Consistency::Strong => self.adopt(record),
@@ -235,11 +241,11 @@ impl Machine {
 
     /// Notes what the store showed, without drawing conclusions.
     fn learn(&mut self, record: Option<Record>) {
-        let changed = self.known.at.is_none() || self.known.record != record;
+        let changed = self.known.at.is_none() || self.known.record() != record.as_ref();
         if changed && let Some(defect) = record.as_ref().and_then(Record::defect) {
             self.effects.push(Effect::Defective(defect));
         }
-        self.known.record = record;
+        self.known.record = record.map(Box::new);
         self.known.at = Some(self.now);
         self.known.certain = true;
         self.known.read_ok = true;

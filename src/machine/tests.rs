@@ -43,13 +43,12 @@ fn ms(millis: u64) -> Duration {
 }
 
 /// Where every clock starts; a whole second, so that stamps are exact.
-const START: Moment =
-    Moment { mono: Duration::from_secs(500), wall: Duration::from_secs(1_000_000), ahead_ms: 0 };
+const START: Moment = Moment::of_seconds(500, 1_000_000);
 const START_UNIX: i64 = 1_000_000;
 
 /// The moment `by` after another, on both clocks.
 fn later(moment: Moment, by: Duration) -> Moment {
-    Moment { mono: moment.mono.saturating_add(by), wall: moment.wall.saturating_add(by), ..moment }
+    moment.later(by)
 }
 
 /// Defaults but for the two thresholds.

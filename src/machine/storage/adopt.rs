@@ -33,7 +33,7 @@ impl Machine {
     /// Takes over what a read showed.
     pub(super) fn adopt(&mut self, record: Option<Record>) {
         let before = self.known.at;
-        let same = before.is_some() && is_same_epoch(self.known.record.as_ref(), record.as_ref());
+        let same = before.is_some() && is_same_epoch(self.known.record(), record.as_ref());
         let owes = self.owes(record.as_ref(), same || before.is_none());
         self.learn(record.clone());
         if owes {
@@ -64,7 +64,7 @@ impl Machine {
     /// record that is not closed: then what stands there now is read first.
     pub(super) fn trips_over_another_state(&self) -> bool {
         self.want == Some(Want::Trip)
-            && self.known.record.as_ref().is_some_and(|record| !is_closed(record))
+            && self.known.record().is_some_and(|record| !is_closed(record))
     }
 
     /// Whether a write that is still owed applies to this record, so that it
@@ -172,7 +172,7 @@ impl Machine {
                 return;
             }
             if election.won {
-                return self.regain(election, record);
+                return self.regain(*election, record);
             }
             // Ours after all: the answer to the election was lost.
             return self.won(election.token, election.sent_at, election.from);
@@ -211,7 +211,7 @@ impl Machine {
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: record.opened_at.valid().copied(),
             failure_count: 0,
-            right: Right::Ours(ours),
+            right: Right::Ours(Box::new(ours)),
         }));
         self.announce(Cause::Elsewhere, Origin::Observed);
     }

@@ -23,19 +23,19 @@ impl Machine {
                     return None;
                 };
                 Some(Operation::Trip {
-                    seen: self.known.record.clone(),
+                    seen: self.known.record().cloned(),
                     failure_count: opening.failure_count,
                     opened_at: opening.opened_at?,
                     expires_at,
                 })
             }
             Want::Elect => {
-                let seen = self.known.record.clone()?;
+                let seen = self.known.record().cloned()?;
                 let token = self.elect(None, lease_until);
                 Some(Operation::Elect { seen, token, lease_until, expires_at })
             }
             Want::TakeOver => {
-                let seen = self.known.record.clone()?;
+                let seen = self.known.record().cloned()?;
                 let token = self.elect(Some(seen.clone()), lease_until);
                 Some(Operation::TakeOver { seen, token, lease_until, expires_at })
             }
@@ -81,7 +81,7 @@ impl Machine {
                     self.announce(Cause::ProbeFailed, Origin::Local);
                 } else {
                     // Probed alone since: it is taken like what others write.
-                    self.adopt(self.known.record.clone());
+                    self.adopt(self.known.record().cloned());
                 }
             }
             Operation::Elect { token, .. } => self.won(token.clone(), sent_at, None),
@@ -226,18 +226,18 @@ impl Machine {
         // Whatever was decided under an older token is fenced off.
         self.want = None;
         let lease_until = leased_at.unix_ceil(self.config.probe_lease());
-        self.known.election = Some(Election {
+        self.known.election = Some(Box::new(Election {
             token: token.clone(),
             sent_at: leased_at,
             lease_until,
             from,
             won: true,
-        });
+        }));
         let ours = Ours { token, written_at: leased_at, leased_at, successes, stage: Stage::Ready };
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: self.phase.opened_at(),
             failure_count: 0,
-            right: Right::Ours(ours),
+            right: Right::Ours(Box::new(ours)),
         }));
         self.announce(cause, Origin::Local);
     }
@@ -245,13 +245,13 @@ impl Machine {
     /// A fresh token for an election that is about to be sent.
     fn elect(&mut self, from: Option<Record>, lease_until: i64) -> LeaseToken {
         let token = self.chance.token();
-        self.known.election = Some(Election {
+        self.known.election = Some(Box::new(Election {
             token: token.clone(),
             sent_at: self.now,
             lease_until,
             from,
             won: false,
-        });
+        }));
         token
     }
 
@@ -318,7 +318,7 @@ impl Machine {
     }
 
     fn known_lease(&self) -> Field<i64> {
-        self.known.record.as_ref().map_or(Field::Absent, |record| record.lease_until.clone())
+        self.known.record().map_or(Field::Absent, |record| record.lease_until.clone())
     }
 
     pub(in crate::machine) fn expires_at(&self) -> i64 {

@@ -285,7 +285,7 @@ fn case_37_an_election_refused_by_its_own_first_attempt_is_won() {
 #[test]
 fn case_38_a_clock_ahead_within_the_skew_takes_no_live_lease() {
     let mut world = seen(half_open("another", START_UNIX + 30));
-    world.nodes[0].now.wall += ms(1_999);
+    world.nodes[0].now = world.nodes[0].now.moved(0, 1_999);
     for _ in 0..30 {
         assert_eq!(world.call(0), Call::Rejected);
         world.advance(s(1));
@@ -297,7 +297,7 @@ fn case_38_a_clock_ahead_within_the_skew_takes_no_live_lease() {
 #[test]
 fn case_38_a_clock_ahead_that_saw_the_circuit_closed_does_not_skip_the_timeout() {
     let mut world = World::new(1, &Config::default());
-    world.nodes[0].now.wall += s(60);
+    world.nodes[0].now = world.nodes[0].now.moved(0, 60_000);
     world.succeed(0);
     world.advance(s(5));
     world.record = Some(open(START_UNIX + 5));

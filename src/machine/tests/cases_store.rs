@@ -134,7 +134,7 @@ fn case_68_an_unknown_state_admits_warns_once_and_is_not_read_per_call() {
 fn case_72_a_wall_clock_set_back_does_not_keep_a_cache_alive() {
     let mut world = World::new(1, &Config::default());
     world.succeed(0);
-    world.nodes[0].now.wall -= s(3_600);
+    world.nodes[0].now = world.nodes[0].now.moved(0, -3_600_000);
     world.succeed(0);
     world.succeed(0);
     assert_eq!(world.reads, 2);
@@ -147,7 +147,7 @@ fn case_72_a_wall_clock_set_back_does_not_keep_a_cache_alive() {
 fn case_73_after_a_freeze_the_first_call_reads() {
     let mut world = World::new(1, &Config::default());
     world.succeed(0);
-    world.nodes[0].now.wall += s(600); // the monotonic clock stood still
+    world.nodes[0].now = world.nodes[0].now.moved(0, 600_000); // the monotonic clock stood still
     world.succeed(0);
     assert_eq!(world.reads, 2);
 }

@@ -184,22 +184,19 @@ fn answer(node: &Node, reply: Reply) -> Answer {
         Reply::Failed(kind) => Answer::Failed(kind),
         Reply::Applied => match &node.job {
             Some(Job::Write { operation, .. }) => {
-                let known = node.machine.known.record.as_ref();
+                let known = node.machine.known.record();
                 Answer::Written(match operation.apply(known) {
                     Some(record) => Written::Applied(record),
                     None => Written::Refused(known.cloned()),
                 })
             }
-            Some(Job::Read(_)) | None => Answer::Read(node.machine.known.record.clone()),
+            Some(Job::Read(_)) | None => Answer::Read(node.machine.known.record().cloned()),
         },
     }
 }
 
 fn set_wall(moment: Moment, by: i64) -> Moment {
-    let step = s(by.unsigned_abs());
-    let wall =
-        if by < 0 { moment.wall.saturating_sub(step) } else { moment.wall.saturating_add(step) };
-    Moment { wall, ..moment }
+    moment.moved(0, by.saturating_mul(1_000))
 }
 
 fn apply(node: &mut Node, passes: &mut Vec<Pass>, op: Op) {
@@ -233,11 +230,8 @@ fn apply(node: &mut Node, passes: &mut Vec<Pass>, op: Op) {
         Op::Pass(by) => node.now = later(node.now, by),
         Op::Overtaken(by) => {
             let now = node.now;
-            node.now = Moment {
-                mono: now.mono.saturating_sub(by),
-                wall: now.wall.saturating_sub(by),
-                ..now
-            };
+            let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+            node.now = now.moved(-by, -by);
             let call = node.call();
             node.now = now;
             if let Call::Runs(pass) = call {

@@ -127,9 +127,7 @@ fn feed(node: &mut Node, input: Input) -> String {
         Input::Tick => node.tick(),
         Input::Applied => {
             let record = match &node.job {
-                Some(Job::Write { operation, .. }) => {
-                    operation.apply(node.machine.known.record.as_ref())
-                }
+                Some(Job::Write { operation, .. }) => operation.apply(node.machine.known.record()),
                 Some(Job::Read(_)) | None => Some(open(START_UNIX)),
             };
             let record = record.expect("an operation applies to what is known");
