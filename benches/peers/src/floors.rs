@@ -1,0 +1,86 @@
+//! What a call is made of at least, in the same loop.
+
+use std::{
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::subject::{Lane, finish, lane, success};
+
+/// The cheapest clock: whether what is known is fresh cannot be told without.
+pub(crate) const COARSE: &str = "coarse clock";
+
+/// The unit of the goals that are no ratio to a peer.
+pub(crate) const INSTANT: &str = "Instant::now";
+
+/// Everything that is measured beside the peers.
+pub(crate) fn all() -> Vec<(&'static str, Lane)> {
+    vec![
+        ("the loop itself", floor((), |()| success().is_ok())),
+        ("a ready future", floor((), |()| finish(std::future::ready(success())).is_ok())),
+        ("atomic load", floor(AtomicU64::new(7), |word| word.load(Ordering::Acquire) != 0)),
+        (COARSE, coarse()),
+        (
+            "coarse clock in milliseconds and six loads (the least that knows what is fresh)",
+            floor(Block::default(), Block::is_fresh),
+        ),
+        ("atomic add", floor(AtomicU64::new(7), |word| word.fetch_add(1, Ordering::AcqRel) != 0)),
+        (INSTANT, floor(Instant::now(), |then| *then < Instant::now())),
+    ]
+}
+
+/// A reading of the coarse clock.
+pub(crate) fn coarse() -> Lane {
+    floor((), |()| black_box(coarse_clock().0) != 0)
+}
+
+/// The least that a call through a shared block can be made of, if it is to
+/// know that the block is fresh, closed, and did not change meanwhile, and that
+/// a success has nothing to reset.
+#[derive(Default)]
+struct Block {
+    word: AtomicU64,
+    from: AtomicU64,
+    refresh: AtomicU64,
+    unsettled: AtomicU64,
+    span: Span,
+}
+
+/// Never over.
+struct Span(AtomicU64);
+
+impl Default for Span {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Block {
+    fn is_fresh(&mut self) -> bool {
+        let load = |word: &AtomicU64| word.load(Ordering::Acquire);
+        let (seconds, nanos) = coarse_clock();
+        let word = load(&self.word);
+        let age = (seconds * 1_000 + nanos / 1_000_000).wrapping_sub(load(&self.from));
+        age < load(&self.span.0)
+            && word & 3 == 0
+            && age >= load(&self.refresh)
+            && load(&self.word) == word
+            && load(&self.unsettled) == 0
+    }
+}
+
+fn floor<S: Send + 'static>(on: S, call: impl FnMut(&mut S) -> bool + Send + 'static) -> Lane {
+    lane(on, call, |_| {})
+}
+
+/// The wall clock of the kernel's last tick, in seconds and nanoseconds.
+fn coarse_clock() -> (u64, u64) {
+    #[cfg(target_os = "linux")]
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    #[cfg(not(target_os = "linux"))]
+    let now = clock_gettime(ClockId::Realtime);
+    (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs())
+}

@@ -1,0 +1,62 @@
+//! The flags of the command.
+
+use std::time::Duration;
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+What a call costs through this crate, and through other circuit breakers.
+
+cargo bench -p peers              one table
+cargo bench -p peers -- --check   exits with 1 if a goal is missed
+
+  --rounds N    samples of each subject (default: 600, with --check 300)
+  --seed N      shuffles the rounds as that run did (default: by chance)
+  --limit S     no further round is begun after so many seconds (default: 150)";
+
+/// What was asked for.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Options {
+    pub(crate) check: bool,
+    pub(crate) rounds: usize,
+    pub(crate) seed: u64,
+    pub(crate) limit: Duration,
+}
+
+impl Options {
+    /// Nothing if help was asked for.
+    pub(crate) fn from_args(
+        mut args: impl Iterator<Item = String>,
+    ) -> Result<Option<Self>, String> {
+        let mut check = false;
+        let mut rounds = None;
+        let mut seed = None;
+        let mut limit = 150;
+        while let Some(arg) = args.next() {
+            let mut number = || {
+                let value = args.next().unwrap_or_default();
+                value.parse::<u32>().map_err(|error| format!("{arg} {value}: {error}"))
+            };
+            match arg.as_str() {
+                // Cargo says so to every benchmark.
+                "--bench" => {}
+                "--check" => check = true,
+                "--rounds" => rounds = Some(number()?),
+                "--seed" => seed = Some(number()?),
+                "--limit" => limit = number()?,
+                "--help" | "-h" => return Ok(None),
+                _ => return Err(format!("unknown: {arg}")),
+            }
+        }
+        let rounds = match rounds {
+            Some(rounds) => usize::try_from(rounds).map_err(|error| error.to_string())?,
+            None if check => 300,
+            None => 600,
+        };
+        Ok(Some(Self {
+            check,
+            rounds,
+            seed: seed.unwrap_or_else(|| fastrand::u32(..)).into(),
+            limit: Duration::from_secs(limit.into()),
+        }))
+    }
+}

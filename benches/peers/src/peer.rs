@@ -1,0 +1,29 @@
+//! What every crate is asked to do.
+
+use std::error::Error;
+
+use crate::subject::Lane;
+
+/// A circuit was built, or could not be.
+pub(crate) type Built<T> = Result<T, Box<dyn Error>>;
+
+/// One crate.
+pub(crate) trait Peer {
+    /// Its name, as in the manifest.
+    fn name(&self) -> &'static str;
+
+    /// So many users of one closed circuit. Each call is admitted, succeeds and
+    /// reports that; it went well if it was admitted.
+    ///
+    /// Made of the cheapest of the crate's public interfaces that does all
+    /// three, and of the settings under which that is cheapest.
+    fn closed(&self, users: usize) -> Built<Vec<Lane>>;
+
+    /// A user of a closed circuit by the crate's asynchronous call, around a
+    /// future that is ready. It went well if it was admitted.
+    fn call(&self) -> Built<Lane>;
+
+    /// A user of a circuit that will be opened. It went well if it was
+    /// *rejected*, and the caller knows when to come back, where the crate says.
+    fn rejected(&self) -> Built<Lane>;
+}

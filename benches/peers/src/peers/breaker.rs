@@ -1,0 +1,57 @@
+//! <https://crates.io/crates/breaker>
+
+use breaker::{BackoffStrategy, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError};
+
+use crate::{
+    peer::{Built, Peer},
+    subject::{Failed, LONG, Lane, THRESHOLD, finish, lane, success},
+};
+
+/// By its asynchronous `call`: a future that is ready is polled once, which is
+/// cheaper than `state` and `record_success` by hand, and takes the same two
+/// locks. Trips on failures in a row alone; it keeps a window of outcomes all
+/// the same. A rejection does not tell when to come back.
+pub(crate) struct BreakerCrate;
+
+fn circuit() -> CircuitBreaker {
+    let config = CircuitBreakerConfig::builder()
+        .consecutive_failures(THRESHOLD.into())
+        .failure_rate_threshold(0.0)
+        .backoff(BackoffStrategy::Fixed(LONG))
+        .build();
+    CircuitBreaker::new(config)
+}
+
+fn call(circuit: &CircuitBreaker) -> Result<u64, CircuitBreakerError<Failed>> {
+    finish(circuit.call(|| std::future::ready(success())))
+}
+
+fn fail(circuit: &mut CircuitBreaker) {
+    circuit.record_failure();
+}
+
+fn user(circuit: CircuitBreaker) -> Lane {
+    lane(circuit, |circuit| call(circuit).is_ok(), fail)
+}
+
+impl Peer for BreakerCrate {
+    fn name(&self) -> &'static str {
+        "breaker"
+    }
+
+    fn closed(&self, users: usize) -> Built<Vec<Lane>> {
+        let circuit = circuit();
+        Ok((0..users).map(|_| user(circuit.clone())).collect())
+    }
+
+    fn call(&self) -> Built<Lane> {
+        Ok(user(circuit()))
+    }
+
+    fn rejected(&self) -> Built<Lane> {
+        let rejected = |circuit: &mut CircuitBreaker| {
+            matches!(call(circuit), Err(CircuitBreakerError::CircuitOpen))
+        };
+        Ok(lane(circuit(), rejected, fail))
+    }
+}

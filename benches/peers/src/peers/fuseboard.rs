@@ -1,0 +1,93 @@
+//! This crate.
+
+use std::cell::Cell;
+
+use fuseboard::{Breaker, BreakerRegistry, Config, MemoryStore};
+use tokio::runtime::Handle;
+
+use crate::{
+    peer::{Built, Peer},
+    subject::{LONG, Lane, THRESHOLD, finish, is_some_time, lane, success},
+};
+
+/// By `try_admit`, whose permit is borrowed.
+///
+/// What the store said stays fresh for the whole run, which every call checks
+/// anew, as it does with shorter ages: the price is the same.
+pub(crate) struct Fuseboard {
+    registry: BreakerRegistry,
+    runtime: Handle,
+    circuits: Cell<u32>,
+}
+
+impl Fuseboard {
+    pub(crate) fn new(runtime: &Handle) -> Built<Self> {
+        let config = Config::builder()
+            .failure_threshold(THRESHOLD.into())
+            .local_cache_max_age(LONG)
+            .recovery_timeout(LONG)
+            .build()?;
+        let registry =
+            BreakerRegistry::builder(MemoryStore::new()).disabled(false).config(config).spawn()?;
+        Ok(Self { registry, runtime: runtime.clone(), circuits: Cell::new(0) })
+    }
+
+    /// A circuit of its own, of which the store has been asked.
+    fn breaker(&self) -> Built<Breaker> {
+        let number = self.circuits.get();
+        self.circuits.set(number + 1);
+        let breaker = self.registry.breaker(format!("circuit {number}"))?;
+        self.runtime.block_on(async {
+            let permit = breaker.admit().await?;
+            permit.success().settled().await;
+            Ok(breaker)
+        })
+    }
+
+    /// Fails one call, and waits until that is counted.
+    fn fail(&self) -> impl FnMut(&mut Breaker) + Send + 'static {
+        let runtime = self.runtime.clone();
+        move |breaker| {
+            if let Ok(permit) = breaker.try_admit() {
+                runtime.block_on(permit.failure().settled());
+            }
+        }
+    }
+}
+
+impl Peer for Fuseboard {
+    fn name(&self) -> &'static str {
+        "fuseboard"
+    }
+
+    fn closed(&self, users: usize) -> Built<Vec<Lane>> {
+        let breaker = self.breaker()?;
+        let user = || {
+            let call = |breaker: &mut Breaker| {
+                let Ok(permit) = breaker.try_admit() else { return false };
+                let done = success().is_ok();
+                permit.success();
+                done
+            };
+            lane(breaker.clone(), call, self.fail())
+        };
+        Ok((0..users).map(|_| user()).collect())
+    }
+
+    fn call(&self) -> Built<Lane> {
+        let call =
+            |breaker: &mut Breaker| finish(breaker.call(|| std::future::ready(success()))).is_ok();
+        Ok(lane(self.breaker()?, call, self.fail()))
+    }
+
+    fn rejected(&self) -> Built<Lane> {
+        let call = |breaker: &mut Breaker| match breaker.try_admit() {
+            Ok(permit) => {
+                permit.success();
+                false
+            }
+            Err(rejection) => is_some_time(rejection.retry_after()),
+        };
+        Ok(lane(self.breaker()?, call, self.fail()))
+    }
+}

@@ -1,0 +1,51 @@
+//! <https://crates.io/crates/recloser>
+
+use std::sync::Arc;
+
+use recloser::{AsyncRecloser, Error, Recloser as Circuit};
+
+use crate::{
+    peer::{Built, Peer},
+    subject::{Failed, LONG, Lane, failure, finish, lane, success},
+};
+
+/// By `call`. It knows only failure rates, of so many last calls; how many does
+/// not change the price. A rejection does not tell when to come back.
+pub(crate) struct Recloser;
+
+fn circuit() -> Circuit {
+    Circuit::custom().error_rate(0.5).closed_len(10).half_open_len(10).open_wait(LONG).build()
+}
+
+fn fail(circuit: &mut Arc<Circuit>) {
+    let _ = circuit.call(failure);
+}
+
+impl Peer for Recloser {
+    fn name(&self) -> &'static str {
+        "recloser"
+    }
+
+    fn closed(&self, users: usize) -> Built<Vec<Lane>> {
+        let circuit = Arc::new(circuit());
+        let user = |_| lane(Arc::clone(&circuit), |circuit| circuit.call(success).is_ok(), fail);
+        Ok((0..users).map(user).collect())
+    }
+
+    fn call(&self) -> Built<Lane> {
+        let call = |circuit: &mut AsyncRecloser| {
+            finish(circuit.call(std::future::ready(success()))).is_ok()
+        };
+        let fail = |circuit: &mut AsyncRecloser| {
+            let _ = finish(circuit.call(std::future::ready(failure())));
+        };
+        Ok(lane(AsyncRecloser::from(circuit()), call, fail))
+    }
+
+    fn rejected(&self) -> Built<Lane> {
+        let call = |circuit: &mut Arc<Circuit>| {
+            matches!(circuit.call(success), Err::<u64, Error<Failed>>(Error::Rejected))
+        };
+        Ok(lane(Arc::new(circuit()), call, fail))
+    }
+}

@@ -1,0 +1,86 @@
+//! <https://crates.io/crates/tower-resilience-circuitbreaker>
+
+use std::{
+    future::Ready,
+    task::{Context, Waker},
+};
+
+use tower::{Service, service_fn};
+use tower_resilience_circuitbreaker::{CircuitBreakerError, CircuitBreakerLayer};
+
+use crate::{
+    peer::{Built, Peer},
+    subject::{Failed, LONG, Lane, THRESHOLD, failure, finish, lane, success},
+};
+
+/// By `poll_ready` and `call` of the tower service, which is all there is: it
+/// boxes its future, and is asynchronous only, so its column of closed circuits
+/// is that of calls. Trips on failures in a row alone; every user has a clone of
+/// the service, as tower wants it. A rejection does not tell when to come back.
+pub(crate) struct TowerResilience;
+
+type Answer = Result<u64, CircuitBreakerError<Failed>>;
+
+/// The service calls well, or fails, as it is asked to.
+trait Circuit:
+    Service<bool, Response = u64, Error = CircuitBreakerError<Failed>, Future: Send>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> Circuit for S where
+    S: Service<bool, Response = u64, Error = CircuitBreakerError<Failed>, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+fn answer(well: bool) -> Ready<Result<u64, Failed>> {
+    std::future::ready(if well { success() } else { failure() })
+}
+
+fn circuit() -> Built<impl Circuit> {
+    let layer = CircuitBreakerLayer::builder()
+        .consecutive_failures(THRESHOLD.into())
+        .wait_duration_in_open(LONG)
+        .build()?;
+    Ok(layer.layer_fn(service_fn(answer)))
+}
+
+fn call(circuit: &mut impl Circuit, well: bool) -> Answer {
+    // Always ready: one user polls at a time, or the circuit is closed.
+    let _ = circuit.poll_ready(&mut Context::from_waker(Waker::noop()));
+    finish(circuit.call(well))
+}
+
+fn fail(circuit: &mut impl Circuit) {
+    let _ = call(circuit, false);
+}
+
+fn user(circuit: impl Circuit) -> Lane {
+    lane(circuit, |circuit| call(circuit, true).is_ok(), fail)
+}
+
+impl Peer for TowerResilience {
+    fn name(&self) -> &'static str {
+        "tower-resilience-circuitbreaker"
+    }
+
+    fn closed(&self, users: usize) -> Built<Vec<Lane>> {
+        let circuit = circuit()?;
+        Ok((0..users).map(|_| user(circuit.clone())).collect())
+    }
+
+    fn call(&self) -> Built<Lane> {
+        Ok(user(circuit()?))
+    }
+
+    fn rejected(&self) -> Built<Lane> {
+        let rejected =
+            |circuit: &mut _| matches!(call(circuit, true), Err(CircuitBreakerError::OpenCircuit));
+        Ok(lane(circuit()?, rejected, fail))
+    }
+}

@@ -1,0 +1,68 @@
+//! The table, in Markdown.
+
+use std::fmt::Write as _;
+
+use crate::{
+    contest::{Column, Contest, OURS},
+    peers,
+    statistics::Spread,
+};
+
+const COLUMNS: [Column; 4] = [Column::Closed, Column::Together, Column::Call, Column::Rejected];
+
+const HEAD: &str = "\
+| ns for each call | admit and success | two threads, one circuit | `call`, ready future | rejected | allocations |
+|---|--:|--:|--:|--:|--:|";
+
+/// Everything that was measured.
+pub(crate) fn render(contest: &Contest) -> String {
+    let mut table = String::from(HEAD);
+    for name in contest.peers() {
+        let cells: Vec<_> = COLUMNS.iter().map(|column| cell(contest, name, *column)).collect();
+        let _ = write!(
+            table,
+            "\n| {} | {} | {} |",
+            peers::titled(name),
+            cells.join(" | "),
+            allocations(contest, name),
+        );
+    }
+    table.push_str("\n\n");
+    if let Some(left_out) = peers::left_out() {
+        let _ = writeln!(table, "{left_out}\n");
+    }
+    let floors: Vec<_> = contest
+        .floors()
+        .filter_map(|name| {
+            Some(format!("{name} {:.1}", contest.nanos(name, Column::Floor)?.median))
+        })
+        .collect();
+    let _ = write!(table, "Floors, in the same loop: {}.", floors.join(", "));
+    table
+}
+
+fn cell(contest: &Contest, name: &str, column: Column) -> String {
+    let Some(nanos) = contest.nanos(name, column) else { return "-".to_owned() };
+    let ratio = contest
+        .ratio((name, column), (OURS, column))
+        .filter(|_| name != OURS)
+        .map(|ratio| format!(", {:.1}×", ratio.median));
+    spread(nanos) + &ratio.unwrap_or_default()
+}
+
+fn spread(Spread { p10, median, p90 }: Spread) -> String {
+    format!("{median:.1} ({p10:.1} to {p90:.1})")
+}
+
+/// One number if they are the same everywhere, else admitted, called, rejected.
+fn allocations(contest: &Contest, name: &str) -> String {
+    let each: Vec<_> = [Column::Closed, Column::Call, Column::Rejected]
+        .iter()
+        .filter_map(|column| contest.allocations(name, *column))
+        .map(|allocations| format!("{allocations:.2}").replace(".00", ""))
+        .collect();
+    match each.split_first() {
+        Some((one, others)) if others.iter().all(|other| other == one) => one.clone(),
+        _ => each.join(", "),
+    }
+}
