@@ -234,8 +234,10 @@ impl Machine {
             won: true,
         }));
         let ours = Ours { token, written_at: leased_at, leased_at, successes, stage: Stage::Ready };
+        // An election that is found late may have been forgotten meanwhile.
+        let opened_at = self.known.record().and_then(|record| record.opened_at.valid().copied());
         self.enter(Phase::HalfOpen(Recovery {
-            opened_at: self.phase.opened_at(),
+            opened_at: opened_at.or_else(|| self.phase.opened_at()),
             failure_count: 0,
             right: Right::Ours(Box::new(ours)),
         }));

@@ -49,6 +49,34 @@ fn a_verdict_outlives_the_renewal_that_it_overtakes() {
 }
 
 #[test]
+fn an_election_that_is_found_late_is_told_with_the_time_of_the_opening() {
+    let mut world = World::new(1, &Config::default());
+    world.record = Some(open(START_UNIX - 26));
+    assert_eq!(world.call(0), Call::Rejected);
+    world.pass(s(4));
+    world.faults.push_back(Fault::LostAnswer);
+    assert_eq!(world.call(0), Call::Rejected, "its answer was lost");
+    world.down = Some(StoreErrorKind::Timeout);
+    for _ in 0..8 {
+        world.pass(s(1));
+        world.call(0);
+    }
+    assert_eq!(world.state(0), CircuitState::Closed, "it fails open");
+    world.down = None;
+    for _ in 0..8 {
+        world.pass(s(1));
+        world.call(0);
+    }
+    let told = &world.nodes[0].transitions;
+    let elected = told.iter().find(|told| told.origin == Origin::Local).unwrap();
+    assert_eq!(
+        (elected.from_state, elected.to_state),
+        (CircuitState::Closed, CircuitState::HalfOpen)
+    );
+    assert_eq!(elected.opened_at, Some(START_UNIX - 26));
+}
+
+#[test]
 fn a_verdict_after_a_lease_that_was_lost_is_dropped_with_the_renewal() {
     let (mut world, pass) = renewing(&quick(5, 1));
     world.record = Some(half_open("another", START_UNIX + 60));
