@@ -1,5 +1,7 @@
 //! The owner of a process's circuits, and the one file that spawns.
 
+mod chance;
+
 use std::{
     collections::HashMap,
     env, fmt,
@@ -13,6 +15,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 
+use self::chance::Jitter;
 use crate::{
     actor::{Actor, Environment, operation::Storage},
     breaker::Breaker,
@@ -21,11 +24,10 @@ use crate::{
     config::Config,
     error::{BreakerError, ConfigError, FlushError, SpawnError},
     gate::Gate,
-    machine::{Chance, Machine},
+    machine::Machine,
     metrics,
     name::CircuitName,
     reachability::Reachability,
-    record::LeaseToken,
     store::{ErasedStore, Store},
     subscription::Transitions,
 };
@@ -70,6 +72,7 @@ pub struct BreakerRegistry {
 struct Inner {
     environment: Arc<Environment>,
     config: Arc<Config>,
+    jitter: Jitter,
     disabled: bool,
     tracker: TaskTracker,
     cancel: CancellationToken,
@@ -87,6 +90,7 @@ impl BreakerRegistry {
             store: Arc::new(store),
             config: Config::default(),
             clock: Clock::system(),
+            jitter: Jitter::default(),
             disabled: None,
             transition_capacity: DEFAULT_TRANSITION_CAPACITY,
         }
@@ -273,7 +277,8 @@ impl BreakerRegistry {
         if inner.disabled {
             return circuit;
         }
-        let machine = Machine::new(name.clone(), Arc::clone(&config), Box::new(OsChance));
+        let machine =
+            Machine::new(name.clone(), Arc::clone(&config), Box::new(inner.jitter.clone()));
         let storage = Storage { environment: Arc::clone(&inner.environment), name, config };
         let weak = Arc::downgrade(inner);
         let forget = Box::new(move |circuit: &Arc<Circuit>| forget(&weak, circuit));
@@ -322,6 +327,7 @@ pub struct RegistryBuilder {
     store: Arc<dyn ErasedStore>,
     config: Config,
     clock: Clock,
+    jitter: Jitter,
     disabled: Option<bool>,
     transition_capacity: usize,
 }
@@ -337,6 +343,16 @@ impl RegistryBuilder {
     /// Sets where time comes from. Default: the operating system.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
+        self
+    }
+
+    /// Makes the spread of back-offs repeatable, for simulations: one seed spreads
+    /// the same failures alike. Processes that share a seed retry in step, which
+    /// the spread is there to prevent: give each its own. It is not for the lease
+    /// tokens, which come from the operating system all the same, nor for what an
+    /// SDK spreads its own retries by. Default: from the operating system.
+    pub fn jitter_seed(mut self, seed: u64) -> Self {
+        self.jitter = Jitter::seeded(seed);
         self
     }
 
@@ -392,12 +408,13 @@ impl RegistryBuilder {
             inner: Arc::new(Inner {
                 environment: Arc::new(Environment {
                     store: self.store,
-                    reachability: Reachability::new(Box::new(OsChance)),
+                    reachability: Reachability::new(Box::new(self.jitter.clone())),
                     clock: self.clock.of_registry(runtime.clone()),
                     pending: Arc::default(),
                     transitions: broadcast::channel(self.transition_capacity).0,
                 }),
                 config: Arc::new(self.config),
+                jitter: self.jitter,
                 disabled,
                 tracker: TaskTracker::new(),
                 _cancel_on_drop: cancel.clone().drop_guard(),
@@ -432,20 +449,6 @@ fn disabled_by_environment() -> Result<bool, ConfigError> {
             "0" | "n" | "no" | "f" | "false" | "off" => Ok(false),
             _ => Err(ConfigError::new(DISABLED_ENV, value, requirement)),
         },
-    }
-}
-
-/// Chance from the operating system, asked anew each time, so that processes
-/// restored from one memory image do not share it.
-struct OsChance;
-
-impl Chance for OsChance {
-    fn token(&mut self) -> LeaseToken {
-        LeaseToken::new(uuid::Uuid::new_v4().simple().to_string())
-    }
-
-    fn spread(&mut self) -> u8 {
-        uuid::Uuid::new_v4().as_bytes().first().copied().unwrap_or_default()
     }
 }
 

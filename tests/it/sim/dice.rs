@@ -16,6 +16,11 @@ impl Dice {
         Self(self.next())
     }
 
+    /// A seed for what is called so.
+    pub(crate) fn seed_of(seed: u64, name: &str) -> u64 {
+        name.bytes().fold(seed, |seed, byte| Self(seed ^ u64::from(byte)).next())
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -10,6 +10,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     bounds,
+    dice::Dice,
     plan::{Order, Plan},
     process,
 };
@@ -123,6 +124,7 @@ impl Stage {
         BreakerRegistry::builder(self.engine.store(label))
             .config(self.plan.config.clone())
             .clock(Clock::from(clock))
+            .jitter_seed(Dice::seed_of(self.plan.seed, label))
             .disabled(false)
             .spawn()
             .unwrap()

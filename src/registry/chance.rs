@@ -1,0 +1,88 @@
+//! Where a registry's circuits get what must not be predictable.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::{machine::Chance, record::LeaseToken};
+
+/// What spreads the back-offs of a registry. Clones draw from one sequence.
+#[derive(Clone, Default)]
+pub(super) enum Jitter {
+    /// Asked anew each time, so that processes restored from one memory image
+    /// do not share it.
+    #[default]
+    OperatingSystem,
+    /// `SplitMix64`, of which this is the state. Written out: a library may draw
+    /// other numbers after an update, and a seed would then replay nothing.
+    Seeded(Arc<AtomicU64>),
+}
+
+impl Jitter {
+    pub(super) fn seeded(seed: u64) -> Self {
+        Self::Seeded(Arc::new(AtomicU64::new(seed)))
+    }
+
+    fn draw(&self) -> u8 {
+        let first = match self {
+            Self::OperatingSystem => uuid::Uuid::new_v4().into_bytes().first().copied(),
+            Self::Seeded(state) => {
+                let before = state.fetch_add(STEP, Ordering::Relaxed);
+                mixed(before.wrapping_add(STEP)).to_be_bytes().first().copied()
+            }
+        };
+        first.unwrap_or_default()
+    }
+}
+
+/// How far the state of the generator moves for each number.
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+fn mixed(state: u64) -> u64 {
+    let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+impl Chance for Jitter {
+    /// Fences writes: from the operating system, whatever the seed.
+    fn token(&mut self) -> LeaseToken {
+        LeaseToken::new(uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    fn spread(&mut self) -> u8 {
+        self.draw()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(mut jitter: impl Chance) -> Vec<u8> {
+        (0..64).map(|_| jitter.spread()).collect()
+    }
+
+    #[test]
+    fn a_seed_says_every_spread() {
+        assert_eq!(drawn(Jitter::seeded(7)), drawn(Jitter::seeded(7)));
+        assert_ne!(drawn(Jitter::seeded(7)), drawn(Jitter::seeded(8)));
+        // The first bytes of the generator's published outputs for this seed.
+        assert_eq!(drawn(Jitter::seeded(1_234_567))[..5], [0x59, 0x2C, 0x88, 0x3F, 0xE3]);
+        let both = Jitter::seeded(7);
+        assert_ne!(drawn(both.clone()), drawn(both), "circuits do not draw alike");
+    }
+
+    #[test]
+    fn without_a_seed_no_two_spread_alike() {
+        assert_ne!(drawn(Jitter::default()), drawn(Jitter::default()));
+        let spreads = drawn(Jitter::default());
+        assert!(spreads.iter().any(|spread| *spread != spreads[0]), "{spreads:?}");
+    }
+
+    #[test]
+    fn a_seed_makes_no_lease_token() {
+        assert_ne!(Jitter::seeded(7).token(), Jitter::seeded(7).token());
+    }
+}
