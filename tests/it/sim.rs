@@ -17,6 +17,7 @@
 mod bounds;
 mod check;
 mod dice;
+mod freeze;
 mod item;
 mod plan;
 mod process;

@@ -30,13 +30,25 @@ pub(crate) enum Order {
     Release,
 }
 
+/// What a freeze does to the clocks of a process. They stand still in it, and
+/// show all of it when the process thaws, but for this:
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standstill {
+    /// monotonic time has stood still, as in AWS Lambda.
+    Monotonic,
+    /// nothing: both clocks ran on, as under SIGSTOP.
+    Nothing,
+}
+
 /// One process: a label, its lives, and what happens to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
     pub(crate) label: String,
     /// It crashes at the end of each; the next one remembers nothing.
     pub(crate) lives: Vec<Span>,
+    /// One after the other.
     pub(crate) freezes: Vec<Span>,
+    pub(crate) standstill: Standstill,
     /// Between two calls, on average.
     pub(crate) gap: Duration,
     /// How many calls it runs at a time.
@@ -288,6 +300,18 @@ fn spans(dice: &mut Dice, within: Span, count: u64, longest_ms: u64) -> Vec<Span
     spans
 }
 
+/// Spans in order, those that overlap as one.
+fn merged(spans: Vec<Span>) -> Vec<Span> {
+    let mut merged: Vec<Span> = Vec::new();
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.from <= last.until => last.until = last.until.max(span.until),
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
 fn process(
     dice: &mut Dice,
     label: &str,
@@ -307,7 +331,7 @@ fn process(
     }
     let freezes = dice.between(1, 2);
     let freezes = if traits.freezes && dice.chance(50) {
-        spans(dice, inner, freezes, 20_000)
+        merged(spans(dice, inner, freezes, 20_000))
     } else {
         Vec::new()
     };
@@ -329,6 +353,8 @@ fn process(
         steps,
         weather,
         dice: dice.split(),
+        // Rolled last, so that all else of a seed stays as it was.
+        standstill: dice.pick(&[Standstill::Monotonic, Standstill::Nothing]),
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::{
     dice::Dice,
+    freeze::{Reach, Watch},
     plan::{Process, QUIET_GAP},
     stage::{CIRCUIT, Call, Stage, Told},
     weather,
@@ -32,22 +33,26 @@ async fn live_once(
 ) {
     let past: i64 =
         process.steps.iter().filter(|(at, _)| *at <= stage.at()).map(|(_, by)| by).sum();
-    let clock = stage.clock(process.ahead_ms + past);
+    let watch = stage.watch(process);
+    let clock = watch.hands().clone();
+    clock.step_wall(process.ahead_ms + past);
     let mut tasks = JoinSet::new();
     let steps: Vec<_> = process.steps.iter().copied().filter(|(at, _)| *at > stage.at()).collect();
-    let (stepped, watch) = (clock.clone(), Arc::clone(stage));
+    let (stepped, time) = (clock.clone(), Arc::clone(stage));
     tasks.spawn(async move {
         for (at, by) in steps {
-            watch.sleep_until(at).await;
+            time.sleep_until(at).await;
             stepped.step_wall(by);
         }
     });
-    let (sky, mut rolls, watch) = (process.clone(), dice.split(), Arc::clone(stage));
+    let (sky, mut rolls, time) = (process.clone(), dice.split(), Arc::clone(stage));
     stage
         .engine
         .network(label)
-        .weather(move |operation| weather::event(&sky, &mut rolls, watch.at(), operation));
-    let registry = stage.registry(label, &clock);
+        .weather(move |operation| weather::event(&sky, &mut rolls, time.at(), operation));
+    let store =
+        Reach { store: stage.engine.store(label), watch: Arc::clone(&watch), start: stage.start };
+    let registry = stage.registry_over(store, label, &clock);
     tasks.spawn(listen(Arc::clone(stage), label.to_owned(), registry.subscribe()));
     let breaker = registry.breaker(CIRCUIT).unwrap();
     stage.living().push((label.to_owned(), breaker.clone()));
@@ -61,6 +66,7 @@ async fn live_once(
                 stage: Arc::clone(stage),
                 process: process.clone(),
                 label: label.to_owned(),
+                watch: Arc::clone(&watch),
                 breaker: breaker.clone(),
                 dice: dice.split(),
             };
@@ -68,6 +74,7 @@ async fn live_once(
         }
     }
     stage.living().retain(|(living, _)| living != label);
+    stage.stop(&watch);
     // The actor ends first, so that nothing of the rest reaches it.
     drop(registry);
 }
@@ -101,6 +108,7 @@ struct Caller {
     stage: Arc<Stage>,
     process: Process,
     label: String,
+    watch: Arc<Watch>,
     breaker: Breaker,
     dice: Dice,
 }
@@ -109,6 +117,7 @@ impl Caller {
     async fn call(mut self) {
         let asked = self.stage.at();
         let number = self.note(asked);
+        self.watch.turn(asked);
         let Ok(permit) = self.breaker.admit().await else {
             return;
         };
@@ -143,10 +152,11 @@ impl Caller {
         notes.calls.len() - 1
     }
 
-    /// A frozen process goes on when it thaws.
+    /// A frozen process goes on when it thaws, and its clock before it.
     async fn thaw(&self) {
         while let Some(thaw) = self.process.thaws_at(self.stage.at()) {
             self.stage.sleep_until(thaw).await;
         }
+        self.watch.turn(self.stage.at());
     }
 }

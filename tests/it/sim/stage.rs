@@ -5,13 +5,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use fuseboard::{Breaker, BreakerRegistry, CircuitState, CircuitTransition, Clock, VirtualClock};
+use fuseboard::{
+    Breaker, BreakerRegistry, CircuitState, CircuitTransition, Clock, VirtualClock, store::Store,
+};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     bounds,
     dice::Dice,
-    plan::{Order, Plan},
+    freeze::{TICK, Watch},
+    plan::{Order, Plan, Process},
     process,
 };
 use crate::support::engine::{Engine, History, Request, now};
@@ -61,6 +64,8 @@ pub(crate) struct Stage {
     notes: Mutex<Notes>,
     /// Who lives, by label.
     living: Mutex<Vec<(String, Breaker)>>,
+    /// The clocks of the living that have to be moved.
+    watches: Mutex<Vec<Arc<Watch>>>,
 }
 
 /// Everything that was seen of a run.
@@ -84,8 +89,8 @@ impl Stage {
         if plan.tells_time {
             engine.set_clock(move || true_start() + start.elapsed());
         }
-        let (notes, living) = (Mutex::default(), Mutex::default());
-        Self { plan, engine, start, notes, living }
+        let (notes, living, watches) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { plan, engine, start, notes, living, watches }
     }
 
     /// Who lives, and what it takes the circuit to be.
@@ -120,8 +125,31 @@ impl Stage {
         clock
     }
 
+    /// The clock of a process that starts now.
+    pub(crate) fn watch(&self, process: &Process) -> Arc<Watch> {
+        let watch = Arc::new(Watch::start(process, self.at(), true_start()));
+        if watch.stands() {
+            self.watches.lock().unwrap().push(Arc::clone(&watch));
+        }
+        watch
+    }
+
+    /// The process of this clock is gone.
+    pub(crate) fn stop(&self, watch: &Arc<Watch>) {
+        self.watches.lock().unwrap().retain(|other| !Arc::ptr_eq(other, watch));
+    }
+
     pub(crate) fn registry(&self, label: &str, clock: &VirtualClock) -> BreakerRegistry {
-        BreakerRegistry::builder(self.engine.store(label))
+        self.registry_over(self.engine.store(label), label, clock)
+    }
+
+    pub(crate) fn registry_over(
+        &self,
+        store: impl Store,
+        label: &str,
+        clock: &VirtualClock,
+    ) -> BreakerRegistry {
+        BreakerRegistry::builder(store)
             .config(self.plan.config.clone())
             .clock(Clock::from(clock))
             .jitter_seed(Dice::seed_of(self.plan.seed, label))
@@ -155,6 +183,7 @@ async fn perform(plan: Plan) -> Run {
     }
     tasks.spawn(operate(Arc::clone(&stage)));
     tasks.spawn(delete(Arc::clone(&stage)));
+    tasks.spawn(tick(Arc::clone(&stage)));
     let ended = until_closed(&stage, &mut tasks).await;
     let left = format!("{:?}, item {:?}", stage.states(), stage.engine.get_item(CIRCUIT));
     tasks.shutdown().await;
@@ -217,6 +246,15 @@ async fn operate(stage: Arc<Stage>) {
         let _ = done;
     }
     drop(registry);
+}
+
+/// Moves the clocks of processes that freeze, for what their timers wake.
+async fn tick(stage: Arc<Stage>) {
+    while stage.plan.processes.iter().any(|process| !process.freezes.is_empty()) {
+        tokio::time::sleep(TICK).await;
+        let at = stage.at();
+        stage.watches.lock().unwrap().iter().for_each(|watch| watch.turn(at));
+    }
 }
 
 /// The store forgets the item, as it does with those that have expired.
