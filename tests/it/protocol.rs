@@ -10,4 +10,4 @@ mod items;
 mod late;
 mod open;
 mod operator;
-mod rows;
+pub(crate) mod rows;

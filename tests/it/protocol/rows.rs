@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 /// What the reference could not recover from in an item, in DynamoDB's own form.
-fn fault(item: &Value) -> Option<&'static str> {
+pub(crate) fn fault(item: &Value) -> Option<&'static str> {
     let text = |name: &str| item[name]["S"].as_str();
     let is_whole =
         |name: &str| item[name]["N"].as_str().is_some_and(|number| number.parse::<i64>().is_ok());

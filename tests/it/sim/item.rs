@@ -46,6 +46,11 @@ impl Item {
     }
 }
 
+/// What a request sets.
+pub(crate) fn set_by(body: &Value) -> Item {
+    Item::read(&body["ExpressionAttributeValues"], ":")
+}
+
 /// What a write means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
@@ -86,7 +91,7 @@ impl Step {
         Self {
             at: write.at,
             client: write.client.clone(),
-            kind: kind(&write.client, &seen, &Item::read(values, ":")),
+            kind: kind(&write.client, &seen, &set_by(&write.body)),
             seen,
             before: item(&write.before),
             after: item(&write.after),

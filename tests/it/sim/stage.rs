@@ -125,6 +125,19 @@ impl Stage {
         clock
     }
 
+    /// What was seen so far.
+    pub(crate) fn seen(&self) -> Run {
+        Run {
+            plan: self.plan.clone(),
+            history: self.engine.history(),
+            requests: self.engine.requests(),
+            start: self.start,
+            notes: self.notes().clone(),
+            closed_at: None,
+            left: String::new(),
+        }
+    }
+
     /// The clock of a process that starts now.
     pub(crate) fn watch(&self, process: &Process) -> Arc<Watch> {
         let watch = Arc::new(Watch::start(process, self.at(), true_start()));
@@ -187,16 +200,7 @@ async fn perform(plan: Plan) -> Run {
     let ended = until_closed(&stage, &mut tasks).await;
     let left = format!("{:?}, item {:?}", stage.states(), stage.engine.get_item(CIRCUIT));
     tasks.shutdown().await;
-    let notes = stage.notes().clone();
-    Run {
-        plan: stage.plan.clone(),
-        history: stage.engine.history(),
-        requests: stage.engine.requests(),
-        start: stage.start,
-        notes,
-        closed_at: ended,
-        left,
-    }
+    Run { closed_at: ended, left, ..stage.seen() }
 }
 
 /// Waits for the quiet, and then until everyone is closed, no longer than may be.

@@ -1,22 +1,35 @@
 //! Every transition that is told as this process's own is one applied write.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use fuseboard::{Cause, CircuitState, Origin};
+use fuseboard::{Cause, CircuitState, Config, Origin};
+use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::{Findings, Story};
-use crate::sim::{item::Kind, stage::Told};
+use crate::{
+    sim::{
+        item::{self, Kind, State},
+        plan::Plan,
+        process,
+        stage::{CIRCUIT, Run, START, Stage, Told},
+    },
+    support::engine::{Event, Request},
+};
 
 pub(super) fn check(story: &Story<'_>, found: &mut Findings) {
     let mut told_of = vec![false; story.steps.len()];
+    let mut taken_for_own = told_of.clone();
     for told in &story.run.notes.told {
         if told.transition.origin != Origin::Local {
             continue;
         }
-        match write_of(story, told, &told_of) {
-            Some(number) => told_of[number] = true,
-            None if is_release(story, told) => {}
-            None => found.push(format!("told as ours without a write of its own: {told:?}")),
+        if let Some(number) = write_of(story, told, &told_of) {
+            told_of[number] = true;
+        } else if let Some(number) = release_of(story, told, &taken_for_own) {
+            taken_for_own[number] = true;
+        } else {
+            found.push(format!("told as ours without a write of its own: {told:?}"));
         }
     }
     chains(story, found);
@@ -56,14 +69,28 @@ fn write_of(story: &Story<'_>, told: &Told, told_of: &[bool]) -> Option<usize> {
     })
 }
 
-/// A release in the second of a closing leaves the very item that the closing
-/// would have left: a holder whose closing is refused takes it for its own.
-fn is_release(story: &Story<'_>, told: &Told) -> bool {
-    let last = story.steps.iter().rev().find(|step| step.at <= told.at);
-    matches!(told.transition.cause, Cause::ProbesSucceeded)
-        && last.is_some_and(|step| {
-            step.kind == Kind::Release && told.at < step.at + Duration::from_secs(1)
-        })
+/// A release that leaves the very item that a closing would have left, since it
+/// is of the same second: a holder that was shown it after it sent the closing
+/// takes it for its own.
+fn release_of(story: &Story<'_>, told: &Told, taken: &[bool]) -> Option<usize> {
+    if !matches!(told.transition.cause, Cause::ProbesSucceeded) {
+        return None;
+    }
+    let mine = |request: &&Request| request.client == told.client;
+    let closings = story.run.requests.iter().filter(mine).filter_map(|request| {
+        let set = item::set_by(&request.body);
+        let closes = set.state == Some(State::Closed);
+        closes.then(|| (request.at.duration_since(story.run.start), set.expires_at))
+    });
+    let closings: Vec<_> = closings.collect();
+    story.shown(&told.client, story.steps.len()).find_map(|(at, version, item)| {
+        let number = version.checked_sub(1)?;
+        let is_release = story.steps[number].kind == Kind::Release && !taken[number];
+        let is_like = |(sent, expires_at): &(Duration, Option<i64>)| {
+            *sent <= at && item.is_some_and(|item| item.expires_at == *expires_at)
+        };
+        (is_release && at <= told.at && closings.iter().any(is_like)).then_some(number)
+    })
 }
 
 /// What a process tells is one story: each transition starts where the last ended.
@@ -77,4 +104,65 @@ fn chains(story: &Story<'_>, found: &mut Findings) {
             state = told.transition.to_state;
         }
     }
+}
+
+/// What was seen of a holder whose closing lands behind a release of the same
+/// second.
+async fn closing_behind_a_release() -> Run {
+    let mut plan = Plan::empty(0);
+    plan.config = Config::builder().success_threshold(1).build().unwrap();
+    let stage = Arc::new(Stage::new(plan).await);
+    let open = json!({"state": "OPEN", "failure_count": 5, "opened_at": START - 60,
+        "expiration": START + 3_570});
+    stage.engine.put_item(CIRCUIT, &open);
+    let holder = stage.registry("E", &stage.clock(0));
+    let operator = stage.registry("operator", &stage.clock(0));
+    let mut ears = JoinSet::new();
+    ears.spawn(process::listen(Arc::clone(&stage), "E".to_owned(), holder.subscribe()));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let permit = holder.breaker(CIRCUIT).unwrap().admit_owned().await.unwrap();
+    let late = Event::DelayBefore(Duration::from_millis(300));
+    stage.engine.network("E").on("UpdateItem", 1, late);
+    let settling = permit.success();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    operator.breaker(CIRCUIT).unwrap().release().await.unwrap();
+    settling.settled().await;
+    drop((holder, operator));
+    ears.join_all().await;
+    stage.seen()
+}
+
+fn found_in(run: &Run) -> Findings {
+    let mut found = Findings::new();
+    check(&Story::new(run), &mut found);
+    found
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_is_taken_for_a_closing_that_would_have_left_the_same_and_for_no_other() {
+    let mut run = closing_behind_a_release().await;
+    assert_eq!(found_in(&run), Findings::new());
+    let closing = run.notes.told.last().unwrap().clone();
+    assert_eq!(closing.transition.cause, Cause::ProbesSucceeded);
+    let release = run.history.writes.pop().unwrap();
+    assert_eq!(release.client, "operator");
+    // An item that the closing would not have left.
+    let mut other = release.clone();
+    other.after.as_mut().unwrap()["expiration"] = json!({"N": "1"});
+    run.history.writes.push(other);
+    assert_eq!(found_in(&run).len(), 1);
+    // A closing that is told twice.
+    run.history.writes.pop();
+    run.history.writes.push(release);
+    let (half_open, closed) = (CircuitState::HalfOpen, CircuitState::Closed);
+    let mut back = closing.clone();
+    (back.transition.from_state, back.transition.to_state) = (closed, half_open);
+    back.transition.origin = Origin::Observed;
+    run.notes.told.extend([back, closing]);
+    assert_eq!(found_in(&run).len(), 1);
+    run.notes.told.truncate(run.notes.told.len() - 2);
+    // One that was never sent.
+    run.requests
+        .retain(|it| item::set_by(&it.body).state != Some(State::Closed) || it.client != "E");
+    assert_eq!(found_in(&run).len(), 1);
 }

@@ -5,10 +5,13 @@ use std::{collections::HashMap, time::Duration};
 use fuseboard::{CircuitState, Origin};
 
 use super::{Findings, Story};
-use crate::sim::{
-    item::{Item, Kind, State, Step},
-    stage::START,
-    weather::LATEST,
+use crate::{
+    protocol::rows,
+    sim::{
+        item::{Item, Kind, State, Step},
+        stage::START,
+        weather::LATEST,
+    },
 };
 
 pub(super) fn check(story: &Story<'_>, found: &mut Findings) {
@@ -26,7 +29,9 @@ pub(super) fn check(story: &Story<'_>, found: &mut Findings) {
             Kind::Hold | Kind::Release => order(story, number, step),
             Kind::Delete => None,
         };
-        if let Some(problem) = problem {
+        // Whatever the row was before, the reference has to get on from this one.
+        let row = story.run.history.writes[number].after.as_ref();
+        for problem in problem.into_iter().chain(row.and_then(rows::fault)) {
             found.push(format!("write {number}: {problem}: {step:?}"));
         }
         if matches!(step.kind, Kind::Elect | Kind::TakeOver)
