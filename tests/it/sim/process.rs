@@ -45,11 +45,12 @@ async fn live_once(
             stepped.step_wall(by);
         }
     });
-    let (sky, mut rolls, time) = (process.clone(), dice.split(), Arc::clone(stage));
+    // The engine keeps what it is told of the weather, and the stage the engine.
+    let (sky, mut rolls, start) = (process.clone(), dice.split(), stage.start);
     stage
         .engine
         .network(label)
-        .weather(move |operation| weather::event(&sky, &mut rolls, time.at(), operation));
+        .weather(move |operation| weather::event(&sky, &mut rolls, start.elapsed(), operation));
     let store =
         Reach { store: stage.engine.store(label), watch: Arc::clone(&watch), start: stage.start };
     let registry = stage.registry_over(store, label, &clock);
