@@ -343,6 +343,12 @@ fn a_close_of_the_same_second_must_not_be_taken_for_ours_after_the_lease() {
 }
 
 #[test]
+fn a_late_reopening_must_not_be_taken_for_a_newer_opening() {
+    let rules = Rules { environments: 1, writes: 3, successes: 1, ..ALONE };
+    is_refuted(Weak::LateReopenIsNewer, rules, "what is told as ours was applied once");
+}
+
+#[test]
 fn a_lease_that_ran_out_must_be_taken_over() {
     let rules = Rules { writes: 1, ..CALM };
     is_refuted(Weak::NoTakeOver, rules, "a quiet circuit closes by any one alone");

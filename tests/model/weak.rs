@@ -59,6 +59,8 @@ pub(crate) enum Weak {
     RegainAfterTrip,
     /// A right that is found again after an outage is used without a renewal.
     RegainUnrenewed,
+    /// A late answer to a reopening is taken for that of a newer opening.
+    LateReopenIsNewer,
     /// An opening that nobody was told of is offered to any closed record.
     TripOwedForEver,
 }

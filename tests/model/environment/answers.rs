@@ -6,7 +6,7 @@
 use crate::{
     environment::{Answer, CLOSED, Election, Environment, Job, Ours, Phase, Stage, Want},
     item::{Item, Seen, Stamp, State, Write},
-    shared::{Rules, Shared},
+    shared::{Breach, Rules, Shared},
     weak::Weak,
 };
 
@@ -22,7 +22,7 @@ impl Environment {
             Some(Job::Write { write, landed, answer: Some(answer), .. }) => match answer {
                 Answer::Applied(item) => {
                     self.learn(Some(item));
-                    self.applied(&write, landed, shared);
+                    self.applied(&write, landed, shared, rules);
                 }
                 Answer::Refused(found) => self.refused(&write, landed, found, shared, rules),
             },
@@ -52,15 +52,24 @@ impl Environment {
         });
     }
 
-    fn applied(&mut self, write: &Write, landed: u8, shared: &mut Shared) {
+    fn applied(&mut self, write: &Write, landed: u8, shared: &mut Shared, rules: &Rules) {
         self.meet_want(write);
         match (*write, self.phase) {
-            (Write::Trip { .. } | Write::Reopen { .. }, phase) => {
+            (Write::Reopen { opened, .. }, phase)
+                if rules.weak != Weak::LateReopenIsNewer && !is_opening(phase, opened) =>
+            {
+                // Probed alone since: it is taken like what others write.
+                self.adopt(self.record(), shared, rules);
+            }
+            (Write::Trip { opened, .. } | Write::Reopen { opened, .. }, phase) => {
                 if let Phase::Open { .. } = phase {
                     self.phase = STORED;
                 }
                 let state = self.state();
                 if self.told != state {
+                    if !is_opening(phase, opened) {
+                        shared.breach(Breach::Unfounded);
+                    }
                     self.announce_as_ours(state, landed, shared);
                 }
             }
@@ -109,7 +118,7 @@ impl Environment {
     ) {
         if found.is_some_and(|item| is_own_earlier_write(write, &item, rules.weak)) {
             self.learn(found);
-            return self.applied(write, landed, shared);
+            return self.applied(write, landed, shared, rules);
         }
         let ours = self.ours().map(|ours| ours.token);
         let is_our_lease = ours.is_some() && found.is_some_and(|item| item.owner == ours);
@@ -276,6 +285,11 @@ fn is_own_earlier_write(write: &Write, item: &Item, weak: Weak) -> bool {
             false
         }
     }
+}
+
+/// Whether this is the opening of that stamp, which nobody has acknowledged yet.
+fn is_opening(phase: Phase, stamp: Stamp) -> bool {
+    matches!(phase, Phase::Open { opened, stored: false, .. } if opened == stamp)
 }
 
 /// What a trip, an election or a takeover of one would find in the other.
