@@ -122,6 +122,10 @@ impl Item {
         self.state == State::HalfOpen && self.owner == Some(token)
     }
 
+    pub(crate) fn is_closed_by_token(&self) -> bool {
+        self.state == State::Closed && self.epoch > FULL
+    }
+
     fn record(&self) -> Record {
         let mut record = Record::empty();
         record.state = Field::Valid(match self.state {

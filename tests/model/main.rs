@@ -32,11 +32,15 @@ mod shared;
 mod weak;
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use stateright::{Checker, HasDiscoveries, Model};
 
-use crate::{shared::Rules, weak::Weak};
+use crate::{
+    shared::Rules,
+    weak::Weak,
+    world::{World, past::Remembered},
+};
 
 /// Two environments, T = 1 and K = 2, and nothing that goes wrong.
 const CALM: Rules = Rules {
@@ -51,6 +55,8 @@ const CALM: Rules = Rules {
     successes: 2,
     coarse: false,
     slow: false,
+    elected: false,
+    apart: false,
     weak: Weak::Nothing,
 };
 
@@ -59,6 +65,9 @@ const ROUGH: Rules = Rules { writes: 3, faults: 1, crashes: 1, deletions: 1, ord
 
 /// The store is out for an environment, which probes and falls open without it.
 const ALONE: Rules = Rules { writes: 3, faults: 1, alone: 1, ..CALM };
+
+/// Three, of whom one was elected: by the first of the writes.
+const ELECTED: Rules = Rules { environments: 3, writes: 3, successes: 1, elected: true, ..CALM };
 
 fn is_large() -> bool {
     std::env::var("FUSEBOARD_MODEL").is_ok_and(|size| size == "large")
@@ -111,6 +120,73 @@ fn a_fleet_keeps_the_protocol_with_answers_that_linger() {
 fn three_keep_the_protocol() {
     let three = Rules { environments: 3, writes: 3, ..CALM };
     holds(three, Rules { writes: 5, ..three });
+}
+
+/// Three keep the protocol within the bounds, and get as far as that with all spent
+/// that may go wrong.
+fn three_hold(quick: Rules, large: Rules, reaches: &'static [&'static str]) {
+    let remembered = Remembered::new(quick).checker();
+    let reached = HasDiscoveries::AllOf(reaches.iter().copied().collect());
+    let checker = remembered.finish_when(reached).spawn_bfs().join();
+    for what in reaches {
+        let steps = checker.assert_any_discovery(what).into_actions();
+        println!("{what} within {} steps: {steps:?}", steps.len());
+    }
+    holds(quick, large);
+}
+
+#[test]
+fn three_keep_the_protocol_with_a_message_lost_late_or_doubled() {
+    let faulty = Rules { faults: 1, ..ELECTED };
+    let reaches = &["two are elected", "a taker closes"];
+    three_hold(faulty, Rules { writes: 4, ..faulty }, reaches);
+}
+
+#[test]
+fn three_keep_the_protocol_when_one_forgets() {
+    let forgetful = Rules { crashes: 1, ..ELECTED };
+    let reaches = &["two are elected", "a taker closes"];
+    three_hold(forgetful, Rules { writes: 4, successes: 2, ..forgetful }, reaches);
+}
+
+#[test]
+fn three_keep_the_protocol_when_the_item_is_deleted() {
+    let deleted = Rules { deletions: 1, ..ELECTED };
+    let reaches = &["two are elected", "a taker closes"];
+    three_hold(deleted, Rules { writes: 4, successes: 2, ..deleted }, reaches);
+}
+
+#[test]
+fn three_keep_the_protocol_under_an_operator() {
+    let operated = Rules { orders: 1, ..ELECTED };
+    // The order is one of the writes.
+    let reaches = &["two are elected", "one takes over", "one closes"];
+    three_hold(operated, Rules { writes: 4, successes: 2, ..operated }, reaches);
+}
+
+#[test]
+fn three_keep_the_protocol_while_the_store_is_out_for_one() {
+    let out = Rules { writes: 2, faults: 1, alone: 1, ..ELECTED };
+    let reaches = &["one takes over", "one closes"];
+    three_hold(out, Rules { writes: 3, ..out }, reaches);
+}
+
+#[test]
+fn which_environment_is_which_does_not_matter() {
+    for rules in [
+        Rules { environments: 3, writes: 2, successes: 1, ..CALM },
+        Rules { writes: 1, ..ROUGH },
+        Rules { writes: 1, ..ALONE },
+        Rules { writes: 2, faults: 1, ..ELECTED },
+        Rules { writes: 2, faults: 1, coarse: true, ..CALM },
+    ] {
+        let apart = world::reached(Rules { apart: true, ..rules });
+        let sorted = world::reached(rules);
+        println!("{} states for {}: {rules:?}", sorted.len(), apart.len());
+        assert!(apart.len() > sorted.len());
+        let apart: HashSet<_> = apart.into_iter().map(World::sorted).collect();
+        assert!(apart == sorted, "{rules:?}");
+    }
 }
 
 #[test]

@@ -35,6 +35,10 @@ pub(crate) struct Rules {
     pub(crate) coarse: bool,
     /// Answers of the store may linger on their way.
     pub(crate) slow: bool,
+    /// The circuit is half-open at first: the first of the writes elected one.
+    pub(crate) elected: bool,
+    /// Environments keep their places, so that one can be told from another.
+    pub(crate) apart: bool,
     pub(crate) weak: Weak,
 }
 

@@ -10,7 +10,10 @@
 //! themselves; the deletion comes an hour after the last write, so that nothing is
 //! under way then, and no lease is left.
 
+pub(crate) mod past;
 mod quiet;
+
+use std::collections::HashSet;
 
 use stateright::{Model, Property};
 
@@ -23,7 +26,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct World {
     pub(crate) shared: Shared,
-    /// In order of themselves: which is which does not matter.
+    /// In order of themselves: which is which does not matter, since nothing on the
+    /// item or on its way names an environment.
     pub(crate) environments: Vec<Environment>,
 }
 
@@ -134,7 +138,8 @@ impl Model for Rules {
 }
 
 impl Rules {
-    /// A new circuit, one that is closed, and one that is open, known to all or to none.
+    /// A new circuit, one that is closed, and one that is open, known to all or to none;
+    /// or one that was open, and whose first election all know.
     fn starts(&self) -> Vec<World> {
         let closed = Item {
             state: State::Closed,
@@ -175,15 +180,60 @@ impl Rules {
             },
             environments: vec![environment; self.environments],
         };
+        let opened = world(Some(open), known(Some(open), waiting, State::Open));
+        if self.elected {
+            return vec![self.elect(opened)];
+        }
         vec![
             world(None, unknown),
             world(Some(closed), known(Some(closed), CLOSED, State::Closed)),
-            world(Some(open), known(Some(open), waiting, State::Open)),
+            opened,
         ]
+    }
+
+    /// One is elected, and the others see it.
+    fn elect(&self, mut world: World) -> World {
+        let mut play = |step| {
+            world.take(step, self);
+            world.settle(self);
+        };
+        play(Step::Call(0));
+        play(Step::Arrive { wire: 0, answered: true, again: false });
+        let is_behind = |world: &World| {
+            let seen = |env: &Environment| env.seen == Some(world.shared.item);
+            world.environments.iter().position(|env| !seen(env))
+        };
+        while let Some(who) = is_behind(&world) {
+            world.take(Step::Read { who, stale: false }, self);
+            world.settle(self);
+        }
+        world
     }
 }
 
+/// All states that are reached.
+pub(crate) fn reached(rules: Rules) -> HashSet<World> {
+    let mut todo = rules.init_states();
+    let mut reached: HashSet<World> = todo.iter().cloned().collect();
+    while let Some(world) = todo.pop() {
+        let mut steps = Vec::new();
+        rules.actions(&world, &mut steps);
+        for next in steps.into_iter().filter_map(|step| rules.next_state(&world, step)) {
+            if reached.insert(next.clone()) {
+                todo.push(next);
+            }
+        }
+    }
+    reached
+}
+
 impl World {
+    /// The same state for all that matters, whichever environment is which.
+    pub(crate) fn sorted(mut self) -> Self {
+        self.environments.sort_unstable();
+        self
+    }
+
     fn steps_of(&self, who: usize, steps: &mut Vec<Step>) {
         let environment = &self.environments[who];
         let shared = &self.shared;

@@ -28,7 +28,9 @@ impl World {
                 owner != Some(election.token) && !travels
             });
         }
-        environments.sort_unstable();
+        if !rules.apart {
+            environments.sort_unstable();
+        }
         self.forget_lapses();
     }
 
