@@ -24,6 +24,18 @@ fn renewing(config: &Config) -> (World, Pass) {
     (world, pass)
 }
 
+/// The store is down: calls come until one of them probes without it.
+fn probe_alone(world: &mut World) -> Pass {
+    let mut probes = (0..60).filter_map(|_| {
+        world.pass(s(1));
+        match world.call(0) {
+            Call::Runs(pass) => Some(pass),
+            Call::Rejected | Call::Waits(_) => None,
+        }
+    });
+    probes.next().expect("a local probe")
+}
+
 #[test]
 fn a_verdict_outlives_the_renewal_that_it_overtakes() {
     for (report, state) in [
@@ -112,14 +124,8 @@ fn a_local_opening_never_overwrites_a_record_that_is_not_closed() {
         world.record = Some(record.clone());
         assert_eq!(world.call(0), Call::Rejected);
         world.down = Some(StoreErrorKind::Unavailable);
-        let pass = (0..60).find_map(|_| {
-            world.pass(s(1));
-            match world.call(0) {
-                Call::Runs(pass) => Some(pass),
-                Call::Rejected | Call::Waits(_) => None,
-            }
-        });
-        world.end(0, pass.expect("a local probe"), Report::Failure);
+        let pass = probe_alone(&mut world);
+        world.end(0, pass, Report::Failure);
         world.down = None;
         world.pass(s(31));
         assert_eq!(world.record, Some(record));
@@ -132,15 +138,9 @@ fn a_token_that_saw_a_failure_without_the_store_does_not_close() {
     world.end(0, pass, Report::Success);
     assert_eq!(world.stored().success_count, 1.into());
     world.down = Some(StoreErrorKind::Unavailable);
-    let pass = (0..60).find_map(|_| {
-        world.pass(s(1));
-        match world.call(0) {
-            Call::Runs(pass) => Some(pass),
-            Call::Rejected | Call::Waits(_) => None,
-        }
-    });
+    let pass = probe_alone(&mut world);
     let owner = world.stored().owner.clone();
-    world.end(0, pass.expect("a local probe"), Report::Failure);
+    world.end(0, pass, Report::Failure);
     world.down = None;
     world.pass(s(60));
     let pass = world.admit(0);
@@ -166,6 +166,32 @@ fn a_token_left_by_a_trip_does_not_probe_again() {
     world.pass(s(60));
     world.admit(0);
     assert_ne!(world.stored().owner, owner, "a late close would be refused");
+}
+
+/// Found by the simulation: it was told as this process's, with the newer stamp.
+#[test]
+fn a_reopening_that_lands_after_a_newer_trip_is_not_taken_for_it() {
+    let (mut world, pass) = probing(&quick(1, 1), 1);
+    world.down = Some(StoreErrorKind::Unavailable);
+    world.end(0, pass, Report::Failure);
+    let pass = probe_alone(&mut world);
+    world.end(0, pass, Report::Success);
+    let late = world.admit(0);
+    assert_eq!((world.state(0), late.probe), (CircuitState::Closed, None), "closed alone");
+    world.down = None;
+    world.advance(s(60));
+    world.nodes[0].tick();
+    world.arrive(0);
+    world.deliver(0); // the read; now the reopening is under way
+    world.nodes[0].end(late, Report::Failure);
+    world.settle(0);
+    assert_eq!(world.applied.last(), Some(&(0, "reopen")));
+    let opened_at = world.stored().opened_at.valid().copied();
+    assert_eq!(opened_at, Some(START_UNIX), "the probe failed then");
+    assert_eq!(world.nodes[0].machine.phase.opened_at(), opened_at);
+    let told = world.nodes[0].transitions.last().expect("it was told");
+    assert_eq!((told.to_state, told.origin), (CircuitState::Open, Origin::Observed));
+    assert_eq!(told.opened_at, opened_at);
 }
 
 /// Found by the model in whole seconds: the renewal restored the lease that the hand
@@ -221,14 +247,8 @@ fn a_lease_found_again_after_an_outage_is_renewed_before_it_is_probed() {
     let (mut world, pass) = probing(&build(Config::builder().probe_lease(s(300))), 2);
     world.end(0, pass, Report::Success);
     world.down = Some(StoreErrorKind::Unavailable);
-    let pass = (0..20).find_map(|_| {
-        world.pass(s(1));
-        match world.call(0) {
-            Call::Runs(pass) => Some(pass),
-            Call::Rejected | Call::Waits(_) => None,
-        }
-    });
-    world.end(0, pass.expect("a local probe"), Report::NoVerdict);
+    let pass = probe_alone(&mut world);
+    world.end(0, pass, Report::NoVerdict);
     world.down = None;
     world.advance(s(31));
     // The lease was handed over and is long past: the other one takes it.

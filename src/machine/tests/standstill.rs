@@ -80,6 +80,50 @@ fn case_73_a_write_from_before_the_standstill_is_as_old_as_it_is() {
 }
 
 #[test]
+fn case_73_what_was_shown_through_two_standstills_in_a_row_is_as_old_as_it_is() {
+    let mut world = World::new(1, &Config::default());
+    let call = world.nodes[0].call();
+    for reads in 1..=2 {
+        assert_eq!(world.nodes[0].decision(call), None, "asked {reads} times");
+        world.arrive(0);
+        world.advance(s(3_600));
+        world.deliver(0);
+    }
+    // The second time is believed by whoever waited, but by nobody who comes later.
+    assert!(matches!(world.nodes[0].decision(call), Some(Call::Runs(_))));
+    world.admit(0);
+    assert_eq!(world.reads, 3);
+
+    // That one was in time: the next standstill is the first one again.
+    world.advance(s(6));
+    let call = world.nodes[0].call();
+    thawed(&mut world, open(START_UNIX + 10_800));
+    world.settle(0);
+    assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
+}
+
+#[test]
+fn case_73_a_write_through_the_second_standstill_in_a_row_is_as_old_as_it_is() {
+    let mut world = World::new(1, &quick(5, 1));
+    world.record = Some(open(START_UNIX - 60));
+    let call = world.nodes[0].call();
+    world.arrive(0);
+    world.deliver(0);
+    // The election, within its lease.
+    world.arrive(0);
+    world.advance(s(3));
+    world.deliver(0);
+    let Some(Call::Runs(pass)) = world.nodes[0].decision(call) else {
+        panic!("elected");
+    };
+    world.nodes[0].end(pass, Report::Success);
+    thawed(&mut world, open(START_UNIX + 3_599));
+    world.deliver(0);
+    assert_eq!(world.state(0), CircuitState::Closed, "it was applied");
+    assert_eq!(world.call(0), Call::Rejected, "long ago");
+}
+
+#[test]
 fn case_51_an_election_unanswered_over_the_standstill_gives_no_probe() {
     for fault in [None, Some(Fault::LostAnswer), Some(Fault::LostRequest)] {
         let mut world = World::new(1, &Config::default());
