@@ -2,11 +2,13 @@
 //! cut, silent, slow or not what it seems. Real time passes here, so limits are
 //! short, and the circuits' clock stands until it is moved.
 
+mod verdicts;
+
 use std::time::{Duration, SystemTime};
 
 use fuseboard::{
-    Breaker, BreakerRegistry, CircuitName, CircuitState, Clock, Config, DynamoDbStore, Transitions,
-    VirtualClock,
+    Breaker, BreakerRegistry, CircuitName, CircuitState, Clock, Config, ConfigBuilder,
+    DynamoDbStore, Transitions, VirtualClock,
     store::{
         Consistency, Store as _,
         StoreErrorKind::{self, BadAnswer, Misconfigured, Throttled, Timeout, Unavailable},
@@ -43,6 +45,11 @@ struct Process {
 
 impl Process {
     async fn new() -> Self {
+        Self::with(|config| config).await
+    }
+
+    /// One with some settings changed.
+    async fn with(change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Self {
         let engine = Engine::new().await;
         let server = engine.serve_http().await;
         let wire = Wire::to(&server).await;
@@ -56,7 +63,7 @@ impl Process {
             .unwrap();
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START.unsigned_abs());
         let clock = VirtualClock::standing_at(start);
-        let config = Config::builder().store_timeout(LIMIT).build().unwrap();
+        let config = change(Config::builder().store_timeout(LIMIT)).build().unwrap();
         let registry = BreakerRegistry::builder(store.clone())
             .config(config)
             .clock(Clock::from(&clock))

@@ -55,6 +55,8 @@ struct State {
     /// What the next requests meet, before what all others meet.
     next: Vec<Trouble>,
     always: Option<Trouble>,
+    /// What writes meet instead.
+    writes: Option<Trouble>,
     /// Connections with a lower number are dead: they hang.
     alive_from: usize,
     connections: usize,
@@ -63,12 +65,13 @@ struct State {
 
 impl State {
     /// What a request on this connection meets.
-    fn meet(&mut self, connection: usize) -> Trouble {
+    fn meet(&mut self, connection: usize, request: &[u8]) -> Trouble {
         self.requests += 1;
         if connection < self.alive_from {
             Trouble::Hang
         } else if self.next.is_empty() {
-            self.always.unwrap_or(Trouble::None)
+            let writes = self.writes.filter(|_| is_write(request));
+            writes.or(self.always).unwrap_or(Trouble::None)
         } else {
             self.next.remove(0)
         }
@@ -107,6 +110,11 @@ impl Wire {
         lock(&self.state).always = Some(trouble);
     }
 
+    /// All writes meet this, until something else is said of them.
+    pub(crate) fn writes_meet(&self, trouble: Trouble) {
+        lock(&self.state).writes = Some(trouble);
+    }
+
     /// The next request meets this, whatever is said of all.
     pub(crate) fn next(&self, trouble: Trouble) {
         lock(&self.state).next.push(trouble);
@@ -133,10 +141,15 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn is_write(request: &[u8]) -> bool {
+    let name = b"DynamoDB_20120810.UpdateItem";
+    request.windows(name.len()).any(|part| part == name)
+}
+
 /// One connection, until it ends.
 async fn serve(mut client: TcpStream, number: usize, upstream: String, state: Arc<Mutex<State>>) {
     while let Some(request) = message(&mut client).await {
-        let trouble = lock(&state).meet(number);
+        let trouble = lock(&state).meet(number, &request);
         match trouble {
             Trouble::None => {
                 let answer = ask(&upstream, &request).await;
