@@ -239,6 +239,49 @@ mod tests {
     }
 
     #[test]
+    fn a_fast_failure_is_remembered_for_the_next() {
+        let mut health = Health::default();
+        for ended in [10, 20_000] {
+            health.forget_old(at(ended));
+            health.fail(failure(Access::Read, StoreErrorKind::Unavailable, ended, ended));
+        }
+        assert!(!health.is_usable(Access::Read, at(20_000)));
+    }
+
+    #[test]
+    fn a_write_is_not_tried_again_at_once_however_fast_it_failed() {
+        let mut health = Health::default();
+        health.fail(failure(Access::Write, StoreErrorKind::Unavailable, 0, 10));
+        assert_eq!(health.wait(Access::Write, at(10)), FIRST_BACK_OFF);
+    }
+
+    #[test]
+    fn what_waiting_does_not_mend_is_an_outage_at_once() {
+        let mut health = Health::default();
+        health.fail(failure(Access::Read, StoreErrorKind::Misconfigured, 0, 10));
+        assert!(health.is_outage());
+        assert_eq!(health.wait(Access::Read, at(10)), MISCONFIGURED_BACK_OFF);
+    }
+
+    #[test]
+    fn a_failure_right_after_another_is_the_second() {
+        let mut health = Health::default();
+        health.fail(failure(Access::Read, StoreErrorKind::Timeout, 0, 1_000));
+        health.fail(failure(Access::Read, StoreErrorKind::Timeout, 1_000, 2_000));
+        assert!(health.is_outage());
+    }
+
+    #[test]
+    fn a_fleet_asks_again_within_the_last_quarter_of_a_back_off() {
+        for (spread, wait) in [(0, 1_000), (255, 750)] {
+            let mut health = Health::default();
+            let timeout = failure(Access::Read, StoreErrorKind::Timeout, 0, 0);
+            health.fail(Failure { spread, ..timeout });
+            assert_eq!(health.wait(Access::Read, at(0)), Duration::from_millis(wait));
+        }
+    }
+
+    #[test]
     fn back_offs_double_up_to_half_a_minute_and_end_with_an_answer() {
         let mut health = Health::default();
         let mut now = 0;
@@ -279,6 +322,26 @@ mod tests {
         assert!(health.is_outage());
         health.succeed(Access::Write);
         assert!(health.is_usable(Access::Write, at(3_000)) && !health.is_outage());
+        health.fail(failure(Access::Write, StoreErrorKind::Timeout, 4_000, 5_000));
+        assert!(!health.is_usable(Access::Read, at(5_000)), "it speaks for both again");
+    }
+
+    #[test]
+    fn a_write_that_fails_after_a_good_read_speaks_for_both() {
+        let mut health = Health::default();
+        health.succeed(Access::Read);
+        health.fail(failure(Access::Write, StoreErrorKind::Timeout, 0, 1_000));
+        assert!(!health.is_usable(Access::Read, at(1_000)));
+        health.succeed(Access::Write);
+        assert!(health.is_usable(Access::Read, at(1_000)), "and so does one that is answered");
+    }
+
+    #[test]
+    fn a_good_write_does_not_hide_that_reads_fail() {
+        let mut health = Health::default();
+        health.fail(failure(Access::Read, StoreErrorKind::Timeout, 0, 1_000));
+        health.succeed(Access::Write);
+        assert!(!health.is_usable(Access::Read, at(1_000)));
     }
 
     #[test]
@@ -298,10 +361,16 @@ mod tests {
         health.withhold(Access::Read, at(0), withheld(false));
         assert!(!health.is_outage() && !health.is_usable(Access::Read, at(6_999)));
         assert!(health.is_usable(Access::Write, at(0)), "what is written does not wait");
+        health.succeed(Access::Write);
+        assert!(health.is_usable(Access::Read, at(0)), "there was an answer");
         health.withhold(Access::Read, at(0), withheld(true));
         assert!(health.is_outage() && !health.is_usable(Access::Write, at(6_999)));
         assert!(health.is_usable(Access::Read, at(7_000)));
         health.succeed(Access::Read);
         assert!(!health.is_outage());
+        health.withhold(Access::Write, at(8_000), withheld(true));
+        assert!(health.is_outage() && !health.is_usable(Access::Write, at(8_000)));
+        health.succeed(Access::Read);
+        assert!(!health.is_outage() && health.is_usable(Access::Write, at(8_000)));
     }
 }

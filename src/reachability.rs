@@ -240,6 +240,17 @@ mod tests {
         reach.ask(&CircuitName::new(circuit).unwrap(), access, access == Access::Write, now, LIMIT)
     }
 
+    /// Asks for a read that nothing depends on, with a limit in seconds.
+    fn ask_within(
+        reach: &Reachability,
+        circuit: &str,
+        now: Moment,
+        limit: u64,
+    ) -> Result<(), Withheld> {
+        let circuit = CircuitName::new(circuit).unwrap();
+        reach.ask(&circuit, Access::Read, false, now, Duration::from_secs(limit))
+    }
+
     fn fail(reach: &Reachability, circuit: &str, access: Access, begun: Moment, ended: Moment) {
         let circuit = CircuitName::new(circuit).unwrap();
         reach.failed(&circuit, access, StoreErrorKind::Timeout, begun, ended);
@@ -299,11 +310,43 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_keeps_others_for_its_limit_and_for_no_longer_than_theirs() {
+        for (its, others) in [(1, 5), (5, 1)] {
+            let reach = out_at_one_second();
+            assert_eq!(ask_within(&reach, "a", at(2_000), its), Ok(()));
+            assert_eq!(ask_within(&reach, "b", at(2_950), others), later(50));
+            assert_eq!(ask_within(&reach, "b", at(3_000), others), Ok(()));
+        }
+    }
+
+    #[test]
     fn an_attempt_that_fails_leaves_the_store_alone_for_longer() {
         let reach = out_at_one_second();
         assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
         fail(&reach, "a", Access::Read, at(2_000), at(3_000));
         assert_eq!(ask(&reach, "b", Access::Read, at(3_000)), later(2_000));
+    }
+
+    #[test]
+    fn an_attempt_that_fails_early_keeps_nobody_for_the_rest_of_its_limit() {
+        let reach = out_at_one_second();
+        assert_eq!(ask_within(&reach, "a", at(2_000), 5), Ok(()));
+        fail(&reach, "a", Access::Read, at(2_000), at(2_010));
+        assert_eq!(ask_within(&reach, "b", at(4_009), 5), later(1));
+        assert_eq!(ask_within(&reach, "b", at(4_010), 5), Ok(()));
+    }
+
+    #[test]
+    fn a_write_that_is_answered_lets_others_read() {
+        let reach = out_at_one_second();
+        assert_eq!(ask(&reach, "a", Access::Write, at(2_000)), Ok(()));
+        reach.answered(Access::Write);
+        assert_eq!(ask(&reach, "b", Access::Read, at(2_001)), Ok(()));
+        // What several found before is past: nothing that matters is kept.
+        for circuit in ["c", "d"] {
+            let circuit = CircuitName::new(circuit).unwrap();
+            assert_eq!(reach.ask(&circuit, Access::Read, true, at(2_002), LIMIT), Ok(()));
+        }
     }
 
     #[test]
