@@ -37,6 +37,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CIRCUITS",
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(crate) idle: Option<u32>,
+
+    /// Instead: is the engine of another soak, which writes what to do.
+    #[arg(long, hide = true)]
+    pub(crate) engine: bool,
 }
 
 impl Args {

@@ -11,10 +11,14 @@ use std::{
 
 use fuseboard::{
     CircuitName,
-    store::{Consistency, Operation, Record, Store, StoreError, Written},
+    store::{Consistency, Operation, Record, ServerTime, Store, StoreError, Written},
 };
 
-use crate::stopwatch::Stopwatch;
+use crate::{
+    ledger::{Answer, Ledger},
+    stopwatch::Stopwatch,
+    write::Write,
+};
 
 /// How often an operation was applied (or answered), refused, and failed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,12 +57,6 @@ impl Books {
     pub(crate) fn quiet_since(&self, then: Duration) -> bool {
         let last = self.trouble.load(Ordering::Relaxed);
         last == 0 || Duration::from_millis(last) < then
-    }
-
-    /// What happened before the load is forgotten: judged circuits are called by
-    /// nobody until then.
-    pub(crate) fn forget_trouble(&self) {
-        self.trouble.store(0, Ordering::Relaxed);
     }
 
     /// Something happened after which the store cannot be called healthy.
@@ -102,11 +100,31 @@ impl Drop for Entry<'_> {
     }
 }
 
+/// A write that is compared with what is told of it. Unless it is said to have
+/// been answered otherwise it was not answered.
+struct Asked<'a> {
+    ledger: &'a Ledger,
+    registry: usize,
+    circuit: &'a CircuitName,
+    write: Option<Write>,
+    answer: Answer,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if let Some(write) = self.write.take() {
+            self.ledger.answered(self.registry, self.circuit.as_str(), write, self.answer);
+        }
+    }
+}
+
 /// Passes everything on.
 #[derive(Debug)]
 pub(crate) struct Booked<S> {
     pub(crate) store: S,
+    pub(crate) registry: usize,
     pub(crate) books: Arc<Books>,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 impl<S: Store> Store for Booked<S> {
@@ -129,12 +147,19 @@ impl<S: Store> Store for Booked<S> {
         operation: &Operation,
     ) -> Result<Written, StoreError> {
         let mut entry = Entry::new(&self.books, operation.name());
+        let (ledger, registry) = (&*self.ledger, self.registry);
+        let write = Write::asked(operation);
+        let mut asked = Asked { ledger, registry, circuit, write, answer: Answer::None };
         let answer = self.store.write(circuit, operation).await;
-        entry.end = match &answer {
-            Ok(Written::Applied(_)) => End::Done,
-            Ok(Written::Refused(_)) => End::Refused,
-            Err(_) => End::Failed,
+        (entry.end, asked.answer) = match &answer {
+            Ok(Written::Applied(_)) => (End::Done, Answer::Applied),
+            Ok(Written::Refused(_)) => (End::Refused, Answer::Refused),
+            Err(_) => (End::Failed, Answer::None),
         };
         answer
+    }
+
+    fn server_time(&self) -> Option<ServerTime> {
+        self.store.server_time()
     }
 }

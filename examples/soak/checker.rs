@@ -29,10 +29,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     chance::{Chance, part},
-    engine::Table,
     fleet::{Environment, Fleet},
     plan::Plan,
+    stopwatch::Stopwatch,
 };
+
+/// How long a circuit whose dependency is well may stay open, its store being out
+/// for some of that: longer than an outage and the back-off it leaves.
+const RECOVERS: Duration = Duration::from_secs(45);
 
 /// Tasks that report at once, and failures of each.
 const REPORTERS: u32 = 8;
@@ -45,9 +49,32 @@ pub(crate) struct Checks {
     pub(crate) outcomes: AtomicU64,
     pub(crate) audited: AtomicU64,
     pub(crate) lost: Mutex<Vec<String>>,
+    /// The circuits since all came to rest.
+    names: Mutex<Vec<(usize, String)>>,
 }
 
 impl Checks {
+    /// Those of the circuits checked since all came to rest that still have an
+    /// actor, or have one now.
+    pub(crate) fn breakers(&self, fleet: &Fleet) -> Vec<Breaker> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let breaker = |(registry, name): &(usize, String)| {
+            let environment = fleet.0.get(*registry)?;
+            environment.registry.breaker(name).ok().or_else(|| many(environment, *registry, name))
+        };
+        names.iter().filter_map(breaker).collect()
+    }
+
+    fn note(&self, registry: usize, name: &str) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.push((registry, name.to_owned()));
+    }
+
+    /// All have come to rest.
+    pub(crate) fn forget(&self) {
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
+    }
+
     pub(crate) fn lose(&self, what: String) {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(what);
     }
@@ -59,12 +86,12 @@ impl Checks {
     }
 }
 
-/// Checks new circuits of one of the registries until it is told to stop.
+/// Checks new circuits of one of the registries until it is told to stop. No
+/// two checkers of a run have one number.
 pub(crate) async fn run(
     fleet: Arc<Fleet>,
     checker: usize,
     seed: u64,
-    table: Table,
     checks: Arc<Checks>,
     stop: CancellationToken,
 ) {
@@ -78,6 +105,7 @@ pub(crate) async fn run(
             return;
         }
         let name = format!("check-{checker}-{number}");
+        checks.note(registry, &name);
         let checked = match number & 1 {
             0 => one_task(environment, &name, &mut chance, &checks).await,
             _ => many_tasks(environment, registry, &name, &checks).await,
@@ -85,9 +113,7 @@ pub(crate) async fn run(
         if let Some(breaker) = checked {
             checks.circuits.fetch_add(1, Ordering::Relaxed);
             // An opening is remembered for an hour: it is closed before the next.
-            recover(&breaker, &stop).await;
-            // Its rows would look like growth.
-            table.forget(&name);
+            recover(&breaker, &checks).await;
         }
     }
 }
@@ -118,12 +144,8 @@ async fn one_task(
     environment.registry.breaker(name).ok()
 }
 
-async fn many_tasks(
-    environment: &Environment,
-    registry: usize,
-    name: &str,
-    checks: &Checks,
-) -> Option<Breaker> {
+/// The breaker of a circuit with a threshold for many tasks.
+fn many(environment: &Environment, registry: usize, name: &str) -> Option<Breaker> {
     let settings = Plan::config(registry).ok()?;
     let config = fuseboard::Config::builder()
         .failure_threshold(REPORTERS.saturating_mul(OF_EACH))
@@ -133,7 +155,16 @@ async fn many_tasks(
         .on_store_outage(settings.on_store_outage())
         .build()
         .ok()?;
-    let breaker = environment.registry.breaker_with(name, config).ok()?;
+    environment.registry.breaker_with(name, config).ok()
+}
+
+async fn many_tasks(
+    environment: &Environment,
+    registry: usize,
+    name: &str,
+    checks: &Checks,
+) -> Option<Breaker> {
+    let breaker = many(environment, registry, name)?;
     let mut tasks = JoinSet::new();
     for reporter in 0..REPORTERS {
         let breaker = breaker.clone();
@@ -189,9 +220,10 @@ async fn succeed(breaker: &Breaker, checks: &Checks) {
     checks.expect(answered.is_ok(), breaker, "a success was rejected before the threshold");
 }
 
-/// Calls until an ordinary call is admitted.
-async fn recover(breaker: &Breaker, stop: &CancellationToken) {
-    while !stop.is_cancelled() {
+/// Calls until an ordinary call is admitted, which must be before long.
+pub(crate) async fn recover(breaker: &Breaker, checks: &Checks) {
+    let stopwatch = Stopwatch::started();
+    while stopwatch.now() < RECOVERS {
         if let Ok(permit) = breaker.admit().await {
             let closed = !permit.is_probe();
             permit.success().settled().await;
@@ -201,21 +233,13 @@ async fn recover(breaker: &Breaker, stop: &CancellationToken) {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    checks.lose(format!("{}: not closed within {RECOVERS:?}", breaker.name()));
 }
 
 /// The audit of what is left unsettled. Nobody else may be calling.
 pub(crate) async fn audit(breaker: &Breaker, checks: &Checks) {
     // Closed, and without a streak.
-    for _ in 0..100 {
-        if let Ok(permit) = breaker.admit().await {
-            let closed = !permit.is_probe();
-            permit.success().settled().await;
-            if closed {
-                break;
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    recover(breaker, checks).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     checks.audited.fetch_add(1, Ordering::Relaxed);
     for _ in 1..Plan::FAILURE_THRESHOLD {

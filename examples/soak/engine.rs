@@ -1,9 +1,14 @@
-//! A DynamoDB engine in this process, behind one relay for each registry. Both
-//! run on a runtime of their own, as if they were elsewhere.
+//! A DynamoDB engine in a process of its own, behind one relay for each registry,
+//! so that what this process allocates and runs is the registries' and the load's.
+
+pub(crate) mod line;
+pub(crate) mod server;
 
 use std::{
     error::Error,
-    sync::{Arc, atomic::AtomicU64},
+    io::{BufRead as _, BufReader},
+    process::{Child, ChildStdin, ChildStdout, Command as Process, Stdio},
+    sync::Arc,
 };
 
 use aws_sdk_dynamodb::{
@@ -11,133 +16,100 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Credentials, Region},
 };
 use fuseboard::DynamoDbStore;
-use serde_json::json;
-use tokio::{net::TcpListener, runtime::Runtime, task::JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
 
-use crate::{
-    plan::Plan,
-    relay::{Relay, Traffic},
-    weather::Weather,
-};
+use self::line::{Command, Counted, Word};
+use crate::{ledger::Ledger, meter, plan::Plan};
 
 const TABLE: &str = "CircuitBreakerState";
 
-/// The engine and the relays before it.
+/// The engine, and the line to it.
 pub(crate) struct Engine {
-    runtime: Runtime,
-    tasks: JoinSet<Result<(), String>>,
-    stop: CancellationToken,
+    process: Child,
+    orders: Option<ChildStdin>,
     ports: Vec<u16>,
-    direct: u16,
-    database: dynoxide::Database,
-    pub(crate) traffic: Arc<Traffic>,
+    /// What it says, but for the writes, which go to the ledger at once.
+    words: mpsc::UnboundedReceiver<Word>,
 }
 
 impl Engine {
-    /// Starts engine and relays on free ports.
-    pub(crate) fn start(plan: &Plan, weather: &Arc<Weather>) -> Result<Self, Box<dyn Error>> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("engine")
-            .enable_all()
-            .build()?;
-        let stop = CancellationToken::new();
-        let traffic = Arc::new(Traffic::default());
-        let mut tasks = JoinSet::new();
-        let mut ports = Vec::new();
-        let database = dynoxide::Database::memory()?;
-        let direct = runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await?;
-            let engine = listener.local_addr()?;
-            let database = database.clone();
-            let stopped = stop.clone().cancelled_owned();
-            tasks.spawn(dynoxide::server::serve_with_shutdown(listener, database, stopped));
-            for registry in 0..plan.registries {
-                let listener = TcpListener::bind("127.0.0.1:0").await?;
-                ports.push(listener.local_addr()?.port());
-                let relay = Relay {
-                    registry,
-                    engine,
-                    weather: Arc::clone(weather),
-                    traffic: Arc::clone(&traffic),
-                    requests: AtomicU64::new(0),
-                };
-                let stop = stop.clone();
-                tasks.spawn(async move {
-                    relay.serve(listener, stop).await;
-                    Ok(())
-                });
-            }
-            Ok::<_, Box<dyn Error>>(engine.port())
-        })?;
-        Ok(Self { runtime, tasks, stop, ports, direct, database, traffic })
-    }
-
-    /// Makes the table, past the relays, with an item of each circuit as an
-    /// earlier recovery left it: what the table needs for them is not growth.
-    pub(crate) async fn create_table(&self, plan: &Plan) -> Result<(), Box<dyn Error>> {
-        DynamoDbStore::new(client(self.direct), TABLE).create_table().await?;
-        for circuit in 0..plan.circuits {
-            let item = json!({
-                "TableName": TABLE,
-                "Item": {
-                    "id": {"S": Plan::name(circuit)},
-                    "state": {"S": "CLOSED"},
-                    "failure_count": {"N": "0"},
-                    "expiration": {"N": "4102444800"},
-                },
-            });
-            self.database.put_item(serde_json::from_value(item)?)?;
+    /// Starts it: this executable once more. It ends with this process.
+    pub(crate) fn start(plan: &Plan, ledger: &Arc<Ledger>) -> Result<Self, Box<dyn Error>> {
+        let mut process = Process::new(std::env::current_exe()?)
+            .arg("--engine")
+            .args(["--seed", &plan.seed.to_string()])
+            .args(["--duration", &plan.duration.as_secs().to_string()])
+            .args(["--registries", &plan.registries.to_string()])
+            .args(["--circuits", &plan.circuits.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let orders = process.stdin.take();
+        let said = process.stdout.take().ok_or("the engine has no output")?;
+        let (words, heard) = mpsc::unbounded_channel();
+        let ledger = Arc::clone(ledger);
+        std::thread::spawn(move || listen(said, &ledger, &words));
+        let mut engine = Self { process, orders, ports: Vec::new(), words: heard };
+        match engine.words.blocking_recv() {
+            Some(Word::Ready { ports }) => engine.ports = ports,
+            word => return Err(format!("the engine did not start, but said {word:?}").into()),
         }
-        Ok(())
+        Ok(engine)
     }
 
-    /// The way past relays and sockets, for what is no part of the load.
-    pub(crate) fn table(&self) -> Table {
-        Table(self.database.clone())
+    /// Tells it what to do.
+    pub(crate) fn order(&mut self, command: &Command) {
+        if let Some(orders) = &mut self.orders {
+            line::write(orders, command);
+        }
+    }
+
+    /// What has passed the relays. Every write of before is in the ledger then.
+    pub(crate) async fn counted(&mut self) -> Result<Counted, Box<dyn Error>> {
+        self.order(&Command::Count);
+        match self.words.recv().await {
+            Some(Word::Counted(counted)) => Ok(counted),
+            word => Err(format!("the engine did not count, but said {word:?}").into()),
+        }
     }
 
     /// The store of a registry: a client of its own, through its own relay.
     pub(crate) fn store(&self, registry: usize) -> DynamoDbStore {
-        let port = self.ports.get(registry).copied().unwrap_or(self.direct);
+        let port = self.ports.get(registry).copied().unwrap_or_default();
         DynamoDbStore::new(client(port), TABLE)
     }
 
-    /// Tasks of engine and relays that are alive.
-    pub(crate) fn tasks(&self) -> usize {
-        self.runtime.metrics().num_alive_tasks()
+    /// Resident memory of engine and relays.
+    pub(crate) fn resident(&self) -> u64 {
+        meter::resident(self.process.id())
     }
 
-    /// Stops both, and says how many tasks are left.
+    /// Stops it, and says how many of its tasks are left.
     pub(crate) fn stop(mut self) -> Result<usize, Box<dyn Error>> {
-        self.stop.cancel();
-        self.runtime.block_on(async {
-            while let Some(ended) = self.tasks.join_next().await {
-                ended??;
-            }
-            Ok::<_, Box<dyn Error>>(())
-        })?;
-        for _ in 0..200 {
-            if self.tasks() == 0 {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+        drop(self.orders.take());
+        let last = self.words.blocking_recv();
+        let status = self.process.wait()?;
+        match last {
+            Some(Word::Stopped { tasks }) if status.success() => Ok(tasks),
+            word => Err(format!("the engine ended with {status}, after {word:?}").into()),
         }
-        Ok(self.tasks())
     }
 }
 
-/// The table, for those who clean up.
-#[derive(Clone)]
-pub(crate) struct Table(dynoxide::Database);
-
-impl Table {
-    /// Deletes the item of a circuit that is not called any more.
-    pub(crate) fn forget(&self, circuit: &str) {
-        let request = json!({"TableName": TABLE, "Key": {"id": {"S": circuit}}});
-        // An item that stays is one more row.
-        let _ = serde_json::from_value(request).map(|request| self.0.delete_item(request));
+fn listen(said: ChildStdout, ledger: &Ledger, words: &mpsc::UnboundedSender<Word>) {
+    for line in BufReader::new(said).lines().map_while(Result::ok) {
+        match serde_json::from_str(&line) {
+            Ok(Word::Wrote { registry, circuit, write, delivered }) => {
+                ledger.wrote(registry, &circuit, write, delivered);
+            }
+            Ok(word) => {
+                if words.send(word).is_err() {
+                    return;
+                }
+            }
+            // Whoever waits hears that there is nothing more.
+            Err(_) => return,
+        }
     }
 }
 

@@ -1,28 +1,50 @@
 //! The registries under load, and the handles that are kept.
 
-use std::{collections::BTreeMap, error::Error, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use fuseboard::{Breaker, BreakerRegistry, DynamoDbStore};
+use fuseboard::{Breaker, BreakerError, BreakerRegistry, DynamoDbStore};
 use tokio::task::JoinSet;
 
 use crate::{
     booked::{Booked, Books, Counts},
+    ledger::Ledger,
     plan::Plan,
     stopwatch::Stopwatch,
 };
 
 /// How many calls of one registry wait for their first read at once.
 const WARM_AT_ONCE: usize = 64;
-/// Transitions that wait for the one who counts them.
+/// How many call the most called circuits at once: more than there are tasks.
+const CALLERS: usize = 64;
+/// Transitions that wait for the one who compares them: more than a phase has.
 const TRANSITIONS: usize = 1 << 16;
 
 /// One registry, as if it were a process of its own.
 #[derive(Debug)]
 pub(crate) struct Environment {
     pub(crate) registry: BreakerRegistry,
-    /// Handles of the first circuits; the others get one for each visit.
-    pub(crate) kept: Vec<Breaker>,
+    kept: Mutex<Arc<Vec<Breaker>>>,
     pub(crate) books: Arc<Books>,
+}
+
+impl Environment {
+    /// Handles of the first circuits; the others get one for each visit.
+    pub(crate) fn kept(&self) -> Arc<Vec<Breaker>> {
+        Arc::clone(&self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps handles of so many circuits. The actors of the others end when they
+    /// are closed.
+    fn keep(&self, circuits: usize) -> Result<(), BreakerError> {
+        let kept = (0..circuits).map(|circuit| self.registry.breaker(Plan::name(circuit)));
+        let kept = Arc::new(kept.collect::<Result<Vec<_>, _>>()?);
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        Ok(())
+    }
 }
 
 /// All registries.
@@ -33,38 +55,52 @@ impl Fleet {
     pub(crate) fn spawn(
         plan: &Plan,
         stopwatch: &Stopwatch,
+        ledger: &Arc<Ledger>,
         store: impl Fn(usize) -> DynamoDbStore,
     ) -> Result<Self, Box<dyn Error>> {
         let mut environments = Vec::new();
         for number in 0..plan.registries {
             let books = Arc::new(Books::new(stopwatch.clone()));
-            let booked = Booked { store: store(number), books: Arc::clone(&books) };
+            let booked = Booked {
+                store: store(number),
+                registry: number,
+                books: Arc::clone(&books),
+                ledger: Arc::clone(ledger),
+            };
             let registry = BreakerRegistry::builder(booked)
                 .config(Plan::config(number)?)
                 .transition_capacity(TRANSITIONS)
                 .disabled(false)
                 .spawn()?;
-            let kept = (0..plan.kept())
-                .map(|circuit| registry.breaker(Plan::name(circuit)))
-                .collect::<Result<Vec<_>, _>>()?;
-            environments.push(Environment { registry, kept, books });
+            environments.push(Environment { registry, kept: Mutex::default(), books });
         }
-        Ok(Self(environments))
+        let fleet = Self(environments);
+        fleet.keep(plan.hot())?;
+        Ok(fleet)
     }
 
-    /// Calls every kept circuit once in every registry, so that what a circuit
-    /// needs when it is used first is not taken for growth.
-    pub(crate) async fn warm_up(self: &Arc<Self>) {
+    /// Keeps handles of so many circuits in every registry.
+    pub(crate) fn keep(&self, circuits: usize) -> Result<(), BreakerError> {
+        self.0.iter().try_for_each(|one| one.keep(circuits))
+    }
+
+    /// Calls every kept circuit in every registry, so that what a circuit needs
+    /// when it is used first is not taken for growth: the first of them by many
+    /// at once, as the load does.
+    pub(crate) async fn warm_up(&self, plan: &Plan) {
         let mut tasks = JoinSet::new();
-        for number in 0..self.0.len() {
+        let hot = plan.hot();
+        for one in &self.0 {
+            let kept = one.kept();
             for worker in 0..WARM_AT_ONCE {
-                let fleet = Arc::clone(self);
+                let kept = Arc::clone(&kept);
                 tasks.spawn(async move {
-                    let kept = fleet.0.get(number).map(|one| one.kept.as_slice());
-                    for breaker in
-                        kept.unwrap_or_default().iter().skip(worker).step_by(WARM_AT_ONCE)
+                    for (number, breaker) in
+                        kept.iter().enumerate().skip(worker).step_by(WARM_AT_ONCE)
                     {
-                        let _ = breaker.call(|| async { Ok::<_, ()>(()) }).await;
+                        let callers = if number < hot { CALLERS } else { 1 };
+                        let call = || breaker.call(|| async { Ok::<_, ()>(()) });
+                        futures::future::join_all((0..callers).map(|_| call())).await;
                     }
                 });
             }

@@ -13,7 +13,7 @@ pub(crate) async fn run(circuits: u32, terminal: &Terminal) -> Result<(), Box<dy
     // The names are the user's, and were there before.
     let names: Vec<_> = (0..circuits).map(|number| format!("circuit-{number}")).collect();
     let mut breakers: Vec<Breaker> = Vec::with_capacity(names.len());
-    let before = meter::resident();
+    let before = meter::resident(std::process::id());
 
     let stopwatch = Stopwatch::started();
     for name in &names {
@@ -27,7 +27,7 @@ pub(crate) async fn run(circuits: u32, terminal: &Terminal) -> Result<(), Box<dy
     }
     let at_rest = stopwatch.now();
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let spawned = meter::resident();
+    let spawned = meter::resident(std::process::id());
     let tasks = metrics.num_alive_tasks();
 
     let stopwatch = Stopwatch::started();
@@ -36,7 +36,7 @@ pub(crate) async fn run(circuits: u32, terminal: &Terminal) -> Result<(), Box<dy
     }
     let called_in = stopwatch.now();
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let called = meter::resident();
+    let called = meter::resident(std::process::id());
 
     let each = |bytes: u64| bytes.checked_div(circuits.into()).unwrap_or_default();
     terminal.line(&format!("{circuits} circuits, {tasks} tasks, memory store"));

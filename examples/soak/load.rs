@@ -55,15 +55,15 @@ impl Driver {
     pub(crate) fn new(
         plan: Plan,
         fleet: &Arc<Fleet>,
-        number: usize,
+        (registry, stream): (usize, usize),
         dependencies: Dependencies,
         tally: &Arc<Tally>,
     ) -> Self {
-        let stream = u64::try_from(number).unwrap_or_default();
+        let stream = u64::try_from(stream).unwrap_or_default();
         Self {
             plan,
             fleet: Arc::clone(fleet),
-            registry: number.checked_rem(plan.registries).unwrap_or(0),
+            registry,
             chance: Chance::new(plan.seed, part::DRIVER, stream),
             dependencies,
             tally: Arc::clone(tally),
@@ -76,14 +76,15 @@ impl Driver {
         let Some(environment) = fleet.0.get(self.registry) else {
             return;
         };
+        let kept = environment.kept();
         while !stop.is_cancelled() {
-            self.visit(environment).await;
+            self.visit(environment, &kept).await;
             tokio::time::sleep(self.chance.between(10, 40)).await;
         }
     }
 
     /// Most visits are to few circuits; those without a kept handle get one.
-    async fn visit(&mut self, environment: &Environment) {
+    async fn visit(&mut self, environment: &Environment, kept: &[Breaker]) {
         let circuits = match self.chance.below(100) {
             0..60 => 0..self.plan.hot(),
             60..90 => self.plan.hot()..self.plan.kept(),
@@ -91,7 +92,7 @@ impl Driver {
         };
         let circuit = circuits.start.saturating_add(self.chance.index(circuits.len()));
         for _ in 0..self.chance.below(24).saturating_add(1) {
-            match environment.kept.get(circuit) {
+            match kept.get(circuit) {
                 Some(breaker) => self.call(breaker, circuit).await,
                 None => {
                     count(&self.tally.handles);

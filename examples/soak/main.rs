@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Exits with an error if an outcome was lost, a call was admitted that should
-//! not have been (the rules are in `judge.rs` and `checker.rs`), memory grew, or a
+//! not have been, a transition was told that was not written, or not told that was
+//! (the rules are in `checker.rs`, `judge.rs` and `ledger.rs`), memory grew, or a
 //! task was left behind.
 
 #![expect(clippy::disallowed_methods, reason = "an example reads clocks and spawns its own tasks")]
@@ -24,15 +25,18 @@ mod engine;
 mod fleet;
 mod idle;
 mod judge;
+mod ledger;
 mod load;
 mod meter;
 mod plan;
+mod quiet;
 mod relay;
 mod report;
 mod run;
 mod stopwatch;
 mod terminal;
 mod weather;
+mod write;
 
 use std::{
     error::Error,
@@ -45,8 +49,8 @@ use clap::Parser as _;
 use tokio::runtime::Runtime;
 
 use self::{
-    args::Args, engine::Engine, report::mib, stopwatch::Stopwatch, terminal::Terminal,
-    weather::Weather,
+    args::Args, engine::Engine, ledger::Ledger, report::mib, stopwatch::Stopwatch,
+    terminal::Terminal,
 };
 
 fn main() -> ExitCode {
@@ -69,21 +73,24 @@ fn main() -> ExitCode {
 }
 
 fn soak(args: &Args) -> Result<bool, Box<dyn Error>> {
+    let plan = args.plan();
+    if args.engine {
+        engine::server::serve(&plan)?;
+        return Ok(true);
+    }
     let terminal = Terminal::new(args.plain);
     if let Some(circuits) = args.idle {
         runtime()?.block_on(idle::run(circuits, &terminal))?;
         return Ok(true);
     }
-    let plan = args.plan();
     terminal.line(&format!(
         "soak: {} circuits in {} registries for {:?}; --seed {}",
         plan.circuits, plan.registries, plan.duration, plan.seed
     ));
     let all = Stopwatch::started();
-    let stopwatch = Stopwatch::default();
-    let weather = Arc::new(Weather::new(&plan, stopwatch.clone()));
-    let engine = Engine::start(&plan, &weather)?;
-    let ended = runtime()?.block_on(run::run(plan, &engine, &weather, &stopwatch, &terminal));
+    let ledger = Arc::new(Ledger::default());
+    let mut engine = Engine::start(&plan, &ledger)?;
+    let ended = runtime()?.block_on(run::run(plan, &mut engine, &ledger, &terminal));
     let mut report = ended?;
     report.tasks.engine_after = engine.stop()?;
     report.whole = all.now();
@@ -93,7 +100,7 @@ fn soak(args: &Args) -> Result<bool, Box<dyn Error>> {
         terminal.line(&format!("FAILED: {fault}"));
     }
     if faults.is_empty() {
-        terminal.line("Nothing was lost, wrongly admitted, or left behind.");
+        terminal.line("Nothing was lost, wrongly admitted, wrongly told, or left behind.");
     } else {
         terminal.line(&format!("{} faults; --seed {}", faults.len(), plan.seed));
     }

@@ -1,6 +1,7 @@
 //! Memory and tasks, once a second.
 
 use std::{
+    error::Error,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -9,7 +10,12 @@ use peak_alloc::PeakAlloc;
 use tokio::{runtime::Handle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::{fleet::Fleet, load::Tally, relay::Traffic, stopwatch::Stopwatch};
+use crate::{
+    engine::{Engine, line::Counted},
+    fleet::Fleet,
+    load::Tally,
+    stopwatch::Stopwatch,
+};
 
 /// A scheduler that is this late may make anything late.
 const STALL: Duration = Duration::from_millis(250);
@@ -19,14 +25,15 @@ const PULSE: Duration = Duration::from_millis(25);
 static HEAP: PeakAlloc = PeakAlloc;
 
 /// What is allocated and not freed, in bytes: what a leak would add to, whatever
-/// the allocator keeps back for connections that are gone.
+/// the allocator keeps back for connections and calls that are gone.
 pub(crate) fn allocated() -> u64 {
     u64::try_from(HEAP.current_usage()).unwrap_or(u64::MAX)
 }
 
-/// Resident memory in bytes, as the system counts it; zero where it does not say.
-pub(crate) fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// Resident memory of a process in bytes, as the system counts it; zero where it
+/// does not say.
+pub(crate) fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or_default().saturating_mul(1_024)
@@ -38,39 +45,37 @@ pub(crate) struct Sample {
     pub(crate) at: Duration,
     pub(crate) allocated: u64,
     pub(crate) resident: u64,
+    /// Resident memory of the engine's process.
+    pub(crate) engine: u64,
     pub(crate) tasks: usize,
     /// What the tasks may be at most.
     pub(crate) most: usize,
 }
 
-/// What is counted on for every sample.
-pub(crate) struct Meter {
-    pub(crate) fleet: Arc<Fleet>,
-    pub(crate) traffic: Arc<Traffic>,
-    pub(crate) stopwatch: Stopwatch,
-    /// Tasks that were alive before anything was spawned, and the load's own.
-    pub(crate) own: usize,
-}
-
 /// Tasks that one connection of the SDK has: hyper's, and one that waits for it.
 /// They outlive the relay's end by a moment, so the most that ever stood count.
 const OF_A_CONNECTION: usize = 2;
-/// Actors that have left the registry and are about to return.
+/// Actors that have left the registry and are about to return, and the SDK's own.
 const ABOUT_TO_END: usize = 32;
 
-impl Meter {
-    /// Looks once. Actors come and go meanwhile, so circuits are counted twice.
-    pub(crate) fn sample(&self) -> Sample {
-        let before = self.fleet.circuits();
-        let tasks = Handle::current().metrics().num_alive_tasks();
-        let circuits = before.max(self.fleet.circuits());
-        let connections = self.traffic.most_connections().saturating_mul(OF_A_CONNECTION);
-        let most = [circuits, connections, self.own, ABOUT_TO_END]
-            .into_iter()
-            .fold(0, usize::saturating_add);
-        let (at, allocated) = (self.stopwatch.now(), allocated());
-        Sample { at, allocated, resident: resident(), tasks, most }
-    }
+/// Looks once; `own` are the tasks that were alive before anything was spawned,
+/// and the load's. Actors come and go meanwhile, so circuits are counted twice.
+pub(crate) async fn sample(
+    fleet: &Fleet,
+    engine: &mut Engine,
+    at: Duration,
+    own: usize,
+) -> Result<(Sample, Counted), Box<dyn Error>> {
+    let before = fleet.circuits();
+    let tasks = Handle::current().metrics().num_alive_tasks();
+    let circuits = before.max(fleet.circuits());
+    let (allocated, resident) = (allocated(), resident(std::process::id()));
+    let counted = engine.counted().await?;
+    let connections = counted.most_connections.saturating_mul(OF_A_CONNECTION);
+    let most =
+        [circuits, connections, own, ABOUT_TO_END].into_iter().fold(0, usize::saturating_add);
+    let sample = Sample { at, allocated, resident, engine: engine.resident(), tasks, most };
+    Ok((sample, counted))
 }
 
 /// Watches the scheduler. What it is late with may break any promise that names

@@ -32,6 +32,18 @@ impl Plan {
     /// Tasks that call one judged circuit through one registry.
     pub(crate) const CALLERS: usize = 2;
 
+    /// Between two phases of the load, all comes to rest and is measured.
+    pub(crate) fn phases(&self) -> usize {
+        let phases = self.duration.as_secs().checked_div(30).unwrap_or_default();
+        usize::try_from(phases.clamp(1, 4)).unwrap_or(1)
+    }
+
+    /// How long each phase lasts.
+    pub(crate) fn phase(&self) -> Duration {
+        let phases = u32::try_from(self.phases()).unwrap_or(1);
+        self.duration.checked_div(phases).unwrap_or_default()
+    }
+
     /// Whether a registry keeps a known OPEN when its store is out.
     pub(crate) fn protects(registry: usize) -> bool {
         registry % 3 == 1
@@ -63,6 +75,17 @@ impl Plan {
     /// From here on no handle is kept: one is made for each visit.
     pub(crate) fn kept(&self) -> usize {
         self.circuits.saturating_sub(self.circuits.div_ceil(20))
+    }
+
+    /// The judged circuits: those that all registries share, and those of one each.
+    pub(crate) fn judged(&self) -> Vec<(String, Vec<usize>)> {
+        let shared = (0..Self::SHARED)
+            .map(|number| (format!("judged-{number}"), (0..self.registries).collect()));
+        let lone = (0..self.registries).flat_map(|registry| {
+            (0..Self::LONE)
+                .map(move |number| (format!("judged-{registry}-{number}"), vec![registry]))
+        });
+        shared.chain(lone).collect()
     }
 
     /// The name of one of the circuits under load.

@@ -18,34 +18,35 @@ use std::{
 use tokio::{
     io::{AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
 use self::frame::Frame;
-use crate::weather::{Fate, Weather};
+use crate::{
+    engine::line::{Counted, Word, say},
+    weather::{Fate, Weather},
+    write::Write,
+};
 
 /// What passed all relays.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     requests: Mutex<BTreeMap<String, u64>>,
-    faults: Mutex<BTreeMap<&'static str, u64>>,
+    faults: Mutex<BTreeMap<String, u64>>,
     /// Connections that stand now, and the most that ever stood.
     connections: AtomicUsize,
     most_connections: AtomicUsize,
 }
 
 impl Traffic {
-    pub(crate) fn requests(&self) -> BTreeMap<String, u64> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn faults(&self) -> BTreeMap<&'static str, u64> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn most_connections(&self) -> usize {
-        self.most_connections.load(Ordering::Relaxed)
+    pub(crate) fn counted(&self) -> Counted {
+        Counted {
+            requests: self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            faults: self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            most_connections: self.most_connections.load(Ordering::Relaxed),
+        }
     }
 
     fn note(&self, operation: &str, fate: Fate) {
@@ -66,7 +67,7 @@ impl Traffic {
             Fate::Error => "answered 500",
         };
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = faults.entry(fault).or_default();
+        let count = faults.entry(fault.to_owned()).or_default();
         *count = count.saturating_add(1);
     }
 }
@@ -78,6 +79,8 @@ pub(crate) struct Relay {
     pub(crate) engine: SocketAddr,
     pub(crate) weather: Arc<Weather>,
     pub(crate) traffic: Arc<Traffic>,
+    /// Changes when every connection is to end on which nothing is under way.
+    pub(crate) parted: watch::Receiver<u64>,
     pub(crate) requests: AtomicU64,
 }
 
@@ -98,7 +101,7 @@ impl Relay {
     }
 
     async fn connection(self: Arc<Self>, client: TcpStream) {
-        let _counted = Counted::new(&self.traffic);
+        let _standing = Standing::new(&self.traffic);
         // A connection that breaks is what this is for.
         let _ = self.requests_of(client).await;
     }
@@ -107,7 +110,16 @@ impl Relay {
         client.set_nodelay(true)?;
         let mut client = BufReader::new(client);
         let mut engine = None;
-        while let Some(request) = frame::read(&mut client).await? {
+        let mut parted = self.parted.clone();
+        parted.mark_unchanged();
+        loop {
+            let request = tokio::select! {
+                request = frame::read(&mut client) => request?,
+                _ = parted.changed() => return Ok(()),
+            };
+            let Some(request) = request else {
+                return Ok(());
+            };
             let number = self.requests.fetch_add(1, Ordering::Relaxed);
             let fate = self.weather.fate(self.registry, number);
             self.traffic.note(&request.operation, fate);
@@ -116,16 +128,16 @@ impl Relay {
                 Fate::Delay(delay) => tokio::time::sleep(delay).await,
                 Fate::Late(delay) => {
                     tokio::time::sleep(delay).await;
-                    self.ask(&mut engine, &request).await?;
+                    self.ask(&mut engine, &request, false).await?;
                     return Ok(());
                 }
                 Fate::LoseRequest => return client.get_ref().set_zero_linger(),
                 Fate::LoseAnswer => {
-                    self.ask(&mut engine, &request).await?;
+                    self.ask(&mut engine, &request, false).await?;
                     return client.get_ref().set_zero_linger();
                 }
                 Fate::HalfAnswer => {
-                    let answer = self.ask(&mut engine, &request).await?;
+                    let answer = self.ask(&mut engine, &request, false).await?;
                     let (half, _) = answer.bytes.split_at(answer.bytes.len() >> 1);
                     return client.get_mut().write_all(half).await;
                 }
@@ -144,16 +156,17 @@ impl Relay {
                     continue;
                 }
             }
-            let answer = self.ask(&mut engine, &request).await?;
+            let answer = self.ask(&mut engine, &request, true).await?;
             client.get_mut().write_all(&answer.bytes).await?;
         }
-        Ok(())
     }
 
+    /// Lets the engine answer, and says what it wrote.
     async fn ask(
         &self,
         engine: &mut Option<BufReader<TcpStream>>,
         request: &Frame,
+        delivered: bool,
     ) -> io::Result<Frame> {
         if engine.is_none() {
             let stream = TcpStream::connect(self.engine).await?;
@@ -164,14 +177,21 @@ impl Relay {
             return Err(io::ErrorKind::NotConnected.into());
         };
         engine.get_mut().write_all(&request.bytes).await?;
-        frame::read(engine).await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        let answer = frame::read(engine).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        if request.operation == "UpdateItem"
+            && answer.is_good()
+            && let Some((circuit, write)) = Write::sent(request.body())
+        {
+            say(&Word::Wrote { registry: self.registry, circuit, write, delivered });
+        }
+        Ok(answer)
     }
 }
 
 /// Counts a connection for as long as it stands.
-struct Counted<'a>(&'a Traffic);
+struct Standing<'a>(&'a Traffic);
 
-impl<'a> Counted<'a> {
+impl<'a> Standing<'a> {
     fn new(traffic: &'a Traffic) -> Self {
         let standing = traffic.connections.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         traffic.most_connections.fetch_max(standing, Ordering::Relaxed);
@@ -179,7 +199,7 @@ impl<'a> Counted<'a> {
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Standing<'_> {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }

@@ -3,12 +3,15 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::PoisonError, time::Duration};
 
 use crate::{
-    announced::Announced, booked::Counts, checker::Checks, judge::bench::Findings, load::Tally,
-    meter::Sample, plan::Plan, relay::Traffic,
+    booked::Counts, checker::Checks, engine::line::Counted, judge::bench::Findings,
+    ledger::Compared, load::Tally, meter::Sample, plan::Plan, quiet::Quiet, run::Measured,
 };
 
-/// By how much the least of the last third may be above that of the second, per cent.
-const GROWTH_PERCENT: u64 = 5;
+/// Bytes for each circuit at rest by which what is allocated then may grow in the
+/// first phase, in which everything is used first, and in each later one: queues
+/// keep the room that they once needed, and some need a little more each time.
+const FIRST_USE: u64 = 4_096;
+const GROWTH: u64 = 256;
 
 /// A run in which outages must be seen under a healthy store.
 const LONG_ENOUGH: Duration = Duration::from_secs(60);
@@ -24,16 +27,15 @@ pub(crate) struct Tasks {
 /// Everything that was counted.
 pub(crate) struct Report {
     pub(crate) plan: Plan,
-    pub(crate) samples: Vec<Sample>,
+    pub(crate) measured: Measured,
     pub(crate) tally: std::sync::Arc<Tally>,
     pub(crate) findings: std::sync::Arc<Findings>,
     pub(crate) checks: std::sync::Arc<Checks>,
-    pub(crate) announced: std::sync::Arc<Announced>,
-    pub(crate) traffic: std::sync::Arc<Traffic>,
+    pub(crate) announced: BTreeMap<(&'static str, &'static str), u64>,
+    pub(crate) compared: Compared,
+    pub(crate) counted: Counted,
     pub(crate) operations: BTreeMap<&'static str, Counts>,
     pub(crate) tasks: Tasks,
-    pub(crate) spawned_in: Duration,
-    pub(crate) warmed_in: Duration,
     pub(crate) whole: Duration,
 }
 
@@ -44,6 +46,7 @@ impl Report {
         let mut faults = Vec::new();
         self.calls(&mut text, &mut faults);
         self.transitions(&mut text);
+        self.comparison(&mut text, &mut faults);
         self.store(&mut text);
         self.outcomes(&mut text, &mut faults);
         self.admissions(&mut text, &mut faults);
@@ -51,7 +54,7 @@ impl Report {
         self.tasks(&mut text, &mut faults);
         let times = format!(
             "spawned in {:.2?}, called first in {:.1?}, load {:.0?}, all {:.1?}",
-            self.spawned_in, self.warmed_in, self.plan.duration, self.whole
+            self.measured.spawned_in, self.measured.called_in, self.plan.duration, self.whole
         );
         row(&mut text, "time", &times);
         (text, faults)
@@ -81,12 +84,35 @@ impl Report {
 
     fn transitions(&self, text: &mut String) {
         let mut rows: BTreeMap<&str, Vec<(&str, u64)>> = BTreeMap::new();
-        for ((what, by), count) in self.announced.counts() {
-            rows.entry(what).or_default().push((by, count));
+        for ((what, by), count) in &self.announced {
+            rows.entry(what).or_default().push((by, *count));
         }
         row(text, "transitions", "");
         for (what, counts) in rows {
             row(text, &format!("  {what}"), &list(counts.into_iter()));
+        }
+    }
+
+    fn comparison(&self, text: &mut String, faults: &mut Vec<String>) {
+        let compared = &self.compared;
+        let figures =
+            format!("{}; {} told as local, each written once", compared.wrong, compared.matched);
+        row(text, "wrongly told", &figures);
+        let counts = [
+            ("recognised after a lost answer", compared.recognised),
+            ("told before, without the store", compared.told_before),
+            ("with a lost answer, not told", compared.lost),
+            ("with a late answer, not told", compared.late),
+        ];
+        row(text, "  written", &list(counts.into_iter()));
+        let figures = format!(
+            "{} written; {} transitions missed by a subscriber that lagged",
+            compared.not_judged, compared.missed
+        );
+        row(text, "  not judged", &figures);
+        faults.extend(compared.faults.iter().map(|fault| format!("wrongly told: {fault}")));
+        if compared.matched == 0 {
+            faults.push("no transition was compared with its write".to_owned());
         }
     }
 
@@ -98,12 +124,12 @@ impl Report {
             let counts = counts.into_iter().filter(|(_, count)| *count > 0);
             row(text, &format!("  {name}"), &list(counts));
         }
-        let requests = self.traffic.requests();
-        let requests = requests.iter().map(|(name, count)| (name.as_str(), *count));
+        let requests = self.counted.requests.iter().map(|(name, count)| (name.as_str(), *count));
         row(text, "DynamoDB requests", &list(requests));
-        let most = self.traffic.most_connections();
+        let most = self.counted.most_connections;
         row(text, "  connections at once", &format!("{most} at most"));
-        row(text, "faults injected", &list(self.traffic.faults().into_iter()));
+        let faults = self.counted.faults.iter().map(|(name, count)| (name.as_str(), *count));
+        row(text, "faults injected", &list(faults));
     }
 
     fn outcomes(&self, text: &mut String, faults: &mut Vec<String>) {
@@ -146,41 +172,41 @@ impl Report {
     }
 
     fn memory(&self, text: &mut String, faults: &mut Vec<String>) {
-        let third = self.plan.duration.checked_div(3).unwrap_or_default();
-        let last_third = third.saturating_mul(2);
-        let of = |from: Duration, until: Duration| {
-            let samples = self.samples.iter().filter(move |one| (from..until).contains(&one.at));
-            samples.map(|one| one.allocated)
+        let quiet = &self.measured.quiet;
+        let all = |of: fn(&Quiet) -> String| quiet.iter().map(of).collect::<Vec<_>>().join(" ");
+        row(text, "at rest (KiB)", &all(|one| one.allocated.div_ceil(1_024).to_string()));
+        row(text, "  with all circuits (MiB)", &all(|one| mib(one.with_all)));
+        row(text, "  resident (MiB)", &all(|one| mib(one.resident)));
+        row(text, "  the engine's (MiB)", &all(|one| mib(one.engine)));
+        row(text, "  circuits, tasks", &all(|one| format!("{}, {};", one.circuits, one.tasks)));
+        let samples = &self.measured.samples;
+        let step = samples.len().div_ceil(20).max(1);
+        let every = |of: fn(&Sample) -> u64| {
+            let series: Vec<_> = samples.iter().step_by(step).map(|one| mib(of(one))).collect();
+            series.join(" ")
         };
-        // The least of each third: what is left between bursts of connections.
-        let second = of(third, last_third).min().unwrap_or(0);
-        let last = of(last_third, Duration::MAX).min().unwrap_or(0);
-        let peak = of(Duration::ZERO, Duration::MAX).max().unwrap_or(0);
-        let first = self.samples.first().map_or(0, |one| one.allocated);
-        let figures = format!(
-            "at first {}, at least {} in the second third, {} in the last, peak {}",
-            mib(first),
-            mib(second),
-            mib(last),
-            mib(peak),
-        );
-        row(text, "allocated (MiB)", &figures);
-        let step = self.samples.len().div_ceil(20).max(1);
-        let series: Vec<_> =
-            self.samples.iter().step_by(step).map(|one| mib(one.allocated)).collect();
-        row(text, &format!("  every {step} s"), &series.join(" "));
-        let series: Vec<_> =
-            self.samples.iter().step_by(step).map(|one| mib(one.resident)).collect();
-        row(text, "  resident", &series.join(" "));
-        let most = second.saturating_mul(100_u64.saturating_add(GROWTH_PERCENT));
-        if last.saturating_mul(100) > most {
-            faults.push(format!("allocated memory grew from {} to {} MiB", mib(second), mib(last)));
+        row(text, "allocated (MiB)", &every(|one| one.allocated));
+        row(text, "  resident", &every(|one| one.resident));
+        row(text, "  the engine's", &every(|one| one.engine));
+        for (number, one) in quiet.iter().enumerate() {
+            if (one.circuits, one.tasks) != (one.circuits_expected, one.tasks_expected) {
+                faults.push(format!("after phase {number} not all came to rest: {one:?}"));
+            }
+        }
+        for (number, (earlier, one)) in quiet.iter().zip(quiet.iter().skip(1)).enumerate() {
+            let each = if number == 0 { FIRST_USE } else { GROWTH };
+            let circuits = u64::try_from(one.circuits).unwrap_or(u64::MAX);
+            let most = earlier.allocated.saturating_add(circuits.saturating_mul(each));
+            if one.allocated > most {
+                let [from, to] = [earlier.allocated, one.allocated].map(|bytes| bytes >> 10);
+                faults.push(format!("phase {number} left {to} KiB at rest, {from} before it"));
+            }
         }
     }
 
     fn tasks(&self, text: &mut String, faults: &mut Vec<String>) {
         let Tasks { before, after, engine_after } = self.tasks;
-        let peak = self.samples.iter().map(|one| one.tasks).max().unwrap_or(0);
+        let peak = self.measured.samples.iter().map(|one| one.tasks).max().unwrap_or(0);
         let figures = format!(
             "{before} before, {peak} at most, {after} after; the engine's {engine_after} after"
         );
@@ -188,7 +214,7 @@ impl Report {
         if after != before || engine_after > 0 {
             faults.push("tasks are left".to_owned());
         }
-        for one in self.samples.iter().filter(|one| one.tasks > one.most) {
+        for one in self.measured.samples.iter().filter(|one| one.tasks > one.most) {
             faults.push(format!("{} tasks at {:.0?}, at most {}", one.tasks, one.at, one.most));
         }
     }

@@ -5,7 +5,7 @@
 //! on how the tasks were run.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -65,9 +65,18 @@ struct Spell {
 #[derive(Debug)]
 pub(crate) struct Weather {
     seed: u64,
-    spells: Vec<Spell>,
+    /// Of each phase, from its beginning.
+    phases: Vec<Vec<Spell>>,
     stopwatch: Stopwatch,
-    over: AtomicBool,
+    now: Mutex<Option<Phase>>,
+}
+
+/// The phase that is under way, or was last.
+#[derive(Clone, Copy, Debug)]
+struct Phase {
+    number: usize,
+    began: Duration,
+    ended: Duration,
 }
 
 /// Calm, then a storm, then calm for long enough that back-offs end and whole
@@ -76,41 +85,71 @@ const CYCLE: Duration = Duration::from_secs(36);
 const CALM: Duration = Duration::from_secs(12);
 
 impl Weather {
-    /// The spells count from when the stopwatch is started.
     pub(crate) fn new(plan: &Plan, stopwatch: Stopwatch) -> Self {
-        let mut chance = Chance::new(plan.seed, part::WEATHER, 0);
-        let mut spells = Vec::new();
-        let mut cycle = Duration::ZERO;
-        while cycle < plan.duration {
-            storm(cycle.saturating_add(CALM), plan.registries, &mut chance, &mut spells);
-            cycle = cycle.saturating_add(CYCLE);
-        }
-        Self { seed: plan.seed, spells, stopwatch, over: AtomicBool::new(false) }
+        let phases = (0..plan.phases()).map(|phase| {
+            let number = u64::try_from(phase).unwrap_or_default();
+            let mut chance = Chance::new(plan.seed, part::WEATHER, number);
+            let mut spells = Vec::new();
+            let mut cycle = Duration::ZERO;
+            while cycle < plan.phase() {
+                storm(cycle.saturating_add(CALM), plan.registries, &mut chance, &mut spells);
+                cycle = cycle.saturating_add(CYCLE);
+            }
+            spells
+        });
+        Self { seed: plan.seed, phases: phases.collect(), stopwatch, now: Mutex::default() }
     }
 
-    /// Calm from now on.
+    /// A phase began then. It is calm before the first.
+    pub(crate) fn begin(&self, number: usize, began: Duration) {
+        *self.now() = Some(Phase { number, began, ended: Duration::MAX });
+    }
+
+    /// Calm from now on, until the next phase.
     pub(crate) fn clear(&self) {
-        self.over.store(true, Ordering::Relaxed);
+        let ended = self.stopwatch.now();
+        if let Some(phase) = &mut *self.now() {
+            phase.ended = ended;
+        }
     }
 
-    /// The outages of a registry, as from and until.
+    fn now(&self) -> MutexGuard<'_, Option<Phase>> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The spells of the phase and when it began and ended.
+    fn spells(&self) -> Option<(Phase, &[Spell])> {
+        let phase = (*self.now())?;
+        Some((phase, self.phases.get(phase.number)?))
+    }
+
+    /// The outages of a registry in this phase, as from and until.
     pub(crate) fn outages(&self, registry: usize) -> Vec<(Duration, Duration)> {
+        let Some((phase, spells)) = self.spells() else {
+            return Vec::new();
+        };
         let out = |spell: &&Spell| {
             matches!(spell.sky, Sky::Out(_)) && spell.registry.is_none_or(|one| one == registry)
         };
-        self.spells.iter().filter(out).map(|spell| (spell.from, spell.until)).collect()
+        let at = |spell: &Spell| {
+            let [from, until] =
+                [spell.from, spell.until].map(|at| phase.began.saturating_add(at).min(phase.ended));
+            (from, until)
+        };
+        spells.iter().filter(out).map(at).collect()
     }
 
     fn sky(&self, registry: usize) -> Sky {
         let now = self.stopwatch.now();
-        if self.over.load(Ordering::Relaxed) {
+        let Some((phase, spells)) = self.spells().filter(|(phase, _)| now < phase.ended) else {
             return Sky::Calm;
-        }
+        };
+        let now = now.saturating_sub(phase.began);
         let here = |spell: &&Spell| {
             (spell.from..spell.until).contains(&now)
                 && spell.registry.is_none_or(|one| one == registry)
         };
-        self.spells.iter().find(here).map_or(Sky::Calm, |spell| spell.sky)
+        spells.iter().find(here).map_or(Sky::Calm, |spell| spell.sky)
     }
 
     /// The fate of a registry's n-th request, if it comes now.

@@ -11,13 +11,26 @@ use tokio::{
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) bytes: Vec<u8>,
+    /// Where the body begins.
+    body: usize,
     /// What `x-amz-target` asks for, without the version.
     pub(super) operation: String,
 }
 
+impl Frame {
+    pub(super) fn body(&self) -> &[u8] {
+        self.bytes.get(self.body..).unwrap_or_default()
+    }
+
+    /// Whether it is an answer that says that all went well.
+    pub(super) fn is_good(&self) -> bool {
+        self.bytes.starts_with(b"HTTP/1.1 200 ")
+    }
+}
+
 /// Reads one message; `None` is a connection that was closed between two.
 pub(super) async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Frame>> {
-    let mut frame = Frame { bytes: Vec::new(), operation: String::new() };
+    let mut frame = Frame { bytes: Vec::new(), body: 0, operation: String::new() };
     let mut length = 0;
     loop {
         let start = frame.bytes.len();
@@ -39,6 +52,7 @@ pub(super) async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option
         }
     }
     let head = frame.bytes.len();
+    frame.body = head;
     frame.bytes.resize(head.saturating_add(length), 0);
     stream.read_exact(frame.bytes.get_mut(head..).unwrap_or_default()).await?;
     Ok(Some(frame))
