@@ -25,8 +25,11 @@ const AUDITED: usize = 500;
 const AUDITED_AT_ONCE: usize = 128;
 /// How many circuits recover at once.
 const AT_A_TIME: usize = 512;
-/// How long circuits may take to be forgotten, and tasks to end.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long circuits may take until all are closed and forgotten: longer than the
+/// longest back-off.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How long those that are closed may take, and tasks that have nothing to do.
+const A_WHILE: Duration = Duration::from_secs(10);
 
 /// What there is when nothing happens.
 #[derive(Clone, Copy, Debug)]
@@ -69,19 +72,23 @@ pub(crate) async fn reach(
     back_offs: Duration,
 ) -> Result<Quiet, Box<dyn Error>> {
     tokio::join!(close_all(shared), tokio::time::sleep(back_offs));
-    // The item wins over what was decided without the store.
-    close_all(shared).await;
     if back_offs > Duration::ZERO {
+        close_all(shared).await;
         audit(shared).await;
+    }
+    let all_kept = shared.plan.kept().saturating_mul(shared.plan.registries);
+    let stopwatch = Stopwatch::started();
+    // What closed without the store may be opened by its item after a back-off;
+    // what is in one is remembered until it ends.
+    while !becomes(|| shared.fleet.circuits() == all_kept).await && stopwatch.now() < PATIENCE {
+        close_all(shared).await;
     }
     settle(shared, engine).await?;
     shared.checks.forget();
-    let all_kept = shared.plan.kept().saturating_mul(shared.plan.registries);
-    wait_until(|| shared.fleet.circuits() == all_kept).await;
     let with_all = meter::allocated();
     shared.fleet.keep(shared.plan.hot())?;
     let kept = shared.plan.hot().saturating_mul(shared.plan.registries);
-    wait_until(|| shared.fleet.circuits() == kept).await;
+    becomes(|| shared.fleet.circuits() == kept).await;
     // What was read last is too old by then, so that one call is one request.
     tokio::time::sleep(Plan::CACHE_AGE.saturating_add(Duration::from_millis(100))).await;
     engine.order(&Command::Part);
@@ -89,7 +96,7 @@ pub(crate) async fn reach(
     let clients = shared.plan.registries;
     let listening =
         [kept, shared.before, shared.announced.tasks()].into_iter().fold(0, usize::saturating_add);
-    wait_until(|| metrics.num_alive_tasks() <= listening.saturating_add(clients)).await;
+    becomes(|| metrics.num_alive_tasks() <= listening.saturating_add(clients)).await;
     // Clients keep what is left of connections until they want one again.
     for one in &shared.fleet.0 {
         if let Some(breaker) = one.kept().first() {
@@ -98,7 +105,7 @@ pub(crate) async fn reach(
     }
     // Each client has one connection then, and a task that looks after idle ones.
     let tasks_expected = listening.saturating_add(clients.saturating_mul(2));
-    wait_until(|| metrics.num_alive_tasks() == tasks_expected).await;
+    becomes(|| metrics.num_alive_tasks() == tasks_expected).await;
     Ok(Quiet {
         with_all,
         allocated: meter::allocated(),
@@ -111,11 +118,13 @@ pub(crate) async fn reach(
     })
 }
 
-async fn wait_until(is_so: impl Fn() -> bool) {
+/// Waits for a while until something is so, and says whether it is.
+async fn becomes(is_so: impl Fn() -> bool) -> bool {
     let stopwatch = Stopwatch::started();
-    while !is_so() && stopwatch.now() < PATIENCE {
+    while !is_so() && stopwatch.now() < A_WHILE {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    is_so()
 }
 
 /// Calls every circuit that is not closed until it is. Which these are only the

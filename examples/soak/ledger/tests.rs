@@ -126,6 +126,12 @@ fn what_is_told_twice_is_wrong() {
     for number in 0..KINDS.len() {
         let compared = but(number, |step| step.told.push(step.told[0].clone()));
         assert_eq!((compared.wrong, compared.matched), (1, 5), "{:?}", KINDS[number]);
+        // Of a write that is still open, too.
+        let compared = but(number, |step| {
+            step.answer = Some(Answer::Refused);
+            step.told.push(step.told[0].clone());
+        });
+        assert_eq!((compared.wrong, compared.matched), (1, 5), "{:?}", KINDS[number]);
     }
 }
 
