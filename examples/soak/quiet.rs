@@ -72,16 +72,16 @@ pub(crate) async fn reach(
     back_offs: Duration,
 ) -> Result<Quiet, Box<dyn Error>> {
     tokio::join!(close_all(shared), tokio::time::sleep(back_offs));
-    if back_offs > Duration::ZERO {
-        close_all(shared).await;
-        audit(shared).await;
-    }
     let all_kept = shared.plan.kept().saturating_mul(shared.plan.registries);
     let stopwatch = Stopwatch::started();
     // What closed without the store may be opened by its item after a back-off;
     // what is in one is remembered until it ends.
     while !becomes(|| shared.fleet.circuits() == all_kept).await && stopwatch.now() < PATIENCE {
         close_all(shared).await;
+    }
+    if back_offs > Duration::ZERO {
+        audit(shared).await;
+        becomes(|| shared.fleet.circuits() == all_kept).await;
     }
     settle(shared, engine).await?;
     shared.checks.forget();

@@ -115,23 +115,23 @@ fn nothing_is_kept_of_what_matches() {
 
 #[test]
 fn what_is_told_as_local_without_a_write_is_wrong() {
-    for number in 0..KINDS.len() {
+    for (number, kind) in KINDS.into_iter().enumerate() {
         let compared = but(number, |step| (step.applied, step.answer) = (0, None));
-        assert_eq!((compared.wrong, compared.matched), (1, 4), "{:?}", KINDS[number]);
+        assert_eq!((compared.wrong, compared.matched), (1, 4), "{kind:?}");
     }
 }
 
 #[test]
 fn what_is_told_twice_is_wrong() {
-    for number in 0..KINDS.len() {
+    for (number, kind) in KINDS.into_iter().enumerate() {
         let compared = but(number, |step| step.told.push(step.told[0].clone()));
-        assert_eq!((compared.wrong, compared.matched), (1, 5), "{:?}", KINDS[number]);
+        assert_eq!((compared.wrong, compared.matched), (1, 5), "{kind:?}");
         // Of a write that is still open, too.
         let compared = but(number, |step| {
             step.answer = Some(Answer::Refused);
             step.told.push(step.told[0].clone());
         });
-        assert_eq!((compared.wrong, compared.matched), (1, 5), "{:?}", KINDS[number]);
+        assert_eq!((compared.wrong, compared.matched), (1, 5), "{kind:?}");
     }
 }
 
@@ -166,19 +166,19 @@ fn a_takeover_is_told_of_its_own_token() {
 
 #[test]
 fn a_write_that_is_applied_and_not_told_is_wrong() {
-    for number in 0..KINDS.len() {
+    for (number, kind) in KINDS.into_iter().enumerate() {
         let compared = but(number, |step| step.told.clear());
-        assert_eq!((compared.wrong, compared.matched), (1, 4), "{:?}", KINDS[number]);
+        assert_eq!((compared.wrong, compared.matched), (1, 4), "{kind:?}");
         let observed = but(number, |step| step.told[0].origin = Origin::Observed);
-        assert_eq!(observed.wrong, 1, "{:?}", KINDS[number]);
+        assert_eq!(observed.wrong, 1, "{kind:?}");
     }
 }
 
 #[test]
 fn a_write_that_was_told_without_the_store_before_is_not_told_again() {
-    for number in 0..KINDS.len() {
+    for (number, kind) in KINDS.into_iter().enumerate() {
         let compared = but(number, |step| step.told[0].origin = Origin::WithoutStore);
-        assert_eq!((compared.wrong, compared.told_before), (0, 1), "{:?}", KINDS[number]);
+        assert_eq!((compared.wrong, compared.told_before), (0, 1), "{kind:?}");
     }
     // One excuses one.
     let mut steps = well();
