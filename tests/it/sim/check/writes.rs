@@ -64,13 +64,16 @@ fn trip(story: &Story<'_>, number: usize, step: &Step) -> Option<&'static str> {
         return Some("a trip lands on a newer state");
     }
     // A closed item stands as it is until it opens: this very one was shown. A
-    // missing one is like any other missing one.
+    // missing one is like any other missing one, and like nothing shown yet.
+    let mut shown = story.shown(&step.client, number).enumerate();
     let since = match step.before {
-        Some(_) => story.shown(&step.client, number).find(|(_, version, _)| *version == number),
-        None => story.shown(&step.client, number).find(|(_, _, shown)| shown.is_none()),
+        Some(_) => shown.find(|(_, (_, version, _))| *version == number),
+        None => shown.find(|(_, (_, _, shown))| shown.is_none()),
     };
-    let Some((since, _, _)) = since else {
-        return Some("a trip lands on an epoch that nobody showed to it");
+    let since = match since {
+        None => return Some("a trip lands on an epoch that nobody showed to it"),
+        Some((0, _)) if step.before.is_none() => Duration::ZERO,
+        Some((_, (since, _, _))) => since,
     };
     // An opening that was decided without the store is offered to a later item,
     let alone = story.run.notes.told.iter().any(|told| {
