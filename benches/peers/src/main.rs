@@ -5,6 +5,9 @@
 //! is shuffled anew, so that whatever else the machine does meets all alike.
 //! Compare the ratios; nanoseconds are those of one machine on one day.
 //!
+//! What is asynchronous is awaited in a loop inside of one future, every crate's
+//! calls alike: so do users, within an `async fn`.
+//!
 //! `cargo bench -p peers -- --check` fails if a goal is missed. The goals are
 //! ratios of samples of the same round, so that they hold on a busy machine.
 

@@ -1,4 +1,5 @@
-//! What is sampled: a loop around one call.
+//! What is sampled: a loop around one call, and for asynchronous calls a loop
+//! around one `.await`, inside of one future.
 
 use std::{
     future::Future,
@@ -94,13 +95,56 @@ where
     }
 }
 
+/// A lane that calls by an asynchronous closure.
+///
+/// The loop is one future, which is polled once for all its calls if none of
+/// them waits: each call is awaited where it is made, as in any `async fn`, and
+/// pays for no poll of its own from outside. What is hidden, and used, is the
+/// same as for [`lane`]; see "a ready future" among the floors.
+pub(crate) fn async_lane<S, C, F>(on: S, call: C, fail: F) -> Lane
+where
+    S: Send + 'static,
+    C: AsyncFnMut(&mut S) -> bool + Send + 'static,
+    F: FnMut(&mut S) + Send + 'static,
+{
+    Box::new(Awaited { on, call, fail })
+}
+
+struct Awaited<S, C, F> {
+    on: S,
+    call: C,
+    fail: F,
+}
+
+impl<S, C, F> Subject for Awaited<S, C, F>
+where
+    S: Send,
+    C: AsyncFnMut(&mut S) -> bool + Send,
+    F: FnMut(&mut S) + Send,
+{
+    #[inline(never)]
+    fn run(&mut self, calls: u32) -> u32 {
+        finish(async {
+            let mut good = 0;
+            for _ in 0..calls {
+                good += u32::from(black_box((self.call)(black_box(&mut self.on)).await));
+            }
+            good
+        })
+    }
+
+    fn fail(&mut self) {
+        (self.fail)(&mut self.on);
+    }
+}
+
 /// Runs a future to its end on this thread, by asking again.
 ///
 /// The cheapest there is, and the same for all: no waker to clone, no thread to
-/// park, no runtime to enter. A future that is ready costs one poll. Only
-/// tower-resilience-circuitbreaker, whose lock is asynchronous, is ever asked
-/// twice, and only with two threads; asking again is then cheaper than being
-/// woken.
+/// park, no runtime to enter. A loop of calls that are ready costs one poll.
+/// Only tower-resilience-circuitbreaker, whose lock is asynchronous, is ever
+/// asked twice, and only with two threads; asking again is then cheaper than
+/// being woken.
 #[inline]
 pub(crate) fn finish<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);

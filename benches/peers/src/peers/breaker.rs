@@ -4,7 +4,7 @@ use breaker::{BackoffStrategy, CircuitBreaker, CircuitBreakerConfig, CircuitBrea
 
 use crate::{
     peer::{Built, Peer},
-    subject::{Failed, LONG, Lane, THRESHOLD, finish, lane, success},
+    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, success},
 };
 
 /// By its asynchronous `call`: a future that is ready is polled once, which is
@@ -22,16 +22,15 @@ fn circuit() -> CircuitBreaker {
     CircuitBreaker::new(config)
 }
 
-fn call(circuit: &CircuitBreaker) -> Result<u64, CircuitBreakerError<Failed>> {
-    finish(circuit.call(|| std::future::ready(success())))
-}
-
 fn fail(circuit: &mut CircuitBreaker) {
     circuit.record_failure();
 }
 
 fn user(circuit: CircuitBreaker) -> Lane {
-    lane(circuit, |circuit| call(circuit).is_ok(), fail)
+    let call = async |circuit: &mut CircuitBreaker| {
+        circuit.call(|| std::future::ready(success())).await.is_ok()
+    };
+    async_lane(circuit, call, fail)
 }
 
 impl Peer for BreakerCrate {
@@ -49,9 +48,13 @@ impl Peer for BreakerCrate {
     }
 
     fn rejected(&self) -> Built<Lane> {
-        let rejected = |circuit: &mut CircuitBreaker| {
-            matches!(call(circuit), Err(CircuitBreakerError::CircuitOpen))
+        let call = async |circuit: &mut CircuitBreaker| {
+            let answer = circuit.call(|| std::future::ready(success())).await;
+            matches!(
+                answer,
+                Err::<u64, CircuitBreakerError<Failed>>(CircuitBreakerError::CircuitOpen)
+            )
         };
-        Ok(lane(circuit(), rejected, fail))
+        Ok(async_lane(circuit(), call, fail))
     }
 }

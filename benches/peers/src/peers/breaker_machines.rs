@@ -6,7 +6,7 @@ use breaker_machines::{AsyncCircuitBreaker, CircuitBreaker, CircuitBuilder, Circ
 
 use crate::{
     peer::{Built, Peer},
-    subject::{Failed, LONG, Lane, THRESHOLD, failure, finish, lane, success},
+    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, failure, finish, lane, success},
 };
 
 /// For one user by `CircuitBreaker::call`, which takes it by `&mut` and so needs
@@ -28,11 +28,11 @@ fn fail(circuit: &mut CircuitBreaker) {
 
 fn user(circuit: Shared) -> Lane {
     let call =
-        |circuit: &mut Shared| finish(circuit.call(|| std::future::ready(success()))).is_ok();
+        async |circuit: &mut Shared| circuit.call(|| std::future::ready(success())).await.is_ok();
     let fail = |circuit: &mut Shared| {
         let _ = finish(circuit.call(|| std::future::ready(failure())));
     };
-    lane(circuit, call, fail)
+    async_lane(circuit, call, fail)
 }
 
 impl Peer for BreakerMachines {

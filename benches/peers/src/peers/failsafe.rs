@@ -9,7 +9,7 @@ use failsafe::{
 
 use crate::{
     peer::{Built, Peer},
-    subject::{Failed, LONG, Lane, THRESHOLD, failure, finish, lane, success},
+    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, failure, lane, success},
 };
 
 /// By `call`, which is `is_call_permitted` and `on_success` around a closure,
@@ -40,11 +40,11 @@ impl Peer for Failsafe {
     }
 
     fn call(&self) -> Built<Lane> {
-        let call = |circuit: &mut Circuit| {
+        let call = async |circuit: &mut Circuit| {
             let future = std::future::ready(success());
-            finish(failsafe::futures::CircuitBreaker::call(circuit, future)).is_ok()
+            failsafe::futures::CircuitBreaker::call(circuit, future).await.is_ok()
         };
-        Ok(lane(circuit(), call, fail))
+        Ok(async_lane(circuit(), call, fail))
     }
 
     fn rejected(&self) -> Built<Lane> {

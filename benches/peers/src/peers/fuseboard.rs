@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     peer::{Built, Peer},
-    subject::{LONG, Lane, THRESHOLD, finish, is_some_time, lane, success},
+    subject::{LONG, Lane, THRESHOLD, async_lane, is_some_time, lane, success},
 };
 
 /// By `try_admit`, whose permit is borrowed.
@@ -75,9 +75,10 @@ impl Peer for Fuseboard {
     }
 
     fn call(&self) -> Built<Lane> {
-        let call =
-            |breaker: &mut Breaker| finish(breaker.call(|| std::future::ready(success()))).is_ok();
-        Ok(lane(self.breaker()?, call, self.fail()))
+        let call = async |breaker: &mut Breaker| {
+            breaker.call(|| std::future::ready(success())).await.is_ok()
+        };
+        Ok(async_lane(self.breaker()?, call, self.fail()))
     }
 
     fn rejected(&self) -> Built<Lane> {

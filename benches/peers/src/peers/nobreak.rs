@@ -6,7 +6,7 @@ use nobreak::{CircuitBreaker, CircuitError, builder};
 
 use crate::{
     peer::{Built, Peer},
-    subject::{Failed, LONG, Lane, THRESHOLD, failure, finish, lane, success},
+    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, failure, lane, success},
 };
 
 /// By `call`; there are no choices. A rejection does not tell when to come back.
@@ -34,10 +34,10 @@ impl Peer for NoBreak {
     }
 
     fn call(&self) -> Built<Lane> {
-        let call = |circuit: &mut Circuit| {
-            finish(circuit.call_async(|| std::future::ready(success()))).is_ok()
+        let call = async |circuit: &mut Circuit| {
+            circuit.call_async(|| std::future::ready(success())).await.is_ok()
         };
-        Ok(lane(circuit(), call, fail))
+        Ok(async_lane(circuit(), call, fail))
     }
 
     fn rejected(&self) -> Built<Lane> {

@@ -6,7 +6,7 @@ use recloser::{AsyncRecloser, Error, Recloser as Circuit};
 
 use crate::{
     peer::{Built, Peer},
-    subject::{Failed, LONG, Lane, failure, finish, lane, success},
+    subject::{Failed, LONG, Lane, async_lane, failure, finish, lane, success},
 };
 
 /// By `call`. It knows only failure rates, of so many last calls; how many does
@@ -33,13 +33,13 @@ impl Peer for Recloser {
     }
 
     fn call(&self) -> Built<Lane> {
-        let call = |circuit: &mut AsyncRecloser| {
-            finish(circuit.call(std::future::ready(success()))).is_ok()
+        let call = async |circuit: &mut AsyncRecloser| {
+            circuit.call(std::future::ready(success())).await.is_ok()
         };
         let fail = |circuit: &mut AsyncRecloser| {
             let _ = finish(circuit.call(std::future::ready(failure())));
         };
-        Ok(lane(AsyncRecloser::from(circuit()), call, fail))
+        Ok(async_lane(AsyncRecloser::from(circuit()), call, fail))
     }
 
     fn rejected(&self) -> Built<Lane> {

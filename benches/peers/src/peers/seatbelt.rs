@@ -6,7 +6,7 @@ use tick::Clock;
 
 use crate::{
     peer::{Built, Peer},
-    subject::{Failed, LONG, Lane, THRESHOLD, failure, finish, lane, success},
+    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, failure, finish, success},
 };
 
 /// By `Service::execute` of its own `layered`, whose future is not boxed (that
@@ -38,7 +38,7 @@ fn circuit() -> impl Circuit {
 }
 
 fn user(circuit: impl Circuit) -> Lane {
-    lane(circuit, |circuit| finish(circuit.execute(true)).is_ok(), fail)
+    async_lane(circuit, async |circuit: &mut _| Service::execute(circuit, true).await.is_ok(), fail)
 }
 
 fn fail(circuit: &mut impl Circuit) {
@@ -61,11 +61,10 @@ impl Peer for Seatbelt {
 
     fn rejected(&self) -> Built<Lane> {
         fn rejected(circuit: impl Circuit) -> Lane {
-            let call = |circuit: &mut _| {
-                let answer = finish(Service::execute(circuit, true));
-                answer == Err(Failed::Rejected)
+            let call = async |circuit: &mut _| {
+                Service::execute(circuit, true).await == Err(Failed::Rejected)
             };
-            lane(circuit, call, fail)
+            async_lane(circuit, call, fail)
         }
         Ok(rejected(circuit()))
     }

@@ -1,16 +1,13 @@
 //! <https://crates.io/crates/tower-resilience-circuitbreaker>
 
-use std::{
-    future::Ready,
-    task::{Context, Waker},
-};
+use std::future::{Ready, poll_fn};
 
 use tower::{Service, service_fn};
 use tower_resilience_circuitbreaker::{CircuitBreakerError, CircuitBreakerLayer};
 
 use crate::{
     peer::{Built, Peer},
-    subject::{Failed, LONG, Lane, THRESHOLD, failure, finish, lane, success},
+    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, failure, finish, success},
 };
 
 /// By `poll_ready` and `call` of the tower service, which is all there is: it
@@ -50,18 +47,17 @@ fn circuit() -> Built<impl Circuit> {
     Ok(layer.layer_fn(service_fn(answer)))
 }
 
-fn call(circuit: &mut impl Circuit, well: bool) -> Answer {
-    // Always ready: one user polls at a time, or the circuit is closed.
-    let _ = circuit.poll_ready(&mut Context::from_waker(Waker::noop()));
-    finish(circuit.call(well))
+async fn call(circuit: &mut impl Circuit, well: bool) -> Answer {
+    poll_fn(|context| circuit.poll_ready(context)).await?;
+    circuit.call(well).await
 }
 
 fn fail(circuit: &mut impl Circuit) {
-    let _ = call(circuit, false);
+    let _ = finish(call(circuit, false));
 }
 
 fn user(circuit: impl Circuit) -> Lane {
-    lane(circuit, |circuit| call(circuit, true).is_ok(), fail)
+    async_lane(circuit, async |circuit: &mut _| call(circuit, true).await.is_ok(), fail)
 }
 
 impl Peer for TowerResilience {
@@ -79,8 +75,9 @@ impl Peer for TowerResilience {
     }
 
     fn rejected(&self) -> Built<Lane> {
-        let rejected =
-            |circuit: &mut _| matches!(call(circuit, true), Err(CircuitBreakerError::OpenCircuit));
-        Ok(lane(circuit()?, rejected, fail))
+        let rejected = async |circuit: &mut _| {
+            matches!(call(circuit, true).await, Err(CircuitBreakerError::OpenCircuit))
+        };
+        Ok(async_lane(circuit()?, rejected, fail))
     }
 }
