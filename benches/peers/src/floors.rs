@@ -8,7 +8,7 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::subject::{Lane, async_lane, lane, success};
+use crate::subject::{Lane, async_lane, lane, ready_success, success};
 
 /// The cheapest clock: whether what is known is fresh cannot be told without.
 pub(crate) const COARSE: &str = "coarse clock";
@@ -20,10 +20,7 @@ pub(crate) const INSTANT: &str = "Instant::now";
 pub(crate) fn all() -> Vec<(&'static str, Lane)> {
     vec![
         ("the loop itself", floor((), |()| success().is_ok())),
-        (
-            "a ready future",
-            async_lane((), async |()| std::future::ready(success()).await.is_ok(), |()| {}),
-        ),
+        ("a ready future", async_lane((), async |()| ready_success().await.is_ok(), |()| {})),
         ("atomic load", floor(AtomicU64::new(7), |word| word.load(Ordering::Acquire) != 0)),
         (COARSE, coarse()),
         (

@@ -6,7 +6,9 @@ use breaker_machines::{AsyncCircuitBreaker, CircuitBreaker, CircuitBuilder, Circ
 
 use crate::{
     peer::{Built, Peer},
-    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, failure, finish, lane, success},
+    subject::{
+        Failed, LONG, Lane, THRESHOLD, async_lane, failure, finish, lane, ready_success, success,
+    },
 };
 
 /// For one user by `CircuitBreaker::call`, which takes it by `&mut` and so needs
@@ -27,8 +29,7 @@ fn fail(circuit: &mut CircuitBreaker) {
 }
 
 fn user(circuit: Shared) -> Lane {
-    let call =
-        async |circuit: &mut Shared| circuit.call(|| std::future::ready(success())).await.is_ok();
+    let call = async |circuit: &mut Shared| circuit.call(ready_success).await.is_ok();
     let fail = |circuit: &mut Shared| {
         let _ = finish(circuit.call(|| std::future::ready(failure())));
     };

@@ -9,7 +9,7 @@ use failsafe::{
 
 use crate::{
     peer::{Built, Peer},
-    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, failure, lane, success},
+    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, failure, lane, ready_success, success},
 };
 
 /// By `call`, which is `is_call_permitted` and `on_success` around a closure,
@@ -41,8 +41,7 @@ impl Peer for Failsafe {
 
     fn call(&self) -> Built<Lane> {
         let call = async |circuit: &mut Circuit| {
-            let future = std::future::ready(success());
-            failsafe::futures::CircuitBreaker::call(circuit, future).await.is_ok()
+            failsafe::futures::CircuitBreaker::call(circuit, ready_success()).await.is_ok()
         };
         Ok(async_lane(circuit(), call, fail))
     }

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     peer::{Built, Peer},
-    subject::{LONG, Lane, THRESHOLD, async_lane, is_some_time, lane, success},
+    subject::{LONG, Lane, THRESHOLD, async_lane, is_some_time, lane, ready_success, success},
 };
 
 /// By `try_admit`, whose permit is borrowed.
@@ -75,9 +75,7 @@ impl Peer for Fuseboard {
     }
 
     fn call(&self) -> Built<Lane> {
-        let call = async |breaker: &mut Breaker| {
-            breaker.call(|| std::future::ready(success())).await.is_ok()
-        };
+        let call = async |breaker: &mut Breaker| breaker.call(ready_success).await.is_ok();
         Ok(async_lane(self.breaker()?, call, self.fail()))
     }
 

@@ -6,7 +6,7 @@ use nobreak::{CircuitBreaker, CircuitError, builder};
 
 use crate::{
     peer::{Built, Peer},
-    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, failure, lane, success},
+    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, failure, lane, ready_success, success},
 };
 
 /// By `call`; there are no choices. A rejection does not tell when to come back.
@@ -34,9 +34,7 @@ impl Peer for NoBreak {
     }
 
     fn call(&self) -> Built<Lane> {
-        let call = async |circuit: &mut Circuit| {
-            circuit.call_async(|| std::future::ready(success())).await.is_ok()
-        };
+        let call = async |circuit: &mut Circuit| circuit.call_async(ready_success).await.is_ok();
         Ok(async_lane(circuit(), call, fail))
     }
 

@@ -9,7 +9,8 @@ use crate::{
     subject::{Failed, LONG, Lane, async_lane, failure, finish, lane, success},
 };
 
-/// By `call`. It knows only failure rates, of so many last calls; how many does
+/// By `call`, the asynchronous one around `std::future::Ready`, which it runs
+/// cheaper than an `async fn`. It knows only failure rates, of so many last calls; how many does
 /// not change the price. A rejection does not tell when to come back.
 pub(crate) struct Recloser;
 

@@ -32,8 +32,7 @@ fn circuit() -> impl Circuit {
             Err(_) => RecoveryInfo::retry(),
         })
         .rejected_input_error(|_, _| Failed::Rejected);
-    let dependency =
-        Execute::new(|well| std::future::ready(if well { success() } else { failure() }));
+    let dependency = Execute::new(async |well| if well { success() } else { failure() });
     (breaker, dependency).into_service()
 }
 

@@ -6,7 +6,7 @@ use throttle_net::{CircuitBreaker, Decision, Limiter, ThrottleError, Trip};
 
 use crate::{
     peer::{Built, Peer},
-    subject::{LONG, Lane, THRESHOLD, async_lane, is_some_time, lane, success},
+    subject::{LONG, Lane, THRESHOLD, async_lane, is_some_time, lane, ready_success, success},
 };
 
 /// By `try_acquire` and the borrowed permit, on failures in a row. Its breaker
@@ -65,9 +65,7 @@ impl Peer for ThrottleNet {
     }
 
     fn call(&self) -> Built<Lane> {
-        let call = async |circuit: &mut Circuit| {
-            circuit.call(|| std::future::ready(success())).await.is_ok()
-        };
+        let call = async |circuit: &mut Circuit| circuit.call(ready_success).await.is_ok();
         Ok(async_lane(circuit(), call, fail))
     }
 

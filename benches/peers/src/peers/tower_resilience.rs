@@ -1,6 +1,6 @@
 //! <https://crates.io/crates/tower-resilience-circuitbreaker>
 
-use std::future::{Ready, poll_fn};
+use std::future::poll_fn;
 
 use tower::{Service, service_fn};
 use tower_resilience_circuitbreaker::{CircuitBreakerError, CircuitBreakerLayer};
@@ -35,8 +35,8 @@ impl<S> Circuit for S where
 {
 }
 
-fn answer(well: bool) -> Ready<Result<u64, Failed>> {
-    std::future::ready(if well { success() } else { failure() })
+async fn answer(well: bool) -> Result<u64, Failed> {
+    if well { success() } else { failure() }
 }
 
 fn circuit() -> Built<impl Circuit> {
