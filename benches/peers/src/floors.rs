@@ -13,6 +13,10 @@ use crate::subject::{Lane, async_lane, lane, ready_success, success};
 /// The cheapest clock: whether what is known is fresh cannot be told without.
 pub(crate) const COARSE: &str = "coarse clock";
 
+/// The least that a breaker can do which knows whether what it knows is fresh.
+pub(crate) const FRESH: &str =
+    "coarse clock in milliseconds and six loads (the least that knows what is fresh)";
+
 /// The unit of the goals that are no ratio to a peer.
 pub(crate) const INSTANT: &str = "Instant::now";
 
@@ -23,10 +27,7 @@ pub(crate) fn all() -> Vec<(&'static str, Lane)> {
         ("a ready future", async_lane((), async |()| ready_success().await.is_ok(), |()| {})),
         ("atomic load", floor(AtomicU64::new(7), |word| word.load(Ordering::Acquire) != 0)),
         (COARSE, coarse()),
-        (
-            "coarse clock in milliseconds and six loads (the least that knows what is fresh)",
-            floor(Block::default(), Block::is_fresh),
-        ),
+        (FRESH, floor(Block::default(), Block::is_fresh)),
         ("atomic add", floor(AtomicU64::new(7), |word| word.fetch_add(1, Ordering::AcqRel) != 0)),
         (INSTANT, floor(Instant::now(), |then| *then < Instant::now())),
     ]
