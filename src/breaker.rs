@@ -76,7 +76,7 @@ impl Breaker {
     /// Runs a call if the circuit admits it: every `Err` counts as a failure.
     ///
     /// - Closed: the call runs. The call whose failure trips the circuit
-    ///   returns after the trip is written, or after `store_timeout`; see
+    ///   returns after the trip is written, or `store_timeout` is spent; see
     ///   [`await_trip_write`](crate::ConfigBuilder::await_trip_write).
     /// - Open: the call is rejected without being run.
     /// - Half-open: one call at a time, in the whole fleet, runs as a probe; its
@@ -351,9 +351,8 @@ impl Breaker {
         };
         let permit = Permit::new(&self.circuit, Pass { epoch, probe: None });
         let result = call().await;
-        let settling = permit.report(judge(&result));
-        if settling.is_outstanding() && self.circuit.config.await_trip_write() {
-            Box::pin(settling.settled()).await;
+        if let Some(settled) = permit.report_and_await(judge(&result)) {
+            settled.await;
         }
         finish(Ok(result))
     }
@@ -370,7 +369,13 @@ impl Breaker {
     {
         let asked_at = self.circuit.now();
         let pass = ask(&self.circuit).await?;
-        let waited = self.circuit.now().mono().saturating_sub(asked_at.mono());
+        let now = self.circuit.now();
+        // To stand still is not to wait: then the limit begins anew.
+        let waited = if now.stood_still_since(asked_at, self.circuit.patience()) {
+            Duration::ZERO
+        } else {
+            now.mono().saturating_sub(asked_at.mono())
+        };
         let permit = Permit::new(&self.circuit, pass);
         let result = permit.run(call()).await;
         let settling = permit.report(judge(&result));

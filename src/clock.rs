@@ -131,10 +131,15 @@ impl Clock {
     pub(crate) async fn sleep(&self, duration: Option<Duration>) {
         let timer = duration.and_then(|by| self.timer(by.max(Duration::from_millis(1))));
         // Boxed, so that an actor without a deadline has no room for it.
-        match timer.map(Box::pin) {
-            Some(timer) => timer.await,
-            None => std::future::pending().await,
-        }
+        let Some(mut timer) = timer.map(Box::pin) else {
+            return std::future::pending().await;
+        };
+        // A timer of a runtime that is going away, which tokio panics about, is none.
+        poll_fn(|context| {
+            let polled = catch_unwind(AssertUnwindSafe(|| timer.as_mut().poll(context)));
+            polled.unwrap_or(Poll::Pending)
+        })
+        .await;
     }
 
     /// A timer of the runtime that this is called on, or else of the registry's.
@@ -206,8 +211,9 @@ fn coarse_wall_ms() -> u64 {
 #[inline]
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
 fn coarse_wall_ms() -> u64 {
+    // Before 1970 this is a time far outside of every window.
     let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    crate::moment::millis(wall.unwrap_or(Duration::ZERO))
+    wall.map_or(u64::MAX, crate::moment::millis)
 }
 
 /// A clock that a test or a simulation moves. Clones share their hands.
@@ -380,6 +386,20 @@ mod tests {
         let never = || clock.within(Duration::from_secs(9), std::future::pending::<()>());
         assert_eq!(handle.block_on(never()), None);
         assert_eq!(futures::executor::block_on(never()), None);
+    }
+
+    #[test]
+    fn a_sleep_on_a_runtime_that_ends_never_ends() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let clock = Clock::system().of_registry(runtime.handle().clone());
+        let mut sleep = pin!(clock.sleep(Some(Duration::from_secs(9))));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert_eq!(sleep.as_mut().poll(&mut context), Poll::Pending);
+        drop(runtime);
+        assert_eq!(sleep.as_mut().poll(&mut context), Poll::Pending);
+        assert_eq!(sleep.as_mut().poll(&mut context), Poll::Pending);
+        let mut late = pin!(clock.sleep(Some(Duration::ZERO)));
+        assert_eq!(late.as_mut().poll(&mut context), Poll::Pending);
     }
 
     #[tokio::test(start_paused = true)]

@@ -260,9 +260,12 @@ impl ConfigBuilder {
     }
 
     /// Sets whether a call whose outcome leads to a write (a trip, or the
-    /// verdict of a probe) returns only after the write landed or its timeout
-    /// is spent. Default true: on AWS Lambda a write that nobody awaits lands
-    /// when the environment is thawed next, or never.
+    /// verdict of a probe) returns only after the write landed, or after what it
+    /// has not yet waited of `store_timeout` is spent. Default true: on AWS Lambda
+    /// a write that nobody awaits lands when the environment is thawed next, or
+    /// never. Where the store may be slow,
+    /// [`flush`](crate::BreakerRegistry::flush) before the response waits for the
+    /// rest.
     pub fn await_trip_write(mut self, on: bool) -> Self {
         self.config.await_trip_write = on;
         self

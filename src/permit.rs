@@ -1,6 +1,12 @@
 //! Leave for one call: one report, or a drop.
 
-use std::{fmt, future::Future, mem::ManuallyDrop, pin::pin, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    mem::ManuallyDrop,
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use crate::{
     breaker::Breaker,
@@ -108,6 +114,15 @@ impl<'a> Permit<'a> {
         }
     }
 
+    /// Reports the outcome of a call; returns the wait for what it caused, if the
+    /// circuit wants that to be waited for.
+    #[inline]
+    pub(crate) fn report_and_await(self, outcome: Outcome) -> Option<Wait> {
+        let circuit = self.circuit;
+        let mut settling = self.report(outcome);
+        settling.0.take().and_then(|verdict| wait_for(circuit, verdict))
+    }
+
     #[inline]
     fn end(self, report: Report) -> Settling {
         // A permit that was reported is not dropped.
@@ -202,6 +217,9 @@ impl fmt::Debug for OwnedPermit {
     }
 }
 
+/// A wait that few calls have: boxed, so that every call's future stays small.
+pub(crate) type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// What a report may still cause: the write of a trip, or of a probe's verdict.
 ///
 /// May be dropped; the write is then made in the background, which a frozen
@@ -237,12 +255,6 @@ impl Settling {
             }
         }
     }
-
-    /// Whether there is anything to wait for.
-    #[inline]
-    pub(crate) fn is_outstanding(&self) -> bool {
-        self.0.is_some()
-    }
 }
 
 /// Most outcomes have nothing to drop, and say so without a call.
@@ -253,6 +265,13 @@ impl Drop for Settling {
             forget(verdict);
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn wait_for(circuit: &Circuit, verdict: Box<Verdict>) -> Option<Wait> {
+    let settling = Settling(Some(verdict));
+    circuit.config.await_trip_write().then(|| -> Wait { Box::pin(settling.settled()) })
 }
 
 #[cold]

@@ -347,7 +347,8 @@ impl RegistryBuilder {
     }
 
     /// Makes the spread of back-offs repeatable, for simulations: one seed spreads
-    /// the same failures alike. Processes that share a seed retry in step, which
+    /// the same failures alike, where they come in the same order (on a runtime of
+    /// one thread). Processes that share a seed retry in step, which
     /// the spread is there to prevent: give each its own. It is not for the lease
     /// tokens, which come from the operating system all the same, nor for what an
     /// SDK spreads its own retries by. Default: from the operating system.

@@ -85,9 +85,12 @@ impl Storage {
             Some(Err(error)) => error,
             None => StoreError::new(StoreErrorKind::Timeout, format!("no answer within {limit:?}")),
         };
+        if now.stood_still_since(begun_at, limit) {
+            // A timer that ran out meanwhile blames nobody.
+            tracing::debug!(circuit = %self.name, %error, "this process stood still");
+            return Answer::Failed(error.kind());
+        }
         match error.kind() {
-            // A timer that ran out while this process stood still blames nobody.
-            _ if now.stood_still_since(begun_at, limit) => {}
             kind @ (StoreErrorKind::Timeout | StoreErrorKind::Unavailable) => {
                 self.environment.reachability.failed(&self.name, job.access(), kind, begun_at, now);
             }

@@ -48,13 +48,14 @@ impl<T, E> ClassifiedBreaker<T, E> {
     /// # Cancel safety
     ///
     /// As for [`Breaker::call`].
-    pub async fn call<F, Fut>(&self, call: F) -> Result<T, CallError<E>>
+    #[inline]
+    pub fn call<F, Fut>(&self, call: F) -> impl Future<Output = Result<T, CallError<E>>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
         let judge = |result: &Result<T, E>| self.classifier.judge(result);
-        self.breaker.run(call, judge, into_call_result).await
+        self.breaker.run(call, judge, into_call_result)
     }
 
     /// Runs a call if the circuit admits it, and the fallback if it does not.

@@ -69,6 +69,25 @@ async fn a_transition_while_the_store_fails_counts_as_made_without_it() {
     assert_eq!(heard, [fault("trip", "unavailable"), tripped]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_fault_while_the_process_stood_still_does_not_count() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let stage = Stage::new();
+    let environment = stage.environment();
+    let breaker = environment.breaker();
+    recorded.take();
+    environment.store.reads_meet(Timeout);
+    let frozen = async {
+        settle().await;
+        stage.clock.advance(std::time::Duration::from_secs(600));
+        environment.store.reads_meet(None);
+    };
+    let (called, ()) = tokio::join!(succeed(&breaker), frozen);
+    assert_eq!(called, Ok(()));
+    assert_eq!(recorded.take(), [""; 0]);
+}
+
 /// What is written when the first read, and when the write of a trip, meets a fault.
 async fn heard_of(kind: StoreErrorKind) -> [Vec<String>; 2] {
     let recorded = Recorded::default();

@@ -147,7 +147,7 @@ impl GaugeFn for Series {
 /// Environments over one store in memory, on one virtual clock.
 pub(super) struct Stage {
     memory: MemoryStore,
-    clock: VirtualClock,
+    pub(super) clock: VirtualClock,
 }
 
 /// One environment: a registry and its own way to the shared records.
