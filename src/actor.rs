@@ -23,7 +23,7 @@ use self::{
     operation::{InFlight, Storage},
 };
 use crate::{
-    circuit::{Circuit, Pending, PendingGuard, Snapshot},
+    circuit::{Circuit, Pending, PendingGuard},
     clock::Clock,
     error::OpenError,
     grant::Grant,
@@ -245,7 +245,7 @@ impl Actor {
             let pass = Pass { epoch: circuit.gate.last_known().0, probe: Some(probe) };
             self.machine.report(now, pass, report);
         }
-        let Some(noted) = circuit.gate.take_overflow() else {
+        let Some(noted) = circuit.gate.take_overflow(|| self.mailbox.is_empty()) else {
             return;
         };
         self.settles.push(Settle { done: None, _pending: circuit.pending.resume() });
@@ -285,8 +285,7 @@ impl Actor {
             let effects = self.machine.take_effects();
             let digest = self.machine.digest();
             if self.published.as_ref() != Some(&digest) {
-                circuit.snapshot.store(Arc::new(Snapshot::new(&circuit.name, &digest)));
-                circuit.gate.publish(&digest);
+                circuit.publish(&digest);
                 self.published = Some(digest);
             }
             if effects.is_empty() {

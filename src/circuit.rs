@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     config::Config,
     error::OpenError,
-    gate::{Gate, Glance, Noted},
+    gate::{Gate, Glance, Noted, Post, Refused},
     machine::{Digest, Pass, Report},
     moment::Moment,
     name::CircuitName,
@@ -223,6 +223,12 @@ impl Circuit {
         self.gate.pass(now_ms).ok_or(now_ms)
     }
 
+    /// Publishes what the machine decided. Called by the actor alone.
+    pub(crate) fn publish(&self, digest: &Digest) {
+        let show = || self.snapshot.store(Arc::new(Snapshot::new(&self.name, digest)));
+        self.gate.publish(digest, show);
+    }
+
     /// Judges one call closely, without asking anyone, and starts a read ahead if
     /// one is due. [`Circuit::pass`] comes first.
     pub(crate) fn glance(&self, now_ms: u64) -> Glance {
@@ -265,8 +271,7 @@ impl Circuit {
     /// (an election that takes too long admits nobody), and fail open after, or
     /// when the actor is gone.
     pub(crate) fn unanswered(&self) -> Result<Pass, OpenError> {
-        let (epoch, state) = self.gate.last_known();
-        let is_fresh = self.gate.is_fresh(self.clock.coarse_wall_ms());
+        let (epoch, state, is_fresh) = self.gate.known(self.clock.coarse_wall_ms());
         if state != CircuitState::Closed && is_fresh && !self.mailbox.is_disconnected() {
             return Err(self.open_error(self.retry_after()));
         }
@@ -300,66 +305,12 @@ impl Circuit {
     /// ever waited for.
     #[inline]
     pub(crate) fn report(&self, pass: Pass, report: Report) -> Outstanding {
-        if let (None, Report::Success) = (pass.probe, report)
-            && self.gate.unsettled() == 0
-        {
-            return None;
-        }
-        self.report_aloud(pass, report)
+        if self.gate.is_silent(pass, report) { None } else { self.report_aloud(pass, report) }
     }
 
     fn report_aloud(&self, pass: Pass, report: Report) -> Outstanding {
-        let decisive = match (pass.probe, report) {
-            (Some(_), _) => true,
-            (None, Report::Failure) => {
-                self.gate.mark_failure() >= self.config.failure_threshold().get()
-            }
-            (None, Report::Success) => false,
-            (None, Report::NoVerdict) => return None,
-        };
-        let outstanding = |settled| {
-            let (limit, clock) = (self.config.store_timeout(), self.clock.clone());
-            decisive.then(|| Box::new(Verdict { settled, limit, clock }))
-        };
-        let past_the_mailbox = || outstanding(Settled::Idle(Arc::clone(&self.pending)));
-        let at = self.clock.now();
-        if pass.probe.is_none() && self.gate.note_overflow(pass.epoch, report, false) != Noted::Not
-        {
-            return past_the_mailbox();
-        }
-        let (settle, settled) = if decisive {
-            let (done, settled) = oneshot::channel();
-            let settle = Settle { done: Some(done), _pending: self.pending.start() };
-            (Some(settle), outstanding(Settled::Answered(settled)))
-        } else {
-            (None, None)
-        };
-        match self.mailbox.try_send(Message::Outcome { at, pass, report, settle }) {
-            Ok(()) => settled,
-            // Nobody is left to count.
-            Err(flume::TrySendError::Disconnected(_)) => None,
-            Err(flume::TrySendError::Full(_)) => {
-                self.report_past_the_mailbox(pass, report);
-                past_the_mailbox()
-            }
-        }
-    }
-
-    /// The mailbox is full: nothing is lost, and nothing grows. What lies at
-    /// the gate counts as one pending outcome, begun before it can be taken.
-    fn report_past_the_mailbox(&self, pass: Pass, report: Report) {
-        let pending = self.pending.start();
-        let noted = match pass.probe {
-            Some(probe) => self.gate.note_probe(probe, report),
-            None => self.gate.note_overflow(pass.epoch, report, true),
-        };
-        if noted == Noted::First {
-            pending.keep();
-        }
-        // In case the actor emptied its mailbox in between and went to sleep.
-        if let Err(flume::TrySendError::Disconnected(_)) = self.mailbox.try_send(Message::Wake) {
-            self.drop_what_overflowed();
-        }
+        let threshold = self.config.failure_threshold().get();
+        self.gate.report(pass, report, threshold, &Posting { circuit: self, pass })
     }
 
     /// Nobody is left to count what lies at the gate.
@@ -367,7 +318,7 @@ impl Circuit {
         if self.gate.take_probe_report().is_some() {
             drop(self.pending.resume());
         }
-        if self.gate.take_overflow().is_some() {
+        if self.gate.take_overflow(|| true).is_some() {
             drop(self.pending.resume());
         }
     }
@@ -380,6 +331,57 @@ impl Circuit {
 
     pub(crate) fn now(&self) -> Moment {
         self.clock.now()
+    }
+}
+
+/// The way of one call's outcome to the actor.
+struct Posting<'a> {
+    circuit: &'a Circuit,
+    pass: Pass,
+}
+
+impl Posting<'_> {
+    fn verdict(&self, settled: Settled) -> Box<Verdict> {
+        let (limit, clock) = (self.circuit.config.store_timeout(), self.circuit.clock.clone());
+        Box::new(Verdict { settled, limit, clock })
+    }
+}
+
+impl Post for Posting<'_> {
+    type Answer = Box<Verdict>;
+
+    fn send(&self, report: Report, asks: bool) -> Result<Outstanding, Refused> {
+        let at = self.circuit.clock.now();
+        let (settle, answer) = if asks {
+            let (done, settled) = oneshot::channel();
+            let settle = Settle { done: Some(done), _pending: self.circuit.pending.start() };
+            (Some(settle), Some(self.verdict(Settled::Answered(settled))))
+        } else {
+            (None, None)
+        };
+        let message = Message::Outcome { at, pass: self.pass, report, settle };
+        self.circuit.mailbox.try_send(message).map(|()| answer).map_err(|refused| match refused {
+            flume::TrySendError::Full(_) => Refused::Full,
+            flume::TrySendError::Disconnected(_) => Refused::Gone,
+        })
+    }
+
+    /// Nothing is lost, and nothing grows. What lies at the gate counts as one
+    /// pending outcome, begun before it can be taken.
+    fn leave(&self, note: impl FnOnce() -> Noted) {
+        let pending = self.circuit.pending.start();
+        if note() == Noted::First {
+            pending.keep();
+        }
+        // In case the actor emptied its mailbox in between and went to sleep.
+        let wake = self.circuit.mailbox.try_send(Message::Wake);
+        if let Err(flume::TrySendError::Disconnected(_)) = wake {
+            self.circuit.drop_what_overflowed();
+        }
+    }
+
+    fn answer_to_noted(&self) -> Self::Answer {
+        self.verdict(Settled::Idle(Arc::clone(&self.circuit.pending)))
     }
 }
 

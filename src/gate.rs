@@ -5,12 +5,20 @@
 //!
 //! # Memory order
 //!
-//! The state and the epoch are one word; the window in which they may be
-//! relied upon is several. The actor shuts the window (`quiet` and `span` = 0),
-//! changes the word, sets the rest, and opens the window again; a reader takes
-//! the word first and last, and decides only if it did not change in between.
-//! Epochs never repeat, so an unchanged word means that the window was the word's
-//! own. All of it is acquire and release: nothing here orders anything else.
+//! The epoch, the state and the number of the publication are one word; the window
+//! in which they may be relied upon is several. The actor shuts the window (`quiet`
+//! and `span` = 0), changes the word, sets the rest, and opens the window again; a
+//! reader takes the word first and last, and decides only if it did not change in
+//! between. No word comes again, so that all a reader took was of one publication:
+//!
+//! - The word is released and acquired: whoever sees it sees that the window was shut
+//!   before, and the snapshot that was shown before; so the values of an older
+//!   publication end in zero.
+//! - The others are released and acquired: whoever sees a value of a newer publication
+//!   sees its word as well, when the word is looked at again. That second look gives
+//!   nothing away but whether it is the same word, and is relaxed, as is the zero.
+//! - `quiet` and `span` are set last and read before `from`, `refresh` and `retry_at`:
+//!   whoever finds the window open finds those of the same publication.
 //!
 //! # One comparison
 //!
@@ -24,14 +32,26 @@
 //! streak, and those on their way to it. A failing call adds itself *before*
 //! it sends its outcome; a success that reads zero has nothing to reset and
 //! stays silent; the actor subtracts what it settled and never stores a zero.
-//! Marking after sending, or a flag that says that a reset is on its way, would
-//! each lose a reset.
+//! So it is never less than the streak. Marking after sending would take that
+//! away, and a flag that says that a reset is on its way would lose a reset.
+//!
+//! That one counter is exact follows from its own order alone, and marking is
+//! relaxed. Settling releases, and reading acquires, for what a trip published
+//! before it settled the streak: see [`Gate::report`].
+//!
+//! `gate::tests::loom` tries every interleaving of all this.
 
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+mod atomic;
+mod overflow;
+mod report;
+
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+use self::atomic::AtomicU64;
+pub(crate) use self::{
+    overflow::Noted,
+    report::{Post, Refused},
 };
-
 use crate::{
     machine::{Digest, ProbeId, Report},
     state::CircuitState,
@@ -39,6 +59,11 @@ use crate::{
 
 const STATE_BITS: u32 = 2;
 const STATE_MASK: u64 = 0b11;
+/// Publications of one epoch are told apart by a number, which comes again after
+/// four million: none stands between two reads of one call.
+const NUMBER_BITS: u32 = 22;
+const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
+const EPOCH_SHIFT: u32 = STATE_BITS + NUMBER_BITS;
 
 /// What the hot path knows without asking the actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,24 +76,13 @@ pub(crate) enum Glance {
     Ask,
 }
 
-/// What became of an outcome that may have to lie at the gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Noted {
-    /// It does not.
-    Not,
-    /// It lies there, where nothing was before.
-    First,
-    /// It lies there with others.
-    Also,
-}
-
 /// The hot block of one circuit, on cache lines of its own (two: the
 /// prefetcher of common processors fetches them in pairs). What calls read comes
 /// first, on one line.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Gate {
-    /// Epoch and state.
+    /// Epoch, number of the publication, and state.
     word: AtomicU64,
     /// Wall clock, in milliseconds, at which the window opens.
     from: AtomicU64,
@@ -90,13 +104,15 @@ pub(crate) struct Gate {
     spare: AtomicU64,
     /// Until when that probe is on offer.
     spare_until: AtomicU64,
+    /// How often the gate was published. Nobody but the actor looks at it.
+    number: AtomicU64,
 }
 
 impl Gate {
     /// A gate that nobody may pass without asking.
     pub(crate) fn new() -> Self {
         Self {
-            word: AtomicU64::new(pack(1, CircuitState::Closed)),
+            word: AtomicU64::new(pack(1, 0, CircuitState::Closed)),
             from: AtomicU64::new(0),
             quiet: AtomicU64::new(0),
             unsettled: AtomicU64::new(0),
@@ -107,6 +123,7 @@ impl Gate {
             probe_report: AtomicU64::new(0),
             spare: AtomicU64::new(0),
             spare_until: AtomicU64::new(0),
+            number: AtomicU64::new(1),
         }
     }
 
@@ -126,7 +143,7 @@ impl Gate {
         let quiet = self.quiet.load(Acquire);
         // A clock set back wraps to an age beyond any span.
         let age = now_ms.wrapping_sub(self.from.load(Acquire));
-        (age < quiet && self.word.load(Acquire) == word).then_some(word >> STATE_BITS)
+        (age < quiet && self.word.load(Relaxed) == word).then_some(word >> EPOCH_SHIFT)
     }
 
     /// Judges one call, at this wall clock, without asking anyone.
@@ -140,22 +157,30 @@ impl Gate {
         }
         if word & STATE_MASK == CLOSED {
             let refresh = age >= self.refresh.load(Acquire);
-            if self.word.load(Acquire) != word {
+            if self.word.load(Relaxed) != word {
                 return Glance::Ask;
             }
-            return Glance::Admit { epoch: word >> STATE_BITS, refresh };
+            return Glance::Admit { epoch: word >> EPOCH_SHIFT, refresh };
         }
         let retry_after_ms = self.retry_at.load(Acquire).saturating_sub(now_ms);
         let is_probe_on_offer = self.spare.load(Acquire) != 0;
-        if retry_after_ms == 0 || is_probe_on_offer || self.word.load(Acquire) != word {
+        if retry_after_ms == 0 || is_probe_on_offer || self.word.load(Relaxed) != word {
             return Glance::Ask;
         }
         Glance::Reject { retry_after_ms }
     }
 
-    /// Whether the epoch and state may still be relied upon.
-    pub(crate) fn is_fresh(&self, now_ms: u64) -> bool {
-        now_ms.wrapping_sub(self.from.load(Acquire)) < self.span.load(Acquire)
+    /// The epoch and state, and whether they may still be relied upon.
+    pub(crate) fn known(&self, now_ms: u64) -> (u64, CircuitState, bool) {
+        loop {
+            let word = self.word.load(Acquire);
+            let span = self.span.load(Acquire);
+            let is_fresh = now_ms.wrapping_sub(self.from.load(Acquire)) < span;
+            if self.word.load(Relaxed) == word {
+                let (epoch, state) = unpack(word);
+                return (epoch, state, is_fresh);
+            }
+        }
     }
 
     /// The epoch and state, whether they may still be relied upon or not.
@@ -163,15 +188,18 @@ impl Gate {
         unpack(self.word.load(Acquire))
     }
 
-    /// Publishes what the machine decided. Called by the actor alone.
-    pub(crate) fn publish(&self, digest: &Digest) {
+    /// Publishes what the machine decided, after it was shown to observers: whom
+    /// the gate rejects finds a snapshot at least as new. Called by the actor alone.
+    pub(crate) fn publish(&self, digest: &Digest, show: impl FnOnce()) {
+        show();
+        let number = self.number.fetch_add(1, Relaxed) & NUMBER_MASK;
         let quiet = match digest.state {
             CircuitState::Closed => digest.span_ms.min(digest.refresh_ms),
             CircuitState::Open | CircuitState::HalfOpen => 0,
         };
-        self.quiet.store(0, Release);
-        self.span.store(0, Release);
-        self.word.store(pack(digest.epoch, digest.state), Release);
+        self.quiet.store(0, Relaxed);
+        self.span.store(0, Relaxed);
+        self.word.store(pack(digest.epoch, number, digest.state), Release);
         self.from.store(digest.from_ms, Release);
         self.refresh.store(digest.refresh_ms, Release);
         self.retry_at.store(digest.retry_at_ms, Release);
@@ -196,7 +224,7 @@ impl Gate {
 
     /// Marks a failure before it is sent; returns how many are unsettled now.
     pub(crate) fn mark_failure(&self) -> u64 {
-        self.unsettled.fetch_add(1, std::sync::atomic::Ordering::AcqRel).saturating_add(1)
+        self.unsettled.fetch_add(1, Relaxed).saturating_add(1)
     }
 
     /// How many failures are unsettled: a success is silent when there are none.
@@ -207,45 +235,7 @@ impl Gate {
 
     /// Takes settled failures off.
     pub(crate) fn settle(&self, failures: u64) {
-        self.unsettled.fetch_sub(failures, std::sync::atomic::Ordering::AcqRel);
-    }
-
-    /// Notes an outcome that found the mailbox full. While anything is noted,
-    /// later outcomes are noted as well, so that their order is kept. `forced`
-    /// says that the mailbox was found full; without it, the mailbox should be
-    /// tried (again) if nothing was noted.
-    pub(crate) fn note_overflow(&self, epoch: u64, report: Report, forced: bool) -> Noted {
-        let mut found = self.overflow.load(Acquire);
-        loop {
-            if found == 0 && !forced {
-                return Noted::Not;
-            }
-            let (next, settled) = match Overflow::noted(found) {
-                Some(noted) => noted.and(epoch, report),
-                None => Overflow::of(epoch).and(epoch, report),
-            };
-            match self.overflow.compare_exchange_weak(
-                found,
-                next.pack(),
-                std::sync::atomic::Ordering::AcqRel,
-                Acquire,
-            ) {
-                Ok(_) => {
-                    self.settle(settled);
-                    return if found == 0 { Noted::First } else { Noted::Also };
-                }
-                Err(other) => found = other,
-            }
-        }
-    }
-
-    /// Takes what was noted. Called by the actor when its mailbox is empty.
-    pub(crate) fn take_overflow(&self) -> Option<Overflow> {
-        if self.overflow.load(Acquire) == 0 {
-            return None;
-        }
-        let noted = self.overflow.swap(0, std::sync::atomic::Ordering::AcqRel);
-        Overflow::noted(noted)
+        self.unsettled.fetch_sub(failures, Release);
     }
 
     /// Leaves the verdict of a probe where the actor finds it. Numbers grow, so
@@ -257,7 +247,7 @@ impl Gate {
             Report::NoVerdict => 3,
         };
         let noted = probe.get() << STATE_BITS | verdict;
-        match self.probe_report.fetch_max(noted, std::sync::atomic::Ordering::AcqRel) {
+        match self.probe_report.fetch_max(noted, AcqRel) {
             0 => Noted::First,
             _ => Noted::Also,
         }
@@ -269,7 +259,7 @@ impl Gate {
         if noted == 0 {
             return None;
         }
-        let noted = self.probe_report.swap(0, std::sync::atomic::Ordering::AcqRel);
+        let noted = self.probe_report.swap(0, AcqRel);
         let report = match noted & STATE_MASK {
             1 => Report::Success,
             2 => Report::Failure,
@@ -290,7 +280,7 @@ impl Gate {
             return None;
         }
         let until_ms = self.spare_until.load(Acquire);
-        let taken = self.spare.swap(0, std::sync::atomic::Ordering::AcqRel);
+        let taken = self.spare.swap(0, AcqRel);
         ProbeId::from_number(taken).map(|probe| (probe, until_ms))
     }
 }
@@ -298,13 +288,13 @@ impl Gate {
 const CLOSED: u64 = 0;
 const OPEN: u64 = 1;
 
-fn pack(epoch: u64, state: CircuitState) -> u64 {
+fn pack(epoch: u64, number: u64, state: CircuitState) -> u64 {
     let state = match state {
         CircuitState::Closed => CLOSED,
         CircuitState::Open => OPEN,
         CircuitState::HalfOpen => 2,
     };
-    epoch << STATE_BITS | state
+    epoch << EPOCH_SHIFT | number << STATE_BITS | state
 }
 
 fn unpack(word: u64) -> (u64, CircuitState) {
@@ -313,82 +303,7 @@ fn unpack(word: u64) -> (u64, CircuitState) {
         OPEN => CircuitState::Open,
         _ => CircuitState::HalfOpen,
     };
-    (word >> STATE_BITS, state)
-}
-
-/// Outcomes in a row, of one epoch, that found the mailbox full: what remains
-/// of them for counting consecutive failures, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Overflow {
-    /// The epoch of the calls, as many bits of it as fit.
-    epoch: u64,
-    /// Whether a success came before the failures.
-    pub(crate) reset: bool,
-    /// The failures since.
-    pub(crate) failures: u64,
-}
-
-const COUNT_BITS: u32 = 32;
-const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
-const RESET_BIT: u64 = 1 << COUNT_BITS;
-const USED_BIT: u64 = 1 << 33;
-const EPOCH_SHIFT: u32 = 34;
-const EPOCH_MASK: u64 = (1 << 30) - 1;
-
-impl Overflow {
-    /// Nothing yet, of an epoch.
-    fn of(epoch: u64) -> Self {
-        Self { epoch: epoch & EPOCH_MASK, reset: false, failures: 0 }
-    }
-
-    /// What a word says was noted, if anything was.
-    fn noted(word: u64) -> Option<Self> {
-        (word != 0).then_some(Self {
-            epoch: word >> EPOCH_SHIFT,
-            reset: word & RESET_BIT != 0,
-            failures: word & COUNT_MASK,
-        })
-    }
-
-    fn pack(self) -> u64 {
-        let reset = if self.reset { RESET_BIT } else { 0 };
-        self.epoch << EPOCH_SHIFT | USED_BIT | reset | self.failures
-    }
-
-    /// Whether the noted calls are of this epoch.
-    pub(crate) fn is_of(self, epoch: u64) -> bool {
-        self.epoch == epoch & EPOCH_MASK
-    }
-
-    /// Whether a call of this epoch is a straggler beside those noted. The
-    /// bits that are kept are compared around their wrap.
-    fn is_after(self, epoch: u64) -> bool {
-        self.epoch.wrapping_sub(epoch) & EPOCH_MASK < 1 << 29 && !self.is_of(epoch)
-    }
-
-    /// Adds one outcome; also returns how many failures that settles.
-    fn and(self, epoch: u64, report: Report) -> (Self, u64) {
-        // Outcomes of an older epoch mean nothing; a newer one starts anew.
-        if self.is_after(epoch) {
-            return (self, u64::from(report == Report::Failure));
-        }
-        let (base, stale) =
-            if self.is_of(epoch) { (self, 0) } else { (Self::of(epoch), self.failures) };
-        match report {
-            Report::Failure => {
-                let failures = base.failures.saturating_add(1);
-                if failures > COUNT_MASK {
-                    return (base, stale.saturating_add(1));
-                }
-                (Self { failures, ..base }, stale)
-            }
-            Report::Success => {
-                let settled = stale.saturating_add(base.failures);
-                (Self { reset: true, failures: 0, ..base }, settled)
-            }
-            Report::NoVerdict => (base, stale),
-        }
-    }
+    (word >> EPOCH_SHIFT, state)
 }
 
 #[cfg(test)]

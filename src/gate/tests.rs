@@ -1,10 +1,14 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 
-use std::collections::VecDeque;
+use std::{cell::RefCell, collections::VecDeque};
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
+use crate::machine::Pass;
+
+#[cfg(fuseboard_loom)]
+mod loom;
 
 fn digest(epoch: u64, state: CircuitState) -> Digest {
     Digest {
@@ -21,7 +25,7 @@ fn digest(epoch: u64, state: CircuitState) -> Digest {
 
 fn published(digest: &Digest) -> Gate {
     let gate = Gate::new();
-    gate.publish(digest);
+    gate.publish(digest, || ());
     gate
 }
 
@@ -84,9 +88,9 @@ fn a_refresh_is_claimed_once_in_each_window() {
     assert!(gate.claim_refresh(|| true));
     assert!(!gate.claim_refresh(|| true));
     assert_eq!(gate.glance(5_999), Glance::Admit { epoch: 7, refresh: false });
-    gate.publish(&digest(7, CircuitState::Closed));
+    gate.publish(&digest(7, CircuitState::Closed), || ());
     assert!(gate.claim_refresh(|| true));
-    gate.publish(&Digest { refresh_ms: u64::MAX, ..digest(7, CircuitState::Closed) });
+    gate.publish(&Digest { refresh_ms: u64::MAX, ..digest(7, CircuitState::Closed) }, || ());
     assert!(!gate.claim_refresh(|| true));
 }
 
@@ -132,103 +136,41 @@ fn the_verdict_of_an_older_probe_does_not_cover_that_of_a_newer_one() {
     assert_eq!(gate.take_probe_report(), Some((newer, Report::Failure)));
 }
 
-#[test]
-fn nothing_is_noted_while_the_mailbox_has_room() {
-    let gate = Gate::new();
-    assert_eq!(gate.note_overflow(1, Report::Failure, false), Noted::Not);
-    assert_eq!(gate.take_overflow(), None);
-    assert_eq!(gate.note_overflow(1, Report::Failure, true), Noted::First);
-    assert_eq!(gate.note_overflow(1, Report::Failure, false), Noted::Also, "the order is kept");
-    let noted = gate.take_overflow().unwrap();
-    assert!(noted.is_of(1) && !noted.reset && noted.failures == 2);
-    assert_eq!(gate.take_overflow(), None);
-}
-
-#[test]
-fn an_outcome_of_an_older_epoch_does_not_cover_newer_failures() {
-    let gate = Gate::new();
-    for (epoch, report) in [
-        (5, Report::Failure),
-        (5, Report::Failure),
-        (4, Report::Failure),
-        (4, Report::Success),
-        (4, Report::NoVerdict),
-        (5, Report::Failure),
-    ] {
-        if report == Report::Failure {
-            gate.mark_failure();
-        }
-        gate.note_overflow(epoch, report, true);
-    }
-    let noted = gate.take_overflow().unwrap();
-    assert!(noted.is_of(5) && !noted.reset && noted.failures == 3, "{noted:?}");
-    assert_eq!(gate.unsettled(), 3);
-}
-
-#[test]
-fn epochs_are_compared_beyond_the_bits_that_are_kept() {
-    let gate = Gate::new();
-    let last = EPOCH_MASK;
-    for epoch in [last, last + 1, last] {
-        gate.mark_failure();
-        gate.note_overflow(epoch, Report::Failure, true);
-    }
-    let noted = gate.take_overflow().unwrap();
-    assert!(noted.is_of(last + 1) && noted.failures == 1, "{noted:?}");
-    assert_eq!(gate.unsettled(), 1);
-}
-
-#[test]
-fn a_full_count_settles_what_it_cannot_hold() {
-    let full = Overflow { epoch: 1, reset: true, failures: COUNT_MASK };
-    assert_eq!(Overflow::noted(full.pack()), Some(full));
-    assert_eq!(full.and(1, Report::Failure), (full, 1));
-}
-
-/// A circuit and its actor, as far as counting goes: a mailbox of two places.
-#[derive(Default)]
-struct Counting {
-    mailbox: VecDeque<(u64, Report)>,
+/// An actor, as far as counting goes.
+struct Counter {
     epoch: u64,
     streak: u64,
-    /// What was reported, in order.
-    reported: Vec<(u64, Report)>,
+    /// After how many failures it trips.
+    threshold: u64,
 }
 
-impl Counting {
-    fn report(&mut self, gate: &Gate, epoch: u64, report: Report) {
-        self.reported.push((epoch, report));
-        if report == Report::Success && gate.unsettled() == 0 || report == Report::NoVerdict {
-            return;
-        }
-        if report == Report::Failure {
-            gate.mark_failure();
-        }
-        if gate.note_overflow(epoch, report, false) != Noted::Not {
-            return;
-        }
-        if self.mailbox.len() < 2 {
-            self.mailbox.push_back((epoch, report));
-        } else {
-            gate.note_overflow(epoch, report, true);
-        }
+impl Counter {
+    fn in_epoch(epoch: u64) -> Self {
+        Self { epoch, streak: 0, threshold: u64::MAX }
     }
 
     fn judge(&mut self, gate: &Gate, epoch: u64, report: Report) {
         match report {
-            Report::Failure if epoch == self.epoch => self.streak += 1,
+            Report::Failure if epoch == self.epoch => {
+                self.streak += 1;
+                assert!(gate.unsettled() >= self.streak, "marked before it was sent");
+                if self.streak == self.threshold {
+                    self.epoch += 1;
+                    let open =
+                        Digest { retry_at_ms: 90_000, ..digest(self.epoch, CircuitState::Open) };
+                    gate.publish(&open, || ());
+                    gate.settle(std::mem::take(&mut self.streak));
+                }
+            }
             Report::Failure => gate.settle(1),
             Report::Success if epoch == self.epoch => gate.settle(std::mem::take(&mut self.streak)),
             Report::Success | Report::NoVerdict => {}
         }
     }
 
-    /// The actor takes one message, or what was noted.
-    fn take(&mut self, gate: &Gate) {
-        if let Some((epoch, report)) = self.mailbox.pop_front() {
-            return self.judge(gate, epoch, report);
-        }
-        if let Some(noted) = gate.take_overflow() {
+    /// Takes what was noted, if nothing was sent before it.
+    fn take_noted(&mut self, gate: &Gate, is_empty: impl Fn() -> bool) {
+        if let Some(noted) = gate.take_overflow(is_empty) {
             let epoch = if noted.is_of(self.epoch) { self.epoch } else { 0 };
             if noted.reset {
                 self.judge(gate, epoch, Report::Success);
@@ -238,16 +180,67 @@ impl Counting {
             }
         }
     }
+}
+
+/// A circuit on one thread, with a mailbox of two places.
+struct Counting {
+    gate: Gate,
+    mailbox: RefCell<VecDeque<(u64, Report)>>,
+    actor: Counter,
+    /// What was reported, in order.
+    reported: Vec<(u64, Report)>,
+}
+
+impl Counting {
+    fn report(&mut self, epoch: u64, report: Report) {
+        self.reported.push((epoch, report));
+        let pass = Pass { epoch, probe: None };
+        if !self.gate.is_silent(pass, report) {
+            let answer = self.gate.report(pass, report, u64::MAX, &Place(&self.mailbox, epoch));
+            assert_eq!(answer, None, "no failure may be the last");
+        }
+    }
+
+    /// The actor takes one message, or what was noted.
+    fn take(&mut self) {
+        let next = self.mailbox.borrow_mut().pop_front();
+        match next {
+            Some((epoch, report)) => self.actor.judge(&self.gate, epoch, report),
+            None => self.actor.take_noted(&self.gate, || self.mailbox.borrow().is_empty()),
+        }
+    }
 
     /// Consecutive failures of the current epoch, counted one by one.
     fn expected(&self) -> u64 {
-        let of_epoch = self.reported.iter().filter(|(epoch, _)| *epoch == self.epoch);
+        let of_epoch = self.reported.iter().filter(|(epoch, _)| *epoch == self.actor.epoch);
         of_epoch.fold(0, |streak, (_, report)| match report {
             Report::Failure => streak + 1,
             Report::Success => 0,
             Report::NoVerdict => streak,
         })
     }
+}
+
+/// A place in that mailbox, for an outcome of this epoch.
+struct Place<'a>(&'a RefCell<VecDeque<(u64, Report)>>, u64);
+
+impl Post for Place<'_> {
+    type Answer = ();
+
+    fn send(&self, report: Report, asks: bool) -> Result<Option<()>, Refused> {
+        let mut mailbox = self.0.borrow_mut();
+        if mailbox.len() == 2 {
+            return Err(Refused::Full);
+        }
+        mailbox.push_back((self.1, report));
+        Ok(asks.then_some(()))
+    }
+
+    fn leave(&self, note: impl FnOnce() -> Noted) {
+        note();
+    }
+
+    fn answer_to_noted(&self) {}
 }
 
 /// What a first look and a closer one say of the same call.
@@ -275,7 +268,7 @@ proptest! {
         let next = Digest { epoch, state, from_ms, span_ms, refresh_ms, retry_at_ms,
             ..digest(epoch, state) };
         let gate = published(&digest(6, CircuitState::Closed));
-        gate.publish(&next);
+        gate.publish(&next, || ());
         for now in nows {
             let (first, closer) = looks(&gate, now);
             prop_assert_eq!(first, closer, "at {}", now);
@@ -306,26 +299,28 @@ proptest! {
             1 => Just(Step::NewEpoch),
         ], 1..80),
     ) {
-        let gate = Gate::new();
-        let mut counting = Counting { epoch: 10, ..Counting::default() };
+        let mut counting = Counting {
+            gate: Gate::new(),
+            mailbox: RefCell::default(),
+            actor: Counter::in_epoch(10),
+            reported: Vec::new(),
+        };
         for step in steps {
             match step {
-                Step::Report { late, report } => {
-                    let epoch = counting.epoch - late.min(counting.epoch);
-                    counting.report(&gate, epoch, report);
-                }
-                Step::Take => counting.take(&gate),
+                Step::Report { late, report } => counting.report(counting.actor.epoch - late, report),
+                Step::Take => counting.take(),
                 Step::NewEpoch => {
-                    counting.epoch += 1;
-                    gate.settle(std::mem::take(&mut counting.streak));
+                    counting.actor.epoch += 1;
+                    counting.gate.settle(std::mem::take(&mut counting.actor.streak));
                 }
             }
         }
-        while !counting.mailbox.is_empty() {
-            counting.take(&gate);
+        while !counting.mailbox.borrow().is_empty() {
+            counting.take();
         }
-        counting.take(&gate);
-        prop_assert_eq!(counting.streak, counting.expected());
-        prop_assert_eq!(gate.unsettled(), counting.streak, "unsettled is what is not made good");
+        counting.take();
+        let streak = counting.actor.streak;
+        prop_assert_eq!(streak, counting.expected());
+        prop_assert_eq!(counting.gate.unsettled(), streak, "unsettled is what is not made good");
     }
 }

@@ -1,0 +1,163 @@
+//! Who reads the gate while it is published.
+
+use ::loom::sync::Arc;
+
+use super::*;
+
+const CLOSED: CircuitState = CircuitState::Closed;
+
+fn window(epoch: u64, state: CircuitState, from_ms: u64, span_ms: u64) -> Digest {
+    let refresh_ms = u64::MAX;
+    Digest { from_ms, span_ms, refresh_ms, ..digest(epoch, state) }
+}
+
+fn open(epoch: u64, retry_at_ms: u64) -> Digest {
+    Digest { retry_at_ms, ..window(epoch, CircuitState::Open, 0, 1_000) }
+}
+
+/// A gate at which the first of these was published, and a thread that publishes
+/// the others.
+fn publishing(digests: Vec<Digest>) -> (Arc<Gate>, JoinHandle<()>) {
+    let gate = Arc::new(published(&digests[0]));
+    let writer = {
+        let gate = Arc::clone(&gate);
+        in_thread(move || digests[1..].iter().for_each(|digest| gate.publish(digest, || ())))
+    };
+    (gate, writer)
+}
+
+fn covers(digest: &Digest, now_ms: u64) -> bool {
+    digest.from_ms <= now_ms && now_ms < digest.from_ms.saturating_add(digest.span_ms)
+}
+
+/// What a publication alone says of a call at this time, if it covers it.
+fn said(digest: &Digest, now_ms: u64) -> Option<Glance> {
+    let refresh = now_ms.wrapping_sub(digest.from_ms) >= digest.refresh_ms;
+    covers(digest, now_ms).then_some(match digest.state {
+        CLOSED => Glance::Admit { epoch: digest.epoch, refresh },
+        _ => Glance::Reject { retry_after_ms: digest.retry_at_ms.saturating_sub(now_ms) },
+    })
+}
+
+/// Looks while all of these are published, in every way: each look asks, or says
+/// what one publication says, and for each there is a look that says it.
+fn every_look_is_at_one_publication(
+    digests: impl Fn() -> Vec<Digest> + Copy + Send + Sync + 'static,
+    look: impl Fn(&Gate) -> Glance + Copy + Send + Sync + 'static,
+    says: impl Fn(&Digest) -> Option<Glance>,
+) {
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let all_seen = std::sync::Arc::clone(&seen);
+    explore(None, move || {
+        let (gate, writer) = publishing(digests());
+        let glance = look(&gate);
+        let mut seen = all_seen.lock().unwrap();
+        if !seen.contains(&glance) {
+            seen.push(glance);
+        }
+        drop(seen);
+        writer.join().unwrap();
+    });
+    let seen = seen.lock().unwrap();
+    let said: Vec<_> = digests().iter().filter_map(says).collect();
+    for glance in seen.iter().filter(|glance| **glance != Glance::Ask) {
+        assert!(said.contains(glance), "{glance:?} is not of {said:?}");
+    }
+    assert!(said.iter().all(|glance| seen.contains(glance)), "{seen:?} is less than {said:?}");
+}
+
+/// One look, and a closer one, at each of these times.
+fn looks_are_at_one_publication(
+    digests: impl Fn() -> Vec<Digest> + Copy + Send + Sync + 'static,
+    nows: &[u64],
+) {
+    for now in nows.iter().copied() {
+        let first = move |gate: &Gate| match gate.pass(now) {
+            Some(epoch) => Glance::Admit { epoch, refresh: false },
+            None => Glance::Ask,
+        };
+        let passes = |glance: &Glance| matches!(glance, Glance::Admit { refresh: false, .. });
+        let says = |digest: &Digest| said(digest, now);
+        every_look_is_at_one_publication(digests, first, |digest| says(digest).filter(passes));
+        every_look_is_at_one_publication(digests, move |gate| gate.glance(now), says);
+    }
+}
+
+#[test]
+fn an_epoch_is_never_looked_up_in_the_window_of_another() {
+    looks_are_at_one_publication(
+        || vec![window(1, CLOSED, 0, 10), open(2, 500), window(3, CLOSED, 100, 10)],
+        &[5, 50, 105],
+    );
+}
+
+#[test]
+fn a_window_is_never_read_half_from_the_one_before() {
+    // From the second one's start for as long as the first one would reach to 140.
+    looks_are_at_one_publication(
+        || vec![window(1, CLOSED, 0, 100), window(1, CLOSED, 50, 10)],
+        &[55, 120],
+    );
+    looks_are_at_one_publication(
+        || vec![Digest { refresh_ms: 30, ..window(1, CLOSED, 0, 100) }, window(1, CLOSED, 0, 100)],
+        &[20, 50],
+    );
+}
+
+#[test]
+fn what_is_known_is_of_one_publication() {
+    let digests = || vec![window(1, CLOSED, 0, 100), window(2, CLOSED, 50, 10)];
+    for now in [55, 120] {
+        explore(Some(3), move || {
+            let (gate, writer) = publishing(digests());
+            let (epoch, state, is_fresh) = gate.known(now);
+            let is_one = |digest: &Digest| (digest.epoch, digest.state) == (epoch, state);
+            let of = digests().into_iter().find(is_one).unwrap();
+            assert!(!is_fresh || covers(&of, now), "epoch {epoch} at {now}");
+            writer.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_rejection_is_until_the_time_of_its_own_opening() {
+    let half_open = || Digest { retry_at_ms: 700, ..window(3, CircuitState::HalfOpen, 300, 1_000) };
+    looks_are_at_one_publication(move || vec![open(2, 500), half_open()], &[100, 400]);
+    looks_are_at_one_publication(|| vec![window(1, CLOSED, 0, 10), open(2, 500)], &[5, 400]);
+}
+
+#[test]
+fn whom_an_opening_rejected_is_not_admitted_in_the_epoch_before() {
+    explore(None, || {
+        let (gate, writer) = publishing(vec![window(1, CLOSED, 0, 100), open(2, 500)]);
+        let rejected = gate.glance(50) == Glance::Reject { retry_after_ms: 450 };
+        let passed = gate.pass(50);
+        assert!(!rejected || passed.is_none());
+        writer.join().unwrap();
+        assert_eq!(gate.pass(50), None, "after the publication nobody is admitted");
+    });
+}
+
+#[test]
+fn whoever_sees_an_epoch_at_the_gate_finds_a_snapshot_of_it_or_a_later_one() {
+    explore(None, || {
+        let snapshot = Arc::new(AtomicU64::new(1));
+        let gate = Arc::new(published(&window(1, CLOSED, 0, 100)));
+        let writer = {
+            let (gate, snapshot) = (Arc::clone(&gate), Arc::clone(&snapshot));
+            in_thread(move || {
+                for digest in [open(2, 500), open(3, 600)] {
+                    gate.publish(&digest, || snapshot.store(digest.epoch, Relaxed));
+                }
+            })
+        };
+        match gate.glance(50) {
+            Glance::Reject { retry_after_ms: 450 } => assert!(snapshot.load(Relaxed) >= 2),
+            Glance::Reject { .. } => assert_eq!(snapshot.load(Relaxed), 3),
+            Glance::Admit { .. } | Glance::Ask => {}
+        }
+        let (epoch, _) = gate.last_known();
+        assert!(snapshot.load(Relaxed) >= epoch);
+        writer.join().unwrap();
+    });
+}
