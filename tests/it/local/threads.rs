@@ -1,13 +1,20 @@
 //! Many real threads on one circuit.
 
 use std::{
-    sync::Barrier,
+    sync::{
+        Barrier,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     time::{Duration, SystemTime},
 };
 
-use fuseboard::{Breaker, BreakerRegistry, CircuitState, Config, MemoryStore, VirtualClock};
-use futures::FutureExt as _;
-use tokio::runtime::Runtime;
+use fastrand::Rng;
+use fuseboard::{
+    Breaker, BreakerRegistry, CallError, CircuitState, Config, MemoryStore, VirtualClock,
+};
+use futures::{FutureExt as _, executor::block_on};
+use tokio::{runtime::Runtime, task::JoinSet};
 
 use crate::support::{faulty::FaultyStore, fleet::heard};
 
@@ -16,8 +23,12 @@ const FAILURES: u32 = 250;
 
 /// A registry on threads of its own, whose circuit has been read.
 fn registry(threshold: u32) -> (Runtime, BreakerRegistry, FaultyStore, Breaker) {
+    registry_on(2, threshold)
+}
+
+fn registry_on(workers: usize, threshold: u32) -> (Runtime, BreakerRegistry, FaultyStore, Breaker) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(workers)
         .enable_time()
         .build()
         .unwrap();
@@ -112,6 +123,107 @@ fn case_84_a_success_of_the_same_thread_is_never_overtaken_by_its_failures() {
     runtime.block_on(async { registry.flush(Duration::from_secs(5)).await.unwrap() });
     assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
     assert_eq!(store.writes(), 0);
+}
+
+/// Calls that fail, by as many threads at once as the threshold allows failures,
+/// and others that look whether they are admitted once all of those have returned.
+fn trip_at_once(breaker: &Breaker, threshold: u32) {
+    let returned = AtomicU32::new(0);
+    let start = Barrier::new(usize::try_from(threshold).unwrap() + 2);
+    std::thread::scope(|scope| {
+        for _ in 0..threshold {
+            scope.spawn(|| {
+                start.wait();
+                let failed = block_on(breaker.call(|| async { Err::<(), _>("down") }));
+                assert_eq!(failed, Err(CallError::Inner("down")));
+                returned.fetch_add(1, Ordering::Release);
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                start.wait();
+                while returned.load(Ordering::Acquire) < threshold {
+                    std::hint::spin_loop();
+                }
+                assert!(breaker.try_admit().is_err(), "after the last failure has returned");
+            });
+        }
+    });
+}
+
+#[test]
+fn nobody_is_admitted_once_the_last_of_many_failures_at_once_has_returned() {
+    const THRESHOLD: u32 = 4;
+    let (_runtime, registry, store, _) = registry(THRESHOLD);
+    let mut transitions = registry.subscribe();
+    for round in 1..=150 {
+        let breaker = registry.breaker(format!("round {round}")).unwrap();
+        block_on(breaker.admit()).unwrap().success();
+        trip_at_once(&breaker, THRESHOLD);
+        assert_eq!(breaker.snapshot().circuit().failure_count, u64::from(THRESHOLD));
+        assert_eq!(heard(&mut transitions).len(), 1, "round {round}");
+        assert_eq!(store.writes(), round, "one trip each");
+    }
+}
+
+#[test]
+fn no_outcome_of_many_threads_is_lost_before_a_success_that_comes_after_them() {
+    for seed in 0..20 {
+        let (runtime, _registry, store, breaker) = registry(THREADS * FAILURES);
+        let numbers = AtomicU32::new(0);
+        storm(&breaker, |breaker| {
+            // Of each thread its own: what it does next does not hang on the others.
+            let number = numbers.fetch_add(1, Ordering::Relaxed);
+            let permit = breaker.try_admit().unwrap();
+            match Rng::with_seed(seed << 32 | u64::from(number)).u8(..8) {
+                0 => permit.success(),
+                1 => permit.ignore(),
+                _ => permit.failure(),
+            };
+        });
+        // It ends every streak that was reported before.
+        breaker.try_admit().unwrap().success();
+        runtime.block_on(async {
+            for _ in 1..THREADS * FAILURES {
+                breaker.admit().await.unwrap().failure();
+            }
+            breaker.admit().await.unwrap().ignore();
+        });
+        assert_eq!(store.writes(), 0, "seed {seed}: one is still missing");
+        runtime.block_on(async { breaker.admit().await.unwrap().failure().settled().await });
+        let counted = breaker.snapshot().circuit().failure_count;
+        assert_eq!(counted, u64::from(THREADS * FAILURES), "seed {seed}");
+        assert_eq!(store.log(), ["read", "trip"], "seed {seed}");
+    }
+}
+
+#[test]
+fn case_90_no_failure_of_many_threads_is_lost_past_a_full_mailbox() {
+    for missing in [0, 1] {
+        let (runtime, registry, store, breaker) = registry_on(1, THREADS * FAILURES + missing);
+        let (release, released) = mpsc::channel::<()>();
+        let (blocks, blocked) = mpsc::channel();
+        let mut tasks = JoinSet::new();
+        let block = async move {
+            blocks.send(()).unwrap();
+            let _ = released.recv();
+        };
+        tasks.spawn_on(block, runtime.handle());
+        blocked.recv().unwrap();
+        storm(&breaker, fails);
+        drop(release);
+        runtime.block_on(async {
+            tasks.join_all().await;
+            registry.flush(Duration::from_secs(5)).await.unwrap();
+            if missing == 1 {
+                assert_eq!(store.writes(), 0, "one is still missing");
+                breaker.admit().await.unwrap().failure().settled().await;
+            }
+        });
+        assert_eq!(store.log(), ["read", "trip"]);
+        let counted = breaker.snapshot().circuit().failure_count;
+        assert_eq!(counted, u64::from(THREADS * FAILURES + missing));
+    }
 }
 
 #[test]
