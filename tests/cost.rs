@@ -1,0 +1,212 @@
+//! What a call costs: allocations, messages, bytes.
+//!
+//! A binary of its own, because an allocator that counts is the whole binary's.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    reason = "a test that meets what it does not expect has failed"
+)]
+
+use std::{
+    future::{Future, pending, ready},
+    time::{Duration, SystemTime},
+};
+
+use allocation_counter::measure;
+use fuseboard::{
+    Breaker, BreakerRegistry, CallError, CircuitState, ClassifiedBreaker, Classifier, Config,
+    MemoryStore, OpenError, OwnedPermit, Permit, Settling, VirtualClock,
+};
+use futures::FutureExt as _;
+use tokio::runtime::Runtime;
+
+/// Three circuits whose actors run on this thread, and only when they are let.
+struct World {
+    runtime: Runtime,
+    _registry: BreakerRegistry,
+    closed: Breaker,
+    open: Breaker,
+    half_open: Breaker,
+    probe: OwnedPermit,
+}
+
+impl World {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let clock = VirtualClock::standing_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000));
+        let (registry, closed, open, half_open, probe) = runtime.block_on(async {
+            let config = Config::builder().await_trip_write(false).build().unwrap();
+            let registry = BreakerRegistry::builder(MemoryStore::new())
+                .config(config)
+                .clock(&clock)
+                .disabled(false)
+                .spawn()
+                .unwrap();
+            let half_open = registry.breaker("half-open").unwrap();
+            trip(&half_open).await;
+            clock.advance(Duration::from_secs(31));
+            let probe = half_open.admit_owned().await.unwrap();
+            let open = registry.breaker("open").unwrap();
+            trip(&open).await;
+            let closed = registry.breaker("closed").unwrap();
+            closed.admit().await.unwrap().success();
+            (registry, closed, open, half_open, probe)
+        });
+        let world = Self { runtime, _registry: registry, closed, open, half_open, probe };
+        world.let_actors_run();
+        assert!(world.probe.is_probe());
+        assert_eq!(world.half_open.snapshot().state(), CircuitState::HalfOpen);
+        assert_eq!(world.open.snapshot().state(), CircuitState::Open);
+        world
+    }
+
+    fn let_actors_run(&self) {
+        self.runtime.block_on(async {
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+
+    /// How many actors were woken, and have not run since.
+    fn woken(&self) -> usize {
+        self.runtime.metrics().global_queue_depth()
+    }
+}
+
+async fn trip(breaker: &Breaker) {
+    for _ in 0..5 {
+        breaker.admit().await.unwrap().failure().settled().await;
+    }
+}
+
+/// What is there at once.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("nothing is waited for")
+}
+
+/// Allocations of this thread, and bytes.
+fn allocated(run: impl FnOnce()) -> (u64, u64) {
+    let info = measure(run);
+    (info.count_total, info.bytes_total)
+}
+
+fn answers() -> impl Future<Output = Result<u32, &'static str>> {
+    ready(Ok(7))
+}
+
+fn judging(breaker: &Breaker) -> ClassifiedBreaker<u32, &'static str> {
+    let judge = Classifier::builder().count_if(Result::is_err).build().unwrap();
+    breaker.with_classifier(judge)
+}
+
+/// Every way through a closed circuit, by a call that ends well.
+fn pass_every_way(breaker: &Breaker, judging: &ClassifiedBreaker<u32, &'static str>) {
+    breaker.try_admit().unwrap().success();
+    now(breaker.admit()).unwrap().success();
+    now(breaker.admit_owned()).unwrap().success();
+    assert_eq!(now(breaker.call(answers)), Ok(7));
+    assert_eq!(now(breaker.call_or_else(answers, |_| ready(Err("not run")))), Ok(7));
+    assert_eq!(now(judging.call(answers)), Ok(7));
+    assert_eq!(now(judging.call_or_else(answers, |_| ready(Err("not run")))), Ok(7));
+    breaker.try_admit().unwrap().ignore();
+}
+
+/// Every way to be rejected.
+fn be_rejected_every_way(breaker: &Breaker, judging: &ClassifiedBreaker<u32, &'static str>) {
+    assert!(breaker.try_admit().unwrap_err().retry_after() > Duration::ZERO);
+    assert!(OpenError::from(breaker.try_admit().unwrap_err()).retry_after() > Duration::ZERO);
+    assert!(now(breaker.admit()).unwrap_err().retry_after() > Duration::ZERO);
+    assert!(now(breaker.admit_owned()).is_err());
+    assert!(matches!(now(breaker.call(answers)), Err(CallError::Open(_))));
+    assert!(matches!(now(judging.call(answers)), Err(CallError::Open(_))));
+}
+
+#[test]
+fn a_healthy_call_and_a_rejection_allocate_nothing() {
+    let world = World::new();
+    for breaker in [&world.open, &world.half_open] {
+        let judging = judging(breaker);
+        // What a thread needs to read its first snapshot.
+        be_rejected_every_way(breaker, &judging);
+        assert_eq!(allocated(|| be_rejected_every_way(breaker, &judging)), (0, 0));
+    }
+    let judging = judging(&world.closed);
+    assert_eq!(allocated(|| pass_every_way(&world.closed, &judging)), (0, 0));
+    assert_ne!(allocated(|| drop(std::hint::black_box(Box::new(7)))), (0, 0), "it is counted");
+}
+
+#[test]
+fn a_fallback_gets_its_circuit_without_an_allocation() {
+    let world = World::new();
+    let fall_back = || {
+        let fallback = |circuit: fuseboard::CircuitInfo| {
+            assert_eq!(circuit.state, CircuitState::Open);
+            ready(Err::<u32, _>("rejected"))
+        };
+        assert_eq!(now(world.open.call_or_else(answers, fallback)), Err("rejected"));
+    };
+    fall_back();
+    assert_eq!(allocated(fall_back), (0, 0));
+}
+
+#[test]
+fn a_healthy_call_and_a_rejection_wake_nobody() {
+    let world = World::new();
+    let judging_closed = judging(&world.closed);
+    assert_eq!(world.woken(), 0);
+    for _ in 0..1_500 {
+        pass_every_way(&world.closed, &judging_closed);
+        for breaker in [&world.open, &world.half_open] {
+            be_rejected_every_way(breaker, &judging(breaker));
+        }
+    }
+    assert_eq!(world.woken(), 0, "no actor has a message");
+    world.closed.try_admit().unwrap().failure();
+    assert_eq!(world.woken(), 1, "one would have been seen");
+    world.let_actors_run();
+    world.closed.try_admit().unwrap().success();
+    assert_eq!(world.woken(), 1, "a success that ends a streak is told");
+    world.let_actors_run();
+    world.closed.try_admit().unwrap().success();
+    assert_eq!(world.woken(), 0, "and the next has nothing to tell");
+}
+
+#[test]
+fn a_failure_that_does_not_trip_allocates_nothing_while_the_actor_keeps_up() {
+    let world = World::new();
+    for _ in 0..100 {
+        assert_eq!(allocated(|| drop(world.closed.try_admit().unwrap().failure())), (0, 0));
+        assert_eq!(allocated(|| drop(world.closed.try_admit().unwrap().success())), (0, 0));
+        world.let_actors_run();
+    }
+    assert_eq!(world.closed.snapshot().state(), CircuitState::Closed);
+}
+
+#[test]
+fn the_failure_that_trips_allocates_what_its_answer_needs() {
+    let world = World::new();
+    for _ in 0..4 {
+        world.closed.try_admit().unwrap().failure();
+    }
+    let (count, bytes) = allocated(|| drop(world.closed.try_admit().unwrap().failure()));
+    assert!(count <= 3 && bytes <= 1_024, "{count} allocations of {bytes} bytes");
+    world.let_actors_run();
+    assert_eq!(world.closed.snapshot().state(), CircuitState::Open);
+}
+
+#[test]
+fn what_a_call_holds_is_small() {
+    let world = World::new();
+    let call = world.closed.call(pending::<Result<u32, &str>>);
+    assert!(size_of_val(&call) <= 72, "{}", size_of_val(&call));
+    let admit = world.closed.admit();
+    assert!(size_of_val(&admit) <= 72, "{}", size_of_val(&admit));
+    let admit = world.closed.admit_owned();
+    assert!(size_of_val(&admit) <= 72, "{}", size_of_val(&admit));
+    assert_eq!(size_of::<OpenError>(), 16);
+    assert_eq!(size_of::<Settling>(), 8);
+    assert_eq!(size_of::<Permit<'_>>(), 24);
+    assert_eq!(size_of::<OwnedPermit>(), 32);
+}
