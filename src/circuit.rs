@@ -139,12 +139,12 @@ impl Drop for PendingGuard {
 
 /// What is still to come of an outcome; boxed, so that the many of which nothing
 /// is to come are a null.
-pub(crate) type Outstanding = Option<Box<Verdict>>;
+pub(crate) type Outstanding = Option<Box<Awaited>>;
 
 /// When an outcome that may lead to a write is settled, and for how long that is
 /// worth a wait.
 #[derive(Debug)]
-pub(crate) struct Verdict {
+pub(crate) struct Awaited {
     pub(crate) settled: Settled,
     pub(crate) limit: Duration,
     pub(crate) clock: Clock,
@@ -264,7 +264,10 @@ impl Circuit {
 
     /// Notes that a caller has waited in vain since the actor had run so often.
     pub(crate) fn found_deaf(&self, turns: u64) {
-        self.deaf_since.store(turns, Ordering::Relaxed);
+        // What was found before the actor ran last says nothing of now.
+        if turns == self.turns() {
+            self.deaf_since.store(turns, Ordering::Relaxed);
+        }
     }
 
     /// The answer when the actor gives none: what is known while it is fresh
@@ -283,7 +286,7 @@ impl Circuit {
     pub(crate) fn take_spare(&self) -> Option<Pass> {
         let (probe, until_ms) = self.gate.take_spare()?;
         let pass = Pass { epoch: self.gate.last_known().0, probe: Some(probe) };
-        if self.clock.coarse_wall_ms() < until_ms {
+        if self.clock.now().wall_ms() < until_ms {
             return Some(pass);
         }
         let _ = self.report(pass, Report::NoVerdict);
@@ -341,21 +344,21 @@ struct Posting<'a> {
 }
 
 impl Posting<'_> {
-    fn verdict(&self, settled: Settled) -> Box<Verdict> {
+    fn awaited(&self, settled: Settled) -> Box<Awaited> {
         let (limit, clock) = (self.circuit.config.store_timeout(), self.circuit.clock.clone());
-        Box::new(Verdict { settled, limit, clock })
+        Box::new(Awaited { settled, limit, clock })
     }
 }
 
 impl Post for Posting<'_> {
-    type Answer = Box<Verdict>;
+    type Answer = Box<Awaited>;
 
     fn send(&self, report: Report, asks: bool) -> Result<Outstanding, Refused> {
         let at = self.circuit.clock.now();
         let (settle, answer) = if asks {
             let (done, settled) = oneshot::channel();
             let settle = Settle { done: Some(done), _pending: self.circuit.pending.start() };
-            (Some(settle), Some(self.verdict(Settled::Answered(settled))))
+            (Some(settle), Some(self.awaited(Settled::Answered(settled))))
         } else {
             (None, None)
         };
@@ -381,7 +384,7 @@ impl Post for Posting<'_> {
     }
 
     fn answer_to_noted(&self) -> Self::Answer {
-        self.verdict(Settled::Idle(Arc::clone(&self.circuit.pending)))
+        self.awaited(Settled::Idle(Arc::clone(&self.circuit.pending)))
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     breaker::Breaker,
-    circuit::{Circuit, Outstanding, Settled, Verdict},
+    circuit::{Awaited, Circuit, Outstanding, Settled},
     machine::{Pass, Report},
     outcome::Outcome,
 };
@@ -120,7 +120,7 @@ impl<'a> Permit<'a> {
     pub(crate) fn report_and_await(self, outcome: Outcome) -> Option<Wait> {
         let circuit = self.circuit;
         let mut settling = self.report(outcome);
-        settling.0.take().and_then(|verdict| wait_for(circuit, verdict))
+        settling.0.take().and_then(|awaited| wait_for(circuit, awaited))
     }
 
     #[inline]
@@ -241,17 +241,17 @@ impl Settling {
     /// Waits as [`settled`](Self::settled) does, for a call that has waited for so
     /// long before: what a call waits in all is bounded.
     pub(crate) async fn settled_after(mut self, waited: Duration) {
-        let Some(verdict) = self.0.take() else {
+        let Some(awaited) = self.0.take() else {
             return;
         };
-        let limit = verdict.limit.saturating_sub(waited);
+        let limit = awaited.limit.saturating_sub(waited);
         // Not settled in time, or nobody left to settle it.
-        match verdict.settled {
+        match awaited.settled {
             Settled::Answered(settled) => {
-                let _ = verdict.clock.within(limit, settled).await;
+                let _ = awaited.clock.within(limit, settled).await;
             }
             Settled::Idle(pending) => {
-                let _ = verdict.clock.within(limit, pending.idle()).await;
+                let _ = awaited.clock.within(limit, pending.idle()).await;
             }
         }
     }
@@ -261,21 +261,21 @@ impl Settling {
 impl Drop for Settling {
     #[inline]
     fn drop(&mut self) {
-        if let Some(verdict) = self.0.take() {
-            forget(verdict);
+        if let Some(awaited) = self.0.take() {
+            forget(awaited);
         }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn wait_for(circuit: &Circuit, verdict: Box<Verdict>) -> Option<Wait> {
-    let settling = Settling(Some(verdict));
+fn wait_for(circuit: &Circuit, awaited: Box<Awaited>) -> Option<Wait> {
+    let settling = Settling(Some(awaited));
     circuit.config.await_trip_write().then(|| -> Wait { Box::pin(settling.settled()) })
 }
 
 #[cold]
 #[inline(never)]
-fn forget(verdict: Box<Verdict>) {
-    drop(verdict);
+fn forget(awaited: Box<Awaited>) {
+    drop(awaited);
 }
