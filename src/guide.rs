@@ -9,5 +9,8 @@ pub mod fleet_size {}
 #[doc = include_str!("../docs/metrics.md")]
 pub mod metrics {}
 
+#[doc = include_str!("../docs/performance.md")]
+pub mod performance {}
+
 #[doc = include_str!("../docs/python.md")]
 pub mod python {}

@@ -5,11 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "ARCHITECTURE.md",
     "docs/failure-modes.md",
     "docs/fleet-size.md",
     "docs/metrics.md",
+    "docs/performance.md",
     "docs/python.md",
 ];
 
