@@ -1,0 +1,16 @@
+//! The crate as its smallest example has it.
+
+use cold_start::{CIRCUIT, Start, TABLE};
+use fuseboard::{BreakerRegistry, DynamoDbStore};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut start = Start::begun();
+    let registry = BreakerRegistry::builder(DynamoDbStore::from_env(TABLE).await).spawn()?;
+    let payments = registry.breaker(CIRCUIT)?;
+    start.ready();
+    let permit = payments.admit().await?;
+    start.admitted()?;
+    permit.success();
+    Ok(())
+}
