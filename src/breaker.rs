@@ -351,10 +351,15 @@ impl Breaker {
         };
         let permit = Permit::new(&self.circuit, Pass { epoch, probe: None });
         let result = call().await;
-        if let Some(settled) = permit.report_and_await(judge(&result)) {
-            settled.await;
+        match permit.report_and_await(judge(&result)) {
+            None => finish(Ok(result)),
+            Some(settled) => {
+                // Kept under another name, so that only results that wait are kept.
+                let kept = result;
+                settled.await;
+                finish(Ok(kept))
+            }
         }
-        finish(Ok(result))
     }
 
     /// Runs a call that the actor admits.
