@@ -17,6 +17,7 @@
 //! - The others are released and acquired: whoever sees a value of a newer publication
 //!   sees its word as well, when the word is looked at again. That second look gives
 //!   nothing away but whether it is the same word, and is relaxed, as is the zero.
+//!   `refresh` could be relaxed as well: it is a hint, and either one's does.
 //! - `quiet` and `span` are set last and read before `from`, `refresh` and `retry_at`:
 //!   whoever finds the window open finds those of the same publication.
 //!

@@ -22,7 +22,8 @@ impl Gate {
     /// says that the mailbox was found full; without it, the mailbox should be
     /// tried (again) if nothing was noted.
     pub(crate) fn note_overflow(&self, epoch: u64, report: Report, forced: bool) -> Noted {
-        let mut found = self.overflow.load(Acquire);
+        // Looked at only: exchanging it acquires, to settle what others have marked.
+        let mut found = self.overflow.load(Relaxed);
         loop {
             if found == 0 && !forced {
                 return Noted::Not;
@@ -31,7 +32,7 @@ impl Gate {
                 Some(noted) => noted.and(epoch, report),
                 None => Overflow::of(epoch).and(epoch, report),
             };
-            match self.overflow.compare_exchange_weak(found, next.pack(), AcqRel, Acquire) {
+            match self.overflow.compare_exchange_weak(found, next.pack(), AcqRel, Relaxed) {
                 Ok(_) => {
                     self.settle(settled);
                     return if found == 0 { Noted::First } else { Noted::Also };
@@ -59,7 +60,8 @@ impl Gate {
             if !is_empty() {
                 return None;
             }
-            if self.overflow.compare_exchange(announced, 0, AcqRel, Relaxed).is_ok() {
+            // What is taken was acquired when it was announced.
+            if self.overflow.compare_exchange(announced, 0, Relaxed, Relaxed).is_ok() {
                 return Overflow::noted(announced);
             }
         }

@@ -107,7 +107,7 @@ fn a_window_is_never_read_half_from_the_one_before() {
 #[test]
 fn what_is_known_is_of_one_publication() {
     let digests = || vec![window(1, CLOSED, 0, 100), window(2, CLOSED, 50, 10)];
-    for now in [55, 120] {
+    for now in [5, 55, 120] {
         explore(Some(3), move || {
             let (gate, writer) = publishing(digests());
             let (epoch, state, is_fresh) = gate.known(now);
