@@ -199,6 +199,23 @@ async fn case_12_a_fleet_that_trips_at_once_announces_one_trip() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_12_a_fleet_that_trips_in_one_instant_announces_one_trip() {
+    let world = World::new().await;
+    let fleet: Vec<_> = (0..20).map(|number| world.environment(&format!("E{number}"))).collect();
+    for environment in &fleet {
+        environment.ok().await;
+    }
+    world.engine.clear();
+    futures::future::join_all(fleet.iter().map(|environment| environment.trip())).await;
+    let heard: Vec<_> = fleet.iter().flat_map(|environment| environment.heard()).collect();
+    assert_eq!(heard.iter().filter(|line| line.ends_with("local")).count(), 1, "{heard:?}");
+    assert_eq!(heard.len(), 20, "each tells its own subscribers, {heard:?}");
+    let requests = world.engine.requests();
+    assert_eq!(requests.len(), 20, "all were under way at once");
+    assert_eq!(requests.iter().filter(|request| request.fate == Fate::Applied).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn case_14_two_stores_do_not_share_a_streak() {
     let (here, there) = (World::new().await, World::new().await);
     let (a, b) = (here.environment("A"), there.environment("B"));
