@@ -327,7 +327,7 @@ impl Actor {
                 circuit = %circuit.name,
                 attribute,
                 "the shared item has a missing or unreadable attribute; \
-                 the next write of this circuit mends it"
+                 the next write that opens or closes this circuit mends it"
             ),
         }
     }

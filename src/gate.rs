@@ -9,7 +9,7 @@
 //! in which they may be relied upon is several. The actor shuts the window (`quiet`
 //! and `span` = 0), changes the word, sets the rest, and opens the window again; a
 //! reader takes the word first and last, and decides only if it did not change in
-//! between. No word comes again, so that all a reader took was of one publication:
+//! between. No word comes again while a call looks, so that all a reader took was of one publication:
 //!
 //! - The word is released and acquired: whoever sees it sees that the window was shut
 //!   before, and the snapshot that was shown before; so the values of an older
@@ -40,7 +40,8 @@
 //! relaxed. Settling releases, and reading acquires, for what a trip published
 //! before it settled the streak: see [`Gate::report`].
 //!
-//! `gate::tests::loom` tries every interleaving of all this.
+//! `gate::tests::loom` tries the interleavings of all this: of readers with
+//! publications all, of those that report outcomes all with a few preemptions.
 
 mod atomic;
 mod overflow;

@@ -42,7 +42,8 @@
 //!   checks it.
 //! - [`Clock`]: time that a test moves.
 //! - [`guide`]: what can break and what callers see of it, what sharing costs by
-//!   the size of a fleet, metrics, and sharing a table with Python.
+//!   the size of a fleet, where the time of a call goes, metrics, and sharing a
+//!   table with Python.
 //!
 //! # Features
 //!

@@ -19,8 +19,9 @@
 //! the machine clamps so that its time never runs back. After each it takes the
 //! [`Effect`]s in order, and may ask for the [`Digest`] and the deadline. At most
 //! one [`Effect::Start`] is outstanding; its answer comes back through `stored`.
-//! Calls that were told to wait are asked again after every `stored`, oldest
-//! first, and then [`Machine::settle_claim`] is called once.
+//! After every `stored` [`Machine::reopen_claims`] is called, calls that were told
+//! to wait are asked again, oldest first, and then [`Machine::settle_claim`] is
+//! called once.
 //!
 //! The machine is complete without a store: a store only joins machines. What
 //! it decides while the store fails is marked [`Origin::WithoutStore`].

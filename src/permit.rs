@@ -147,7 +147,7 @@ impl fmt::Debug for Permit<'_> {
 }
 
 /// A [`Permit`] that owns a handle of its breaker, so that it can be moved into
-/// a task. It costs one reference count more than a borrowed one.
+/// a task. It costs two counts more than a borrowed one.
 #[must_use = "a permit that is dropped reports nothing about the call"]
 pub struct OwnedPermit {
     breaker: Breaker,
