@@ -5,6 +5,8 @@ pub(crate) mod engine;
 pub(crate) mod faulty;
 pub(crate) mod fleet;
 #[cfg(feature = "dynamodb")]
+pub(crate) mod jitter;
+#[cfg(feature = "dynamodb")]
 pub(crate) mod wire;
 #[cfg(feature = "dynamodb")]
 pub(crate) mod world;

@@ -1,7 +1,7 @@
 //! Environments that share one circuit through one engine, on one clock.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::Future,
     time::{Duration, SystemTime},
 };
@@ -12,7 +12,7 @@ use fuseboard::{
 };
 use futures::FutureExt;
 
-use super::engine::Engine;
+use super::{engine::Engine, jitter};
 
 /// The circuit that most tests are about.
 pub(crate) const CIRCUIT: &str = "payment-backend";
@@ -24,12 +24,14 @@ pub(crate) const START: i64 = 1_000_000;
 pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) clock: VirtualClock,
+    environments: Cell<u64>,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START.unsigned_abs());
-        Self { engine: Engine::new().await, clock: VirtualClock::following_tokio(start) }
+        let clock = VirtualClock::following_tokio(start);
+        Self { engine: Engine::new().await, clock, environments: Cell::new(0) }
     }
 
     /// An environment with default settings.
@@ -49,7 +51,9 @@ impl World {
 
     /// An environment over a store of its own.
     pub(crate) fn environment_over(&self, store: impl Store, config: Config) -> Environment {
+        self.environments.set(self.environments.get() + 1);
         let registry = BreakerRegistry::builder(store)
+            .jitter_seed(jitter::seed(self.environments.get()))
             .config(config)
             .clock(Clock::from(&self.clock))
             .disabled(false)
