@@ -72,7 +72,8 @@ fn trip(story: &Story<'_>, number: usize, step: &Step) -> Option<&'static str> {
     };
     let since = match since {
         None => return Some("a trip lands on an epoch that nobody showed to it"),
-        Some((0, _)) if step.before.is_none() => Duration::ZERO,
+        // What failed before the first answer counts, whatever that showed.
+        Some((0, _)) => Duration::ZERO,
         Some((_, (since, _, _))) => since,
     };
     // An opening that was decided without the store is offered to a later item,
