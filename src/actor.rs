@@ -7,7 +7,7 @@
 //! that it never keeps its own mailbox open.
 
 pub(crate) mod message;
-pub(crate) mod operation;
+mod operation;
 
 use std::{
     collections::VecDeque,
@@ -29,7 +29,7 @@ use crate::{
     grant::Grant,
     machine::{Admission, Answer, Arrival, Digest, Effect, Machine, Order, Ordered, Pass, Report},
     metrics,
-    moment::Moment,
+    moment::{self, Moment},
     reachability::Reachability,
     state::CircuitState,
     store::ErasedStore,
@@ -60,19 +60,26 @@ struct Waiter {
     pending: PendingGuard,
 }
 
-/// The actor of one circuit.
+/// A probe that lies at the gate, and since when.
+struct Spare {
+    pass: Pass,
+    since: Moment,
+}
+
+/// The actor of one circuit. An idle one is the most of what a circuit takes, so
+/// what few circuits have at any time is boxed.
 pub(crate) struct Actor {
     circuit: Weak<Circuit>,
     mailbox: flume::Receiver<Message>,
     machine: Machine,
-    storage: Storage,
+    environment: Arc<Environment>,
+    cancelled: CancellationToken,
     forget: Forget,
-    waiters: VecDeque<Waiter>,
+    waiters: Vec<Waiter>,
     settles: Vec<Settle>,
     replies: Vec<(Reply, Admission)>,
     published: Option<Digest>,
-    /// The probe on offer at the gate, and since when.
-    spare: Option<(Pass, Moment)>,
+    spare: Option<Box<Spare>>,
     /// Whether a call that does not wait has one of the waiters in its place.
     awaits_spare: bool,
     /// Operators' orders, the one under way first.
@@ -91,16 +98,18 @@ impl Actor {
         circuit: &Arc<Circuit>,
         mailbox: flume::Receiver<Message>,
         machine: Machine,
-        storage: Storage,
+        environment: Arc<Environment>,
+        cancelled: CancellationToken,
         forget: Forget,
     ) -> Self {
         Self {
             circuit: Arc::downgrade(circuit),
             mailbox,
             machine,
-            storage,
+            environment,
+            cancelled,
             forget,
-            waiters: VecDeque::new(),
+            waiters: Vec::new(),
             settles: Vec::new(),
             replies: Vec::new(),
             published: None,
@@ -112,13 +121,13 @@ impl Actor {
 
     /// Runs until it is cancelled, or until the circuit is closed, clean and
     /// without handles.
-    pub(crate) async fn run(&mut self, cancelled: &CancellationToken) {
+    pub(crate) async fn run(&mut self) {
         let mut operation: Option<InFlight> = None;
         loop {
             let deadline = self.deadline();
             let event = tokio::select! {
                 biased;
-                () = cancelled.cancelled() => Event::End,
+                () = self.cancelled.cancelled() => Event::End,
                 answer = operation::finished(&mut operation) => Event::Stored(answer),
                 message = self.mailbox.recv_async() => message.map_or(Event::End, Event::Message),
                 () = self.clock().sleep(deadline) => Event::Deadline,
@@ -147,13 +156,13 @@ impl Actor {
     }
 
     fn clock(&self) -> &Clock {
-        &self.storage.environment.clock
+        &self.environment.clock
     }
 
     fn deadline(&self) -> Option<Duration> {
-        let spare = self
-            .spare
-            .map(|(_, since)| self.storage.offer().saturating_sub(self.clock().now().since(since)));
+        let spare = self.spare.as_ref().map(|spare| {
+            self.machine.probe_offer().saturating_sub(self.clock().now().since(spare.since))
+        });
         [self.machine.deadline(), spare].into_iter().flatten().min()
     }
 
@@ -196,8 +205,8 @@ impl Actor {
         match self.machine.admit(at, arrival) {
             Admission::Wait => {
                 self.awaits_spare |= matches!(reply, Reply::Spare);
-                let pending = self.storage.environment.pending.start();
-                self.waiters.push_back(Waiter { reply, arrival, pending });
+                let pending = self.environment.pending.start();
+                self.waiters.push(Waiter { reply, arrival, pending });
             }
             decided @ (Admission::Admitted(_) | Admission::Rejected) => {
                 self.replies.push((reply, decided));
@@ -267,15 +276,12 @@ impl Actor {
 
     /// A probe that nobody took is given back, so that others may have it.
     fn withdraw_spare(&mut self, circuit: &Circuit, now: Moment) {
-        let Some((pass, since)) = self.spare else {
+        let offer = self.machine.probe_offer();
+        let Some(spare) = self.spare.take_if(|spare| now.since(spare.since) >= offer) else {
             return;
         };
-        if now.since(since) < self.storage.offer() {
-            return;
-        }
-        self.spare = None;
         if circuit.gate.take_spare().is_some() {
-            self.machine.report(now, pass, Report::NoVerdict);
+            self.machine.report(now, spare.pass, Report::NoVerdict);
         }
     }
 
@@ -317,10 +323,15 @@ impl Actor {
                 );
                 metrics::transition(&transition);
                 // Nobody has to listen.
-                let _ = self.storage.environment.transitions.send(transition);
+                let _ = self.environment.transitions.send(transition);
             }
             Effect::Start(job) => {
-                *operation = Some(self.storage.start(job, self.machine.is_ordered()));
+                let storage = Storage {
+                    environment: Arc::clone(&self.environment),
+                    name: circuit.name.clone(),
+                    config: Arc::clone(&circuit.config),
+                };
+                *operation = Some(storage.start(job, self.machine.is_ordered()));
             }
             Effect::Ordered(ordered) => self.end_order(ordered),
             Effect::Defective(attribute) => tracing::warn!(
@@ -345,10 +356,10 @@ impl Actor {
             }
             (Reply::Spare, Admission::Admitted(pass)) => {
                 if let Some(probe) = pass.probe {
-                    let now = self.clock().now();
-                    let offer = crate::moment::millis(self.storage.offer());
-                    circuit.gate.offer_spare(probe, now.wall_ms().saturating_add(offer));
-                    self.spare = Some((pass, now));
+                    let since = self.clock().now();
+                    let offer = moment::millis(self.machine.probe_offer());
+                    circuit.gate.offer_spare(probe, since.wall_ms().saturating_add(offer));
+                    self.spare = Some(Box::new(Spare { pass, since }));
                 }
             }
             (Reply::Spare, Admission::Rejected | Admission::Wait) => {}

@@ -40,9 +40,14 @@ pub(crate) struct Withheld {
     pub(crate) is_outage: bool,
 }
 
-/// How a store has been doing.
+/// How a store has been doing. Boxed once there is anything to tell: of nearly
+/// all circuits there never is.
 #[derive(Debug, Default)]
-pub(crate) struct Health {
+pub(crate) struct Health(Option<Box<Trouble>>);
+
+/// What has gone wrong with a store.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Trouble {
     reads: Streak,
     writes: Streak,
     /// Reads were answered while writes were failing: writes alone are out.
@@ -60,33 +65,73 @@ impl Health {
     /// How long until the store may be asked. A write waits for reads as well,
     /// since it may need one first.
     pub(crate) fn wait(&self, access: Access, now: Moment) -> Duration {
+        self.0.as_ref().map_or(Duration::ZERO, |trouble| trouble.wait(access, now))
+    }
+
+    /// Whether the store has failed more than once in a row, or in a way that
+    /// waiting does not mend.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|trouble| trouble.reads.is_outage() || trouble.writes.is_outage())
+    }
+
+    /// Whether the store was left alone, and has not answered since.
+    pub(crate) fn is_doubtful(&self, access: Access) -> bool {
+        self.0.as_ref().is_some_and(|trouble| match access {
+            Access::Read => trouble.reads.back_off.is_some(),
+            Access::Write => trouble.reads.back_off.is_some() || trouble.writes.back_off.is_some(),
+        })
+    }
+
+    /// Whether writes have failed since one was answered.
+    pub(crate) fn writes_fail(&self) -> bool {
+        self.0.as_ref().is_some_and(|trouble| trouble.writes_fail())
+    }
+
+    /// Forgets failures whose back-off ended long ago: nobody has asked since.
+    pub(crate) fn forget_old(&mut self, now: Moment) {
+        self.get_over(|trouble| trouble.forget_old(now));
+    }
+
+    /// The store has answered.
+    pub(crate) fn succeed(&mut self, access: Access) {
+        self.get_over(|trouble| trouble.succeed(access));
+    }
+
+    /// The store has failed. A write that fails while nothing is known of reads
+    /// speaks for both.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        self.0.get_or_insert_default().fail(failure);
+    }
+
+    /// Others have found no answer, and leave the store alone for so long.
+    pub(crate) fn withhold(&mut self, access: Access, now: Moment, withheld: Withheld) {
+        self.0.get_or_insert_default().withhold(access, now, withheld);
+    }
+
+    /// Eases the trouble there is, if there is any; it may be the end of it.
+    fn get_over(&mut self, ease: impl FnOnce(&mut Trouble)) {
+        if let Some(trouble) = &mut self.0 {
+            ease(trouble);
+        }
+        self.0.take_if(|trouble| **trouble == Trouble::default());
+    }
+}
+
+impl Trouble {
+    fn wait(&self, access: Access, now: Moment) -> Duration {
         match access {
             Access::Read => self.reads.wait(now).max(left(self.spared, now)),
             Access::Write => self.reads.wait(now).max(self.writes.wait(now)),
         }
     }
 
-    /// Whether the store has failed more than once in a row, or in a way that
-    /// waiting does not mend.
-    pub(crate) fn is_outage(&self) -> bool {
-        self.reads.is_outage() || self.writes.is_outage()
-    }
-
-    /// Whether the store was left alone, and has not answered since.
-    pub(crate) fn is_doubtful(&self, access: Access) -> bool {
-        match access {
-            Access::Read => self.reads.back_off.is_some(),
-            Access::Write => self.reads.back_off.is_some() || self.writes.back_off.is_some(),
-        }
-    }
-
-    /// Whether writes have failed since one was answered.
-    pub(crate) fn writes_fail(&self) -> bool {
+    fn writes_fail(&self) -> bool {
         self.writes.failures > 0
     }
 
-    /// Forgets failures whose back-off ended long ago: nobody has asked since.
-    pub(crate) fn forget_old(&mut self, now: Moment) {
+    fn forget_old(&mut self, now: Moment) {
         for streak in [&mut self.reads, &mut self.writes] {
             if streak.back_off.is_some() && !streak.is_recent(now) {
                 *streak = Streak::default();
@@ -94,8 +139,7 @@ impl Health {
         }
     }
 
-    /// The store has answered.
-    pub(crate) fn succeed(&mut self, access: Access) {
+    fn succeed(&mut self, access: Access) {
         self.spared = None;
         match access {
             Access::Read => {
@@ -116,9 +160,7 @@ impl Health {
         }
     }
 
-    /// The store has failed. A write that fails while nothing is known of reads
-    /// speaks for both.
-    pub(crate) fn fail(&mut self, failure: Failure) {
+    fn fail(&mut self, failure: Failure) {
         match failure.access {
             Access::Read => self.reads.fail(failure),
             Access::Write => {
@@ -131,8 +173,7 @@ impl Health {
         }
     }
 
-    /// Others have found no answer, and leave the store alone for so long.
-    pub(crate) fn withhold(&mut self, access: Access, now: Moment, withheld: Withheld) {
+    fn withhold(&mut self, access: Access, now: Moment, withheld: Withheld) {
         let back_off = Some((now, withheld.wait));
         if !withheld.is_outage {
             self.spared = back_off;
@@ -153,7 +194,7 @@ fn left(span: Option<(Moment, Duration)>, now: Moment) -> Duration {
 }
 
 /// Failures in a row.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Streak {
     failures: u32,
     /// It is known to be out by more than a single failure.
@@ -236,6 +277,23 @@ mod tests {
         assert!(health.is_usable(Access::Read, at(10)) && !health.is_outage());
         health.fail(failure(Access::Read, StoreErrorKind::Unavailable, 20, 30));
         assert!(!health.is_usable(Access::Read, at(30)) && health.is_outage());
+    }
+
+    #[test]
+    fn trouble_that_is_over_takes_no_room() {
+        let mut health = Health::default();
+        for access in [Access::Read, Access::Write] {
+            health.fail(failure(access, StoreErrorKind::Timeout, 0, 10));
+            health.succeed(Access::Read);
+            assert_eq!(health.0.is_some(), access == Access::Write, "nothing was written");
+            health.succeed(Access::Write);
+            assert!(health.0.is_none());
+            health.fail(failure(access, StoreErrorKind::Timeout, 0, 10));
+            health.forget_old(at(31_009));
+            assert!(health.0.is_some());
+            health.forget_old(at(31_010));
+            assert!(health.0.is_none(), "long ago");
+        }
     }
 
     #[test]

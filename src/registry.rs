@@ -17,7 +17,7 @@ use tokio_util::{
 
 use self::chance::Jitter;
 use crate::{
-    actor::{Actor, Environment, operation::Storage},
+    actor::{Actor, Environment},
     breaker::Breaker,
     circuit::Circuit,
     clock::{self, Clock},
@@ -277,15 +277,14 @@ impl BreakerRegistry {
         if inner.disabled {
             return circuit;
         }
-        let machine =
-            Machine::new(name.clone(), Arc::clone(&config), Box::new(inner.jitter.clone()));
-        let storage = Storage { environment: Arc::clone(&inner.environment), name, config };
+        let machine = Machine::new(name, config, Box::new(inner.jitter.clone()));
+        let environment = Arc::clone(&inner.environment);
         let weak = Arc::downgrade(inner);
         let forget = Box::new(move |circuit: &Arc<Circuit>| forget(&weak, circuit));
-        let mut actor = Actor::new(&circuit, mailbox, machine, storage, forget);
-        let cancel = inner.cancel.clone();
+        let cancelled = inner.cancel.clone();
+        let mut actor = Actor::new(&circuit, mailbox, machine, environment, cancelled, forget);
         // Lent, not given: a future that takes its argument by value holds it twice.
-        let run = async move { actor.run(&cancel).await };
+        let run = async move { actor.run().await };
         inner.tracker.spawn_on(run, &inner.runtime);
         circuit
     }

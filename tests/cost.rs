@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 /// Three circuits whose actors run on this thread, and only when they are let.
 struct World {
     runtime: Runtime,
-    _registry: BreakerRegistry,
+    registry: BreakerRegistry,
     closed: Breaker,
     open: Breaker,
     half_open: Breaker,
@@ -53,7 +53,7 @@ impl World {
             closed.admit().await.unwrap().success();
             (registry, closed, open, half_open, probe)
         });
-        let world = Self { runtime, _registry: registry, closed, open, half_open, probe };
+        let world = Self { runtime, registry, closed, open, half_open, probe };
         world.let_actors_run();
         assert!(world.probe.is_probe());
         assert_eq!(world.half_open.snapshot().state(), CircuitState::HalfOpen);
@@ -121,6 +121,8 @@ fn be_rejected_every_way(breaker: &Breaker, judging: &ClassifiedBreaker<u32, &'s
     assert!(now(breaker.admit_owned()).is_err());
     assert!(matches!(now(breaker.call(answers)), Err(CallError::Open(_))));
     assert!(matches!(now(judging.call(answers)), Err(CallError::Open(_))));
+    assert_eq!(now(breaker.call_or_else(answers, |_| ready(Err("rejected")))), Err("rejected"));
+    assert_eq!(now(judging.call_or_else(answers, |_| ready(Err("rejected")))), Err("rejected"));
 }
 
 #[test]
@@ -209,4 +211,24 @@ fn what_a_call_holds_is_small() {
     assert_eq!(size_of::<Settling>(), 8);
     assert_eq!(size_of::<Permit<'_>>(), 24);
     assert_eq!(size_of::<OwnedPermit>(), 32);
+}
+
+/// On this thread, which is where the actors run, and where all is counted.
+#[test]
+fn an_idle_circuit_takes_at_most_two_kibibytes() {
+    const CIRCUITS: usize = 1_000;
+    let world = World::new();
+    let names: Vec<_> = (0..CIRCUITS).map(|number| format!("circuit-{number:04}")).collect();
+    let mut breakers = Vec::with_capacity(CIRCUITS);
+    let live = measure(|| {
+        for name in &names {
+            breakers.push(world.registry.breaker(name).unwrap());
+        }
+        while world.woken() > 0 {
+            world.let_actors_run();
+        }
+        world.let_actors_run();
+    });
+    let each = live.bytes_current / 1_000;
+    assert!((1_000..=2_048).contains(&each), "{each} bytes for each circuit");
 }

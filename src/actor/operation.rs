@@ -6,7 +6,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use super::Environment;
@@ -22,26 +21,17 @@ use crate::{
 /// A store operation under way.
 pub(super) type InFlight = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// The store, as one actor uses it.
-#[derive(Clone)]
-pub(crate) struct Storage {
-    pub(crate) environment: Arc<Environment>,
-    pub(crate) name: CircuitName,
-    pub(crate) config: Arc<Config>,
+/// The store, as one operation uses it.
+pub(super) struct Storage {
+    pub(super) environment: Arc<Environment>,
+    pub(super) name: CircuitName,
+    pub(super) config: Arc<Config>,
 }
 
 impl Storage {
-    /// How long a probe is on offer to calls that do not wait: most of its
-    /// lease, so that traffic may be sparse, and not all, so that whoever takes
-    /// it late does not run past it.
-    pub(super) fn offer(&self) -> Duration {
-        let lease = self.config.probe_lease();
-        lease.saturating_sub(lease.checked_div(3).unwrap_or_default())
-    }
-
     /// Starts an operation; it ends within `store_timeout`, and at once if the
     /// store is out of reach for every circuit. An operator does not wait for that.
-    pub(super) fn start(&self, job: Job, is_ordered: bool) -> InFlight {
+    pub(super) fn start(self, job: Job, is_ordered: bool) -> InFlight {
         let begun_at = self.environment.clock.now();
         let limit = self.config.store_timeout();
         let (access, is_urgent) = (job.access(), job.is_urgent());
@@ -52,8 +42,7 @@ impl Storage {
         {
             return Box::pin(std::future::ready(Answer::Withheld(withheld)));
         }
-        let storage = self.clone();
-        Box::pin(async move { storage.run(&job, begun_at).await })
+        Box::pin(async move { self.run(&job, begun_at).await })
     }
 
     async fn run(&self, job: &Job, begun_at: Moment) -> Answer {

@@ -58,6 +58,14 @@ impl Machine {
         }
     }
 
+    /// How long a probe is on offer to calls that do not wait: most of its
+    /// lease, so that traffic may be sparse, and not all, so that whoever takes
+    /// it late does not run past it.
+    pub(crate) fn probe_offer(&self) -> Duration {
+        let lease = self.config.probe_lease();
+        lease.saturating_sub(lease.checked_div(3).unwrap_or_default())
+    }
+
     /// How long until a call may be a probe; zero when it may, or when none is needed.
     pub(crate) fn retry_after(&self) -> Duration {
         let at_least = if self.health.is_outage() {
