@@ -222,7 +222,7 @@ fn an_incident_costs_and_leaks_no_more_than_promised() {
     };
     if whole {
         println!(
-            "| environments | incidents | reads | writes | refused writes | calls without | calls leaked | to protect | to close | to recover |"
+            "| environments | incidents | reads | writes applied | writes refused | failing calls without a breaker | failing calls with it | until all reject | until closed, once it is well | until all know |"
         );
         println!("|---|---|---|---|---|---|---|---|---|---|");
     }
