@@ -24,7 +24,7 @@ use crate::{
     name::CircuitName,
     outcome::Outcome,
     permit::{OwnedPermit, Permit},
-    state::{CircuitInfo, CircuitState},
+    state::CircuitState,
 };
 
 /// A handle to one circuit. Get it from
@@ -89,9 +89,8 @@ impl Breaker {
     /// - [`CallError::Open`]: the circuit rejected the call. Answer in another
     ///   way, or come back after [`OpenError::retry_after`].
     /// - [`CallError::Inner`]: the call ran and this is its own error. A fault
-    ///   of the store never shows here. Where that error is not a
-    ///   [`std::error::Error`] (a boxed or erased one, say), `?` needs
-    ///   [`CallError::map_inner`], or [`call_or_else`](Self::call_or_else).
+    ///   of the store never shows here. Where that error is a boxed or erased one,
+    ///   put [`CallError::into_error`] before the `?`.
     ///
     /// # Cancel safety
     ///
@@ -130,8 +129,9 @@ impl Breaker {
     /// Runs a call if the circuit admits it, and the fallback if it does not:
     /// the fallback's result is then the result.
     ///
-    /// The fallback gets the circuit that rejected the call; what the call
-    /// would have got, both closures can borrow. The fallback is not counted.
+    /// The fallback gets the rejection: the circuit, and how long until it may
+    /// admit a probe. Both closures may borrow the same input. What the fallback
+    /// returns is not counted.
     ///
     /// # Errors
     ///
@@ -152,22 +152,22 @@ impl Breaker {
     /// let answer = payments
     ///     .call_or_else(
     ///         || async { Ok::<_, std::io::Error>(format!("charged {order}")) },
-    ///         |circuit| async move { Ok(format!("queued {order}, {} is {}", circuit.name, circuit.state)) },
+    ///         |open| async move { Ok(format!("queued {order}, {} is open", open.circuit().name)) },
     ///     )
     ///     .await?;
-    /// assert_eq!(answer, "queued order 7, payment-backend is OPEN");
+    /// assert_eq!(answer, "queued order 7, payment-backend is open");
     /// # Ok(()) }
     /// ```
     pub async fn call_or_else<T, E, F, Fut, G, Gut>(&self, call: F, fallback: G) -> Result<T, E>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
-        G: FnOnce(CircuitInfo) -> Gut,
+        G: FnOnce(OpenError) -> Gut,
         Gut: Future<Output = Result<T, E>>,
     {
         match self.run(call, every_error, identity).await {
             Ok(result) => result,
-            Err(open) => fallback(open.into_circuit()).await,
+            Err(open) => fallback(open).await,
         }
     }
 
@@ -182,7 +182,8 @@ impl Breaker {
     /// Waits for the store only if what is known is too old, or if this call
     /// may be the next probe, and never longer than `store_timeout` and a
     /// tenth of a second. If there is no answer by then, or nobody left to
-    /// answer, the call is admitted.
+    /// answer, the call is rejected if what is known is fresh and not closed
+    /// (an election that is too slow admits nobody), and admitted otherwise.
     ///
     /// # Errors
     ///

@@ -103,7 +103,8 @@ impl OpenError {
         Self { circuit, retry_after: u64::try_from(retry_after.as_nanos()).unwrap_or(u64::MAX) }
     }
 
-    /// Returns what the circuit was when it rejected the call.
+    /// Returns the circuit as this process saw it when it rejected the call. (If
+    /// the circuit closed in that very moment, this may already say so.)
     #[must_use]
     pub fn circuit(&self) -> &CircuitInfo {
         &self.circuit
@@ -151,6 +152,33 @@ impl<E> CallError<E> {
         }
     }
 
+    /// Turns a rejection into an error of the protected function's own type, for
+    /// functions whose errors are boxed, erased (`anyhow`), or an enum that has a
+    /// place for rejections.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, CallError, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// async fn charge(order: &str) -> Result<u32, Box<dyn std::error::Error>> {
+    ///     Ok(order.parse()?)
+    /// }
+    /// let charged = payments.call(|| charge("7")).await.map_err(CallError::into_error)?;
+    /// assert_eq!(charged, 7);
+    /// # Ok(()) }
+    /// ```
+    pub fn into_error(self) -> E
+    where
+        E: From<OpenError>,
+    {
+        match self {
+            Self::Open(open) => open.into(),
+            Self::Inner(error) => error,
+        }
+    }
+
     /// Returns the error of the protected function, if it ran.
     pub fn inner(&self) -> Option<&E> {
         match self {
@@ -175,14 +203,18 @@ pub enum OrderError {
     /// The hold would end before it begins, or its reason is too long.
     #[error(transparent)]
     Invalid(#[from] ConfigError),
-    /// Others changed the shared item at every try; nothing was written.
+    /// Other processes changed the shared item at each of five tries; nothing was
+    /// written.
     #[error("others kept changing the circuit; nothing was written, try again")]
     Contended,
     /// The store failed; the order may have been carried out.
     #[error("the store failed ({0:?}); the order may have been carried out")]
     Store(StoreErrorKind),
-    /// The registry is gone or disabled, or did not answer in time.
-    #[error("the circuit's registry is gone or does not answer")]
+    /// The registry is shut down or disabled; nothing was written.
+    #[error("the circuit's registry is shut down or disabled; nothing was written")]
+    Gone,
+    /// There was no answer in time; the order may still be carried out.
+    #[error("no answer in time; the order may still be carried out")]
     NoAnswer,
 }
 
@@ -199,5 +231,11 @@ impl FlushError {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.pending
+    }
+
+    /// Returns the budget that was spent.
+    #[must_use]
+    pub fn budget(&self) -> Duration {
+        self.budget
     }
 }

@@ -19,9 +19,7 @@
 //! let payments = registry.breaker("payment-backend")?;
 //!
 //! let receipt = payments
-//!     .call_or_else(|| charge(7), |circuit| async move {
-//!         Err(std::io::Error::other(format!("{} is {}", circuit.name, circuit.state)))
-//!     })
+//!     .call_or_else(|| charge(7), |open| async move { Err(std::io::Error::other(open)) })
 //!     .await?;
 //! assert_eq!(receipt, 7);
 //! # Ok(()) }
@@ -40,7 +38,7 @@
 //! - [`Breaker::hold`], [`Breaker::release`]: for operators.
 //! - [`store`]: DynamoDB, memory, or a store of your own and the suite that
 //!   checks it.
-//! - [`Clock`]: time that a test moves.
+//! - [`VirtualClock`]: time that a test moves.
 //! - [`guide`]: what can break and what callers see of it, what sharing costs by
 //!   the size of a fleet, where the time of a call goes, metrics, and sharing a
 //!   table with Python.

@@ -143,8 +143,8 @@ fn a_healthy_call_and_a_rejection_allocate_nothing() {
 fn a_fallback_gets_its_circuit_without_an_allocation() {
     let world = World::new();
     let fall_back = || {
-        let fallback = |circuit: fuseboard::CircuitInfo| {
-            assert_eq!(circuit.state, CircuitState::Open);
+        let fallback = |open: OpenError| {
+            assert_eq!(open.into_circuit().state, CircuitState::Open);
             ready(Err::<u32, _>("rejected"))
         };
         assert_eq!(now(world.open.call_or_else(answers, fallback)), Err("rejected"));

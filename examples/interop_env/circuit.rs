@@ -9,7 +9,7 @@ use std::{
 
 use fuseboard::{
     BreakerRegistry, CallError, CircuitInfo, CircuitState, CircuitTransition, ClassifiedBreaker,
-    Classifier, Clock, Config, DynamoDbStore, Origin, Transitions,
+    Classifier, Clock, Config, DynamoDbStore, OpenError, Origin, Transitions,
 };
 use futures::FutureExt;
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ impl Circuit {
         call: impl FnOnce() -> F,
     ) -> Result<(), Fault> {
         if fallback {
-            let rejected = |circuit| async { Err(Fault::Rejected(circuit)) };
+            let rejected = |open: OpenError| async { Err(Fault::Rejected(open.into_circuit())) };
             return self.breaker.call_or_else(call, rejected).await;
         }
         self.breaker.call(call).await.map_err(|error| match error {

@@ -3,7 +3,10 @@
 use std::{convert::identity, future::Future};
 
 use super::{Breaker, into_call_result};
-use crate::{classifier::Classifier, error::CallError, state::CircuitInfo};
+use crate::{
+    classifier::Classifier,
+    error::{CallError, OpenError},
+};
 
 /// A [`Breaker`] that judges results by a [`Classifier`].
 ///
@@ -72,13 +75,13 @@ impl<T, E> ClassifiedBreaker<T, E> {
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
-        G: FnOnce(CircuitInfo) -> Gut,
+        G: FnOnce(OpenError) -> Gut,
         Gut: Future<Output = Result<T, E>>,
     {
         let judge = |result: &Result<T, E>| self.classifier.judge(result);
         match self.breaker.run(call, judge, identity).await {
             Ok(result) => result,
-            Err(open) => fallback(open.into_circuit()).await,
+            Err(open) => fallback(open).await,
         }
     }
 }

@@ -12,26 +12,45 @@ use crate::{
     record::HOLD_PREFIX,
 };
 
+/// What an order may take: a read and a few writes, each with the store's limit.
+const OPERATIONS: u32 = 6;
+
 /// The longest reason of a hold, in bytes.
 const MOST_REASON_BYTES: usize = 1_024;
 
 impl Breaker {
-    /// Holds the circuit open in the whole fleet, until the given time. The
-    /// reason is for whoever looks at the item: it stands in its owner attribute.
+    /// Holds the circuit open in the whole fleet, until the given time by this
+    /// process's wall clock, whatever state it is in. A second hold replaces the
+    /// first. The reason is for whoever looks at the item: it stands in its owner
+    /// attribute.
     ///
-    /// Other processes learn of it when they read the item next, at the latest
-    /// after `local_cache_max_age` of traffic; Python functions that share the
-    /// table reject as well, until the circuit is released or a process of this
-    /// crate has recovered it. The time is by this process's wall clock. Calls that are
-    /// under way when the hold begins do not end it. After `until` this crate
-    /// probes the dependency and recovers as from any other opening.
+    /// Other processes learn of it when they read the item next: with traffic,
+    /// within `local_cache_max_age`. Calls that are under way when the hold begins do
+    /// not end it. After `until` this crate probes the dependency and recovers as
+    /// from any other opening.
+    ///
+    /// - Python functions that share the table go on rejecting until the circuit is
+    ///   released, or a process of this crate has recovered it.
+    /// - A process that cannot read the store does not know of the hold, and under
+    ///   [`OnStoreOutage::FailOpen`](crate::OnStoreOutage::FailOpen) forgets it.
+    /// - The item holds when the circuit opened, not `until`: a process with a
+    ///   longer `recovery_timeout` than this one's holds longer, by the difference.
+    ///
+    /// Waits for the order to be carried out: for a read and up to five writes, at
+    /// most 6 times `store_timeout` and 0.1 s.
     ///
     /// # Errors
     ///
     /// - [`OrderError::Invalid`]: `until` is not in the future, or the reason
-    ///   is longer than 1,024 bytes.
-    /// - [`OrderError::Contended`], [`OrderError::Store`],
-    ///   [`OrderError::NoAnswer`]: try again.
+    ///   is longer than 1,024 bytes. Nothing was written.
+    /// - [`OrderError::Contended`]: other processes changed the item at each of five
+    ///   tries. Nothing was written; try again.
+    /// - [`OrderError::Store`]: the store failed. The hold may have been written:
+    ///   look at the item, or try again once the store works.
+    /// - [`OrderError::Gone`]: the registry is shut down or disabled. Nothing was
+    ///   written.
+    /// - [`OrderError::NoAnswer`]: no answer within the wait above. The hold may
+    ///   still be written; to try again does no harm.
     ///
     /// # Cancel safety
     ///
@@ -69,12 +88,20 @@ impl Breaker {
     }
 
     /// Closes the circuit in the whole fleet: ends a hold, or overrules an
-    /// opening that an operator knows to be over.
+    /// opening that an operator knows to be over. Where the store has no opening
+    /// nothing is written, and what this process alone takes for open is closed.
+    ///
+    /// Waits as [`hold`](Self::hold) does; other processes learn of it as they do of
+    /// a hold.
     ///
     /// # Errors
     ///
-    /// [`OrderError::Contended`], [`OrderError::Store`],
-    /// [`OrderError::NoAnswer`]: try again.
+    /// - [`OrderError::Contended`]: other processes changed the item at each of five
+    ///   tries. Nothing was written; try again.
+    /// - [`OrderError::Store`]: the store failed. The circuit may have been closed.
+    /// - [`OrderError::Gone`]: the registry is shut down or disabled. Nothing was
+    ///   written.
+    /// - [`OrderError::NoAnswer`]: no answer in time. The circuit may still be closed.
     ///
     /// # Cancel safety
     ///
@@ -88,15 +115,15 @@ impl Breaker {
         let (reply, answer) = oneshot::channel();
         let message = Message::Order { at: circuit.now(), order, reply };
         let asked = async {
-            circuit.mailbox.send_async(message).await.ok()?;
-            answer.await.ok()
+            circuit.mailbox.send_async(message).await.map_err(|_| OrderError::Gone)?;
+            answer.await.map_err(|_| OrderError::NoAnswer)
         };
-        // A read and a few writes, each with the store's limit.
-        let limit = circuit.patience().saturating_mul(6);
-        match circuit.clock.within(limit, Box::pin(asked)).await.flatten() {
-            Some(Ordered::Done) => Ok(()),
-            Some(Ordered::Contended) => Err(OrderError::Contended),
-            Some(Ordered::Failed(kind)) => Err(OrderError::Store(kind)),
+        let limit = circuit.patience().saturating_mul(OPERATIONS);
+        match circuit.clock.within(limit, Box::pin(asked)).await {
+            Some(Ok(Ordered::Done)) => Ok(()),
+            Some(Ok(Ordered::Contended)) => Err(OrderError::Contended),
+            Some(Ok(Ordered::Failed(kind))) => Err(OrderError::Store(kind)),
+            Some(Err(error)) => Err(error),
             None => Err(OrderError::NoAnswer),
         }
     }

@@ -199,12 +199,14 @@ async fn case_19_the_fallback_borrows_the_input_and_its_result_is_the_result() {
 
     trip(&breaker).await;
     let seen = Cell::new(None);
-    let queue = |circuit: fuseboard::CircuitInfo| {
-        seen.set(Some(circuit));
+    let queue = |open: fuseboard::OpenError| {
+        seen.set(Some(open));
         async { Ok(format!("queued {order}")) }
     };
     assert_eq!(breaker.call_or_else(charge, queue).await, Ok(String::from("queued order 7")));
-    let circuit = seen.take().unwrap();
+    let open = seen.take().unwrap();
+    assert_eq!(open.retry_after(), Duration::from_secs(30));
+    let circuit = open.into_circuit();
     assert_eq!(circuit.name.as_str(), NAME);
     assert_eq!(circuit.state, CircuitState::Open);
     assert_eq!(circuit.failure_count, 5);

@@ -40,9 +40,9 @@ async fn case_36_an_election_that_fails_gives_the_fallback_and_a_back_off() {
         let (world, a) = due().await;
         world.engine.network("A").always_on("UpdateItem", fault.clone());
         let run = || async { panic!("the call is not elected") };
-        let instead = |circuit| async { Ok::<fuseboard::CircuitInfo, &str>(circuit) };
+        let instead = |open| async { Ok::<fuseboard::OpenError, &str>(open) };
         let (answer, waited) = timed(a.breaker.call_or_else(run, instead)).await;
-        assert_eq!(answer.unwrap().state, CircuitState::Open, "{fault:?}");
+        assert_eq!(answer.unwrap().circuit().state, CircuitState::Open, "{fault:?}");
         assert!(waited <= AT_MOST, "{fault:?}: {waited:?}");
         assert_eq!(a.heard(), [""; 0], "{fault:?}");
         world.engine.clear();

@@ -104,7 +104,7 @@ async fn an_order_names_what_is_wrong_with_it() {
     let denied = a.breaker.hold(at(START + 9), "x").await.unwrap_err();
     assert!(matches!(denied, OrderError::Store(_)), "{denied}");
     a.registry.shutdown(Duration::from_secs(1)).await.unwrap();
-    assert_eq!(a.breaker.release().await, Err(OrderError::NoAnswer));
+    assert_eq!(a.breaker.release().await, Err(OrderError::Gone));
 }
 
 #[tokio::test(start_paused = true)]
