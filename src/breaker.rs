@@ -31,8 +31,12 @@ use crate::{
 /// [`BreakerRegistry::breaker`](crate::BreakerRegistry::breaker), keep it, and
 /// clone it into whatever calls the dependency.
 ///
-/// On a closed circuit a call costs a few nanoseconds: nothing is sent, nothing
-/// is awaited and nothing is allocated. A breaker whose registry is gone, or
+/// On a closed circuit that was read within `local_cache_max_age` a call costs a
+/// few nanoseconds: nothing is sent, nothing is awaited and nothing is allocated.
+/// The first call, and one after a longer pause, waits for a read of the store.
+///
+/// A circuit of which nobody keeps a handle is forgotten, its streak of failures
+/// after `recovery_timeout` without a call. A breaker whose registry is gone, or
 /// whose runtime is shutting down, answers by what it last knew for as long as
 /// that is fresh, and lets every call through from then on.
 #[derive(Debug)]
@@ -251,11 +255,13 @@ impl Breaker {
     /// Asks for leave to make one call, without waiting for anything.
     ///
     /// Where [`admit`](Self::admit) would wait, this answers by what was last
-    /// known, and has the actor find out more for the calls to come: a closed
-    /// circuit admits (one that nothing is known of as well), an open one
-    /// rejects. A probe that is due is won in the background and given to the
-    /// next call, so that a circuit recovers without anybody waiting. If none
-    /// comes within two thirds of `probe_lease`, others may have it.
+    /// known, and has the actor find out more for the calls to come. A closed
+    /// circuit admits, as does one that was never read; an open one rejects. If a
+    /// probe is due this call is rejected, the right to probe is won in the
+    /// background, and a later call gets it, so that a circuit recovers without
+    /// anybody waiting. If none comes within two thirds of `probe_lease`, other
+    /// processes may probe. (On AWS Lambda the environment may be frozen meanwhile:
+    /// prefer `call` or `admit`.)
     ///
     /// # Errors
     ///

@@ -105,7 +105,8 @@ pub struct ClassifierBuilder<T, E> {
 }
 
 impl<T, E> ClassifierBuilder<T, E> {
-    /// Counts what the rule holds for, and nothing that no such rule holds for.
+    /// Counts the results for which this rule, or another `count_if` rule, holds.
+    /// Other errors are then ignored: they neither count nor end a streak.
     pub fn count_if(
         mut self,
         rule: impl Fn(&Result<T, E>) -> bool + Send + Sync + 'static,
@@ -114,7 +115,8 @@ impl<T, E> ClassifierBuilder<T, E> {
         self
     }
 
-    /// Ignores what the rule holds for, and counts every other error.
+    /// Ignores the results for which this rule, or another `ignore_if` rule, holds;
+    /// every other error counts.
     pub fn ignore_if(
         mut self,
         rule: impl Fn(&Result<T, E>) -> bool + Send + Sync + 'static,

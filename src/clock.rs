@@ -18,15 +18,7 @@ use crate::{moment::Moment, store::ServerTime};
 
 /// Where a registry gets its time from.
 ///
-/// ```
-/// use std::time::{Duration, SystemTime};
-/// use fuseboard::{Clock, VirtualClock};
-///
-/// let hands = VirtualClock::standing_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
-/// let clock = Clock::from(&hands);
-/// hands.advance(Duration::from_secs(30));
-/// # let _ = clock;
-/// ```
+/// By default the clocks of the operating system; a [`VirtualClock`] for tests.
 #[derive(Clone, Debug)]
 pub struct Clock {
     source: Source,
@@ -48,7 +40,7 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// The clocks of the operating system.
+    /// Returns the clocks of the operating system.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
     pub fn system() -> Self {
@@ -217,6 +209,30 @@ fn coarse_wall_ms() -> u64 {
 }
 
 /// A clock that a test or a simulation moves. Clones share their hands.
+///
+/// It is the breaker's clock only: timers are tokio's. One that
+/// [follows tokio](Self::following_tokio) suits tests with paused time, where a
+/// sleep moves both. Over a real DynamoDB, whose answers would correct it, turn
+/// [`server_time`](crate::store) off.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::{Duration, SystemTime};
+/// use fuseboard::{BreakerRegistry, CircuitState, MemoryStore, VirtualClock};
+///
+/// let clock = VirtualClock::standing_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
+/// let registry = BreakerRegistry::builder(MemoryStore::new()).clock(&clock).spawn()?;
+/// let payments = registry.breaker("payment-backend")?;
+/// for _ in 0..5 {
+///     payments.admit().await?.failure().settled().await;
+/// }
+/// assert!(payments.admit().await.is_err());
+///
+/// clock.advance(Duration::from_secs(30));
+/// assert!(payments.admit().await?.is_probe());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct VirtualClock(Arc<Hands>);
 
@@ -233,13 +249,13 @@ struct Hands {
 }
 
 impl VirtualClock {
-    /// A clock that stands at `wall` until it is moved.
+    /// Makes a clock that stands at `wall` until it is moved.
     #[must_use]
     pub fn standing_at(wall: SystemTime) -> Self {
         Self::starting(wall, None)
     }
 
-    /// A clock that starts at `wall` and follows tokio's, so that a runtime
+    /// Makes a clock that starts at `wall` and follows tokio's, so that a runtime
     /// whose time is paused moves it.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
@@ -255,7 +271,8 @@ impl VirtualClock {
         });
     }
 
-    /// Sets the wall clock alone, by so many milliseconds, either way.
+    /// Sets the wall clock alone, by so many milliseconds, forward or back; the
+    /// monotonic clock goes on as it was, as when a machine's time is set.
     pub fn step_wall(&self, by_ms: i64) {
         let by = by_ms.saturating_mul(1_000_000);
         let _ = self.0.stepped.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |stepped| {

@@ -83,74 +83,77 @@ impl Config {
         ConfigBuilder::default()
     }
 
-    /// Consecutive counted failures in one process that trip the circuit.
+    /// Returns how many consecutive counted failures in one process trip the circuit.
     #[must_use]
     pub fn failure_threshold(&self) -> NonZeroU64 {
         self.failure_threshold
     }
 
-    /// How long the circuit stays open before a probe may run.
+    /// Returns how long the circuit stays open before a probe may run.
     #[must_use]
     pub fn recovery_timeout(&self) -> Duration {
         self.recovery_timeout
     }
 
-    /// Consecutive good probes, of the circuit and not of one process, that
-    /// close it.
+    /// Returns how many consecutive good probes, of the circuit and not of one
+    /// process, close it.
     #[must_use]
     pub fn success_threshold(&self) -> NonZeroU64 {
         self.success_threshold
     }
 
-    /// How long what was read is relied upon.
+    /// Returns how long what was read is relied upon.
     #[must_use]
     pub fn local_cache_max_age(&self) -> Duration {
         self.local_cache_max_age
     }
 
-    /// Whether traffic on a closed circuit reads again before the age is reached.
+    /// Returns whether traffic on a closed circuit reads again before
+    /// `local_cache_max_age` is reached.
     #[must_use]
     pub fn refresh_ahead(&self) -> bool {
         self.refresh_ahead
     }
 
-    /// The length of a probe's lease.
+    /// Returns the length of a probe's lease.
     #[must_use]
     pub fn probe_lease(&self) -> Duration {
         self.probe_lease
     }
 
-    /// After a good probe that does not close the circuit, when others may probe.
+    /// Returns how long after a good probe that does not close the circuit other
+    /// processes may probe.
     #[must_use]
     pub fn handoff(&self) -> Duration {
         self.handoff
     }
 
-    /// The bound of a whole store operation, retries included.
+    /// Returns the limit of a whole store operation, retries included.
     #[must_use]
     pub fn store_timeout(&self) -> Duration {
         self.store_timeout
     }
 
-    /// What an open circuit does when the store cannot be read.
+    /// Returns what an open circuit does when the store cannot be read.
     #[must_use]
     pub fn on_store_outage(&self) -> OnStoreOutage {
         self.on_store_outage
     }
 
-    /// Tolerated before another process's lease is judged past by the wall clock.
+    /// Returns by how much another process's lease has to be past on this one's
+    /// wall clock before it is taken over.
     #[must_use]
     pub fn max_clock_skew(&self) -> Duration {
         self.max_clock_skew
     }
 
-    /// Whether a call whose outcome leads to a write returns only after it.
+    /// Returns whether a call whose outcome leads to a write returns only after it.
     #[must_use]
     pub fn await_trip_write(&self) -> bool {
         self.await_trip_write
     }
 
-    /// Whether a call dropped before it ended counts as a failure.
+    /// Returns whether a call dropped before it ended counts as a failure.
     #[must_use]
     pub fn count_cancelled(&self) -> bool {
         self.count_cancelled
@@ -230,16 +233,18 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets when others may probe after a good probe that did not close the
-    /// circuit. Default 1 s, at most the lease.
+    /// Sets how long after a good probe that did not close the circuit other
+    /// processes may probe. Default 1 s, at most the lease.
     pub fn handoff(mut self, handoff: Duration) -> Self {
         self.handoff = Some(handoff);
         self
     }
 
-    /// Sets the bound of a whole store operation, retries included, and with it the
-    /// longest that one call waits for the store, before it runs and after it
-    /// together (and a tenth of a second). Default 1 s; 1 ms to 60 s.
+    /// Sets the limit of a whole store operation, retries included, and with it the
+    /// longest that one [`call`](crate::Breaker::call) waits for the store, before it
+    /// runs and after it together (and a tenth of a second). Default 1 s; 1 ms to
+    /// 60 s. A [`DynamoDbStore`](crate::store) has a limit of its own, of 1 s: to wait
+    /// longer, raise its `operation_timeout` as well.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.config.store_timeout = timeout;
         self
@@ -260,12 +265,13 @@ impl ConfigBuilder {
     }
 
     /// Sets whether a call whose outcome leads to a write (a trip, or the
-    /// verdict of a probe) returns only after the write landed, or after what it
-    /// has not yet waited of `store_timeout` is spent. Default true: on AWS Lambda
-    /// a write that nobody awaits lands when the environment is thawed next, or
-    /// never. Where the store may be slow,
+    /// verdict of a probe) returns only after the write landed, or when its
+    /// `store_timeout`, which its admission shares, is spent. Default true: on AWS
+    /// Lambda a write that nobody awaits lands when the environment is thawed next,
+    /// or never. Where the store may be slow,
     /// [`flush`](crate::BreakerRegistry::flush) before the response waits for the
-    /// rest.
+    /// rest. Permits reported by hand are not affected: await
+    /// [`Settling::settled`](crate::Settling::settled).
     pub fn await_trip_write(mut self, on: bool) -> Self {
         self.config.await_trip_write = on;
         self

@@ -41,7 +41,7 @@ impl From<Outcome> for Report {
 /// [`failure`](Self::failure) or [`ignore`](Self::ignore). A permit that is
 /// dropped instead says nothing about the dependency, unless the thread is
 /// panicking or the circuit counts cancelled calls: then it is a failure. A
-/// permit that is leaked blocks nothing: a probe's lease ends by itself.
+/// permit that is leaked delays recovery by one `probe_lease` at most.
 ///
 /// A report of a call that was admitted before the circuit changed its state
 /// changes nothing.
@@ -66,7 +66,8 @@ impl<'a> Permit<'a> {
     }
 
     /// Reports that the dependency failed. The failure is counted, or on its
-    /// way to be counted before any later outcome, when this returns.
+    /// way to be counted before any later outcome, when this returns. A trip that it
+    /// causes is written later: await [`Settling::settled`] for that.
     pub fn failure(self) -> Settling {
         self.end(Report::Failure)
     }
@@ -147,7 +148,7 @@ impl fmt::Debug for Permit<'_> {
 }
 
 /// A [`Permit`] that owns a handle of its breaker, so that it can be moved into
-/// a task. It costs two counts more than a borrowed one.
+/// a task. It costs two atomic operations more than a borrowed one.
 #[must_use = "a permit that is dropped reports nothing about the call"]
 pub struct OwnedPermit {
     breaker: Breaker,

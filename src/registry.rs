@@ -98,14 +98,16 @@ impl BreakerRegistry {
 
     /// Returns the breaker of a circuit, with the registry's settings. The
     /// first call for a name spawns the circuit's actor; nothing is read before
-    /// a call asks.
+    /// a call asks. Keep the breaker: a circuit of which nobody keeps a handle is
+    /// forgotten, its streak of failures after `recovery_timeout` without a call.
     ///
     /// # Errors
     ///
     /// - [`BreakerError::Name`]: the name is empty or longer than 2,048 bytes.
     /// - [`BreakerError::ConfigMismatch`]: the circuit runs with other settings,
-    ///   given to [`breaker_with`](Self::breaker_with).
-    /// - [`BreakerError::ShutDown`]: the registry was shut down.
+    ///   given to [`breaker_with`](Self::breaker_with). Clone that breaker, or ask with
+    ///   its settings.
+    /// - [`BreakerError::ShutDown`]: the registry was shut down. Spawn another.
     pub fn breaker(&self, name: impl AsRef<str>) -> Result<Breaker, BreakerError> {
         self.handle(name.as_ref(), &self.inner.config)
     }
@@ -183,7 +185,8 @@ impl BreakerRegistry {
     ///
     /// [`FlushError`]: the budget was spent first. Nothing is lost; the writes
     /// go on. A write that the store has failed is not waited for: it is made
-    /// again after the back-off.
+    /// again after the back-off. Calls that wait for the store to be admitted are
+    /// waited for, and told among the outcomes.
     ///
     /// # Cancel safety
     ///
@@ -345,12 +348,10 @@ impl RegistryBuilder {
         self
     }
 
-    /// Makes the spread of back-offs repeatable, for simulations: one seed spreads
-    /// the same failures alike, where they come in the same order (on a runtime of
-    /// one thread). Processes that share a seed retry in step, which
-    /// the spread is there to prevent: give each its own. It is not for the lease
-    /// tokens, which come from the operating system all the same, nor for what an
-    /// SDK spreads its own retries by. Default: from the operating system.
+    /// Seeds the jitter of back-offs, for repeatable simulations on a runtime of one
+    /// thread. Give each process a seed of its own: those that share one retry in
+    /// step, which the jitter is there to prevent. Lease tokens and an SDK's own
+    /// retries stay random. Default: from the operating system.
     pub fn jitter_seed(mut self, seed: u64) -> Self {
         self.jitter = Jitter::seeded(seed);
         self

@@ -7,7 +7,9 @@ use crate::{name::CircuitName, state::CircuitState};
 /// One state change of a circuit, broadcast to every subscriber.
 ///
 /// A metric that counts the transitions whose [`origin`](Self::origin) is
-/// [`Origin::Local`] counts each one once in a fleet, whichever process made it.
+/// [`Origin::Local`] counts each one once in a fleet, whichever process made it,
+/// with two exceptions: a trip or a reopening whose answer was lost is observed by
+/// all, and a closing in the very second of an operator's release is told by both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -1,10 +1,11 @@
-//! A rejection that was not paid for in full.
+//! A rejection by `try_admit`.
 
 use std::{fmt, time::Duration};
 
 use crate::{circuit::Circuit, error::OpenError, state::CircuitInfo};
 
-/// A rejection that is still cheap: it says how long, and can say the rest.
+/// A rejection by [`Breaker::try_admit`](crate::Breaker::try_admit): how long it
+/// lasts is known, and the circuit is looked up when asked for.
 #[derive(Clone, Copy)]
 pub struct Rejection<'a> {
     circuit: &'a Circuit,

@@ -55,12 +55,15 @@ use crate::name::CircuitName;
 /// [`builder`](Self::builder) for others.
 ///
 /// ```no_run
-/// # async fn example() -> Result<(), fuseboard::store::VerifyError> {
+/// # async fn example() {
 /// use fuseboard::DynamoDbStore;
 ///
 /// let store = DynamoDbStore::from_env("CircuitBreakerState").await;
-/// store.verify().await?;
-/// # Ok(()) }
+/// // Not every fault has to keep a service from starting.
+/// if let Err(faults) = store.verify().await {
+///     tracing::error!(%faults, "circuits are not shared as they should be");
+/// }
+/// # }
 /// ```
 #[derive(Clone)]
 pub struct DynamoDbStore {
