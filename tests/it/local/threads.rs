@@ -125,27 +125,39 @@ fn case_84_a_success_of_the_same_thread_is_never_overtaken_by_its_failures() {
     assert_eq!(store.writes(), 0);
 }
 
-/// Calls that fail, by as many threads at once as the threshold allows failures,
-/// and others that look whether they are admitted once all of those have returned.
+/// Calls that fail, by twice as many threads at once as the threshold allows
+/// failures, and others that look whether they are admitted once that many of
+/// those have returned.
 fn trip_at_once(breaker: &Breaker, threshold: u32) {
-    let returned = AtomicU32::new(0);
-    let start = Barrier::new(usize::try_from(threshold).unwrap() + 2);
+    let failed = AtomicU32::new(0);
+    let start = Barrier::new(usize::try_from(2 * threshold).unwrap() + 2);
     std::thread::scope(|scope| {
-        for _ in 0..threshold {
+        for _ in 0..2 * threshold {
             scope.spawn(|| {
                 start.wait();
-                let failed = block_on(breaker.call(|| async { Err::<(), _>("down") }));
-                assert_eq!(failed, Err(CallError::Inner("down")));
-                returned.fetch_add(1, Ordering::Release);
+                match block_on(breaker.call(|| async { Err::<(), _>("down") })) {
+                    Err(CallError::Inner("down")) => {
+                        failed.fetch_add(1, Ordering::Release);
+                    }
+                    // It came too late.
+                    Err(CallError::Open(_)) => {}
+                    other => panic!("{other:?}"),
+                }
             });
         }
-        for _ in 0..2 {
-            scope.spawn(|| {
+        for waits in [false, true] {
+            let (start, failed) = (&start, &failed);
+            scope.spawn(move || {
                 start.wait();
-                while returned.load(Ordering::Acquire) < threshold {
+                while failed.load(Ordering::Acquire) < threshold {
                     std::hint::spin_loop();
                 }
-                assert!(breaker.try_admit().is_err(), "after the last failure has returned");
+                let is_admitted = if waits {
+                    block_on(breaker.admit()).is_ok()
+                } else {
+                    breaker.try_admit().is_ok()
+                };
+                assert!(!is_admitted, "after the last failure has returned");
             });
         }
     });
