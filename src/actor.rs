@@ -147,8 +147,7 @@ impl Actor {
             };
             circuit.start_turn();
             self.take_what_overflowed(&circuit, now);
-            self.withdraw_spare(&circuit, now);
-            self.publish(&circuit, &mut operation);
+            self.publish(&circuit, now, &mut operation);
             if self.is_over(&circuit) {
                 return;
             }
@@ -274,10 +273,14 @@ impl Actor {
         circuit.gate.settle(left);
     }
 
-    /// A probe that nobody took is given back, so that others may have it.
+    /// A probe that nobody took is given back, so that others may have it. One that
+    /// the machine no longer knows is of a state that is over, and admits nobody.
     fn withdraw_spare(&mut self, circuit: &Circuit, now: Moment) {
-        let offer = self.machine.probe_offer();
-        let Some(spare) = self.spare.take_if(|spare| now.since(spare.since) >= offer) else {
+        let Self { machine, spare, .. } = self;
+        let offer = machine.probe_offer();
+        let Some(spare) = spare
+            .take_if(|spare| now.since(spare.since) >= offer || !machine.is_probing(spare.pass))
+        else {
             return;
         };
         if circuit.gate.take_spare().is_some() {
@@ -286,8 +289,9 @@ impl Actor {
     }
 
     /// Does what the machine decided, until it has nothing more to decide.
-    fn publish(&mut self, circuit: &Arc<Circuit>, operation: &mut Option<InFlight>) {
+    fn publish(&mut self, circuit: &Arc<Circuit>, now: Moment, operation: &mut Option<InFlight>) {
         loop {
+            self.withdraw_spare(circuit, now);
             let effects = self.machine.take_effects();
             let digest = self.machine.digest();
             if self.published.as_ref() != Some(&digest) {

@@ -142,7 +142,7 @@ impl Machine {
         }
     }
 
-    /// Takes the next effect, in order of decision.
+    /// Takes the effects, in order of decision.
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }

@@ -57,6 +57,14 @@ impl Machine {
         }
     }
 
+    /// Whether this call is the probe whose verdict is awaited.
+    pub(crate) fn is_probing(&self, pass: Pass) -> bool {
+        let Phase::HalfOpen(recovery) = &self.phase else {
+            return false;
+        };
+        matches!(recovery.right.stage(), Stage::Probing { id, .. } if pass.probe == Some(id))
+    }
+
     /// The holder of a probe is alive: its lease is renewed at a third.
     pub(crate) fn keep_alive(&mut self, now: Moment, pass: Pass) {
         self.advance(now);

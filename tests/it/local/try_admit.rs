@@ -73,6 +73,29 @@ async fn a_circuit_used_through_try_admit_alone_recovers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_26_a_hold_withdraws_the_probe_on_offer() {
+    let (fleet, environment) = due().await;
+    let breaker = environment.breaker();
+    assert!(breaker.try_admit().is_err());
+    settle().await;
+    breaker.hold(fleet.clock.wall() + Duration::from_secs(3_600), "maintenance").await.unwrap();
+    assert!(breaker.try_admit().is_err(), "it is held");
+    assert!(is_rejected(&succeed(&breaker).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_on_offer_ends_with_the_opening_that_it_was_for() {
+    let (_fleet, environment) = due().await;
+    let breaker = environment.breaker();
+    assert!(breaker.try_admit().is_err());
+    settle().await;
+    breaker.release().await.unwrap();
+    assert!(!breaker.try_admit().unwrap().is_probe());
+    trip(&breaker).await;
+    assert!(is_rejected(&succeed(&breaker).await), "it has just opened");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_that_was_won_in_the_background_is_handed_out_once() {
     let (_fleet, environment) = due().await;
     let breaker = environment.breaker();
