@@ -4,15 +4,20 @@ mod admitting;
 mod classified;
 mod operator;
 mod rejection;
+mod running;
 
 use std::{
     convert::identity,
-    future::Future,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use self::admitting::{Way, ask, consider};
+use self::{
+    admitting::{Way, ask, consider},
+    running::Running,
+};
 pub use self::{classified::ClassifiedBreaker, rejection::Rejection};
 use crate::{
     actor::message::{Message, Reply},
@@ -86,7 +91,8 @@ impl Breaker {
     /// - Half-open: one call at a time, in the whole fleet, runs as a probe; its
     ///   lease is renewed while it runs. All others are rejected.
     ///
-    /// If the call panics, that is a failure, and the panic goes on.
+    /// If the call panics, that is a failure, and the panic goes on. (A panic of
+    /// other code in the same task drops the call, which is no failure.)
     ///
     /// # Errors
     ///
@@ -356,9 +362,11 @@ impl Breaker {
                 Way::Ask => return finish(Box::pin(self.run_asked(call, judge)).await),
             },
         };
-        let permit = Permit::new(&self.circuit, Pass { epoch, probe: None });
-        let result = call().await;
-        match permit.report_and_await(judge(&result)) {
+        let mut running = Running::new(&self.circuit, Pass { epoch, probe: None });
+        let mut called = pin!(call());
+        let result = poll_fn(|context| running.poll(called.as_mut(), context)).await;
+        let outcome = judge(&result);
+        match running.report(outcome, Duration::ZERO) {
             None => finish(Ok(result)),
             Some(settled) => {
                 // Kept under another name, so that only results that wait are kept.
@@ -388,11 +396,11 @@ impl Breaker {
         } else {
             now.mono().saturating_sub(asked_at.mono())
         };
-        let permit = Permit::new(&self.circuit, pass);
-        let result = permit.run(call()).await;
-        let settling = permit.report(judge(&result));
-        if self.circuit.config.await_trip_write() {
-            settling.settled_after(waited).await;
+        let mut running = Running::new(&self.circuit, pass);
+        let result = running.run(call()).await;
+        let outcome = judge(&result);
+        if let Some(settled) = running.report(outcome, waited) {
+            settled.await;
         }
         Ok(result)
     }

@@ -148,6 +148,8 @@ pub(crate) struct Awaited {
     pub(crate) settled: Settled,
     pub(crate) limit: Duration,
     pub(crate) clock: Clock,
+    /// How often the actor had run before it was told.
+    pub(crate) turns: u64,
 }
 
 /// When an outcome is settled.
@@ -345,8 +347,9 @@ struct Posting<'a> {
 
 impl Posting<'_> {
     fn awaited(&self, settled: Settled) -> Box<Awaited> {
-        let (limit, clock) = (self.circuit.config.store_timeout(), self.circuit.clock.clone());
-        Box::new(Awaited { settled, limit, clock })
+        let limit = self.circuit.config.store_timeout();
+        let (clock, turns) = (self.circuit.clock.clone(), self.circuit.turns());
+        Box::new(Awaited { settled, limit, clock, turns })
     }
 }
 

@@ -1,12 +1,6 @@
 //! Leave for one call: one report, or a drop.
 
-use std::{
-    fmt,
-    future::Future,
-    mem::ManuallyDrop,
-    pin::{Pin, pin},
-    time::Duration,
-};
+use std::{fmt, mem::ManuallyDrop, time::Duration};
 
 use crate::{
     breaker::Breaker,
@@ -15,9 +9,10 @@ use crate::{
     outcome::Outcome,
 };
 
-/// What a permit does when it is dropped without a report.
-fn report_of_drop(circuit: &Circuit) -> Report {
-    if std::thread::panicking() || circuit.config.count_cancelled() {
+/// What is said of a call that is dropped without a report; a panic of its own is a
+/// failure.
+pub(crate) fn report_of_drop(circuit: &Circuit, counts_panic: bool) -> Report {
+    if (counts_panic && std::thread::panicking()) || circuit.config.count_cancelled() {
         Report::Failure
     } else {
         Report::NoVerdict
@@ -99,31 +94,6 @@ impl<'a> Permit<'a> {
         }
     }
 
-    /// Runs a call under this permit, keeping a probe's lease alive.
-    pub(crate) async fn run<F: Future>(&self, call: F) -> F::Output {
-        let mut call = pin!(call);
-        if !self.is_probe() {
-            return call.await;
-        }
-        let third = self.circuit.config.probe_lease().checked_div(3);
-        loop {
-            tokio::select! {
-                biased;
-                output = &mut call => return output,
-                () = self.circuit.clock.sleep(third) => self.keep_alive(),
-            }
-        }
-    }
-
-    /// Reports the outcome of a call; returns the wait for what it caused, if the
-    /// circuit wants that to be waited for.
-    #[inline]
-    pub(crate) fn report_and_await(self, outcome: Outcome) -> Option<Wait> {
-        let circuit = self.circuit;
-        let mut settling = self.report(outcome);
-        settling.0.take().and_then(|awaited| wait_for(circuit, awaited))
-    }
-
     #[inline]
     fn end(self, report: Report) -> Settling {
         // A permit that was reported is not dropped.
@@ -134,7 +104,7 @@ impl<'a> Permit<'a> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        let _ = self.circuit.report(self.pass, report_of_drop(self.circuit));
+        let _ = self.circuit.report(self.pass, report_of_drop(self.circuit, true));
     }
 }
 
@@ -204,7 +174,7 @@ impl Drop for OwnedPermit {
     fn drop(&mut self) {
         if self.armed {
             let circuit = self.breaker.circuit();
-            let _ = circuit.report(self.pass, report_of_drop(circuit));
+            let _ = circuit.report(self.pass, report_of_drop(circuit, true));
         }
     }
 }
@@ -218,9 +188,6 @@ impl fmt::Debug for OwnedPermit {
     }
 }
 
-/// A wait that few calls have: boxed, so that every call's future stays small.
-pub(crate) type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 /// What a report may still cause: the write of a trip, or of a probe's verdict.
 ///
 /// May be dropped; the write is then made in the background, which a frozen
@@ -229,6 +196,10 @@ pub(crate) type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Settling(Outstanding);
 
 impl Settling {
+    pub(crate) fn new(outstanding: Outstanding) -> Self {
+        Self(outstanding)
+    }
+
     /// Waits until the outcome is settled: counted, and any write that it
     /// caused answered. At most `store_timeout`; at once for most outcomes.
     ///
@@ -240,20 +211,16 @@ impl Settling {
     }
 
     /// Waits as [`settled`](Self::settled) does, for a call that has waited for so
-    /// long before: what a call waits in all is bounded.
-    pub(crate) async fn settled_after(mut self, waited: Duration) {
+    /// long before: what a call waits in all is bounded. Says whether there was an
+    /// end to it: settled, or nobody left to settle it.
+    pub(crate) async fn settled_after(mut self, waited: Duration) -> bool {
         let Some(awaited) = self.0.take() else {
-            return;
+            return true;
         };
         let limit = awaited.limit.saturating_sub(waited);
-        // Not settled in time, or nobody left to settle it.
         match awaited.settled {
-            Settled::Answered(settled) => {
-                let _ = awaited.clock.within(limit, settled).await;
-            }
-            Settled::Idle(pending) => {
-                let _ = awaited.clock.within(limit, pending.idle()).await;
-            }
+            Settled::Answered(settled) => awaited.clock.within(limit, settled).await.is_some(),
+            Settled::Idle(pending) => awaited.clock.within(limit, pending.idle()).await.is_some(),
         }
     }
 }
@@ -266,13 +233,6 @@ impl Drop for Settling {
             forget(awaited);
         }
     }
-}
-
-#[cold]
-#[inline(never)]
-fn wait_for(circuit: &Circuit, awaited: Box<Awaited>) -> Option<Wait> {
-    let settling = Settling(Some(awaited));
-    circuit.config.await_trip_write().then(|| -> Wait { Box::pin(settling.settled()) })
 }
 
 #[cold]

@@ -7,6 +7,7 @@ mod life;
 mod limits;
 mod open;
 mod out_of_reach;
+mod panics;
 mod probes;
 mod refresh;
 mod settings;

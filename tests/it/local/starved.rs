@@ -117,6 +117,33 @@ fn case_89_a_starved_actor_fails_open_once_what_is_known_is_too_old() {
 }
 
 #[test]
+fn case_89_one_call_waits_for_a_starved_actor_to_count_failures() {
+    let config = Config::builder().store_timeout(Duration::from_millis(200)).build().unwrap();
+    let mut starved = Starved::with(config);
+    let breaker = starved.registry.breaker("closed").unwrap();
+    starved.runtime.block_on(async { assert_eq!(call(&breaker).await, Ok(42)) });
+    let block = starved.block();
+    let elsewhere = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    elsewhere.block_on(async {
+        let fail = || breaker.call(|| async { Err::<(), _>("down") });
+        let soon = || async { tokio::time::timeout(Duration::from_millis(100), fail()).await };
+        for _ in 0..4 {
+            assert!(soon().await.is_ok(), "nothing is to be written");
+        }
+        assert!(fail().await.is_err(), "the one that waits");
+        for _ in 0..100 {
+            assert!(soon().await.is_ok(), "one has waited for all");
+        }
+    });
+    drop(block);
+    starved.runtime.block_on(async {
+        starved.tasks.join_next().await.unwrap().unwrap();
+        starved.registry.flush(Duration::from_secs(5)).await.unwrap();
+    });
+    assert!(breaker.try_admit().is_err(), "none was lost");
+}
+
+#[test]
 fn case_89_a_runtime_that_was_shut_down_delays_nobody() {
     let starved = Starved::with(Config::default());
     let (warm, cold) =
