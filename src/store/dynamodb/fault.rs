@@ -82,19 +82,29 @@ fn judge<E: ProvideErrorMetadata>(error: &SdkError<E>) -> (StoreErrorKind, Strin
 }
 
 /// The SDK gives one shape to what happens before a connection is asked for,
-/// such as the lack of credentials or of a region, and to an endpoint that does
-/// not speak HTTP: a connector's error without a cause that it can name.
-/// Waiting mends none of them.
+/// such as the lack of credentials, of a region or of an HTTP client, and to an
+/// endpoint that does not speak HTTP: a connector's error without a cause that it
+/// can name. Waiting mends none of them.
 fn judge_connection(error: &ConnectorError) -> (StoreErrorKind, String) {
     if error.is_timeout() {
         (StoreErrorKind::Timeout, "no connection in time".to_owned())
     } else if error.is_other() && error.as_other().is_none() {
-        let what = "the request could not be signed, or the endpoint does not speak HTTP \
-            (check credentials, region and endpoint)";
-        (StoreErrorKind::Misconfigured, what.to_owned())
+        let what = "the request could not be signed, or the endpoint does not speak HTTP";
+        let why = innermost(error);
+        let what = format!("{what} ({why}): check credentials, region and endpoint");
+        (StoreErrorKind::Misconfigured, what)
     } else {
         (StoreErrorKind::Unavailable, "the connection failed".to_owned())
     }
+}
+
+/// What the last of the causes says.
+pub(super) fn innermost(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
 }
 
 fn judge_answer(code: Option<&str>, response: &HttpResponse) -> (StoreErrorKind, String) {

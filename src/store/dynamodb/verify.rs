@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::{
 use super::{
     DynamoDbStore,
     date::{Dates, Offset},
-    fault::Cause,
+    fault::{Cause, innermost},
     misconfiguration::{Misconfiguration, NotChecked, Verified, VerifyError},
     table::Expiry,
 };
@@ -247,13 +247,4 @@ where
 {
     let fault = error.source()?.downcast_ref::<SdkError<E, HttpResponse>>()?.as_service_error()?;
     Some((fault.code()?.to_owned(), fault.message().unwrap_or_default().to_owned()))
-}
-
-/// What the last of the causes says.
-fn innermost(error: &StoreError) -> String {
-    let mut innermost: &dyn Error = error;
-    while let Some(cause) = innermost.source() {
-        innermost = cause;
-    }
-    innermost.to_string()
 }

@@ -277,6 +277,8 @@ async fn without_credentials_nothing_is_sent() {
         .build();
     let error = read(&DynamoDbStore::new(Client::from_conf(config), TABLE)).await;
     assert_eq!(error.kind(), Misconfigured, "{error}");
+    // By the SDK's own words, which are its innermost cause.
+    assert!(error.to_string().contains("there was no identity resolver"), "{error}");
     assert!(engine.requests().is_empty());
 }
 
