@@ -47,8 +47,8 @@
 //!
 //! | feature | default | |
 //! |---|---|---|
-//! | `dynamodb` | yes | `DynamoDbStore`, over a client that you bring |
-//! | `aws-config` | yes | `DynamoDbStore::from_env` |
+//! | `dynamodb` | yes | `DynamoDbStore`, over a client that you bring, with an HTTP client of your choice |
+//! | `aws-config` | yes | `DynamoDbStore::from_env`, and with it the SDK's HTTPS client: rustls with aws-lc |
 //! | `serde` | no | names, states, circuit infos and transitions serialise |
 //! | `metrics` | no | transitions and store faults are counted: [`guide::metrics`] |
 
