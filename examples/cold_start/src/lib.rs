@@ -5,6 +5,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "a measurement reads clocks")]
 
+#[cfg(feature = "_by_hand")]
+pub mod client;
+
 use std::{
     io::{self, Write as _},
     time::Instant,
@@ -19,30 +22,31 @@ pub const CIRCUIT: &str = "payment-backend";
 #[derive(Debug)]
 pub struct Start {
     began: Instant,
-    ready: Option<Instant>,
+    spawning: Option<Instant>,
 }
 
 impl Start {
     /// The program's `main` has begun.
     #[must_use]
     pub fn begun() -> Self {
-        Self { began: Instant::now(), ready: None }
+        Self { began: Instant::now(), spawning: None }
     }
 
-    /// There is a breaker (or a client), and nothing has been asked of it.
-    pub fn ready(&mut self) {
-        self.ready = Some(Instant::now());
+    /// There is a store (or a client), nothing has been asked of it, and what
+    /// follows is `RegistryBuilder::spawn`.
+    pub fn spawning(&mut self) {
+        self.spawning = Some(Instant::now());
     }
 
     /// The first call may run. Writes a line for whoever measures: microseconds
-    /// until ready, and from there.
+    /// from `main` to the spawning, and from there.
     ///
     /// # Errors
     ///
     /// Nobody reads it.
     pub fn admitted(self) -> io::Result<()> {
-        let ready = self.ready.unwrap_or(self.began);
-        let (until_ready, from_there) = (ready - self.began, ready.elapsed());
-        writeln!(io::stdout(), "{} {}", until_ready.as_micros(), from_there.as_micros())
+        let spawning = self.spawning.unwrap_or(self.began);
+        let (to_spawn, from_spawn) = (spawning - self.began, spawning.elapsed());
+        writeln!(io::stdout(), "{} {}", to_spawn.as_micros(), from_spawn.as_micros())
     }
 }

@@ -6,9 +6,10 @@ use fuseboard::{BreakerRegistry, DynamoDbStore};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut start = Start::begun();
-    let registry = BreakerRegistry::builder(DynamoDbStore::from_env(TABLE).await).spawn()?;
+    let store = DynamoDbStore::from_env(TABLE).await;
+    start.spawning();
+    let registry = BreakerRegistry::builder(store).spawn()?;
     let payments = registry.breaker(CIRCUIT)?;
-    start.ready();
     let permit = payments.admit().await?;
     start.admitted()?;
     permit.success();

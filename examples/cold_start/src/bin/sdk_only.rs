@@ -9,7 +9,7 @@ use cold_start::{CIRCUIT, Start, TABLE};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut start = Start::begun();
     let client = Client::new(&aws_config::load_defaults(BehaviorVersion::latest()).await);
-    start.ready();
+    start.spawning();
     let key = AttributeValue::S(CIRCUIT.to_owned());
     let read = client.get_item().table_name(TABLE).key("id", key).send().await?;
     start.admitted()?;

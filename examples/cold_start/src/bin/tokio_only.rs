@@ -5,7 +5,7 @@ use cold_start::Start;
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let mut start = Start::begun();
-    start.ready();
+    start.spawning();
     tokio::task::yield_now().await;
     start.admitted()
 }
