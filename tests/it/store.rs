@@ -3,6 +3,8 @@
 mod contract;
 mod date;
 mod engine;
+#[cfg(feature = "aws-config")]
+mod environment;
 mod faults;
 mod items;
 mod table;

@@ -1,0 +1,84 @@
+//! A store from the environment, in a process that has no other.
+
+use std::{env, process::Stdio};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use fuseboard::{
+    CircuitName, DynamoDbStore,
+    store::{Consistency, Store, StoreErrorKind},
+};
+
+use crate::support::engine::{Engine, TABLE};
+
+/// Says to such a process what its error has to tell; nothing if the item has to
+/// be there.
+const EXPECTED: &str = "FUSEBOARD_TEST_EXPECTED";
+
+/// The test that becomes such a process where [`EXPECTED`] is set.
+const ENTRY: &str =
+    "store::environment::a_store_has_region_credentials_and_endpoint_from_the_environment";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_has_region_credentials_and_endpoint_from_the_environment() {
+    match env::var(EXPECTED) {
+        Ok(expected) => read(&expected).await,
+        Err(_) => check().await,
+    }
+}
+
+async fn check() {
+    let engine = Engine::new().await;
+    let server = engine.serve_http().await;
+    let put = server.client().put_item().table_name(TABLE);
+    let item = [("id", "payments"), ("state", "OPEN")];
+    let put = item
+        .into_iter()
+        .fold(put, |put, (name, value)| put.item(name, AttributeValue::S(value.to_owned())));
+    put.send().await.unwrap();
+
+    let endpoint = server.endpoint();
+    let whole = [
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", endpoint.as_str()),
+    ];
+    in_an_environment(&whole, "").await;
+    in_an_environment(&without(&whole, "AWS_REGION"), "missing signing region").await;
+    in_an_environment(&without(&whole, "AWS_ACCESS_KEY_ID"), "no credentials found in chain").await;
+    server.shutdown().await;
+}
+
+type Variable<'a> = (&'static str, &'a str);
+
+fn without<'a>(variables: &[Variable<'a>], name: &str) -> Vec<Variable<'a>> {
+    variables.iter().filter(|variable| variable.0 != name).copied().collect()
+}
+
+/// Runs this test in a process that has these variables and no others.
+async fn in_an_environment(variables: &[Variable<'_>], expected: &str) {
+    let status = tokio::process::Command::new(env::current_exe().unwrap())
+        .args(["--exact", ENTRY, "--nocapture"])
+        .env_clear()
+        .envs(variables.iter().copied())
+        // Whatever this machine is, it is none of a cloud's.
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env(EXPECTED, expected)
+        .stdout(Stdio::null())
+        .status()
+        .await;
+    assert!(status.unwrap().success(), "{expected}");
+}
+
+async fn read(expected: &str) {
+    let store = DynamoDbStore::from_env(TABLE).await;
+    let circuit = CircuitName::new("payments").unwrap();
+    let read = store.read(&circuit, Consistency::Strong).await;
+    if expected.is_empty() {
+        assert!(read.unwrap().is_some());
+        return;
+    }
+    let error = read.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Misconfigured);
+    assert!(error.to_string().contains(expected), "{error}");
+}
