@@ -92,6 +92,10 @@ impl fmt::Debug for DynamoDbStore {
 impl DynamoDbStore {
     /// Makes a store over a client and the name of a table, with the
     /// reference's attribute names. Nothing is sent yet.
+    ///
+    /// The client sends by its own HTTP client, and without the feature
+    /// `aws-config` nothing here links one: have `default-https-client` of
+    /// `aws-sdk-dynamodb` on, or [bring another](crate::guide::performance#tls).
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self::builder(client, table).build_unchanged()
@@ -106,7 +110,9 @@ impl DynamoDbStore {
     /// environment, as every AWS tool finds them.
     ///
     /// Whether they are right shows at the first operation, or at
-    /// [`verify`](Self::verify).
+    /// [`verify`](Self::verify). Requests are sent by the SDK's own HTTPS client,
+    /// which decodes all root certificates of the system here and now;
+    /// [what that costs](crate::guide::performance#a-start) is most of a cold start.
     ///
     /// # Cancel safety
     ///
