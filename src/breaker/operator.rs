@@ -31,8 +31,8 @@ impl Breaker {
     ///
     /// - Python functions that share the table go on rejecting until the circuit is
     ///   released, or a process of this crate has recovered it.
-    /// - A process that cannot read the store does not know of the hold, and under
-    ///   [`OnStoreOutage::FailOpen`](crate::OnStoreOutage::FailOpen) forgets it.
+    /// - A process that has not read of the hold, and cannot read the store, does not
+    ///   know of it; one that has keeps to it, whatever the store does.
     /// - The item holds when the circuit opened, not `until`: a process with a
     ///   longer `recovery_timeout` than this one's holds longer, by the difference.
     ///

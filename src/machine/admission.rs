@@ -118,7 +118,7 @@ impl Machine {
     }
 
     fn admit_closed(&mut self, past: Past) -> Admission {
-        if !self.is_fresh() && !past.looked && self.health.is_usable(Access::Read, self.now) {
+        if !self.is_fresh() && self.may_look(past) {
             self.start_read();
             return Admission::Wait;
         }
@@ -131,14 +131,14 @@ impl Machine {
         };
         let due = opening.wait(self.now, &self.config) == Duration::ZERO;
         let stored = opening.basis == Basis::Stored;
-        let usable = self.health.is_usable(Access::Read, self.now);
+        // An operator's order outlasts a store that cannot be read.
+        let is_held = opening.held && !due;
         let current = self.is_current(past);
-        if stored && !current && !past.looked && usable && (!due || self.is_out_of_step()) {
+        if stored && !current && self.may_look(past) && (!due || self.is_out_of_step()) {
             self.start_read();
             return Admission::Wait;
         }
-        let unreadable = !current && !self.known.read_ok && (past.looked || !usable);
-        if stored && unreadable && self.fails_open() {
+        if stored && self.is_unreadable(past) && self.fails_open() && !is_held {
             return self.fall_open();
         }
         if !due {
@@ -163,13 +163,12 @@ impl Machine {
     }
 
     fn admit_theirs(&mut self, since: Moment, past: Past) -> Admission {
-        let usable = self.health.is_usable(Access::Read, self.now);
         let current = self.is_current(past);
-        if !current && !self.known.read_ok && (past.looked || !usable) && self.fails_open() {
+        if self.is_unreadable(past) && self.fails_open() {
             return self.fall_open();
         }
         let due = self.lease_wait(since) == Duration::ZERO;
-        if !current && !past.looked && usable && (!due || self.is_out_of_step()) {
+        if !current && self.may_look(past) && (!due || self.is_out_of_step()) {
             self.start_read();
             return Admission::Wait;
         }
@@ -187,7 +186,7 @@ impl Machine {
         if !over {
             return Admission::Rejected;
         }
-        if !self.is_fresh() && !past.looked && self.health.is_usable(Access::Read, self.now) {
+        if !self.is_fresh() && self.may_look(past) {
             self.start_read();
             return Admission::Wait;
         }
@@ -265,6 +264,19 @@ impl Machine {
 
     fn fails_open(&self) -> bool {
         self.config.on_store_outage() == OnStoreOutage::FailOpen
+    }
+
+    /// Whether this call may wait for the store. One that is known to be out is waited
+    /// for by the call that tries it, and by no other.
+    fn may_look(&self, past: Past) -> bool {
+        let is_tried = past.outage && self.job.is_some();
+        !past.looked && !is_tried && self.health.is_usable(Access::Read, self.now)
+    }
+
+    /// Whether what is known is too old, and cannot be learned anew.
+    fn is_unreadable(&self, past: Past) -> bool {
+        let in_vain = past.looked || !self.health.is_usable(Access::Read, self.now);
+        !self.is_current(past) && !self.known.read_ok && in_vain
     }
 
     /// Whether what is known may be acted upon: fresh by clocks that agree, or read

@@ -60,6 +60,50 @@ async fn case_66_circuits_that_ask_together_wait_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_66_in_an_outage_one_call_waits_for_each_attempt() {
+    for policy in [OnStoreOutage::FailOpen, OnStoreOutage::Protect] {
+        let environment = Fleet::with(|config| config.on_store_outage(policy)).environment();
+        let breaker = environment.breaker();
+        if policy == OnStoreOutage::Protect {
+            trip(&breaker).await;
+            pass(6.0).await;
+        }
+        environment.store.meets(Fault::Hang);
+        // The first is no outage yet: all who ask share its wait.
+        for (back_off, waiting) in [(2.0, 50), (3.0, 50), (5.0, 1), (9.0, 1)] {
+            let calls = (0..50).map(|_| timed(succeed(&breaker)));
+            let called = futures::future::join_all(calls).await;
+            let waited = called.iter().filter(|(_, waited)| *waited > Duration::ZERO).count();
+            assert_eq!(waited, waiting, "{policy:?}");
+            let protects = policy == OnStoreOutage::Protect;
+            assert!(called.iter().all(|(result, _)| is_rejected(result) == protects));
+            pass(back_off).await;
+        }
+        assert_eq!(
+            environment.store.log().len(),
+            4 + 2 * usize::from(policy == OnStoreOutage::Protect)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_outlasts_a_store_that_cannot_be_read() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    breaker.hold(fleet.clock.wall() + Duration::from_secs(3_600), "maintenance").await.unwrap();
+    for fault in [UNAVAILABLE, Fault::Hang] {
+        environment.store.meets(fault);
+        for _ in 0..20 {
+            pass(80.0).await;
+            assert!(is_rejected(&succeed(&breaker).await), "it is held");
+        }
+    }
+    pass(600.0).await;
+    assert_eq!(succeed(&breaker).await, Ok(42), "its time is over");
+}
+
+#[tokio::test(start_paused = true)]
 async fn case_67_every_circuit_comes_back_with_the_store() {
     let fleet = Fleet::new();
     let environment = fleet.environment();
