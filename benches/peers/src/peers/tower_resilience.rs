@@ -12,8 +12,9 @@ use crate::{
 
 /// By `poll_ready` and `call` of the tower service, which is all there is: it
 /// boxes its future, and is asynchronous only, so its column of closed circuits
-/// is that of calls. Trips on failures in a row alone; every user has a clone of
-/// the service, as tower wants it. A rejection does not tell when to come back.
+/// is that of calls. Trips on failures in a row alone; without a name, which is
+/// cloned for each event (the one it gives itself as well); every user has a clone
+/// of the service, as tower wants it. A rejection does not tell when to come back.
 pub(crate) struct TowerResilience;
 
 type Answer = Result<u64, CircuitBreakerError<Failed>>;
@@ -43,6 +44,7 @@ fn circuit() -> Built<impl Circuit> {
     let layer = CircuitBreakerLayer::builder()
         .consecutive_failures(THRESHOLD.into())
         .wait_duration_in_open(LONG)
+        .name("")
         .build()?;
     Ok(layer.layer_fn(service_fn(answer)))
 }
