@@ -15,7 +15,7 @@ pub(crate) const COARSE: &str = "coarse clock";
 
 /// The least that a breaker can do which knows whether what it knows is fresh.
 pub(crate) const FRESH: &str =
-    "coarse clock in milliseconds and six loads (the least that knows what is fresh)";
+    "coarse clock in milliseconds and five loads (the least that knows what is fresh)";
 
 /// The unit of the goals that are no ratio to a peer.
 pub(crate) const INSTANT: &str = "Instant::now";
@@ -27,7 +27,7 @@ pub(crate) fn all() -> Vec<(&'static str, Lane)> {
         ("a ready future", async_lane((), async |()| ready_success().await.is_ok(), |()| {})),
         ("atomic load", floor(AtomicU64::new(7), |word| word.load(Ordering::Acquire) != 0)),
         (COARSE, coarse()),
-        (FRESH, floor(Block::default(), Block::is_fresh)),
+        (FRESH, floor(Block::new(), Block::is_fresh)),
         ("atomic add", floor(AtomicU64::new(7), |word| word.fetch_add(1, Ordering::AcqRel) != 0)),
         (INSTANT, floor(Instant::now(), |then| *then < Instant::now())),
     ]
@@ -39,37 +39,36 @@ pub(crate) fn coarse() -> Lane {
 }
 
 /// The least that a call through a shared block can be made of, if it is to
-/// know that the block is fresh, closed, and did not change meanwhile, and that
-/// a success has nothing to reset.
-#[derive(Default)]
+/// know that the block is fresh and closed and did not change meanwhile, and that
+/// a success has nothing to reset: what `Gate::pass` and `Gate::is_silent` read.
+#[repr(align(64))]
 struct Block {
     word: AtomicU64,
+    quiet: AtomicU64,
     from: AtomicU64,
-    refresh: AtomicU64,
     unsettled: AtomicU64,
-    span: Span,
-}
-
-/// Never over.
-struct Span(AtomicU64);
-
-impl Default for Span {
-    fn default() -> Self {
-        Self(AtomicU64::new(u64::MAX))
-    }
 }
 
 impl Block {
+    /// Fresh for good.
+    fn new() -> Self {
+        Self {
+            word: AtomicU64::new(1),
+            quiet: AtomicU64::new(u64::MAX),
+            from: AtomicU64::new(0),
+            unsettled: AtomicU64::new(0),
+        }
+    }
+
     fn is_fresh(&mut self) -> bool {
-        let load = |word: &AtomicU64| word.load(Ordering::Acquire);
         let (seconds, nanos) = coarse_clock();
-        let word = load(&self.word);
-        let age = (seconds * 1_000 + nanos / 1_000_000).wrapping_sub(load(&self.from));
-        age < load(&self.span.0)
-            && word & 3 == 0
-            && age >= load(&self.refresh)
-            && load(&self.word) == word
-            && load(&self.unsettled) == 0
+        let now_ms = seconds * 1_000 + nanos / 1_000_000;
+        let word = self.word.load(Ordering::Acquire);
+        let quiet = self.quiet.load(Ordering::Acquire);
+        let age = now_ms.wrapping_sub(self.from.load(Ordering::Acquire));
+        age < quiet
+            && self.word.load(Ordering::Relaxed) == word
+            && self.unsettled.load(Ordering::Acquire) == 0
     }
 }
 
@@ -79,9 +78,9 @@ fn floor<S: Send + 'static>(on: S, call: impl FnMut(&mut S) -> bool + Send + 'st
 
 /// The wall clock of the kernel's last tick, in seconds and nanoseconds.
 fn coarse_clock() -> (u64, u64) {
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     let now = clock_gettime(ClockId::RealtimeCoarse);
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let now = clock_gettime(ClockId::Realtime);
     (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs())
 }
