@@ -1,6 +1,9 @@
-//! Counts the allocations of a thread.
+//! How often the calls allocate that `cargo bench -p peers` times.
+//!
+//! A program of its own, because the allocator that counts is the whole program's.
 
-/// How often this thread allocates while it does that.
-pub(crate) fn during(work: impl FnOnce()) -> u64 {
-    allocation_counter::measure(work).count_total
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    peers::count(|work| allocation_counter::measure(work).count_total)
 }

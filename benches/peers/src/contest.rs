@@ -3,20 +3,18 @@
 use std::{error::Error, time::Instant};
 
 use crate::{
-    allocations, floors,
-    measure::{Lanes, Sample},
+    floors,
+    measure::{Contended, Lanes, Sample},
     options::Options,
     peer::Peer,
+    shown,
     statistics::{self, ENOUGH, Spread},
     subject::Lane,
     threads::Second,
 };
 
-/// How many calls show whether a circuit is closed or open.
-const SHOWN: u32 = 1_000;
-
-/// How many calm samples of each subject there should be. Ratios need rounds in
-/// which two were calm.
+/// How many calm samples of each subject there should be. Ratios are best of rounds
+/// in which two were calm.
 const CALM: usize = 2 * ENOUGH;
 
 /// Ours is the first.
@@ -33,6 +31,8 @@ pub(crate) enum Column {
     Call,
     /// On an open circuit, one thread.
     Rejected,
+    /// The same, and the caller learns all that is known of the circuit.
+    Informed,
     /// No breaker at all.
     Floor,
     /// A floor, two threads that share nothing: what they cost each other on
@@ -46,8 +46,14 @@ struct Entry {
     column: Column,
     lanes: Lanes,
     calls: u32,
-    samples: Vec<Sample>,
-    allocations: f64,
+    /// One for each round. None where there were enough.
+    samples: Vec<Option<Sample>>,
+}
+
+impl Entry {
+    fn has_enough(&self) -> bool {
+        self.samples.iter().flatten().filter(|sample| sample.calm).count() >= CALM
+    }
 }
 
 /// All of them.
@@ -70,7 +76,7 @@ impl Contest {
             contest.add(name, Column::Floor, Lanes::Alone(lane))?;
         }
         if contest.second.is_some() {
-            let apart = Lanes::Together(floors::coarse(), Some(floors::coarse()));
+            let apart = Lanes::Together(floors::coarse(), Some(floors::coarse()), Contended::No);
             contest.add(floors::COARSE, Column::Apart, apart)?;
         }
         for peer in &peers {
@@ -85,7 +91,7 @@ impl Contest {
 
     fn enter(&mut self, peer: &dyn Peer, one_column: bool) -> Result<(), Box<dyn Error>> {
         let name = peer.name();
-        comes_to_reject(&mut user(peer)?)?;
+        shown::comes_to_reject(&mut user(peer)?)?;
         self.add(name, Column::Closed, Lanes::Alone(user(peer)?))?;
         if one_column {
             return Ok(());
@@ -93,14 +99,18 @@ impl Contest {
         if self.second.is_some() {
             let mut users = peer.closed(2)?;
             if let Some((one, other)) = users.pop().zip(users.pop()) {
-                self.add(name, Column::Together, Lanes::Together(one, Some(other)))?;
+                let contended = if name == OURS { Contended::No } else { Contended::Perhaps };
+                self.add(name, Column::Together, Lanes::Together(one, Some(other), contended))?;
             }
         }
-        comes_to_reject(&mut peer.call()?)?;
+        shown::comes_to_reject(&mut peer.call()?)?;
         self.add(name, Column::Call, Lanes::Alone(peer.call()?))?;
         let mut open = peer.rejected()?;
-        comes_to_be_open(&mut open)?;
-        self.add(name, Column::Rejected, Lanes::Alone(open))
+        shown::comes_to_be_open(&mut open)?;
+        self.add(name, Column::Rejected, Lanes::Alone(open))?;
+        let Some(mut open) = peer.informed()? else { return Ok(()) };
+        shown::comes_to_be_open(&mut open)?;
+        self.add(name, Column::Informed, Lanes::Alone(open))
     }
 
     fn add(
@@ -110,37 +120,32 @@ impl Contest {
         mut lanes: Lanes,
     ) -> Result<(), Box<dyn Error>> {
         let calls = lanes.calibrate(self.second.as_ref())?;
-        let counted = lanes.each().next().map_or(0, |lane| {
-            allocations::during(|| {
-                let _ = lane.run(calls);
-            })
-        });
-        let counted = u32::try_from(counted).map_or(f64::INFINITY, f64::from);
-        let allocations = counted / f64::from(calls);
-        self.entries.push(Entry { name, column, lanes, calls, samples: Vec::new(), allocations });
+        self.entries.push(Entry { name, column, lanes, calls, samples: Vec::new() });
         Ok(())
     }
 
-    /// Samples every subject once a round; longer than asked for if the machine
-    /// is so busy that there are too few calm samples of any.
+    /// Samples every subject once a round. Goes on for longer than asked for if the
+    /// machine is so busy that there are too few calm samples of some: with those.
     pub(crate) fn play(&mut self, options: &Options) -> Result<(), Box<dyn Error>> {
         let begun = Instant::now();
         let mut chance = fastrand::Rng::with_seed(options.seed);
-        while self.rounds() < options.rounds || !self.has_enough() {
+        loop {
+            let as_asked = self.rounds() < options.rounds;
+            if !as_asked && self.entries.iter().all(Entry::has_enough) {
+                return Ok(());
+            }
             let mut order: Vec<_> = self.entries.iter_mut().collect();
             chance.shuffle(&mut order);
             for entry in order {
-                let sample = entry
-                    .lanes
-                    .sample(entry.calls, self.second.as_ref())
-                    .map_err(|error| format!("{}: {error}", entry.name))?;
+                let wanted = as_asked || !entry.has_enough();
+                let sample = wanted.then(|| entry.lanes.sample(entry.calls, self.second.as_ref()));
+                let sample = sample.transpose().map_err(|e| format!("{}: {e}", entry.name))?;
                 entry.samples.push(sample);
             }
             if begun.elapsed() > options.limit {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Sees that what was measured was a working breaker to the end: what was
@@ -148,12 +153,7 @@ impl Contest {
     pub(crate) fn check_health(&mut self) -> Result<(), Box<dyn Error>> {
         for entry in &mut self.entries {
             for lane in entry.lanes.each() {
-                match entry.column {
-                    Column::Floor | Column::Apart => Ok(()),
-                    Column::Rejected => expect(lane, SHOWN),
-                    Column::Closed | Column::Together | Column::Call => trip(lane, 0),
-                }
-                .map_err(|error| {
+                shown::still_works(lane, entry.column).map_err(|error| {
                     format!("{} ({:?}), afterwards: {error}", entry.name, entry.column)
                 })?;
             }
@@ -161,14 +161,16 @@ impl Contest {
         Ok(())
     }
 
+    /// The first user of every subject.
+    pub(crate) fn lanes(&mut self) -> impl Iterator<Item = (&'static str, Column, &mut Lane)> {
+        self.entries
+            .iter_mut()
+            .filter_map(|entry| Some((entry.name, entry.column, entry.lanes.each().next()?)))
+    }
+
     /// The crates, ours first.
     pub(crate) fn peers(&self) -> impl Iterator<Item = &'static str> {
         self.peers.iter().map(|peer| peer.name())
-    }
-
-    fn has_enough(&self) -> bool {
-        let calm = |entry: &Entry| entry.samples.iter().filter(|sample| sample.calm).count();
-        self.entries.iter().all(|entry| calm(entry) >= CALM)
     }
 
     /// The names of the floors.
@@ -196,49 +198,14 @@ impl Contest {
         statistics::spread(&self.entry(name, column)?.samples)
     }
 
-    /// What one costs in terms of another, round by round.
-    pub(crate) fn ratio(&self, this: (&str, Column), that: (&str, Column)) -> Option<Spread> {
+    /// What one costs in terms of another.
+    pub(crate) fn ratio(&self, this: (&str, Column), that: (&str, Column)) -> Option<f64> {
         let (this, that) = (self.entry(this.0, this.1)?, self.entry(that.0, that.1)?);
         statistics::ratio(&this.samples, &that.samples)
-    }
-
-    /// Allocations for each call.
-    pub(crate) fn allocations(&self, name: &str, column: Column) -> Option<f64> {
-        self.entry(name, column).map(|entry| entry.allocations)
     }
 }
 
 /// The only user of a closed circuit.
 fn user(peer: &dyn Peer) -> Result<Lane, Box<dyn Error>> {
     Ok(peer.closed(1)?.pop().ok_or("no user")?)
-}
-
-fn expect(lane: &mut Lane, good: u32) -> Result<(), String> {
-    match lane.run(SHOWN) {
-        found if found == good => Ok(()),
-        found => Err(format!("{found} of {SHOWN} calls went as they should, not {good}")),
-    }
-}
-
-/// Lets calls fail until a call goes otherwise than before, and sees that all
-/// do from then on. Rates are counted against all the successes before.
-fn trip(lane: &mut Lane, good: u32) -> Result<(), String> {
-    let mut failures = 16_u32;
-    while lane.run(1) != good / SHOWN && failures < 1 << 24 {
-        (0..failures).for_each(|_| lane.fail());
-        failures *= 2;
-    }
-    expect(lane, good)
-}
-
-/// A closed circuit admits, until it is tripped.
-fn comes_to_reject(lane: &mut Lane) -> Result<(), String> {
-    expect(lane, SHOWN)?;
-    trip(lane, 0)
-}
-
-/// A circuit that is to be measured open rejects nothing, until it is tripped.
-fn comes_to_be_open(lane: &mut Lane) -> Result<(), String> {
-    expect(lane, 0)?;
-    trip(lane, SHOWN)
 }

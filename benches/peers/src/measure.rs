@@ -11,26 +11,48 @@ use crate::{
 /// short that most are over before the system takes the processor away.
 const SAMPLE: Duration = Duration::from_millis(1);
 
+/// The same for two threads that never wait for each other: a busy machine seldom lets
+/// two run at the same time, and not for long.
+const SHORT: Duration = Duration::from_micros(250);
+
+/// In how many parts a thread makes its calls beside another: it stops after the
+/// part in which the other came to its end, so as not to have the circuit to itself.
+const PARTS: u32 = 32;
+
 /// What a thread did.
 pub(crate) struct Timed {
     begun: Instant,
-    pub(crate) elapsed: Duration,
-    /// How many calls went as they should.
-    pub(crate) good: u32,
+    elapsed: Duration,
+    calls: u32,
+    /// How many of them went as they should.
+    good: u32,
     /// The thread was taken off its processor meanwhile.
-    pub(crate) disturbed: bool,
+    disturbed: bool,
 }
 
-/// Runs a lane on this thread, after the gate if there is one.
-pub(crate) fn timed(lane: &mut dyn Subject, calls: u32, gate: Option<&Gate>) -> Timed {
-    if let Some(gate) = gate {
-        gate.pass();
-    }
+/// Runs a lane on this thread; with a gate beside another, until one of both has made
+/// so many calls.
+///
+/// The same code for both, never inlined, so that what one finds on its stack and where
+/// is what the other does.
+#[inline(never)]
+pub(crate) fn timed(lane: &mut dyn Subject, most: u32, gate: Option<&Gate>) -> Timed {
+    let part = gate.map_or(most, |_| (most / PARTS).max(1));
+    let pass = |times| gate.into_iter().for_each(|gate| gate.pass(times));
+    pass(2);
     let before = preemptions();
+    // To find that out takes not always the same time.
+    pass(4);
     let begun = Instant::now();
-    let good = lane.run(calls);
+    let (mut calls, mut good) = (0, 0);
+    while calls < most && !gate.is_some_and(Gate::is_over) {
+        let some = part.min(most - calls);
+        good += lane.run(some);
+        calls += some;
+    }
     let elapsed = begun.elapsed();
-    Timed { begun, elapsed, good, disturbed: preemptions() != before }
+    gate.into_iter().for_each(Gate::end);
+    Timed { begun, elapsed, calls, good, disturbed: preemptions() != before }
 }
 
 /// Whether both threads began at the same time, to within a twentieth of what
@@ -51,11 +73,18 @@ pub(crate) struct Sample {
 /// What can be sampled: one lane, or two at the same time.
 pub(crate) enum Lanes {
     Alone(Lane),
-    Together(Lane, Option<Lane>),
+    Together(Lane, Option<Lane>, Contended),
+}
+
+/// Whether two threads may have to wait for each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Contended {
+    No,
+    Perhaps,
 }
 
 impl Lanes {
-    /// One sample. With two threads it is the mean of what both took: what a
+    /// One sample. With two threads it is the mean of all calls of both: what a
     /// call costs its caller.
     ///
     /// # Errors
@@ -64,7 +93,7 @@ impl Lanes {
     pub(crate) fn sample(&mut self, calls: u32, second: Option<&Second>) -> Result<Sample, String> {
         let (timed, together) = match self {
             Self::Alone(lane) => (vec![timed(lane.as_mut(), calls, None)], true),
-            Self::Together(first, lent) => {
+            Self::Together(first, lent, _) => {
                 let both = second
                     .zip(lent.take())
                     .and_then(|(second, other)| second.together(first, other, calls))
@@ -74,13 +103,13 @@ impl Lanes {
                 (vec![both.here, both.there], together)
             }
         };
-        if let Some(bad) = timed.iter().find(|timed| timed.good != calls) {
-            return Err(format!("only {} of {calls} calls went as they should", bad.good));
+        if let Some(Timed { calls, good, .. }) = timed.iter().find(|one| one.good != one.calls) {
+            return Err(format!("only {good} of {calls} calls went as they should"));
         }
-        let threads = u32::try_from(timed.len()).map_or(1.0, f64::from);
+        let made: f64 = timed.iter().map(|timed| f64::from(timed.calls)).sum();
         let elapsed: Duration = timed.iter().map(|timed| timed.elapsed).sum();
         Ok(Sample {
-            nanos: elapsed.as_secs_f64() * 1e9 / f64::from(calls) / threads,
+            nanos: elapsed.as_secs_f64() * 1e9 / made,
             calm: together && !timed.iter().any(|timed| timed.disturbed),
         })
     }
@@ -90,11 +119,18 @@ impl Lanes {
         let mut calls = 256_u32;
         loop {
             let nanos = self.quick_look(calls, second)?;
-            let whole = SAMPLE.as_secs_f64() * 1e9;
+            let whole = self.length().as_secs_f64() * 1e9;
             if nanos * f64::from(calls) * 4.0 >= whole {
                 return Ok(calls_within(whole / nanos));
             }
             calls = calls.saturating_mul(2);
+        }
+    }
+
+    fn length(&self) -> Duration {
+        match self {
+            Self::Alone(_) | Self::Together(.., Contended::Perhaps) => SAMPLE,
+            Self::Together(.., Contended::No) => SHORT,
         }
     }
 
@@ -120,7 +156,7 @@ impl Lanes {
     pub(crate) fn each(&mut self) -> impl Iterator<Item = &mut Lane> {
         let (first, second) = match self {
             Self::Alone(lane) => (lane, None),
-            Self::Together(first, second) => (first, second.as_mut()),
+            Self::Together(first, second, _) => (first, second.as_mut()),
         };
         std::iter::once(first).chain(second)
     }

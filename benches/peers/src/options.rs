@@ -7,11 +7,12 @@ pub(crate) const HELP: &str = "\
 What a call costs through this crate, and through other circuit breakers.
 
 cargo bench -p peers              one table
-cargo bench -p peers -- --check   exits with 1 if a goal is missed
+cargo bench -p peers -- --check   exits with 1 if a goal is missed, and with 2 if
+                                  the machine was too busy to know
 
   --rounds N    samples of each subject (default: 600, with --check 300)
   --seed N      shuffles the rounds as that run did (default: by chance)
-  --limit S     no further round is begun after so many seconds (default: 150)";
+  --limit S     no further round is begun after so many seconds (default: 140)";
 
 /// What was asked for.
 #[derive(Debug, PartialEq)]
@@ -30,7 +31,7 @@ impl Options {
         let mut check = false;
         let mut rounds = None;
         let mut seed = None;
-        let mut limit = 150;
+        let mut limit = 140;
         while let Some(arg) = args.next() {
             let mut number = || {
                 let value = args.next().unwrap_or_default();

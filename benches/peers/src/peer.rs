@@ -26,4 +26,10 @@ pub(crate) trait Peer {
     /// A user of a circuit that will be opened. It went well if it was
     /// *rejected*, and the caller knows when to come back, where the crate says.
     fn rejected(&self) -> Built<Lane>;
+
+    /// The same, with all that is known of the circuit in the rejection, where that
+    /// is another price.
+    fn informed(&self) -> Built<Option<Lane>> {
+        Ok(None)
+    }
 }

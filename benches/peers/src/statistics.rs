@@ -14,14 +14,24 @@ pub(crate) struct Spread {
 }
 
 /// Of the calm samples of one subject.
-pub(crate) fn spread(samples: &[Sample]) -> Option<Spread> {
-    of(samples.iter().filter(|sample| sample.calm).map(|sample| sample.nanos).collect())
+pub(crate) fn spread(samples: &[Option<Sample>]) -> Option<Spread> {
+    of(samples.iter().filter_map(calm).collect())
 }
 
-/// Of the ratios of two subjects, each of one round in which both were calm.
-pub(crate) fn ratio(of_these: &[Sample], to_those: &[Sample]) -> Option<Spread> {
-    let calm = of_these.iter().zip(to_those).filter(|(this, that)| this.calm && that.calm);
-    of(calm.map(|(this, that)| this.nanos / that.nanos).collect())
+/// The median of the ratios of two subjects, each of one round in which both were
+/// calm. Where a busy machine left too few such rounds, the ratio of the medians of
+/// what was calm of each, in the same run.
+pub(crate) fn ratio(of_these: &[Option<Sample>], to_those: &[Option<Sample>]) -> Option<f64> {
+    let rounds = of_these.iter().zip(to_those);
+    let ratios = rounds.filter_map(|(this, that)| Some(calm(this)? / calm(that)?));
+    match of(ratios.collect()) {
+        Some(ratios) => Some(ratios.median),
+        None => Some(spread(of_these)?.median / spread(to_those)?.median),
+    }
+}
+
+fn calm(sample: &Option<Sample>) -> Option<f64> {
+    sample.filter(|sample| sample.calm).map(|sample| sample.nanos)
 }
 
 fn of(mut numbers: Vec<f64>) -> Option<Spread> {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     contest::{Column, Contest, OURS},
+    counted::Counted,
     peers,
     statistics::Spread,
 };
@@ -15,7 +16,7 @@ const HEAD: &str = "\
 |---|--:|--:|--:|--:|--:|";
 
 /// Everything that was measured.
-pub(crate) fn render(contest: &Contest) -> String {
+pub(crate) fn render(contest: &Contest, counted: &Counted) -> String {
     let mut table = String::from(HEAD);
     for name in contest.peers() {
         let cells: Vec<_> = COLUMNS.iter().map(|column| cell(contest, name, *column)).collect();
@@ -24,12 +25,16 @@ pub(crate) fn render(contest: &Contest) -> String {
             "\n| {} | {} | {} |",
             peers::titled(name),
             cells.join(" | "),
-            allocations(contest, name),
+            allocations(counted, name),
         );
     }
     table.push_str("\n\n");
     if let Some(left_out) = peers::left_out() {
         let _ = writeln!(table, "{left_out}\n");
+    }
+    if let Some(informed) = contest.nanos(OURS, Column::Informed) {
+        let informed = spread(informed);
+        let _ = writeln!(table, "{OURS}, rejected with the full `CircuitInfo`: {informed}.\n");
     }
     let floors: Vec<_> = contest
         .floors()
@@ -46,7 +51,7 @@ fn cell(contest: &Contest, name: &str, column: Column) -> String {
     let ratio = contest
         .ratio((name, column), (OURS, column))
         .filter(|_| name != OURS)
-        .map(|ratio| format!(", {:.1}×", ratio.median));
+        .map(|ratio| format!(", {ratio:.1}×"));
     spread(nanos) + &ratio.unwrap_or_default()
 }
 
@@ -55,10 +60,10 @@ fn spread(Spread { p10, median, p90 }: Spread) -> String {
 }
 
 /// One number if they are the same everywhere, else admitted, called, rejected.
-fn allocations(contest: &Contest, name: &str) -> String {
+fn allocations(counted: &Counted, name: &str) -> String {
     let each: Vec<_> = [Column::Closed, Column::Call, Column::Rejected]
         .iter()
-        .filter_map(|column| contest.allocations(name, *column))
+        .filter_map(|column| counted.of(name, *column))
         .map(|allocations| format!("{allocations:.2}").replace(".00", ""))
         .collect();
     match each.split_first() {

@@ -4,7 +4,7 @@ use std::{
     fs,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread,
@@ -15,17 +15,29 @@ use crate::{
     subject::Lane,
 };
 
-/// Lets two threads go at the same moment: they spin, since to be woken takes
-/// longer than many a sample.
+/// Lets two threads go at the same moment (they spin, since to be woken takes longer
+/// than many a sample), and tells each when the other is done.
 #[derive(Debug, Default)]
-pub(crate) struct Gate(AtomicU32);
+pub(crate) struct Gate {
+    here: AtomicU32,
+    is_over: AtomicBool,
+}
 
 impl Gate {
-    pub(crate) fn pass(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
-        while self.0.load(Ordering::Acquire) < 2 {
+    /// Waits until both together have come here so many times.
+    pub(crate) fn pass(&self, times: u32) {
+        self.here.fetch_add(1, Ordering::AcqRel);
+        while self.here.load(Ordering::Acquire) < times {
             std::hint::spin_loop();
         }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,6 @@
 //! This crate.
 
-use std::cell::Cell;
+use std::{cell::Cell, hint::black_box};
 
 use fuseboard::{Breaker, BreakerRegistry, Config, MemoryStore};
 use tokio::runtime::Handle;
@@ -88,5 +88,19 @@ impl Peer for Fuseboard {
             Err(rejection) => is_some_time(rejection.retry_after()),
         };
         Ok(lane(self.breaker()?, call, self.fail()))
+    }
+
+    fn informed(&self) -> Built<Option<Lane>> {
+        let call = |breaker: &mut Breaker| match breaker.try_admit() {
+            Ok(permit) => {
+                permit.success();
+                false
+            }
+            Err(rejection) => {
+                let circuit = black_box(rejection.circuit());
+                is_some_time(rejection.retry_after()) && circuit.opened_at.is_some()
+            }
+        };
+        Ok(Some(lane(self.breaker()?, call, self.fail())))
     }
 }
