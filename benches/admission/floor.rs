@@ -11,7 +11,6 @@ use std::{
 
 use criterion::Criterion;
 use futures::executor::block_on;
-use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -26,14 +25,30 @@ pub(crate) fn one_thread(criterion: &mut Criterion) {
     group.bench_function("atomic addition", |b| {
         b.iter(|| black_box(&word).fetch_add(1, Ordering::Relaxed));
     });
-    group
-        .bench_function("coarse wall clock", |b| b.iter(|| clock_gettime(ClockId::RealtimeCoarse)));
+    group.bench_function("coarse wall clock, in milliseconds", |b| b.iter(coarse_wall_ms));
     group.bench_function("Instant::now", |b| b.iter(Instant::now));
     let shared = arc_swap::ArcSwap::from_pointee(7_u64);
     group.bench_function("ArcSwap::load", |b| b.iter(|| **black_box(&shared).load()));
     let mutex = Mutex::new(7_u64);
     group.bench_function("mutex", |b| b.iter(|| black_box(&mutex).lock().map(|word| *word).ok()));
     group.finish();
+}
+
+/// The wall clock of the kernel's last tick, as the crate reads it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[inline]
+fn coarse_wall_ms() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    let nanos = time.tv_nsec.unsigned_abs();
+    time.tv_sec.unsigned_abs().wrapping_mul(1_000).wrapping_add(nanos / 1_000_000)
+}
+
+/// The wall clock, where there is no coarse one.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[inline]
+fn coarse_wall_ms() -> u64 {
+    let wall = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    wall.ok().and_then(|wall| u64::try_from(wall.as_millis()).ok()).unwrap_or(0)
 }
 
 /// What it costs that two threads write one cache line.

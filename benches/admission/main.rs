@@ -21,7 +21,7 @@ use futures::executor::block_on;
 
 use self::{
     stage::Stage,
-    timed::{in_one_future, in_turn, two_threads},
+    timed::{beside, in_one_future, in_turn, two_threads},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     floor::messages(&mut criterion, &stage);
     closed(&mut criterion, &stage);
     on_two_threads(&mut criterion, &stage);
+    beside_a_thread_that_writes(&mut criterion, &stage);
     open(&mut criterion, &stage);
     failures(&mut criterion, &stage);
     trip(&mut criterion, &stage);
@@ -101,6 +102,16 @@ fn on_two_threads(criterion: &mut Criterion, stage: &Stage) {
             });
         });
     });
+    group.bench_function("call around a ready future", |b| {
+        two_threads(b, |calls| {
+            block_on(async {
+                for _ in 0..calls {
+                    let called = black_box(closed).call(|| async { Ok::<_, ()>(black_box(7)) });
+                    let _ = black_box(called.await);
+                }
+            });
+        });
+    });
     group.bench_function("admit_owned", |b| {
         two_threads(b, |calls| {
             block_on(async {
@@ -110,6 +121,32 @@ fn on_two_threads(criterion: &mut Criterion, stage: &Stage) {
                 }
             });
         });
+    });
+    group.finish();
+}
+
+/// Calls that only read, while another thread counts the circuit's handles up and
+/// down: as long as alone, if what is counted lies on no line that they read.
+fn beside_a_thread_that_writes(criterion: &mut Criterion, stage: &Stage) {
+    let closed = &stage.closed;
+    let mut group = criterion.benchmark_group("closed, try_admit while another thread");
+    let try_admit = |calls| {
+        for _ in 0..calls {
+            let _ = black_box(black_box(closed).try_admit().map(|permit| permit.success()).is_ok());
+        }
+    };
+    group.bench_function("does nothing that is shared", |b| {
+        beside(b, std::hint::spin_loop, try_admit);
+    });
+    group.bench_function("clones the handle", |b| {
+        beside(b, || drop(black_box(closed.clone())), try_admit);
+    });
+    group.bench_function("admits owned", |b| {
+        let admit_owned = || {
+            let _ =
+                black_box(block_on(closed.admit_owned()).map(|permit| permit.success()).is_ok());
+        };
+        beside(b, admit_owned, try_admit);
     });
     group.finish();
 }

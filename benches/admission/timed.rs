@@ -2,7 +2,10 @@
 
 use std::{
     hint::black_box,
-    sync::{Barrier, Mutex, PoisonError},
+    sync::{
+        Barrier, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -68,5 +71,26 @@ pub(crate) fn two_threads(bencher: &mut Bencher<'_>, run: impl Fn(u64) + Sync) {
             }
         });
         slowest.into_inner().unwrap_or_else(PoisonError::into_inner)
+    });
+}
+
+/// Times calls on this thread while another does something else, over and over.
+pub(crate) fn beside(bencher: &mut Bencher<'_>, other: impl Fn() + Sync, run: impl Fn(u64)) {
+    bencher.iter_custom(|calls| {
+        let (begin, is_over) = (Barrier::new(2), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                begin.wait();
+                while !is_over.load(Ordering::Relaxed) {
+                    other();
+                }
+            });
+            begin.wait();
+            let started = Instant::now();
+            run(calls);
+            let took = started.elapsed();
+            is_over.store(true, Ordering::Relaxed);
+            took
+        })
     });
 }
