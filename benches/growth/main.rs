@@ -6,7 +6,7 @@
 //! ```
 //!
 //! One table for each subject, on real threads and real time. Fails if an outcome
-//! is lost.
+//! is lost, and if a storm of failures is not bounded in memory.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads clocks and spawns tasks")]
 

@@ -1,5 +1,5 @@
-//! A store that hangs for all circuits at once: how many calls wait for it before
-//! none does.
+//! A store that fails for all circuits at once: how many calls wait for it before
+//! none does, and how many operations are begun.
 
 use std::{
     future::pending,
@@ -12,7 +12,7 @@ use std::{
 
 use fuseboard::{
     Breaker, BreakerRegistry, CircuitName,
-    store::{Consistency, Operation, Record, Store, StoreError, Written},
+    store::{Consistency, Operation, Record, Store, StoreError, StoreErrorKind, Written},
 };
 use tokio::task::JoinSet;
 
@@ -21,25 +21,44 @@ use crate::{
     table::{Table, count, time},
 };
 
-const SIZES: [usize; 4] = [1, 100, 10_000, 100_000];
+const SIZES: [usize; 5] = [1, 100, 1_000, 10_000, 100_000];
 /// Callers that are under way at a time.
 const TASKS: usize = 64;
 /// The default `store_timeout` is twice that: whoever waited for it took longer.
 const A_WAIT: Duration = Duration::from_millis(500);
 
-/// Accepts requests, and answers none.
-#[derive(Default)]
-struct Hangs(AtomicUsize);
+/// What a store does with every request.
+#[derive(Clone, Copy)]
+enum Fault {
+    /// It accepts it, and never answers.
+    Hangs,
+    /// It says no at once.
+    Refuses,
+}
 
-impl Store for Hangs {
+/// A store that is out, and how many operations were begun.
+struct Out {
+    fault: Fault,
+    begun: AtomicUsize,
+}
+
+impl Out {
+    async fn answer<T>(&self) -> Result<T, StoreError> {
+        self.begun.fetch_add(1, Relaxed);
+        match self.fault {
+            Fault::Hangs => pending().await,
+            Fault::Refuses => Err(StoreError::new(StoreErrorKind::Unavailable, "out")),
+        }
+    }
+}
+
+impl Store for Out {
     async fn read(&self, _: &CircuitName, _: Consistency) -> Result<Option<Record>, StoreError> {
-        self.0.fetch_add(1, Relaxed);
-        pending().await
+        self.answer().await
     }
 
     async fn write(&self, _: &CircuitName, _: &Operation) -> Result<Written, StoreError> {
-        self.0.fetch_add(1, Relaxed);
-        pending().await
+        self.answer().await
     }
 }
 
@@ -51,8 +70,13 @@ struct Waits {
 }
 
 pub(crate) fn run() -> Result<(), Failed> {
+    show("A store that hangs: 64 callers go through all circuits, twice", Fault::Hangs)?;
+    show("A store that refuses at once: the same", Fault::Refuses)
+}
+
+fn show(title: &str, fault: Fault) -> Result<(), Failed> {
     let mut table = Table::new(
-        "A store that hangs: 64 callers go through all circuits, twice",
+        title,
         &[
             "circuits",
             "calls that waited, of the first round",
@@ -66,16 +90,16 @@ pub(crate) fn run() -> Result<(), Failed> {
         ],
     );
     for circuits in SIZES {
-        table.row(&of(circuits)?);
+        table.row(&of(circuits, fault)?);
     }
     table.show();
     Ok(())
 }
 
-fn of(circuits: usize) -> Result<[String; 9], Failed> {
+fn of(circuits: usize, fault: Fault) -> Result<[String; 9], Failed> {
     let runtime = runtime()?;
     runtime.block_on(async {
-        let store = Arc::new(Hangs::default());
+        let store = Arc::new(Out { fault, begun: AtomicUsize::new(0) });
         let registry = BreakerRegistry::builder(Arc::clone(&store)).disabled(false).spawn()?;
         let breakers = (0..circuits).map(|number| registry.breaker(format!("circuit-{number}")));
         let breakers: Arc<[Breaker]> = breakers.collect::<Result<Vec<_>, _>>()?.into();
@@ -85,7 +109,7 @@ fn of(circuits: usize) -> Result<[String; 9], Failed> {
         let (again, used) = (Instant::now(), processor());
         let second = round(&breakers, again).await?;
         let (second_in_all, second_used) = (again.elapsed(), processor().saturating_sub(used));
-        let begun = store.0.load(Relaxed);
+        let begun = store.begun.load(Relaxed);
         // Its outcomes are lost with it; the tasks end all the same.
         let _ = registry.shutdown(Duration::from_secs(1)).await;
         Ok([

@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     Failed, fresh, runtime,
-    table::{Table, each, percentile, time},
+    table::{Table, each, median_difference, nanos, percentile, time},
 };
 
 /// Short rounds, so that what is compared was measured under the same weather; as
@@ -80,25 +80,10 @@ fn show(rounds: &[[Duration; KINDS.len()]]) {
         times.sort();
         let more: Vec<_> = rounds.iter().map(|times| nanos(of(times)) - nanos(times[0])).collect();
         let at = |percent| time(percentile(&times, percent));
-        let more = if kind == 0 { String::new() } else { median(more) };
+        let more = if kind == 0 { String::new() } else { median_difference(more) };
         table.row(&[name.to_owned(), at(10), at(50), at(90), more]);
     }
     table.show();
-}
-
-fn nanos(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e9
-}
-
-/// The median, and between which values it lies in 95 of 100 such measurements, by
-/// the ranks that the binomial distribution gives.
-fn median(mut values: Vec<f64>) -> String {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let about = values.len().isqrt();
-    let at = |rank: usize| values.get(rank).copied().unwrap_or_default();
-    let (least, most) = (at(middle.saturating_sub(about)), at(middle.saturating_add(about)));
-    format!("{:+.0} ns ({least:+.0} to {most:+.0})", at(middle))
 }
 
 /// The mean of a request.

@@ -17,6 +17,8 @@ use crate::{
 
 const THREADS: [usize; 4] = [1, 2, 8, 64];
 const FAILURES: u32 = 1_920_000;
+/// What a storm may allocate, however long it is: many times what it was ever seen to.
+const MOST_BYTES: usize = 1 << 20;
 /// Many times what an actor was ever seen to be behind.
 const LONG_ENOUGH: Duration = Duration::from_millis(300);
 
@@ -62,6 +64,9 @@ fn none_is_lost(breaker: &Breaker, threads: usize) -> Result<[String; 6], Failed
     }
     let behind = ended.elapsed();
     let most = heap::most().saturating_sub(before);
+    if most > MOST_BYTES {
+        return Err(format!("{threads} threads: {} bytes at a time", count(most)).into());
+    }
     let rate = f64::from(FAILURES) / took.as_secs_f64() / 1e6;
     Ok([
         count(threads),

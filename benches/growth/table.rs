@@ -67,3 +67,19 @@ pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let place = sorted.len().saturating_sub(1).saturating_mul(percent).checked_div(100);
     place.and_then(|place| sorted.get(place)).copied().unwrap_or_default()
 }
+
+/// As a number, to be subtracted.
+pub(crate) fn nanos(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e9
+}
+
+/// The median of differences, and its 95 % interval, by the ranks that the binomial
+/// distribution gives.
+pub(crate) fn median_difference(mut nanos: Vec<f64>) -> String {
+    nanos.sort_by(f64::total_cmp);
+    let middle = nanos.len() / 2;
+    let about = nanos.len().isqrt();
+    let at = |rank: usize| nanos.get(rank).copied().unwrap_or_default();
+    let (least, most) = (at(middle.saturating_sub(about)), at(middle.saturating_add(about)));
+    format!("{:+.0} ns ({least:+.0} to {most:+.0})", at(middle))
+}
