@@ -98,6 +98,15 @@ fn judge_connection(error: &ConnectorError) -> (StoreErrorKind, String) {
     }
 }
 
+/// What DynamoDB itself said: a code and a message.
+pub(super) fn said<E>(error: &StoreError) -> Option<(String, String)>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let fault = error.source()?.downcast_ref::<SdkError<E, HttpResponse>>()?.as_service_error()?;
+    Some((fault.code()?.to_owned(), fault.message().unwrap_or_default().to_owned()))
+}
+
 /// What the last of the causes says.
 pub(super) fn innermost(error: &dyn Error) -> String {
     let mut innermost = error;

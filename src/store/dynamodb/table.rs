@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::{
-    operation::create_table::CreateTableError,
+    operation::{create_table::CreateTableError, describe_table::DescribeTableError},
     types::{
         AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
         TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
     },
 };
 
-use super::{DynamoDbStore, fault::Call, misconfiguration::Misconfiguration};
+use super::{
+    DynamoDbStore,
+    fault::{Call, said},
+    misconfiguration::Misconfiguration,
+};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How often, and how many times, a new table is looked at until it is active.
@@ -85,12 +89,18 @@ impl DynamoDbStore {
 
     async fn until_active(&self, call: &Call<'_>) -> Result<(), StoreError> {
         for _ in 0..LOOKS {
-            let table = self.describe(call).await?;
-            if table.table_status == Some(TableStatus::Active) {
-                return match self.other_key(&table) {
-                    Some(fault) => Err(call.misconfigured(&fault.to_string())),
-                    None => Ok(()),
-                };
+            match self.describe(call).await {
+                Ok(table) if table.table_status == Some(TableStatus::Active) => {
+                    return match self.other_key(&table) {
+                        Some(fault) => Err(call.misconfigured(&fault.to_string())),
+                        None => Ok(()),
+                    };
+                }
+                Ok(_) => {}
+                // A table that was just created may not be seen at once, as the
+                // documentation of DescribeTable has it.
+                Err(error) if said::<DescribeTableError>(&error).is_some_and(is_no_table) => {}
+                Err(error) => return Err(error),
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -209,6 +219,10 @@ struct KeyAttribute<'a> {
     name: &'a str,
     role: KeyType,
     kind: ScalarAttributeType,
+}
+
+fn is_no_table((code, _): (String, String)) -> bool {
+    code == "ResourceNotFoundException"
 }
 
 fn in_words(key: &[KeyAttribute<'_>]) -> String {

@@ -3,8 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use aws_sdk_dynamodb::{
-    config::http::HttpResponse,
-    error::{ProvideErrorMetadata, SdkError},
+    error::ProvideErrorMetadata,
     operation::{
         describe_table::DescribeTableError, describe_time_to_live::DescribeTimeToLiveError,
         get_item::GetItemError, update_item::UpdateItemError,
@@ -14,7 +13,7 @@ use aws_sdk_dynamodb::{
 use super::{
     DynamoDbStore,
     date::{Dates, Offset},
-    fault::{Cause, innermost},
+    fault::{Cause, innermost, said},
     misconfiguration::{Misconfiguration, NotChecked, Verified, VerifyError},
     table::Expiry,
 };
@@ -238,13 +237,4 @@ impl<'a> Findings<'a> {
         let table = &self.store.inner.table;
         Err(VerifyError::new(table, self.faults, self.not_checked, self.unreachable))
     }
-}
-
-/// What DynamoDB itself said: a code and a message.
-fn said<E>(error: &StoreError) -> Option<(String, String)>
-where
-    E: ProvideErrorMetadata + Error + 'static,
-{
-    let fault = error.source()?.downcast_ref::<SdkError<E, HttpResponse>>()?.as_service_error()?;
-    Some((fault.code()?.to_owned(), fault.message().unwrap_or_default().to_owned()))
 }

@@ -44,6 +44,18 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_table_that_was_just_created_may_not_be_seen_yet() {
+    let engine = Engine::empty();
+    let store = store(&engine);
+    for times in 1..=2 {
+        engine.network("A").on("DescribeTable", times, Event::Error("ResourceNotFoundException"));
+    }
+    store.create_table().await.unwrap();
+    assert!(engine.count("DescribeTable") >= 3);
+    assert!(store.verify().await.is_ok());
+}
+
 /// What is wrong with a store, checked for naming everything and writing nothing.
 async fn wrong(engine: &Engine, store: &DynamoDbStore) -> VerifyError {
     let error = store.verify().await.unwrap_err();
