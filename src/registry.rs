@@ -5,7 +5,7 @@ mod chance;
 use std::{
     collections::HashMap,
     env, fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -100,6 +100,7 @@ impl BreakerRegistry {
     /// first call for a name spawns the circuit's actor; nothing is read before
     /// a call asks. Keep the breaker: a circuit of which nobody keeps a handle is
     /// forgotten, its streak of failures after `recovery_timeout` without a call.
+    /// Keep the registry as well: without it nobody counts, and every call runs.
     ///
     /// # Errors
     ///
@@ -300,7 +301,7 @@ fn forget(registry: &Weak<Inner>, circuit: &Arc<Circuit>) -> bool {
         return true;
     };
     let mut circuits = inner.circuits();
-    let unused = circuit.handles.load(std::sync::atomic::Ordering::Acquire) == 0;
+    let unused = circuit.handles.load(Ordering::Acquire) == 0;
     if unused {
         circuits.remove(circuit.name.as_str());
     }
@@ -311,6 +312,21 @@ impl Inner {
     /// No user code runs under the lock, so a poisoned map is whole.
     fn circuits(&self) -> MutexGuard<'_, HashMap<CircuitName, Arc<Circuit>>> {
         self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The tasks end with the registry, and with them the protection.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let in_use = |circuit: &&Arc<Circuit>| circuit.handles.load(Ordering::Acquire) > 0;
+        let orphans = self.circuits().values().filter(in_use).count();
+        if orphans > 0 {
+            tracing::warn!(
+                circuits = orphans,
+                "a registry was dropped while its breakers are in use; they let every call \
+                 through from now on: keep the registry for as long as them"
+            );
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! A store that fails, wholly or in part, seen by callers, subscribers and
 //! whoever reads the table: environments over the real SDK.
 
-mod log;
 mod lost;
 mod malformed;
 mod matrix;

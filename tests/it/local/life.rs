@@ -1,11 +1,37 @@
 //! How long an actor lives.
 
+use std::time::Duration;
+
 use fuseboard::CircuitState;
+use tracing::Level;
 
 use crate::support::{
     faulty::Fault,
     fleet::{Fleet, NAME, fail, is_rejected, pass, settle, succeed, trip},
+    log::Lines,
 };
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_is_dropped_while_it_is_used_says_so() {
+    let warnings = Lines::of(Level::WARN);
+    let environment = Fleet::new().environment();
+    let breaker = environment.breaker();
+    drop(environment);
+    assert_eq!(warnings.take(), 1);
+    for _ in 0..20 {
+        assert!(!is_rejected(&fail(&breaker).await), "nobody counts");
+    }
+
+    let environment = Fleet::new().environment();
+    let breaker = environment.breaker();
+    environment.registry.shutdown(Duration::from_secs(1)).await.unwrap();
+    drop(environment);
+    drop(breaker);
+    let environment = Fleet::new().environment();
+    drop(environment.breaker());
+    drop(environment);
+    assert_eq!(warnings.take(), 0, "shut down, or not used");
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_circuit_without_handles_is_forgotten() {

@@ -6,8 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tracing::Level;
 
-use super::{log::Lines, timed_ok};
-use crate::support::world::{CIRCUIT, Call, START, World, seconds};
+use super::timed_ok;
+use crate::support::{
+    log::Lines,
+    world::{CIRCUIT, Call, START, World, seconds},
+};
 
 /// Items with a defect, and whether a call runs on the first sight of them.
 fn defective() -> Vec<(Value, bool)> {

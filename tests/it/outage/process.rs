@@ -8,10 +8,11 @@ use futures::future::join_all;
 use serde_json::json;
 use tracing::Level;
 
-use super::{AT_MOST, log::Lines};
+use super::AT_MOST;
 use crate::support::{
     engine::{Event, now},
     fleet::timed,
+    log::Lines,
     world::{Environment, START, World, seconds},
 };
 

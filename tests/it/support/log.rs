@@ -12,7 +12,7 @@ use tracing::{
 };
 
 /// The lines of one level that the crate logs on this thread, from now on.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     count: Arc<AtomicUsize>,
     _guard: DefaultGuard,
     /// While there is only one subscriber, a line that another thread comes
@@ -21,7 +21,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn of(level: Level) -> Self {
+    pub(crate) fn of(level: Level) -> Self {
         let count = Arc::<AtomicUsize>::default();
         let second = Dispatch::new(Counter { level, count: Arc::default() });
         let counter = Counter { level, count: Arc::clone(&count) };
@@ -30,7 +30,7 @@ impl Lines {
     }
 
     /// How many there were since the last time.
-    pub(super) fn take(&self) -> usize {
+    pub(crate) fn take(&self) -> usize {
         self.count.swap(0, Ordering::Relaxed)
     }
 }
