@@ -265,9 +265,11 @@ impl Breaker {
     /// circuit admits, as does one that was never read; an open one rejects. If a
     /// probe is due this call is rejected, the right to probe is won in the
     /// background, and a later call gets it, so that a circuit recovers without
-    /// anybody waiting. If none comes within two thirds of `probe_lease`, other
-    /// processes may probe. (On AWS Lambda the environment may be frozen meanwhile:
-    /// prefer `call` or `admit`.)
+    /// anybody waiting. If no call of this process comes within two thirds of
+    /// `probe_lease`, the right is given back and other processes may probe. So where
+    /// calls are rarer than that in each process, or where an AWS Lambda environment is
+    /// frozen between them, `try_admit` alone does not recover a circuit: use `call` or
+    /// `admit`.
     ///
     /// # Errors
     ///

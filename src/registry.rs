@@ -393,7 +393,8 @@ impl RegistryBuilder {
     /// # Errors
     ///
     /// - [`SpawnError::NoRuntime`]: called outside a tokio runtime.
-    /// - [`SpawnError::NoTimer`]: the runtime has no timer.
+    /// - [`SpawnError::NoTimer`]: the runtime has no timer. (tokio tells only by a
+    ///   panic, which is caught; with `panic = "abort"` the process ends.)
     /// - [`SpawnError::Config`]: the environment variable is not a boolean, or
     ///   a setting is out of range.
     pub fn spawn(self) -> Result<BreakerRegistry, SpawnError> {

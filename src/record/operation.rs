@@ -195,7 +195,8 @@ impl Operation {
         }
     }
 
-    fn permits(&self, current: Option<&Record>) -> bool {
+    /// Whether the record is as the operation requires.
+    pub(crate) fn permits(&self, current: Option<&Record>) -> bool {
         match (self, current) {
             (Self::Trip { seen: None, .. }, found) => found.is_none(),
             (Self::Hold { seen, .. }, found) => seen.as_ref() == found,

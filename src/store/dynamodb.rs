@@ -107,7 +107,9 @@ impl DynamoDbStore {
     }
 
     /// Makes a store with region, credentials and endpoint from the
-    /// environment, as every AWS tool finds them.
+    /// environment: by the default chain of `aws-config`, but for SSO, credential
+    /// processes and browser logins, whose features are off (turn `sso` and the like
+    /// on in an `aws-config` of your own).
     ///
     /// Whether they are right shows at the first operation, or at
     /// [`verify`](Self::verify). Requests are sent by the SDK's own HTTPS client,

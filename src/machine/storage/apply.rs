@@ -139,13 +139,18 @@ impl Machine {
             return self.applied(operation, sent_at);
         }
         let is_our_lease = shown.as_ref().is_some_and(|record| self.holds_lease_in(record));
-        let still_ours = is_our_lease
-            && matches!(operation, Operation::HandOver { .. } | Operation::GiveBack { .. });
-        if still_ours {
+        let ends_turn =
+            matches!(operation, Operation::HandOver { .. } | Operation::GiveBack { .. });
+        if is_our_lease && ends_turn && !operation.permits(shown.as_ref()) {
             // A late renewal of ours moved the lease: the want stands.
             return self.learn(shown);
         }
         self.meet_want(operation);
+        if is_our_lease && ends_turn {
+            // The store refuses what its own record permits: it is not asked again.
+            self.learn(shown);
+            return self.give_up();
+        }
         if let Operation::Renew { starts_probe, .. } = operation
             && is_our_lease
         {

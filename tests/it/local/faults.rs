@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{CallError, CircuitState, OnStoreOutage, Origin, store::StoreErrorKind};
+use fuseboard::{CallError, CircuitState, OnStoreOutage, Origin, Outcome, store::StoreErrorKind};
 
 use crate::support::{
     faulty::Fault,
@@ -210,6 +210,33 @@ async fn a_store_that_panics_takes_nobody_with_it() {
     recover(&breaker).await;
     settle().await;
     assert_eq!(environment.registry.circuits(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_what_its_record_permits_is_not_asked_without_end() {
+    for successes in [1, 3] {
+        for report in [Outcome::Success, Outcome::Failure, Outcome::Ignored] {
+            let fleet = Fleet::with(|config| config.success_threshold(successes));
+            let environment = fleet.environment();
+            let breaker = environment.breaker();
+            trip(&breaker).await;
+            pass(31.0).await;
+            let probe = breaker.admit().await.unwrap();
+            environment.store.writes_meet(Fault::Refuse);
+            let before = environment.store.log().len();
+            probe.report(report);
+            pass(60.0).await;
+            let log = environment.store.log().split_off(before);
+            assert!(log.len() <= 5, "{successes} {report:?}: {log:?}");
+            environment.store.writes_meet(Fault::None);
+            pass(31.0).await;
+            for _ in 0..3 {
+                let _ = succeed(&breaker).await;
+                pass(2.0).await;
+            }
+            assert_eq!(breaker.snapshot().state(), CircuitState::Closed, "{successes} {report:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,9 @@ pub(crate) enum Fault {
     Delay(Duration),
     /// It does as it is asked, and the answer is lost.
     LoseAnswer,
+    /// It refuses every write, soon, and shows the record as it stands, whether that
+    /// permits the write or not.
+    Refuse,
     /// It panics.
     Panic,
 }
@@ -121,6 +124,10 @@ impl Store for FaultyStore {
         if fault == Fault::LoseAnswer {
             let _ = Store::write(&self.inner, circuit, operation).await;
         }
+        if fault == Fault::Refuse {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            return Ok(Written::Refused(self.inner.record(circuit.as_str())));
+        }
         met(fault).await?;
         Store::write(&self.inner, circuit, operation).await
     }
@@ -128,7 +135,7 @@ impl Store for FaultyStore {
 
 async fn met(fault: Fault) -> Result<(), StoreError> {
     match fault {
-        Fault::None => Ok(()),
+        Fault::None | Fault::Refuse => Ok(()),
         Fault::Fail(kind) => Err(StoreError::new(kind, "the test says so")),
         Fault::Hang | Fault::LoseAnswer => pending().await,
         Fault::Delay(delay) => {
