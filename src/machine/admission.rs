@@ -156,6 +156,14 @@ impl Machine {
                 self.claim_or_go_local(Want::Renew { starts_probe: true }, ours.successes, past)
             }
             Stage::Probing { .. } if leased => Admission::Rejected,
+            Stage::Probing { .. } if self.is_out_of_step() && self.may_look(past) => {
+                self.start_read();
+                Admission::Wait
+            }
+            // A clock that was set is no evidence that the lease has ended.
+            Stage::Probing { .. } if self.now.since(ours.leased_at) < self.config.probe_lease() => {
+                Admission::Rejected
+            }
             // Leaked, or slower than its lease: its verdict is fenced off.
             Stage::Probing { .. } => self.claim_or_go_local(Want::TakeOver, 0, past),
             Stage::Settling => self.wait_in_turn(),

@@ -139,6 +139,27 @@ async fn case_72_a_wall_clock_that_is_set_takes_over_no_live_lease() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_72_a_prober_whose_wall_clock_is_set_keeps_its_own_lease() {
+    for by_ms in [HOUR_MS, -HOUR_MS, 31_000, -20_000] {
+        let world = timed_world().await;
+        let (a, clock) = off(&world, "A", 0);
+        a.trip().await;
+        seconds(31).await;
+        let probe = a.breaker.admit().await.unwrap();
+        let owner = world.attribute("half_open_owner");
+        seconds(10).await;
+        clock.step_wall(by_ms);
+        for _ in 0..19 {
+            assert!(a.ok().await.is_rejected(), "set by {by_ms} ms");
+            seconds(1).await;
+        }
+        assert_eq!(world.attribute("half_open_owner"), owner);
+        probe.success().settled().await;
+        assert_eq!(world.attribute("success_count"), 1, "its verdict counts");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn case_72_a_wall_clock_that_is_set_ends_what_is_known_and_nothing_else() {
     for by_ms in [HOUR_MS, -HOUR_MS] {
         let world = timed_world().await;
