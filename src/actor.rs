@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -33,6 +33,7 @@ use crate::{
     reachability::Reachability,
     state::CircuitState,
     store::ErasedStore,
+    sync::{flume, oneshot},
     transition::CircuitTransition,
 };
 

@@ -2,15 +2,11 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, oneshot};
 
 use crate::{
     actor::message::{Message, Settle},
@@ -22,6 +18,7 @@ use crate::{
     moment::Moment,
     name::CircuitName,
     state::{CircuitInfo, CircuitState},
+    sync::{AtomicU64, AtomicUsize, Notify, flume, oneshot},
 };
 
 /// How many messages wait for the actor of one circuit before outcomes are

@@ -41,15 +41,14 @@
 //! before it settled the streak: see [`Gate::report`].
 //!
 //! `gate::tests::loom` tries the interleavings of all this: of readers with
-//! publications all, of those that report outcomes all with a few preemptions.
+//! publications all, of those that report outcomes to an actor all with a few
+//! preemptions, and in small worlds all.
 
-mod atomic;
 mod overflow;
 mod report;
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use self::atomic::AtomicU64;
 pub(crate) use self::{
     overflow::Noted,
     report::{Post, Refused},
@@ -57,6 +56,7 @@ pub(crate) use self::{
 use crate::{
     machine::{Digest, ProbeId, Report},
     state::CircuitState,
+    sync::AtomicU64,
 };
 
 const STATE_BITS: u32 = 2;
@@ -276,7 +276,9 @@ impl Gate {
         self.spare.store(probe.get(), Release);
     }
 
-    /// Takes the probe on offer, and until when it is.
+    /// Takes the probe on offer, and until when it is. One that was offered meanwhile
+    /// may come with the time of the one before, which is over: the time is never a
+    /// later one.
     pub(crate) fn take_spare(&self) -> Option<(ProbeId, u64)> {
         if self.spare.load(Acquire) == 0 {
             return None;

@@ -76,6 +76,7 @@ mod registry;
 mod state;
 pub mod store;
 mod subscription;
+mod sync;
 mod transition;
 
 #[cfg(feature = "dynamodb")]

@@ -1,13 +1,12 @@
 //! What handles tell the actor of a circuit.
 
-use tokio::sync::oneshot;
-
 use crate::{
     circuit::PendingGuard,
     error::OpenError,
     grant::Grant,
     machine::{Order, Ordered, Pass, Report},
     moment::Moment,
+    sync::oneshot,
 };
 
 /// A message to the actor. Each carries the moment at which its sender saw what

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use crate::{
     actor::message::{Message, Reply},
     circuit::Circuit,
     error::OpenError,
     gate::Glance,
     machine::Pass,
+    sync::oneshot,
 };
 
 /// What is known at once of a call that did not simply pass the gate.

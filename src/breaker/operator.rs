@@ -2,14 +2,13 @@
 
 use std::time::SystemTime;
 
-use tokio::sync::oneshot;
-
 use super::Breaker;
 use crate::{
     actor::message::Message,
     error::{ConfigError, OrderError},
     machine::{Order, Ordered},
     record::HOLD_PREFIX,
+    sync::oneshot,
 };
 
 /// What an order may take: a read and a few writes, each with the store's limit.

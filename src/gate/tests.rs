@@ -95,6 +95,20 @@ fn a_refresh_is_claimed_once_in_each_window() {
 }
 
 #[test]
+fn a_refresh_that_could_not_be_sent_for_is_due_as_the_newest_window_says() {
+    let gate = published(&digest(7, CircuitState::Closed));
+    assert!(!gate.claim_refresh(|| false));
+    assert_eq!(gate.glance(5_000), Glance::Admit { epoch: 7, refresh: true });
+    let later = Digest { refresh_ms: 4_500, ..digest(7, CircuitState::Closed) };
+    assert!(!gate.claim_refresh(|| {
+        gate.publish(&later, || ());
+        false
+    }));
+    assert_eq!(gate.glance(5_000), Glance::Admit { epoch: 7, refresh: false });
+    assert_eq!(gate.glance(5_500), Glance::Admit { epoch: 7, refresh: true });
+}
+
+#[test]
 fn failures_are_unsettled_until_they_are_settled() {
     let gate = Gate::new();
     assert_eq!(gate.unsettled(), 0);
@@ -140,13 +154,11 @@ fn the_verdict_of_an_older_probe_does_not_cover_that_of_a_newer_one() {
 struct Counter {
     epoch: u64,
     streak: u64,
-    /// After how many failures it trips.
-    threshold: u64,
 }
 
 impl Counter {
     fn in_epoch(epoch: u64) -> Self {
-        Self { epoch, streak: 0, threshold: u64::MAX }
+        Self { epoch, streak: 0 }
     }
 
     fn judge(&mut self, gate: &Gate, epoch: u64, report: Report) {
@@ -154,13 +166,6 @@ impl Counter {
             Report::Failure if epoch == self.epoch => {
                 self.streak += 1;
                 assert!(gate.unsettled() >= self.streak, "marked before it was sent");
-                if self.streak == self.threshold {
-                    self.epoch += 1;
-                    let open =
-                        Digest { retry_at_ms: 90_000, ..digest(self.epoch, CircuitState::Open) };
-                    gate.publish(&open, || ());
-                    gate.settle(std::mem::take(&mut self.streak));
-                }
             }
             Report::Failure => gate.settle(1),
             Report::Success if epoch == self.epoch => gate.settle(std::mem::take(&mut self.streak)),

@@ -34,6 +34,7 @@ const LAYERS: &[(&str, u8)] = &[
     // Above the machine, which must not count.
     ("metrics", 3),
     ("reachability", 3),
+    ("sync", 3),
     // 4: what users hold.
     ("breaker", 4),
     ("guide", 4),

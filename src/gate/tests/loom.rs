@@ -1,16 +1,26 @@
 //! Every interleaving of a few threads, and every value that the memory model lets
-//! their loads see, over the gate itself:
+//! their loads see: over the gate itself, and over a circuit with its actor, whose
+//! channels are stood in for by ones that the checker can follow (`sync`):
 //!
 //! ```text
 //! RUSTFLAGS="--cfg fuseboard_loom" cargo test --release --lib --no-default-features \
 //!     --target-dir target/loom gate::tests::loom
 //! ```
 //!
+//! Where there would be too many, those with few preemptions: then a test says how
+//! many, and a smaller world goes without a bound.
+//!
 //! `loom` takes sequential consistency for acquire and release, and does not let a
-//! load see a store that is yet to come; the gate uses neither.
+//! load see a store that is yet to come; the crate uses neither here. It lets an
+//! exchange miss a store that it does not come after, as no memory does. The newest
+//! snapshot is not followed within a circuit: `publication` looks at its order.
 
+mod leaving;
+mod offering;
 mod publication;
 mod reporting;
+mod returning;
+mod world;
 
 use ::loom::{
     model::Builder,

@@ -1,0 +1,48 @@
+//! Who leaves an outcome past a full mailbox, which is pending until it was taken.
+
+use std::sync::Arc;
+
+use super::{world::*, *};
+
+/// Reports these outcomes while the mailbox is full and the actor runs.
+fn nothing_stays_pending_of(callers: &'static [&'static str]) {
+    explore(Some(3), move || {
+        let (world, mut actor) = World::new(1, 6);
+        world.fill();
+        let actor = in_thread(move || {
+            actor.run();
+            actor
+        });
+        world.report_all(callers, World::send);
+        actor.join().unwrap().run();
+        assert_eq!(world.circuit.pending.count(), 0, "all was taken");
+    });
+}
+
+#[test]
+fn what_lies_at_the_gate_is_pending_until_it_is_taken() {
+    nothing_stays_pending_of(&["F", "F"]);
+    nothing_stays_pending_of(&["F", "P"]);
+    nothing_stays_pending_of(&["P", "P"]);
+}
+
+#[test]
+fn what_one_caller_leaves_at_the_gate_is_never_counted_as_more_or_less() {
+    // The verdict of a probe counts on its way as well.
+    for (outcome, most) in [("F", 1), ("P", 2)] {
+        explore(None, move || {
+            let (world, mut actor) = World::new(1, 6);
+            world.fill();
+            let actor = in_thread(move || {
+                actor.run();
+                actor
+            });
+            let caller = Arc::clone(&world);
+            let caller = in_thread(move || caller.send(outcome));
+            assert!(world.circuit.pending.count() <= most);
+            caller.join().unwrap();
+            actor.join().unwrap().run();
+            assert_eq!(world.circuit.pending.count(), 0, "all was taken");
+        });
+    }
+}
