@@ -390,6 +390,8 @@ impl Actor {
 impl Drop for Actor {
     fn drop(&mut self) {
         while self.mailbox.try_recv().is_ok() {}
+        // Gone first: whoever leaves something at the gate after this finds that out.
+        drop(std::mem::replace(&mut self.mailbox, flume::bounded(0).1));
         if let Some(circuit) = self.circuit.upgrade() {
             circuit.drop_what_overflowed();
         }

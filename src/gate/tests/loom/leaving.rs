@@ -46,3 +46,21 @@ fn what_one_caller_leaves_at_the_gate_is_never_counted_as_more_or_less() {
         });
     }
 }
+
+/// An actor that is dropped counts nothing any more, and nobody waits for it.
+fn nothing_is_pending_after(preemptions: Option<usize>, callers: &'static [&'static str]) {
+    explore(preemptions, move || {
+        let (world, actor) = World::new(1, 6);
+        world.fill();
+        let actor = in_thread(move || drop(actor));
+        world.report_all(callers, World::send);
+        actor.join().unwrap();
+        assert_eq!(world.circuit.pending.count(), 0, "nobody will take it");
+    });
+}
+
+#[test]
+fn once_the_actor_has_ended_nothing_is_pending_at_the_gate() {
+    nothing_is_pending_after(Some(3), &["F", "F"]);
+    nothing_is_pending_after(None, &["FF"]);
+}
