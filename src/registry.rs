@@ -202,7 +202,15 @@ impl BreakerRegistry {
         if pending.count() == 0 {
             return Ok(());
         }
-        match self.inner.environment.clock.within(budget, pending.idle()).await {
+        // Where no actor is left, nothing that was sent leads to a write any more.
+        let over = async {
+            tokio::select! {
+                biased;
+                () = pending.idle() => {}
+                () = self.inner.tracker.wait() => {}
+            }
+        };
+        match self.inner.environment.clock.within(budget, over).await {
             Some(()) => Ok(()),
             None => Err(FlushError { pending: pending.count(), budget }),
         }
@@ -349,5 +357,16 @@ mod tests {
         drop(breaker);
         assert!(forget(&weak, &circuit));
         assert_eq!(registry.circuits(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flush_after_shutdown_waits_for_nobody() {
+        let builder = BreakerRegistry::builder(MemoryStore::new());
+        let registry = builder.disabled(false).spawn().unwrap();
+        let _breaker = registry.breaker("payments").unwrap();
+        registry.shutdown(Duration::from_secs(1)).await.unwrap();
+        // As of an outcome that was sent when the actor looked for the last time.
+        let _pending = registry.inner.environment.pending.start();
+        registry.flush(Duration::from_secs(60)).await.unwrap();
     }
 }
