@@ -35,7 +35,9 @@ fn said(digest: &Digest, now_ms: u64) -> Option<Glance> {
     let refresh = now_ms.wrapping_sub(digest.from_ms) >= digest.refresh_ms;
     covers(digest, now_ms).then_some(match digest.state {
         CLOSED => Glance::Admit { epoch: digest.epoch, refresh },
-        _ => Glance::Reject { retry_after_ms: digest.retry_at_ms.saturating_sub(now_ms) },
+        CircuitState::Open | CircuitState::HalfOpen => {
+            Glance::Reject { retry_after_ms: digest.retry_at_ms.saturating_sub(now_ms) }
+        }
     })
 }
 
