@@ -1,6 +1,8 @@
 //! What stands in, under the checker, for channels that it cannot look into. Each
 //! operation is one step, as it is of those under their locks.
 
+mod atomic;
+
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
@@ -8,7 +10,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-pub(crate) use ::loom::sync::atomic::{AtomicU64, AtomicUsize};
+pub(crate) use self::atomic::{AtomicU64, AtomicUsize};
 
 /// What several threads change. The checker orders the steps, and sees that each
 /// comes after those before it; what a step does comes with it.

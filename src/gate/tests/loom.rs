@@ -22,13 +22,15 @@ mod reporting;
 mod returning;
 mod world;
 
+use std::sync::{Arc, Mutex};
+
 use ::loom::{
     model::Builder,
-    sync::atomic::AtomicU64,
     thread::{self, JoinHandle},
 };
 
 use super::*;
+use crate::sync::AtomicU64;
 
 /// Tries every interleaving with at most so many threads taken off their processor
 /// in mid-course; `None` is any number.
@@ -40,4 +42,22 @@ fn explore(preemptions: Option<usize>, world: impl Fn() + Sync + Send + 'static)
 
 fn in_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     thread::Builder::new().spawn(run).unwrap()
+}
+
+/// What a load sees beside a thread that loads as well before it stores.
+#[test]
+fn no_load_hides_another_from_the_checker() {
+    let seen = Arc::new(Mutex::new([false; 2]));
+    let all_seen = Arc::clone(&seen);
+    explore(None, move || {
+        let atomic = Arc::new(AtomicU64::new(0));
+        let other = Arc::clone(&atomic);
+        let other = in_thread(move || {
+            other.load(Relaxed);
+            other.store(1, Relaxed);
+        });
+        all_seen.lock().unwrap()[usize::from(atomic.load(Relaxed) == 1)] = true;
+        other.join().unwrap();
+    });
+    assert_eq!(*seen.lock().unwrap(), [true; 2]);
 }

@@ -38,7 +38,7 @@ fn of_two_calls_that_find_a_refresh_due_one_sends_for_it() {
 }
 
 #[test]
-fn a_refresh_is_sent_for_once_in_each_window_and_may_be_in_the_last() {
+fn a_refresh_is_sent_for_once_in_each_window() {
     explore(None, || {
         let gate = Arc::new(published(&due_after(30)));
         let other = running(&gate, |gate| u64::from(gate.claim_refresh(|| true)));
@@ -84,8 +84,8 @@ fn of_two_calls_that_find_a_probe_on_offer_one_gets_it() {
 fn a_probe_is_never_taken_for_longer_than_it_is_on_offer() {
     explore(None, || {
         let gate = Arc::new(Gate::new());
-        let caller = running(&gate, Gate::take_spare);
         gate.offer_spare(probe(4), 70);
+        let caller = running(&gate, Gate::take_spare);
         let withdrawn = gate.take_spare();
         gate.offer_spare(probe(5), 90);
         match caller.join().unwrap() {

@@ -48,7 +48,7 @@ fn every_look_is_at_one_publication(
     look: impl Fn(&Gate) -> Glance + Copy + Send + Sync + 'static,
     says: impl Fn(&Digest) -> Option<Glance>,
 ) {
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::new(Mutex::new(Vec::new()));
     let all_seen = std::sync::Arc::clone(&seen);
     explore(None, move || {
         let (gate, writer) = publishing(digests());

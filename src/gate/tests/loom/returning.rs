@@ -36,14 +36,14 @@ fn when_the_failures_of_one_caller_have_returned_nobody_is_admitted() {
 
 #[test]
 fn when_the_failures_that_trip_have_returned_nobody_is_admitted() {
-    nobody_is_admitted_after(Some(3), 2, &["F", "F"], |threshold| World::new(9, threshold));
+    nobody_is_admitted_after(Some(2), 2, &["F", "F"], |threshold| World::new(9, threshold));
     nobody_is_admitted_after(Some(2), 3, &["FF", "F"], |threshold| World::new(9, threshold));
     nobody_is_admitted_after(Some(2), 2, &["FF", "F"], |threshold| World::new(9, threshold));
 }
 
 #[test]
 fn when_they_have_returned_without_a_store_nobody_is_admitted() {
-    nobody_is_admitted_after(None, 2, &["FF"], |threshold| World::without_store(9, threshold));
+    nobody_is_admitted_after(Some(3), 2, &["FF"], |threshold| World::without_store(9, threshold));
     nobody_is_admitted_after(Some(2), 2, &["F", "F"], |threshold| {
         World::without_store(9, threshold)
     });
