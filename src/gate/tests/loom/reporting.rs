@@ -61,6 +61,21 @@ fn in_small_worlds_no_failure_and_no_reset_is_lost_in_any_interleaving() {
 }
 
 #[test]
+fn no_failure_is_settled_before_it_is_marked() {
+    explore(Some(2), || {
+        let (world, mut actor) = World::new(9, THRESHOLD);
+        let its = Arc::clone(&world);
+        let actor = in_thread(move || {
+            actor.run();
+            assert!(its.circuit.gate.unsettled() <= 2, "more than was marked");
+            actor
+        });
+        world.report_all(&["FS", "FS"], World::report);
+        actor.join().unwrap();
+    });
+}
+
+#[test]
 fn a_success_that_was_noted_already_is_noted_again() {
     explore(Some(3), || {
         let (world, mut actor) = World::new(1, THRESHOLD);
