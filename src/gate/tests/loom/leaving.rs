@@ -62,5 +62,5 @@ fn nothing_is_pending_after(preemptions: Option<usize>, callers: &'static [&'sta
 #[test]
 fn once_the_actor_has_ended_nothing_is_pending_at_the_gate() {
     nothing_is_pending_after(Some(3), &["F", "F"]);
-    nothing_is_pending_after(None, &["FF"]);
+    nothing_is_pending_after(None, &["F"]);
 }
