@@ -45,16 +45,17 @@
 //! preemptions, and in small worlds all.
 
 mod overflow;
+mod probe;
 mod report;
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 pub(crate) use self::{
     overflow::Noted,
     report::{Post, Refused},
 };
 use crate::{
-    machine::{Digest, ProbeId, Report},
+    machine::{Digest, Pass, Report},
     state::CircuitState,
     sync::AtomicU64,
 };
@@ -79,8 +80,8 @@ pub(crate) enum Glance {
 }
 
 /// The hot block of one circuit, on cache lines of its own (two: the
-/// prefetcher of common processors fetches them in pairs). What calls read comes
-/// first, on one line.
+/// prefetcher of common processors fetches them in pairs). What calls read, admitted
+/// or rejected, comes first, on one line.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Gate {
@@ -98,14 +99,14 @@ pub(crate) struct Gate {
     retry_at: AtomicU64,
     /// How far into the window traffic should ask for a refresh.
     refresh: AtomicU64,
-    /// Outcomes that found the mailbox full; see [`Overflow`].
-    overflow: AtomicU64,
-    /// The verdict of a probe that found the mailbox full.
-    probe_report: AtomicU64,
     /// A probe that was won for callers who cannot wait; 0 is none.
     spare: AtomicU64,
     /// Until when that probe is on offer.
     spare_until: AtomicU64,
+    /// Outcomes that found the mailbox full; see [`Overflow`](overflow::Overflow).
+    overflow: AtomicU64,
+    /// The verdict of a probe that found the mailbox full.
+    probe_report: AtomicU64,
     /// How often the gate was published. Nobody but the actor looks at it.
     number: AtomicU64,
 }
@@ -121,10 +122,10 @@ impl Gate {
             span: AtomicU64::new(0),
             retry_at: AtomicU64::new(0),
             refresh: AtomicU64::new(u64::MAX),
-            overflow: AtomicU64::new(0),
-            probe_report: AtomicU64::new(0),
             spare: AtomicU64::new(0),
             spare_until: AtomicU64::new(0),
+            overflow: AtomicU64::new(0),
+            probe_report: AtomicU64::new(0),
             number: AtomicU64::new(1),
         }
     }
@@ -211,7 +212,8 @@ impl Gate {
 
     /// Sends the one message of this window that asks for a refresh, if nobody
     /// has; says whether it was sent. The actor's next publication, or a message
-    /// that could not be sent, arms it again.
+    /// that could not be sent, arms it again. It orders nothing else: exchanged once,
+    /// relaxed, and a hint for whoever reads it.
     pub(crate) fn claim_refresh(&self, send: impl FnOnce() -> bool) -> bool {
         let due = self.refresh.load(Relaxed);
         let claimed = due != u64::MAX
@@ -235,57 +237,15 @@ impl Gate {
         self.unsettled.load(Acquire)
     }
 
+    /// Whether an outcome changes nothing, and need not be reported.
+    #[inline]
+    pub(crate) fn is_silent(&self, pass: Pass, report: Report) -> bool {
+        matches!((pass.probe, report), (None, Report::Success)) && self.unsettled() == 0
+    }
+
     /// Takes settled failures off.
     pub(crate) fn settle(&self, failures: u64) {
         self.unsettled.fetch_sub(failures, Release);
-    }
-
-    /// Leaves the verdict of a probe where the actor finds it. Numbers grow, so
-    /// a straggler does not displace the verdict of the one probe that runs.
-    pub(crate) fn note_probe(&self, probe: ProbeId, report: Report) -> Noted {
-        let verdict = match report {
-            Report::Success => 1,
-            Report::Failure => 2,
-            Report::NoVerdict => 3,
-        };
-        let noted = probe.get() << STATE_BITS | verdict;
-        match self.probe_report.fetch_max(noted, AcqRel) {
-            0 => Noted::First,
-            _ => Noted::Also,
-        }
-    }
-
-    /// Takes the verdict that was left.
-    pub(crate) fn take_probe_report(&self) -> Option<(ProbeId, Report)> {
-        let noted = self.probe_report.load(Acquire);
-        if noted == 0 {
-            return None;
-        }
-        let noted = self.probe_report.swap(0, AcqRel);
-        let report = match noted & STATE_MASK {
-            1 => Report::Success,
-            2 => Report::Failure,
-            _ => Report::NoVerdict,
-        };
-        ProbeId::from_number(noted >> STATE_BITS).map(|probe| (probe, report))
-    }
-
-    /// Offers a probe to whoever asks first, until then.
-    pub(crate) fn offer_spare(&self, probe: ProbeId, until_ms: u64) {
-        self.spare_until.store(until_ms, Release);
-        self.spare.store(probe.get(), Release);
-    }
-
-    /// Takes the probe on offer, and until when it is. One that was offered meanwhile
-    /// may come with the time of the one before, which is over: the time is never a
-    /// later one.
-    pub(crate) fn take_spare(&self) -> Option<(ProbeId, u64)> {
-        if self.spare.load(Acquire) == 0 {
-            return None;
-        }
-        let until_ms = self.spare_until.load(Acquire);
-        let taken = self.spare.swap(0, AcqRel);
-        ProbeId::from_number(taken).map(|probe| (probe, until_ms))
     }
 }
 

@@ -32,12 +32,6 @@ pub(crate) enum Refused {
 }
 
 impl Gate {
-    /// Whether an outcome changes nothing, and need not be reported.
-    #[inline]
-    pub(crate) fn is_silent(&self, pass: Pass, report: Report) -> bool {
-        matches!((pass.probe, report), (None, Report::Success)) && self.unsettled() == 0
-    }
-
     /// Reports an outcome that is not silent. The answer is for outcomes that may
     /// lead to a write: those of probes, and a failure that may be the last that
     /// the threshold allows.

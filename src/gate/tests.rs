@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::VecDeque};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
-use crate::machine::Pass;
+use crate::machine::ProbeId;
 
 #[cfg(fuseboard_loom)]
 mod loom;
