@@ -40,8 +40,8 @@ use crate::{
 /// few nanoseconds: nothing is sent, nothing is awaited and nothing is allocated.
 /// The first call, and one after a longer pause, waits for a read of the store.
 ///
-/// A circuit of which nobody keeps a handle is forgotten, its streak of failures
-/// after `recovery_timeout` without a call. A breaker whose registry is gone, or
+/// A circuit without handles is forgotten; a streak of failures is kept for
+/// `recovery_timeout` after the last call. A breaker whose registry is gone, or
 /// whose runtime is shutting down, answers by what it last knew for as long as
 /// that is fresh, and lets every call through from then on.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Breaker {
     ///   lease is renewed while it runs. All others are rejected.
     ///
     /// If the call panics, that is a failure, and the panic goes on. (A panic of
-    /// other code in the same task drops the call, which is no failure.)
+    /// other code in the same task drops the call, as a cancellation does.)
     ///
     /// # Errors
     ///
@@ -191,9 +191,9 @@ impl Breaker {
     ///
     /// Waits for the store only if what is known is too old, or if this call
     /// may be the next probe, and never longer than `store_timeout` and a
-    /// tenth of a second. If there is no answer by then, or nobody left to
-    /// answer, the call is rejected if what is known is fresh and not closed
-    /// (an election that is too slow admits nobody), and admitted otherwise.
+    /// tenth of a second. If there is no answer by then, the call is rejected if
+    /// what is known is fresh and not closed (an election that is too slow admits
+    /// nobody), and admitted otherwise; if nobody is left to answer, it is admitted.
     ///
     /// # Errors
     ///

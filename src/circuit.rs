@@ -26,7 +26,7 @@ use crate::{
 const MAILBOX_CAPACITY: usize = 1_024;
 
 /// What a caller waits beyond the store's own limit for the actor's answer.
-const GRACE: Duration = Duration::from_millis(100);
+pub(crate) const GRACE: Duration = Duration::from_millis(100);
 
 /// What the actor of a circuit published last.
 ///

@@ -16,8 +16,8 @@ const YEAR: Duration = Duration::from_secs(365 * 86_400);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnStoreOutage {
-    /// Let calls through and count them here: after `failure_threshold` failures,
-    /// and those that are under way by then, this process rejects on its own. This is
+    /// Let calls through and count them here: after `failure_threshold` failures, and
+    /// the calls under way by then, this process rejects on its own. This is
     /// what the reference does, with the counting added. An operator's
     /// [`hold`](crate::Breaker::hold) is kept to all the same.
     #[default]

@@ -145,6 +145,7 @@ impl<E> CallError<E> {
     /// let told = failed.map_inner(|status| std::io::Error::other(format!("status {status}")));
     /// assert_eq!(told.to_string(), "status 503");
     /// ```
+    #[must_use]
     pub fn map_inner<F>(self, map: impl FnOnce(E) -> F) -> CallError<F> {
         match self {
             Self::Open(open) => CallError::Open(open),
@@ -169,6 +170,7 @@ impl<E> CallError<E> {
     /// assert_eq!(charged, 7);
     /// # Ok(()) }
     /// ```
+    #[must_use]
     pub fn into_error(self) -> E
     where
         E: From<OpenError>,
@@ -180,6 +182,7 @@ impl<E> CallError<E> {
     }
 
     /// Returns the error of the protected function, if it ran.
+    #[must_use]
     pub fn inner(&self) -> Option<&E> {
         match self {
             Self::Inner(error) => Some(error),
@@ -188,6 +191,7 @@ impl<E> CallError<E> {
     }
 
     /// Returns the rejection, if the protected function was not run.
+    #[must_use]
     pub fn open(&self) -> Option<&OpenError> {
         match self {
             Self::Open(error) => Some(error),
@@ -210,11 +214,12 @@ pub enum OrderError {
     /// The store failed; the order may have been carried out.
     #[error("the store failed ({0:?}); the order may have been carried out")]
     Store(StoreErrorKind),
-    /// The registry is shut down or disabled; nothing was written.
-    #[error("the circuit's registry is shut down or disabled; nothing was written")]
+    /// The registry was shut down, dropped or disabled; nothing was written.
+    #[error("the circuit's registry is shut down, dropped or disabled; nothing was written")]
     Gone,
-    /// There was no answer in time; the order may still be carried out.
-    #[error("no answer in time; the order may still be carried out")]
+    /// There was no answer in time, or the registry ended meanwhile; the order may
+    /// still be carried out.
+    #[error("no answer to the order, which may still be carried out")]
     NoAnswer,
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, mem::ManuallyDrop, time::Duration};
 
 use crate::{
     breaker::Breaker,
-    circuit::{Awaited, Circuit, Outstanding, Settled},
+    circuit::{Awaited, Circuit, GRACE, Outstanding, Settled},
     machine::{Pass, Report},
     outcome::Outcome,
 };
@@ -36,7 +36,7 @@ impl From<Outcome> for Report {
 /// [`failure`](Self::failure) or [`ignore`](Self::ignore). A permit that is
 /// dropped instead says nothing about the dependency, unless the thread is
 /// panicking or the circuit counts cancelled calls: then it is a failure. A
-/// permit that is leaked delays recovery by one `probe_lease` at most.
+/// permit that is leaked delays recovery until its `probe_lease` has ended.
 ///
 /// A report of a call that was admitted before the circuit changed its state
 /// changes nothing.
@@ -211,17 +211,24 @@ impl Settling {
     }
 
     /// Waits as [`settled`](Self::settled) does, for a call that has waited for so
-    /// long before: what a call waits in all is bounded. Says whether there was an
-    /// end to it: settled, or nobody left to settle it.
+    /// long before: what a call waits in all is bounded. False if the actor gave no
+    /// sign of itself, though it had the time to.
     pub(crate) async fn settled_after(mut self, waited: Duration) -> bool {
         let Some(awaited) = self.0.take() else {
             return true;
         };
         let limit = awaited.limit.saturating_sub(waited);
-        match awaited.settled {
+        let since = awaited.clock.now();
+        let is_over = match awaited.settled {
             Settled::Answered(settled) => awaited.clock.within(limit, settled).await.is_some(),
-            Settled::Idle(pending) => awaited.clock.within(limit, pending.idle()).await.is_some(),
-        }
+            Settled::Idle(pending) => {
+                // What else is pending says nothing of one actor.
+                let _ = awaited.clock.within(limit, pending.idle()).await;
+                true
+            }
+        };
+        // Nor does a short wait, or one in which the process stood still.
+        is_over || limit < GRACE || awaited.clock.now().stood_still_since(since, limit)
     }
 }
 

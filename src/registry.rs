@@ -91,9 +91,9 @@ impl BreakerRegistry {
 
     /// Returns the breaker of a circuit, with the registry's settings. The
     /// first call for a name spawns the circuit's actor; nothing is read before
-    /// a call asks. Keep the breaker: a circuit of which nobody keeps a handle is
-    /// forgotten, its streak of failures after `recovery_timeout` without a call.
-    /// Keep the registry as well: without it nobody counts, and every call runs.
+    /// a call asks. Keep the breaker: a circuit without handles is forgotten; a streak
+    /// of failures is kept for `recovery_timeout` after the last call. Keep the registry
+    /// as well: without it nobody counts, and every call runs before long.
     ///
     /// # Errors
     ///
@@ -180,7 +180,7 @@ impl BreakerRegistry {
     /// [`FlushError`]: the budget was spent first. Nothing is lost; the writes
     /// go on. A write that the store has failed is not waited for: it is made
     /// again after the back-off. Calls that wait for the store to be admitted are
-    /// waited for, and told among the outcomes.
+    /// waited for, and counted among the outcomes.
     ///
     /// # Cancel safety
     ///
@@ -325,7 +325,7 @@ impl Drop for Inner {
             tracing::warn!(
                 circuits = orphans,
                 "a registry was dropped while its breakers are in use; they let every call \
-                 through from now on: keep the registry for as long as them"
+                 through once what they know is too old: keep the registry as long as them"
             );
         }
     }

@@ -32,11 +32,11 @@ impl Breaker {
     ///   released, or a process of this crate has recovered it.
     /// - A process that has not read of the hold, and cannot read the store, does not
     ///   know of it; one that has keeps to it, whatever the store does.
-    /// - The item holds when the circuit opened, not `until`: a process with a
-    ///   longer `recovery_timeout` than this one's holds longer, by the difference.
+    /// - The item carries a time of opening, not `until`: a process with another
+    ///   `recovery_timeout` ends the hold earlier or later, by the difference.
     ///
     /// Waits for the order to be carried out: for a read and up to five writes, at
-    /// most 6 times `store_timeout` and 0.1 s.
+    /// most six times (`store_timeout` and 0.1 s).
     ///
     /// # Errors
     ///
@@ -46,10 +46,10 @@ impl Breaker {
     ///   tries. Nothing was written; try again.
     /// - [`OrderError::Store`]: the store failed. The hold may have been written:
     ///   look at the item, or try again once the store works.
-    /// - [`OrderError::Gone`]: the registry is shut down or disabled. Nothing was
-    ///   written.
-    /// - [`OrderError::NoAnswer`]: no answer within the wait above. The hold may
-    ///   still be written; to try again does no harm.
+    /// - [`OrderError::Gone`]: the registry was shut down, dropped or disabled. Nothing
+    ///   was written.
+    /// - [`OrderError::NoAnswer`]: no answer within the wait above, or the registry
+    ///   ended meanwhile. The hold may still be written; to try again does no harm.
     ///
     /// # Cancel safety
     ///
@@ -98,9 +98,10 @@ impl Breaker {
     /// - [`OrderError::Contended`]: other processes changed the item at each of five
     ///   tries. Nothing was written; try again.
     /// - [`OrderError::Store`]: the store failed. The circuit may have been closed.
-    /// - [`OrderError::Gone`]: the registry is shut down or disabled. Nothing was
-    ///   written.
-    /// - [`OrderError::NoAnswer`]: no answer in time. The circuit may still be closed.
+    /// - [`OrderError::Gone`]: the registry was shut down, dropped or disabled. Nothing
+    ///   was written.
+    /// - [`OrderError::NoAnswer`]: no answer in time, or the registry ended meanwhile.
+    ///   The circuit may still be closed.
     ///
     /// # Cancel safety
     ///

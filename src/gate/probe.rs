@@ -53,7 +53,7 @@ impl Gate {
 
     /// Takes the probe on offer, and until when it is. One that was offered meanwhile
     /// may come with the time of the one before, which is over: the time is never a
-    /// later one.
+    /// later one, unless the clock was set back in between.
     pub(crate) fn take_spare(&self) -> Option<(ProbeId, u64)> {
         if self.spare.load(Acquire) == 0 {
             return None;

@@ -274,10 +274,11 @@ impl Machine {
         self.config.on_store_outage() == OnStoreOutage::FailOpen
     }
 
-    /// Whether this call may wait for the store. One that is known to be out is waited
-    /// for by the call that tries it, and by no other.
+    /// Whether this call may wait for the store. One that is known to be out, and has
+    /// not answered a read since, is waited for by the call that tries it, and by no
+    /// other.
     fn may_look(&self, past: Past) -> bool {
-        let is_tried = past.outage && self.job.is_some();
+        let is_tried = past.outage && self.job.is_some() && self.health.is_doubtful(Access::Read);
         !past.looked && !is_tried && self.health.is_usable(Access::Read, self.now)
     }
 

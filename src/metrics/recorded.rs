@@ -21,7 +21,7 @@ pub(crate) fn describe() {
         describe_counter!(
             TRANSITIONS,
             Unit::Count,
-            "State changes of circuits; those of origin \"local\" count at most once in a fleet."
+            "State changes of circuits; those of origin \"local\" are told by the process that wrote them."
         );
         describe_counter!(STORE_FAULTS, Unit::Count, "Store operations that failed.");
         describe_gauge!(

@@ -113,7 +113,7 @@ impl DynamoDbStore {
     ///
     /// Whether they are right shows at the first operation, or at
     /// [`verify`](Self::verify). Requests are sent by the SDK's own HTTPS client,
-    /// which decodes all root certificates of the system here and now;
+    /// which decodes all root certificates of the system when this is called;
     /// [what that costs](crate::guide::performance#a-start) is most of a cold start.
     ///
     /// # Cancel safety

@@ -147,9 +147,13 @@ impl Machine {
         }
         self.meet_want(operation);
         if is_our_lease && ends_turn {
-            // The store refuses what its own record permits: it is not asked again.
+            // The store refuses what its own record permits: the lease is left to end.
             self.learn(shown);
-            return self.give_up();
+            self.known.election = None;
+            if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
+                *right = Right::Theirs { since: self.now };
+            }
+            return;
         }
         if let Operation::Renew { starts_probe, .. } = operation
             && is_our_lease

@@ -87,6 +87,56 @@ async fn case_66_in_an_outage_one_call_waits_for_each_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_67_whoever_finds_the_store_back_goes_by_what_it_shows() {
+    for calls in [1, 50] {
+        let fleet = Fleet::new();
+        let (environment, other) = (fleet.environment(), fleet.environment());
+        let breaker = environment.breaker();
+        assert_eq!(succeed(&breaker).await, Ok(42));
+        pass(6.0).await;
+        environment.store.meets(Fault::Hang);
+        for _ in 0..3 {
+            assert_eq!(succeed(&breaker).await, Ok(42));
+            pass(5.0).await;
+        }
+        trip(&other.breaker()).await;
+        environment.store.meets(Fault::Delay(Duration::from_millis(20)));
+        // A change that one read shows is confirmed by another.
+        let called = futures::future::join_all((0..calls).map(|_| succeed(&breaker))).await;
+        let admitted = called.iter().filter(|result| !is_rejected(result)).count();
+        assert_eq!(admitted, calls - 1, "all but the one that looks go by what was known");
+        settle().await;
+        assert!(is_rejected(&succeed(&breaker).await));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn writes_that_failed_long_ago_make_nobody_act_on_what_is_stale() {
+    let fleet = Fleet::new();
+    let (environment, other) = (fleet.environment(), fleet.environment());
+    let breaker = environment.breaker();
+    environment.store.writes_meet(UNAVAILABLE);
+    trip(&breaker).await;
+    pass(2.0).await;
+    assert!(is_rejected(&succeed(&breaker).await));
+    pass(5.0).await;
+    // Open here alone; another closes and opens it, which a read shows.
+    trip(&other.breaker()).await;
+    other.breaker().release().await.unwrap();
+    pass(40.0).await;
+    environment.store.reads_meet(Fault::Delay(Duration::from_millis(20)));
+    for _ in 0..3 {
+        let _ = succeed(&breaker).await;
+        pass(1.0).await;
+    }
+    assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
+    trip(&other.breaker()).await;
+    pass(6.0).await;
+    let called = futures::future::join_all((0..50).map(|_| succeed(&breaker))).await;
+    assert!(called.iter().all(is_rejected), "all share the read");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hold_outlasts_a_store_that_cannot_be_read() {
     let fleet = Fleet::new();
     let environment = fleet.environment();
