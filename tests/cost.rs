@@ -215,7 +215,7 @@ fn what_a_call_holds_is_small() {
 
 /// On this thread, which is where the actors run, and where all is counted.
 #[test]
-fn an_idle_circuit_takes_at_most_two_kibibytes() {
+fn a_circuit_that_was_never_called_takes_at_most_two_kibibytes() {
     const CIRCUITS: usize = 1_000;
     let world = World::new();
     let names: Vec<_> = (0..CIRCUITS).map(|number| format!("circuit-{number:04}")).collect();

@@ -32,8 +32,8 @@ const A_WAIT: Duration = Duration::from_millis(500);
 enum Fault {
     /// It accepts it, and never answers.
     Hangs,
-    /// It says no at once.
-    Refuses,
+    /// It fails at once, as by a refused connection.
+    Fails,
 }
 
 /// A store that is out, and how many operations were begun.
@@ -47,7 +47,7 @@ impl Out {
         self.begun.fetch_add(1, Relaxed);
         match self.fault {
             Fault::Hangs => pending().await,
-            Fault::Refuses => Err(StoreError::new(StoreErrorKind::Unavailable, "out")),
+            Fault::Fails => Err(StoreError::new(StoreErrorKind::Unavailable, "out")),
         }
     }
 }
@@ -71,7 +71,7 @@ struct Waits {
 
 pub(crate) fn run() -> Result<(), Failed> {
     show("A store that hangs: 64 callers go through all circuits, twice", Fault::Hangs)?;
-    show("A store that refuses at once: the same", Fault::Refuses)
+    show("A store that fails at once: the same", Fault::Fails)
 }
 
 fn show(title: &str, fault: Fault) -> Result<(), Failed> {

@@ -78,7 +78,7 @@ pub(crate) fn nanos(time: Duration) -> f64 {
 pub(crate) fn median_difference(mut nanos: Vec<f64>) -> String {
     nanos.sort_by(f64::total_cmp);
     let middle = nanos.len() / 2;
-    let about = nanos.len().isqrt();
+    let about = nanos.len().isqrt().saturating_add(1);
     let at = |rank: usize| nanos.get(rank).copied().unwrap_or_default();
     let (least, most) = (at(middle.saturating_sub(about)), at(middle.saturating_add(about)));
     format!("{:+.0} ns ({least:+.0} to {most:+.0})", at(middle))

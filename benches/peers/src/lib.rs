@@ -1,8 +1,9 @@
 //! What a call costs through this crate, and through other circuit breakers.
 //!
 //! `cargo bench -p peers` prints one table. All times in it are of one process
-//! and one run: in each round every subject is sampled once, in an order that
-//! is shuffled anew, so that whatever else the machine does meets all alike.
+//! and one run: in each round that was asked for every subject is sampled once, in
+//! an order that is shuffled anew, so that whatever else the machine does meets all
+//! alike; after them only those are sampled that have too few calm samples.
 //! Compare the ratios; nanoseconds are those of one machine on one day.
 //!
 //! What is asynchronous is awaited in a loop inside of one future, every crate's

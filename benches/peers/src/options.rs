@@ -7,7 +7,7 @@ pub(crate) const HELP: &str = "\
 What a call costs through this crate, and through other circuit breakers.
 
 cargo bench -p peers              one table
-cargo bench -p peers -- --check   exits with 1 if a goal is missed, and with 2 if
+cargo bench -p peers -- --check   exits with 1 if a bound is broken, and with 2 if
                                   the machine was too busy to know
 
   --rounds N    samples of each subject (default: 600, with --check 300)

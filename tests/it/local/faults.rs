@@ -227,7 +227,7 @@ async fn a_store_that_refuses_what_its_record_permits_is_not_asked_without_end()
             probe.report(report);
             pass(60.0).await;
             let log = environment.store.log().split_off(before);
-            assert!(log.len() <= 5, "{successes} {report:?}: {log:?}");
+            assert!((1..=5).contains(&log.len()), "{successes} {report:?}: {log:?}");
             environment.store.writes_meet(Fault::None);
             pass(31.0).await;
             for _ in 0..3 {

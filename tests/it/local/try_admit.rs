@@ -78,6 +78,7 @@ async fn case_26_a_hold_withdraws_the_probe_on_offer() {
     let breaker = environment.breaker();
     assert!(breaker.try_admit().is_err());
     settle().await;
+    assert_eq!(environment.store.log().last(), Some(&"elect"));
     breaker.hold(fleet.clock.wall() + Duration::from_secs(3_600), "maintenance").await.unwrap();
     assert!(breaker.try_admit().is_err(), "it is held");
     assert!(is_rejected(&succeed(&breaker).await));
@@ -89,6 +90,7 @@ async fn a_probe_on_offer_ends_with_the_opening_that_it_was_for() {
     let breaker = environment.breaker();
     assert!(breaker.try_admit().is_err());
     settle().await;
+    assert_eq!(environment.store.log().last(), Some(&"elect"));
     breaker.release().await.unwrap();
     assert!(!breaker.try_admit().unwrap().is_probe());
     trip(&breaker).await;

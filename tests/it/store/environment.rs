@@ -1,6 +1,6 @@
 //! A store from the environment, in a process that has no other.
 
-use std::{env, process::Stdio};
+use std::env;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use fuseboard::{
@@ -57,17 +57,21 @@ fn without<'a>(variables: &[Variable<'a>], name: &str) -> Vec<Variable<'a>> {
 
 /// Runs this test in a process that has these variables and no others.
 async fn in_an_environment(variables: &[Variable<'_>], expected: &str) {
-    let status = tokio::process::Command::new(env::current_exe().unwrap())
+    // Without a root certificate the SDK's client panics in a debug build.
+    let roots = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+    let output = tokio::process::Command::new(env::current_exe().unwrap())
         .args(["--exact", ENTRY, "--nocapture"])
         .env_clear()
+        .envs(roots.into_iter().filter_map(|name| Some((name, env::var_os(name)?))))
         .envs(variables.iter().copied())
         // Whatever this machine is, it is none of a cloud's.
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env(EXPECTED, expected)
-        .stdout(Stdio::null())
-        .status()
-        .await;
-    assert!(status.unwrap().success(), "{expected}");
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{expected}: {said}");
 }
 
 async fn read(expected: &str) {
