@@ -367,6 +367,7 @@ impl Breaker {
         let mut running = Running::new(&self.circuit, Pass { epoch, probe: None });
         let mut called = pin!(call());
         let result = poll_fn(|context| running.poll(called.as_mut(), context)).await;
+        running.leave();
         let outcome = judge(&result);
         match running.report(outcome, Duration::ZERO) {
             None => finish(Ok(result)),
@@ -400,6 +401,7 @@ impl Breaker {
         };
         let mut running = Running::new(&self.circuit, pass);
         let result = running.run(call()).await;
+        running.leave();
         let outcome = judge(&result);
         if let Some(settled) = running.report(outcome, waited) {
             settled.await;

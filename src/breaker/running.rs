@@ -41,10 +41,21 @@ impl<'a> Running<'a> {
         call: Pin<&mut F>,
         context: &mut Context<'_>,
     ) -> Poll<F::Output> {
-        self.is_in_call = true;
+        // Stored only where it changes: most calls are ready when they are polled first.
+        if !self.is_in_call {
+            self.is_in_call = true;
+        }
         let polled = call.poll(context);
-        self.is_in_call = false;
+        if polled.is_pending() {
+            self.is_in_call = false;
+        }
         polled
+    }
+
+    /// What panics from here on is not the call.
+    #[inline]
+    pub(super) fn leave(&mut self) {
+        self.is_in_call = false;
     }
 
     /// Runs the call, keeping a probe's lease alive.
