@@ -247,3 +247,53 @@ impl Drop for Settling {
 fn forget(awaited: Box<Awaited>) {
     drop(awaited);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::SystemTime};
+
+    use super::*;
+    use crate::{
+        circuit::Pending,
+        clock::{Clock, VirtualClock},
+        sync::oneshot,
+    };
+
+    /// A wait that never ends by itself, of a call that has waited for so long before.
+    async fn has_heard(settled: Settled, limit: Duration, waited: Duration, frozen: bool) -> bool {
+        let hands = VirtualClock::following_tokio(SystemTime::UNIX_EPOCH);
+        let clock = Clock::from(&hands);
+        let awaited = Awaited { settled, limit, clock, turns: 0 };
+        let freeze = async {
+            if frozen {
+                hands.advance(Duration::from_secs(3_600));
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            biased;
+            heard = Settling::new(Some(Box::new(awaited))).settled_after(waited) => heard,
+            () = freeze => false,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_actor_is_deaf_only_if_it_had_the_time_to_answer() {
+        let second = Duration::from_secs(1);
+        let (_done, answer) = oneshot::channel();
+        assert!(!has_heard(Settled::Answered(answer), second, Duration::ZERO, false).await);
+        let (_done, answer) = oneshot::channel();
+        assert!(has_heard(Settled::Answered(answer), second, second, false).await, "no time");
+        let (_done, answer) = oneshot::channel();
+        let frozen = has_heard(Settled::Answered(answer), second, Duration::ZERO, true).await;
+        assert!(frozen, "it stood still as well");
+        let (done, answer) = oneshot::channel();
+        drop(done);
+        let gone = has_heard(Settled::Answered(answer), second, Duration::ZERO, false).await;
+        assert!(gone, "there is nobody left to wait for");
+        let pending = Arc::new(Pending::default());
+        let _others = pending.start();
+        let idle = has_heard(Settled::Idle(pending), second, Duration::ZERO, false).await;
+        assert!(idle, "others may be what is pending");
+    }
+}
