@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::{
 
 use super::{
     DynamoDbStore,
+    date::Dates,
     fault::{Call, said},
     misconfiguration::Misconfiguration,
 };
@@ -28,7 +29,8 @@ impl DynamoDbStore {
     ///
     /// For development and tests; production tables are better declared with
     /// the rest of an application's infrastructure. Returns when the table is
-    /// active, and does nothing if all is in place already. Needs
+    /// active, and does nothing if all is in place already. Waits up to 10 s for
+    /// credentials. Needs
     /// `dynamodb:CreateTable`, `dynamodb:DescribeTable`,
     /// `dynamodb:DescribeTimeToLive` and `dynamodb:UpdateTimeToLive`.
     ///
@@ -46,10 +48,11 @@ impl DynamoDbStore {
     /// If it is dropped, the table may have been created without time-to-live.
     /// Calling it again completes it.
     pub async fn create_table(&self) -> Result<(), StoreError> {
-        let call = self.call("create", None);
-        Box::pin(self.create(&call)).await?;
-        Box::pin(self.until_active(&call)).await?;
-        Box::pin(self.enable_expiry(&call)).await
+        let store = self.at_start(&Dates::default());
+        let call = store.call("create", None);
+        Box::pin(store.create(&call)).await?;
+        Box::pin(store.until_active(&call)).await?;
+        Box::pin(store.enable_expiry(&call)).await
     }
 
     async fn create(&self, call: &Call<'_>) -> Result<(), StoreError> {
@@ -78,7 +81,8 @@ impl DynamoDbStore {
                         .map_err(build)?,
                 );
         }
-        match request.customize().config_override(self.limits()).send().await {
+        let send = |limits| request.clone().customize().config_override(limits).send();
+        match self.send(call, send).await? {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
                 Some(CreateTableError::ResourceInUseException(_)) => Ok(()),
@@ -120,26 +124,21 @@ impl DynamoDbStore {
             .map_err(|error| {
                 call.misconfigured("time-to-live cannot be described").with_source(error)
             })?;
-        let request = self.client().update_time_to_live().table_name(call.table);
-        request
-            .time_to_live_specification(setting)
-            .customize()
-            .config_override(self.limits())
-            .send()
-            .await
-            .map_err(|error| call.failed(error))?;
+        let request = self
+            .client()
+            .update_time_to_live()
+            .table_name(call.table)
+            .time_to_live_specification(setting);
+        let send = |limits| request.clone().customize().config_override(limits).send();
+        self.send(call, send).await?.map_err(|error| call.failed(error))?;
         Ok(())
     }
 
     /// What DynamoDB tells of the table.
     pub(super) async fn describe(&self, call: &Call<'_>) -> Result<TableDescription, StoreError> {
         let request = self.client().describe_table().table_name(call.table);
-        let answer = request
-            .customize()
-            .config_override(self.limits())
-            .send()
-            .await
-            .map_err(|error| call.failed(error))?;
+        let send = |limits| request.clone().customize().config_override(limits).send();
+        let answer = self.send(call, send).await?.map_err(|error| call.failed(error))?;
         answer.table.ok_or_else(|| call.bad_answer("the answer describes no table"))
     }
 
@@ -169,12 +168,8 @@ impl DynamoDbStore {
     /// Where the table's time-to-live is.
     pub(super) async fn expiry(&self, call: &Call<'_>) -> Result<Expiry, StoreError> {
         let request = self.client().describe_time_to_live().table_name(call.table);
-        let answer = request
-            .customize()
-            .config_override(self.limits())
-            .send()
-            .await
-            .map_err(|error| call.failed(error))?;
+        let send = |limits| request.clone().customize().config_override(limits).send();
+        let answer = self.send(call, send).await?.map_err(|error| call.failed(error))?;
         let configured = self.expiry_attribute();
         let enabled = answer.time_to_live_description.filter(|found| {
             let status = found.time_to_live_status();

@@ -280,8 +280,11 @@ async fn the_lack_of_credentials_is_named() {
         .http_client(engine.client("A").config().http_client().unwrap());
     let store = DynamoDbStore::new(Client::from_conf(config.build()), TABLE);
     let fault = only(&wrong(&engine, &store).await);
-    assert!(matches!(fault, Misconfiguration::NotSent { .. }), "{fault}");
-    says(&fault, &["such as credentials", "check credentials, region and endpoint"]);
+    assert!(matches!(fault, Misconfiguration::NoCredentials { .. }), "{fault}");
+    says(
+        &fault,
+        &["has no credentials (the client has no provider", "give this process credentials"],
+    );
     assert!(engine.requests().is_empty());
 }
 
