@@ -1,5 +1,6 @@
 //! Stores: the wire, the contract, the items, the faults.
 
+mod answers;
 mod contract;
 mod credentials;
 mod date;

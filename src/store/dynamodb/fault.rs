@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
+    answers::{EmptyAnswer, is_conflict},
     caught::Panicked,
     credentials::{self, NoCredentials},
     limits::Limits,
@@ -114,6 +115,9 @@ fn judge<E: ProvideErrorMetadata + Error + 'static>(
             Some(connector) => judge_connection(connector),
             None => (StoreErrorKind::Unavailable, with_causes("the request was not sent")),
         },
+        SdkError::ResponseError(_) if find::<EmptyAnswer>(error).is_some() => {
+            (StoreErrorKind::BadAnswer, EmptyAnswer.to_string())
+        }
         SdkError::ResponseError(_) => {
             (StoreErrorKind::Unavailable, with_causes("the answer could not be received whole"))
         }
@@ -185,21 +189,37 @@ fn judge_answer(code: Option<&str>, response: &HttpResponse) -> (StoreErrorKind,
         };
         return (kind, format!("status {} without an error code", status.as_u16()));
     };
-    let kind = match code {
+    (kind_of(code, status.is_server_error()), code.to_owned())
+}
+
+/// The kind of a code. What concerns one item (throttling, a conflict, its size)
+/// is an answer, and that circuit's own; only what says that DynamoDB itself is
+/// out of order counts against the store, and so for all circuits.
+fn kind_of(code: &str, is_server_error: bool) -> StoreErrorKind {
+    match code {
         "ThrottlingException"
         | "Throttling"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "SlowDown"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete"
         | "ProvisionedThroughputExceededException"
         | "RequestLimitExceeded"
         | "LimitExceededException" => StoreErrorKind::Throttled,
-        "TransactionConflictException"
-        | "ReplicatedWriteConflictException"
-        | "ResourceInUseException"
+        code if is_conflict(code) => StoreErrorKind::Throttled,
+        "RequestTimeout" | "RequestTimeoutException" => StoreErrorKind::Timeout,
+        "ResourceInUseException"
         | "InternalServerError"
-        | "ServiceUnavailable" => StoreErrorKind::Unavailable,
-        _ if status.is_server_error() => StoreErrorKind::Unavailable,
+        | "InternalServerErrorException"
+        | "InternalFailure"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException" => StoreErrorKind::Unavailable,
+        _ if is_server_error => StoreErrorKind::Unavailable,
         _ => StoreErrorKind::Misconfigured,
-    };
-    (kind, code.to_owned())
+    }
 }
 
 /// What a code means to an operator, if waiting does not mend it.
@@ -255,6 +275,28 @@ impl Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn case_178_a_code_of_one_item_is_that_circuits_own() {
+        use StoreErrorKind::{Misconfigured, Throttled, Timeout, Unavailable};
+        for (code, kind) in [
+            ("TransactionConflictException", Throttled),
+            ("TransactionInProgressException", Throttled),
+            ("ReplicatedWriteConflictException", Throttled),
+            ("ProvisionedThroughputExceededException", Throttled),
+            ("RequestThrottledException", Throttled),
+            ("SlowDown", Throttled),
+            ("ItemCollectionSizeLimitExceededException", Misconfigured),
+            ("ValidationException", Misconfigured),
+            ("AccessDeniedException", Misconfigured),
+            ("RequestTimeout", Timeout),
+            ("InternalServerError", Unavailable),
+            ("ServiceUnavailable", Unavailable),
+        ] {
+            assert_eq!(kind_of(code, false), kind, "{code}");
+        }
+        assert_eq!(kind_of("SomethingNew", true), Unavailable);
+    }
 
     #[test]
     fn a_chain_tells_each_cause_once() {

@@ -11,7 +11,10 @@ use aws_sdk_dynamodb::{
     error::SdkError,
 };
 
-use super::fault::{RanOut, chain};
+use super::{
+    answers::{NoEmptyAnswers, RetryConflicts},
+    fault::{RanOut, chain},
+};
 use crate::error::ConfigError;
 
 /// Beyond these the SDK's own sums of them overflow, and panic.
@@ -122,6 +125,8 @@ impl Limits {
     pub(super) fn to_override(&self) -> config::Builder {
         let overrides = config::Builder::new()
             .retry_partition(RetryPartition::custom("fuseboard").build())
+            .retry_classifier(RetryConflicts)
+            .interceptor(NoEmptyAnswers)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         self.apply(overrides)
     }

@@ -118,6 +118,11 @@ impl Findings {
         let close = Operation::Close { token: LeaseToken::new("verify"), expires_at: 0 };
         match self.store.write(circuit, &close).await {
             Ok(_) => is_key_known = true,
+            // A refusal that shows no item is followed by a read.
+            Err(error) if cause_of::<SdkError<GetItemError>>(&error).is_some() => {
+                is_key_known = true;
+                self.refused::<GetItemError>(GET, error);
+            }
             Err(error) => self.refused::<UpdateItemError>(UPDATE, error),
         }
         // Whoever answers about an item has found our key to be the table's.

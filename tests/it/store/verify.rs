@@ -89,14 +89,14 @@ fn says(fault: &Misconfiguration, words: &[&str]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sound_store_is_asked_three_times_and_written_to_never() {
+async fn a_sound_store_is_asked_four_times_and_written_to_never() {
     let engine = Engine::empty();
     let store = sound(&engine).await;
     let verified = store.verify().await.unwrap();
     assert_eq!(verified.not_checked(), []);
     assert_eq!(engine.items(), 0);
     let asked: Vec<_> = engine.requests().into_iter().map(|request| request.operation).collect();
-    assert_eq!(asked, ["GetItem", "UpdateItem", "DescribeTimeToLive"]);
+    assert_eq!(asked, ["GetItem", "UpdateItem", "GetItem", "DescribeTimeToLive"]);
 }
 
 #[tokio::test(start_paused = true)]
