@@ -238,10 +238,8 @@ impl Cause {
     pub(super) fn of(code: &str, message: &str) -> Self {
         match code {
             "ResourceNotFoundException" => Self::NoTable,
-            "AccessDeniedException" => Self::Denied,
-            // What it says of a table's name: "Value '...' at 'tableName' ...".
-            "ValidationException" if message.contains("ableName") => Self::Other,
-            "ValidationException" => Self::Key,
+            "AccessDeniedException" if lacks_permission(message) => Self::Denied,
+            "ValidationException" if is_about_the_key(message) => Self::Key,
             "RequestTimeTooSkewed" | "RequestExpired" => Self::Clock,
             "InvalidSignatureException"
                 if message.contains("Signature expired")
@@ -270,6 +268,34 @@ impl Cause {
             Self::Other => None,
         }
     }
+}
+
+/// Whether what is denied is a permission that the policy of this process's role
+/// would give. KMS, the policy of a VPC endpoint, a permissions boundary, a
+/// session policy and an organization's policies deny with the same code, and
+/// name themselves.
+fn lacks_permission(message: &str) -> bool {
+    let is_ours = match message.split_once("perform: ") {
+        Some((_, action)) => action.starts_with("dynamodb:"),
+        None => !message.contains("KMS"),
+    };
+    let is_elsewhere = message.contains("explicit deny")
+        || (message.contains("because no ")
+            && !message.contains("because no identity-based policy"));
+    is_ours && !is_elsewhere
+}
+
+/// Whether a request was refused since the table's key is another one. An index,
+/// the size of an item and a table's name are refused with the same code.
+fn is_about_the_key(message: &str) -> bool {
+    let of_keys = [
+        "key element does not match the schema",
+        "number of conditions on the keys is invalid",
+        "Missing the key",
+        "Type mismatch for key",
+        "is part of the key",
+    ];
+    of_keys.iter().any(|words| message.contains(words))
 }
 
 #[cfg(test)]

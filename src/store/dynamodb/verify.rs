@@ -253,16 +253,28 @@ impl Findings {
     ) where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        match said::<E>(&error).map(|(code, message)| Cause::of(&code, &message)) {
-            Some(Cause::NoTable | Cause::Credentials | Cause::Clock) => {
-                self.refused::<E>(permission, error);
+        let Some((code, message)) = said::<E>(&error) else {
+            self.not_checked.push(not_checked(error.to_string()));
+            return;
+        };
+        let is_told = match Cause::of(&code, &message) {
+            // Another account's table, or an engine without this operation, says
+            // so too: it is a fault only if reads and writes say it.
+            Cause::NoTable => self.faults.contains(&self.no_table()),
+            Cause::Credentials => self.faults.contains(&Misconfiguration::Credentials {
+                code: code.clone(),
+                message: message.clone(),
+            }),
+            Cause::Clock => self.clock_refused.is_some(),
+            Cause::Denied => {
+                let why = format!("{permission} is denied ({code}: {message})");
+                self.not_checked.push(not_checked(why));
+                return;
             }
-            Some(Cause::Denied) => {
-                self.not_checked.push(not_checked(format!("{permission} is denied")));
-            }
-            Some(Cause::Key | Cause::Other) | None => {
-                self.not_checked.push(not_checked(error.to_string()));
-            }
+            Cause::Key | Cause::Other => false,
+        };
+        if !is_told {
+            self.not_checked.push(not_checked(format!("{permission}: {code}: {message}")));
         }
     }
 

@@ -141,3 +141,89 @@ async fn case_174_a_registry_over_an_sdk_that_panics_protects_its_process() {
     }
     assert_eq!(through, 5);
 }
+
+const USER: &str = "User: arn:aws:sts::111122223333:assumed-role/pay/pay is not authorized to \
+    perform: ";
+
+/// Of AWS's own texts for `AccessDeniedException`: those that a policy of this
+/// process's role mends, and those that it does not.
+#[tokio::test(start_paused = true)]
+async fn case_177_a_denial_has_a_mend_that_is_right_or_none() {
+    let ours = [
+        "dynamodb:GetItem on resource: arn:aws:dynamodb:eu-central-1:111122223333:table/circuits",
+        "dynamodb:GetItem on resource: arn:aws:dynamodb:eu-central-1:111122223333:table/circuits \
+            because no identity-based policy allows the dynamodb:GetItem action",
+    ];
+    let others = [
+        "kms:Decrypt on resource: arn:aws:kms:eu-central-1:111122223333:key/abc",
+        "dynamodb:GetItem on resource: arn:aws:dynamodb:eu-central-1:111122223333:table/circuits \
+            because no VPC endpoint policy allows the dynamodb:GetItem action",
+        "dynamodb:GetItem on resource: arn:aws:dynamodb:eu-central-1:111122223333:table/circuits \
+            because no permissions boundary allows the dynamodb:GetItem action",
+        "dynamodb:GetItem on resource: arn:aws:dynamodb:eu-central-1:111122223333:table/circuits \
+            because no session policy allows the dynamodb:GetItem action",
+        "dynamodb:GetItem on resource: arn:aws:dynamodb:eu-central-1:111122223333:table/circuits \
+            with an explicit deny in a service control policy",
+        "dynamodb:GetItem on resource: arn:aws:dynamodb:eu-central-1:111122223333:table/circuits \
+            with an explicit deny in an identity-based policy",
+    ];
+    let ours = ours.map(|text| (format!("{USER}{text}"), true));
+    let others = others.map(|text| (format!("{USER}{text}"), false));
+    let of_kms = "KMS key access denied error: com.amazonaws.services.kms.model.AWSKMSException: \
+        The ciphertext refers to a customer master key that does not exist, does not exist in this \
+        region, or you are not allowed to access. (Service: AWSKMS; Status Code: 400; Error Code: \
+        AccessDeniedException)";
+    for (text, has_mend) in ours.into_iter().chain(others).chain([(of_kms.to_owned(), false)]) {
+        let text: &'static str = text.leak();
+        mends("AccessDeniedException", text, has_mend, "allow").await;
+    }
+}
+
+/// Of AWS's own texts for `ValidationException`, likewise.
+#[tokio::test(start_paused = true)]
+async fn case_177_a_validation_has_a_mend_that_is_right_or_none() {
+    for (text, has_mend) in [
+        ("The provided key element does not match the schema", true),
+        ("One or more parameter values were invalid: Missing the key pk in the item", true),
+        (
+            "One or more parameter values were invalid: Type mismatch for key id expected: N actual: S",
+            true,
+        ),
+        (
+            "One or more parameter values were invalid: Cannot update attribute state. This attribute is part of the key",
+            true,
+        ),
+        (
+            "One or more parameter values were invalid: Type mismatch for Index Key state Expected: N Actual: S IndexName: by-state",
+            false,
+        ),
+        ("Item size to update has exceeded the maximum allowed size", false),
+        (
+            "1 validation error detected: Value 'a b' at 'tableName' failed to satisfy constraint",
+            false,
+        ),
+        ("The table does not support tagging", false),
+    ] {
+        mends("ValidationException", text, has_mend, "key_attr").await;
+    }
+}
+
+/// AWS's own text stands in what is told, with a mend or alone.
+async fn mends(code: &'static str, text: &'static str, has_mend: bool, mend: &str) {
+    let engine = Engine::new().await;
+    engine.network("A").always(Event::Refuse(code, text));
+    let store = engine.store("A");
+    let error = read(&store).await;
+    assert_eq!(error.kind(), Misconfigured);
+    let told = error.to_string();
+    let end = told.split_once(text).unwrap_or_else(|| panic!("without {text}: {told}")).1;
+    assert_eq!(end.contains(mend), has_mend, "{told}");
+    assert_eq!(end.is_empty(), !has_mend, "{told}");
+
+    let error = store.verify().await.unwrap_err();
+    for fault in error.faults() {
+        let is_own = matches!(fault, Misconfiguration::Refused { .. });
+        assert_eq!(is_own, !has_mend, "{fault}");
+        assert!(fault.to_string().contains(text), "{fault}");
+    }
+}
