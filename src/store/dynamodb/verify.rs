@@ -110,7 +110,7 @@ impl Findings {
             if let Some(ran_out) = ran_out {
                 self.look_longer(circuit, ran_out).await;
             }
-            if self.unreachable.is_some() || self.lacks_credentials() {
+            if self.unreachable.is_some() || self.sends_nothing() {
                 return;
             }
         }
@@ -153,9 +153,15 @@ impl Findings {
         }
     }
 
-    fn lacks_credentials(&self) -> bool {
-        let is_lack = |known: &_| matches!(known, Misconfiguration::NoCredentials { .. });
-        self.faults.iter().any(is_lack)
+    /// Whether what was found keeps any other request from being sent as well.
+    fn sends_nothing(&self) -> bool {
+        let is_such = |known: &_| {
+            matches!(
+                known,
+                Misconfiguration::NoCredentials { .. } | Misconfiguration::NotSent { .. }
+            )
+        };
+        self.faults.iter().any(is_such)
     }
 
     async fn look_at_key(&mut self) {

@@ -27,9 +27,12 @@ use fuseboard::{
     },
 };
 
+use tracing::Level;
+
 use crate::support::{
     engine::{Engine, Event, TABLE, now},
     fleet::timed,
+    log::Lines,
     world::World,
 };
 
@@ -408,6 +411,26 @@ async fn case_171_credentials_that_hang_are_told_as_missing_with_the_mend() {
     let error = store.create_table().await.unwrap_err();
     assert!(error.to_string().contains(MEND), "{error}");
     assert!(engine.requests().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_171_the_log_tells_of_missing_credentials_with_the_mend() {
+    let absent = Provider::new(|_| async { Err(CredentialsError::not_loaded("no role")) });
+    for (provider, level, why) in [
+        (Provider::hanging(), Level::WARN, "they are still being loaded"),
+        (absent, Level::ERROR, "no role"),
+    ] {
+        let world = World::new().await;
+        let store = store(&world.engine, &provider);
+        let environment = world.environment_over(store, Config::default());
+        let breaker = environment.registry.breaker("p").unwrap();
+        let lines = Lines::of(level);
+        call(&breaker).await;
+        let lines = lines.take_texts();
+        let [line] = lines.as_slice() else { panic!("{lines:?}") };
+        assert!(line.contains("no credentials: ") && line.contains(why), "{line}");
+        assert!(line.contains(MEND), "{line}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,13 @@ use fuseboard::{
     },
 };
 
-use crate::support::engine::{Engine, Event, TABLE, http_client};
+use tracing::Level;
+
+use crate::support::{
+    engine::{Engine, Event, TABLE, http_client},
+    log::Lines,
+    world::World,
+};
 
 fn circuit() -> CircuitName {
     CircuitName::new("payments").unwrap()
@@ -111,6 +117,23 @@ async fn case_172_a_limit_that_ran_out_is_named_with_its_value() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn case_172_the_log_tells_causes_and_the_limit_that_ran_out() {
+    for (event, words) in [
+        (Event::RefuseConnection, "the connection failed: connection refused"),
+        (Event::LoseRequest, "1s, ran out"),
+    ] {
+        let world = World::new().await;
+        let a = world.environment("A");
+        world.engine.network("A").always(event);
+        let lines = Lines::of(Level::WARN);
+        a.registry.breaker("p").unwrap().call(|| async { Ok::<_, ()>(()) }).await.unwrap();
+        let lines = lines.take_texts();
+        let [line] = lines.as_slice() else { panic!("{lines:?}") };
+        assert!(line.contains(words), "{line}");
+    }
+}
+
 /// A store whose credentials the SDK panics over.
 fn with_a_line_break(engine: &Engine) -> DynamoDbStore {
     let odd = Credentials::new("AKID\nX", "secret", None, None, "tests");
@@ -130,7 +153,7 @@ async fn case_174_an_sdk_that_panics_is_an_error_with_its_text() {
 
 #[tokio::test(start_paused = true)]
 async fn case_174_a_registry_over_an_sdk_that_panics_protects_its_process() {
-    let world = crate::support::world::World::new().await;
+    let world = World::new().await;
     let config = fuseboard::Config::default();
     let environment = world.environment_over(with_a_line_break(&world.engine), config);
     let breaker = environment.registry.breaker("p").unwrap();
