@@ -34,7 +34,7 @@ use crate::{
     state::CircuitState,
     store::ErasedStore,
     sync::{flume, oneshot},
-    transition::CircuitTransition,
+    transition::{Cause, CircuitTransition},
 };
 
 /// How many messages one turn takes before it publishes.
@@ -182,7 +182,7 @@ impl Actor {
             // One probe on its way to the gate is enough.
             Message::Admit { reply: Reply::Spare, .. } if self.awaits_spare => {}
             Message::Admit { at, reply } => {
-                let arrival = self.machine.arrival();
+                let arrival = self.machine.arrival(false);
                 self.judge(at, reply, arrival);
             }
             Message::Outcome { at, pass, report, settle } => {
@@ -326,6 +326,12 @@ impl Actor {
                     origin = ?transition.origin,
                     "circuit changed its state"
                 );
+                if transition.cause == Cause::Refuted {
+                    tracing::warn!(
+                        circuit = %transition.circuit_name,
+                        "this process fails where others do not: the circuit is open here alone"
+                    );
+                }
                 metrics::transition(&transition);
                 // Nobody has to listen.
                 let _ = self.environment.transitions.send(transition);

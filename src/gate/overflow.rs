@@ -141,7 +141,7 @@ impl Overflow {
                 let settled = stale.saturating_add(base.failures);
                 (Self { reset: true, failures: 0, ..base }, settled)
             }
-            Report::NoVerdict => (base, stale),
+            Report::Ignored | Report::NoVerdict => (base, stale),
         }
     }
 }

@@ -19,6 +19,7 @@ impl Gate {
     /// a straggler does not displace the verdict of the one probe that runs.
     pub(crate) fn note_probe(&self, probe: ProbeId, report: Report) -> Noted {
         let verdict = match report {
+            Report::Ignored => 0,
             Report::Success => 1,
             Report::Failure => 2,
             Report::NoVerdict => 3,
@@ -38,6 +39,7 @@ impl Gate {
         }
         let noted = self.probe_report.swap(0, AcqRel);
         let report = match noted & STATE_MASK {
+            0 => Report::Ignored,
             1 => Report::Success,
             2 => Report::Failure,
             _ => Report::NoVerdict,

@@ -46,7 +46,7 @@ impl Gate {
             (Some(_), _) => true,
             (None, Report::Failure) => self.mark_failure() >= threshold,
             (None, Report::Success) => false,
-            (None, Report::NoVerdict) => return None,
+            (None, Report::Ignored | Report::NoVerdict) => return None,
         };
         let answer = self.deliver(pass, report, decisive, post);
         // Another failure, marked after this one, may have been counted before it: then

@@ -169,7 +169,7 @@ impl Counter {
             }
             Report::Failure => gate.settle(1),
             Report::Success if epoch == self.epoch => gate.settle(std::mem::take(&mut self.streak)),
-            Report::Success | Report::NoVerdict => {}
+            Report::Success | Report::Ignored | Report::NoVerdict => {}
         }
     }
 
@@ -221,7 +221,7 @@ impl Counting {
         of_epoch.fold(0, |streak, (_, report)| match report {
             Report::Failure => streak + 1,
             Report::Success => 0,
-            Report::NoVerdict => streak,
+            Report::Ignored | Report::NoVerdict => streak,
         })
     }
 }

@@ -11,6 +11,7 @@ mod cases_open;
 mod cases_store;
 mod faults;
 mod fleet;
+mod fleet_rules;
 mod node;
 mod promises;
 mod random;
@@ -64,6 +65,7 @@ fn build(builder: ConfigBuilder) -> Config {
 struct Counted {
     node: usize,
     tokens: u64,
+    draw: u8,
 }
 
 impl Chance for Counted {
@@ -73,14 +75,14 @@ impl Chance for Counted {
     }
 
     fn spread(&mut self) -> u8 {
-        0
+        self.draw
     }
 }
 
 fn machine(node: usize, config: Config) -> Machine {
     let name = CircuitName::new("payments").expect("a good name");
     // Without spread, so that cases hold to the millisecond; `fleet_rules` sets one.
-    Machine::new(name, Arc::new(config.for_store(false)), Box::new(Counted { node, tokens: 0 }))
+    Machine::new(name, Arc::new(config.for_store(false)), Box::new(Counted { node, tokens: 0, draw: 0 }))
 }
 
 /// A closed record, as a recovery leaves it.

@@ -31,13 +31,15 @@ pub(super) struct Node {
     pub(super) last_probe: Option<ProbeId>,
     /// An arrival from before the first read.
     first: Arrival,
+    /// Whether two or more failures in a row stand, for the calls that come.
+    pub(super) hurts: bool,
 }
 
 impl Node {
     pub(super) fn new(number: usize, config: Config) -> Self {
         let machine = machine(number, config);
         let last = (machine.epoch(), machine.phase.state());
-        let first = machine.arrival();
+        let first = machine.arrival(false);
         Self {
             machine,
             now: START,
@@ -52,6 +54,7 @@ impl Node {
             last,
             last_probe: None,
             first,
+            hurts: false,
         }
     }
 
@@ -61,7 +64,7 @@ impl Node {
 
     /// A call comes.
     pub(super) fn call(&mut self) -> Call {
-        let arrival = self.machine.arrival();
+        let arrival = self.machine.arrival(self.hurts);
         self.call_with(arrival)
     }
 
@@ -195,7 +198,10 @@ impl Node {
         let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.machine.phase else {
             return false;
         };
-        let live = self.now.is_within(ours.leased_at, self.machine.config.probe_lease());
+        // An event that was overtaken is judged by the machine's own time.
+        let overtaken = self.now.mono() < self.machine.now.mono();
+        let now = if overtaken { self.machine.now } else { self.now };
+        let live = now.is_within(ours.leased_at, self.machine.config.probe_lease());
         live && matches!(ours.stage, Stage::Probing { .. })
     }
 
@@ -247,7 +253,7 @@ impl Node {
         {
             assert!(self.machine.want.is_some(), "a verdict that nobody writes: stuck for ever");
         }
-        if let Phase::Open(Opening { basis: Basis::Local, .. }) = &self.machine.phase {
+        if let Phase::Open(Opening { standing: Standing::Owed, .. }) = &self.machine.phase {
             let owed = matches!(self.machine.want, Some(Want::Trip | Want::Reopen { .. }));
             assert!(owed, "a local opening that nobody publishes");
         }
