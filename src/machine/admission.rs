@@ -55,8 +55,9 @@ struct Past {
 }
 
 impl Machine {
-    /// An arrival for a call that comes now.
-    pub(crate) fn arrival(&self) -> Arrival {
+    /// An arrival for a call that comes now; `_hurts` says that two or more failures in
+    /// a row stand.
+    pub(crate) fn arrival(&self, _hurts: bool) -> Arrival {
         Arrival { reads: self.known.reads, outage: self.health.is_outage() }
     }
 
@@ -111,6 +112,7 @@ impl Machine {
     /// Traffic nears the age limit: reads ahead, in the background.
     pub(crate) fn refresh(&mut self, now: Moment) {
         self.advance(now);
+        self.used_at = self.now;
         let closed = matches!(self.phase, Phase::Closed { .. });
         if closed && self.job.is_none() && self.health.is_usable(Access::Read, self.now) {
             self.start_read();
@@ -264,7 +266,7 @@ impl Machine {
     /// The store cannot be read any more: calls go through and are counted.
     fn fall_open(&mut self) -> Admission {
         self.want = None;
-        self.enter(Phase::Closed { streak: 0, basis: Basis::Local });
+        self.enter(Phase::Closed { basis: Basis::Local });
         self.announce(Cause::StoreUnreadable, Origin::WithoutStore);
         self.known.certain = false;
         Admission::Admitted(Pass { epoch: self.epoch, probe: None })

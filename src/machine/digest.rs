@@ -10,7 +10,7 @@ use crate::{health::Access, moment::millis, state::CircuitState};
 
 /// The hot path reads a coarse clock, which may lag by one tick of the kernel
 /// (10 ms at 100 Hz, the slowest that is common): a window opens that much earlier.
-const CLOCK_TICK_MS: u64 = 16;
+pub(crate) const CLOCK_TICK_MS: u64 = 16;
 
 /// What the machine takes the circuit to be, and for how long that may be
 /// relied upon without asking it.

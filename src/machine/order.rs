@@ -123,7 +123,7 @@ impl Machine {
     pub(super) fn release_here(&mut self, origin: Origin) {
         self.want = None;
         if !matches!(self.phase, Phase::Closed { .. }) {
-            self.enter(Phase::Closed { streak: 0, basis: Basis::Stored });
+            self.enter(Phase::Closed { basis: Basis::Stored });
         }
         self.announce(Cause::Release, origin);
     }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    Effect, Machine, Pass,
+    Machine, Pass,
     phase::{Basis, Opening, Ours, Phase, Recovery, Right, Stage},
     storage::Want,
 };
 use crate::{
+    counting::Trip,
     health::Access,
     moment::Moment,
     transition::{Cause, Origin},
@@ -28,33 +29,22 @@ pub(crate) enum Report {
 }
 
 impl Machine {
-    /// Takes the end of a call into account. An outcome of an older epoch, or
-    /// of a probe that is not the current one, changes nothing.
+    /// The rules said trip. One that was found in an older epoch, or while the circuit
+    /// is not closed, changes nothing.
+    pub(crate) fn trip(&mut self, now: Moment, trip: &Trip) {
+        self.advance(now);
+        if trip.epoch == self.epoch && matches!(self.phase, Phase::Closed { .. }) {
+            self.used_at = self.now;
+            self.open_tripped(trip.count);
+        }
+    }
+
+    /// Takes the verdict of a probe into account. One that is not the current probe
+    /// changes nothing.
     pub(crate) fn report(&mut self, now: Moment, pass: Pass, report: Report) {
         self.advance(now);
         self.used_at = self.now;
-        if pass.probe.is_some() {
-            // A probe is no part of the streak: it was never marked unsettled.
-            return self.report_probe(pass, report);
-        }
-        let current = pass.epoch == self.epoch;
-        match (&mut self.phase, report) {
-            (Phase::Closed { streak, .. }, Report::Failure) if current => {
-                *streak = streak.saturating_add(1);
-                let streak = *streak;
-                if streak >= self.config.failure_threshold().get() {
-                    self.trip(streak);
-                }
-            }
-            (Phase::Closed { streak, .. }, Report::Success) if current => {
-                let settled = std::mem::take(streak);
-                if settled > 0 {
-                    self.effects.push(Effect::Settle(settled));
-                }
-            }
-            (_, Report::Failure) => self.effects.push(Effect::Settle(1)),
-            (_, Report::Success | Report::NoVerdict) => {}
-        }
+        self.report_probe(pass, report);
     }
 
     /// Whether this call is the probe whose verdict is awaited.
@@ -101,7 +91,7 @@ impl Machine {
         }
     }
 
-    fn trip(&mut self, failure_count: u64) {
+    fn open_tripped(&mut self, failure_count: u64) {
         // A token of ours may still stand, and its closing may land late: it does
         // not probe again.
         self.known.election = None;
@@ -191,7 +181,7 @@ impl Machine {
     pub(super) fn verdict_without_store(&mut self, ours: &Ours) {
         match &self.want {
             Some(Want::Close { .. }) => {
-                self.enter(Phase::Closed { streak: 0, basis: Basis::Local });
+                self.enter(Phase::Closed { basis: Basis::Local });
                 self.announce(Cause::ProbesSucceeded, Origin::WithoutStore);
             }
             Some(Want::HandOver) => {
@@ -229,7 +219,7 @@ impl Machine {
                 }
             }
             Report::Success if successes >= self.config.success_threshold().get() => {
-                self.enter(Phase::Closed { streak: 0, basis: Basis::Local });
+                self.enter(Phase::Closed { basis: Basis::Local });
                 self.announce(Cause::ProbesSucceeded, Origin::WithoutStore);
             }
             Report::Success | Report::NoVerdict => {}
