@@ -16,6 +16,7 @@ mod node;
 mod promises;
 mod random;
 mod random_world;
+mod refuted;
 mod standstill;
 mod table;
 mod world;
@@ -66,6 +67,8 @@ struct Counted {
     node: usize,
     tokens: u64,
     draw: u8,
+    /// What each draw moves it by; zero draws the same each time.
+    step: u8,
 }
 
 impl Chance for Counted {
@@ -75,6 +78,7 @@ impl Chance for Counted {
     }
 
     fn spread(&mut self) -> u8 {
+        self.draw = self.draw.wrapping_add(self.step);
         self.draw
     }
 }
@@ -82,7 +86,7 @@ impl Chance for Counted {
 fn machine(node: usize, config: Config) -> Machine {
     let name = CircuitName::new("payments").expect("a good name");
     // Without spread, so that cases hold to the millisecond; `fleet_rules` sets one.
-    Machine::new(name, Arc::new(config.for_store(false)), Box::new(Counted { node, tokens: 0, draw: 0 }))
+    Machine::new(name, Arc::new(config.for_store(false)), Box::new(Counted { node, tokens: 0, draw: 0, step: 0 }))
 }
 
 /// A closed record, as a recovery leaves it.
