@@ -317,9 +317,24 @@ impl Environment {
         self.dispatch(shared, rules);
     }
 
+    /// Whether a call may be a probe while the store is asked, since it needs no answer.
+    pub(crate) fn probes_meanwhile(&self) -> bool {
+        matches!(self.phase, Phase::Local { probing: false, .. } | Phase::Refuted)
+    }
+
+    fn leaves_it_to_an_election(&self) -> bool {
+        let is_open = self.record().is_some_and(|item| item.state == State::Open);
+        is_open
+            && self.job.is_none()
+            && self.certain
+            && !self.out
+            && !self.contradicted
+            && !self.is_probing()
+    }
+
     /// A call comes while the circuit is not closed, and what can be due is due.
     pub(crate) fn call(&mut self, shared: &mut Shared, rules: &Rules) {
-        if self.want.is_some() || self.job.is_some() {
+        if self.want.is_some() || self.job.is_some() && !self.probes_meanwhile() {
             return self.dispatch(shared, rules);
         }
         match self.phase {
@@ -357,6 +372,8 @@ impl Environment {
                 }
             }
             Phase::Free => self.want = Some(Want::TakeOver),
+            // Through the store, where it answers.
+            Phase::Local { .. } if self.leaves_it_to_an_election() => self.want = Some(Want::Elect),
             Phase::Local { successes, .. } => {
                 self.phase = Phase::Local { successes, probing: true };
             }

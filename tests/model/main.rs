@@ -6,7 +6,8 @@
 //!
 //! What is accepted, and so not held here:
 //! - An opening whose failures were counted before the record was ever seen is
-//!   offered to any closed record.
+//!   offered to any closed record; an opening is written where the record was deleted
+//!   since its failures were counted, whatever became of the circuit until then.
 //! - A trip that was sent before its failures were old may arrive when they are.
 //! - A trip or a reopening whose answer was lost may be told by nobody, and so may a
 //!   closing, if the lease was past when it was sent or it was sent anew.

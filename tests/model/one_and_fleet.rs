@@ -95,6 +95,11 @@ fn case_196_a_trip_must_not_be_sent_after_a_freeze() {
 }
 
 #[test]
+fn case_196_a_late_trip_must_not_be_taken_for_a_newer_opening() {
+    is_refuted(Weak::LateTripIsNewer, OWING, "what is told as ours was applied once");
+}
+
+#[test]
 fn case_196_an_opening_that_was_told_must_keep_to_its_epoch() {
     let rules = Rules { successes: 1, faults: 1, orders: 1, ..CALM };
     is_refuted(Weak::ToldTripIsOffered, rules, "a trip lands in the epoch that was counted");

@@ -61,6 +61,8 @@ pub(crate) enum Weak {
     RegainUnrenewed,
     /// A late answer to a reopening is taken for that of a newer opening.
     LateReopenIsNewer,
+    /// A late answer to a trip is taken for that of a newer opening.
+    LateTripIsNewer,
     /// An opening that nobody was told of is offered to any closed record.
     TripOwedForEver,
     /// An opening that was told without the store is offered to any closed record.

@@ -268,12 +268,13 @@ impl World {
             }
             Step::Freeze(who) => {
                 shared.freezes -= 1;
-                environments[who].freeze(shared);
+                environments[who].freeze(shared, rules);
             }
             Step::Age(who) => {
                 shared.ages -= 1;
                 if let Some(opened) = environments[who].owed_since() {
                     shared.lapse(opened, rules);
+                    environments[who].drops_old_trip(shared, rules);
                 }
             }
             Step::Fail { .. }

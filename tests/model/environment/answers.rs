@@ -66,8 +66,8 @@ impl Environment {
         self.wrote = rules.stale > 0;
         self.tripped |= rules.refutes && matches!(write, Write::Trip { .. });
         match (*write, self.phase) {
-            (Write::Reopen { opened, .. }, phase)
-                if rules.weak != Weak::LateReopenIsNewer && !is_opening(phase, opened) =>
+            (Write::Trip { opened, .. } | Write::Reopen { opened, .. }, phase)
+                if !is_opening(phase, opened) && !is_taken_for_newer(write, rules.weak) =>
             {
                 // Probed alone since: it is taken like what others write.
                 self.adopt(self.record(), shared, rules);
@@ -190,7 +190,10 @@ impl Environment {
             Some(item) => match item.state {
                 State::Closed => self.adopt_closed(same, first),
                 State::Open => {
-                    if !(same && matches!(self.phase, Phase::Open { stored: true, .. })) {
+                    // Nobody has probed it since this environment began to, alone.
+                    let probes = matches!(self.phase, Phase::Local { .. });
+                    let stored = matches!(self.phase, Phase::Open { stored: true, .. });
+                    if !(same && (stored || probes)) {
                         self.phase = STORED;
                         self.told = State::Open;
                     }
@@ -206,7 +209,7 @@ impl Environment {
             Some(Want::Trip) => {
                 let told = self.told == State::Open && rules.weak == Weak::ToldTripIsOffered;
                 let ever = told || rules.weak == Weak::TripOwedForEver;
-                (same || ever) && Item::is_closed(found)
+                found.is_none() || (same || ever) && Item::is_closed(found)
             }
             Some(Want::Close { token } | Want::Reopen { token, .. }) => holds(token),
             Some(Want::Renew { .. } | Want::HandOver | Want::GiveBack) => {
@@ -224,8 +227,6 @@ impl Environment {
         match self.phase {
             Phase::Closed { .. } => self.adopt_closed(same, first),
             Phase::Local { .. } | Phase::Refuted | Phase::Gone { .. } => {}
-            // Never stored: nobody else knows of it.
-            Phase::Open { stored: false, .. } => self.probe_first(),
             Phase::Open { .. } | Phase::Ours(_) | Phase::Theirs | Phase::Free => {
                 self.phase = Phase::Gone { opened: opened.unwrap_or(0) };
             }
@@ -312,6 +313,11 @@ fn is_own_earlier_write(write: &Write, item: &Item, weak: Weak) -> bool {
             false
         }
     }
+}
+
+fn is_taken_for_newer(write: &Write, weak: Weak) -> bool {
+    let is_trip = matches!(write, Write::Trip { .. });
+    weak == if is_trip { Weak::LateTripIsNewer } else { Weak::LateReopenIsNewer }
 }
 
 /// Whether this is the opening of that stamp, which nobody has acknowledged yet.

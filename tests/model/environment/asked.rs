@@ -40,8 +40,9 @@ impl Environment {
         Some(match want {
             Want::Trip => {
                 let Phase::Open { opened, counted, .. } = self.phase else { return None };
-                let counted = (counted != OFFERED).then_some(counted);
-                Write::Trip { seen: self.record(), opened, counted, at }
+                let seen = self.record();
+                let counted = seen.map(|_| counted).filter(|counted| *counted != OFFERED);
+                Write::Trip { seen, opened, counted, at }
             }
             Want::Elect => {
                 let seen = self.record()?;

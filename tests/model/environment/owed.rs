@@ -1,8 +1,9 @@
 //! What becomes of a trip that has not landed, and of what is throttled.
 //!
 //! A trip is dropped when its last failure is older than a recovery time, when a
-//! freeze lies between, or when the item shows a later epoch (`answers`). From then on
-//! this environment probes first, alone, and opens again on what it finds. A throttled
+//! freeze lies between, or when the item shows a closing of a later epoch (`answers`).
+//! From then on this environment probes first, alone, and opens again on what it finds.
+//! An item that was deleted says nothing of another epoch: it is tripped over. A throttled
 //! operation was answered: it was not applied, and nothing is done alone.
 
 use crate::{
@@ -29,12 +30,14 @@ impl Environment {
     }
 
     /// This process stands still while it owes a trip.
-    pub(crate) fn freeze(&mut self, shared: &Shared) {
+    pub(crate) fn freeze(&mut self, shared: &Shared, rules: &Rules) {
         self.frozen = shared.clock;
+        self.drops_old_trip(shared, rules);
     }
 
-    /// Drops the trip that is wanted, if it is too old to be sent.
-    pub(super) fn drops_old_trip(&mut self, shared: &Shared, rules: &Rules) -> bool {
+    /// Drops the trip that is wanted, if it is too old to be sent. One that was sent
+    /// may be applied yet.
+    pub(crate) fn drops_old_trip(&mut self, shared: &Shared, rules: &Rules) -> bool {
         let Some(opened) = self.owed_since().filter(|_| self.want == Some(Want::Trip)) else {
             return false;
         };
@@ -44,13 +47,9 @@ impl Environment {
             return false;
         }
         self.want = None;
-        self.probe_first();
-        true
-    }
-
-    pub(super) fn probe_first(&mut self) {
         self.phase = Phase::Local { successes: 0, probing: false };
         self.told = State::HalfOpen;
+        true
     }
 
     /// Judges a write of this environment that is about to be sent.

@@ -7,7 +7,7 @@
 
 use crate::{
     environment::{CLOSED, Environment, Phase},
-    item::{Item, Seen, State},
+    item::{HOLD, Item, Seen, State},
     shared::{Breach, Rules, Shared},
     weak::Weak,
 };
@@ -30,8 +30,9 @@ impl Environment {
         }
     }
 
-    /// What the store shows after a trip of this environment.
+    /// What the store shows after a trip of this environment: a hold judges it.
     pub(super) fn hear_of_closing(&mut self, found: Seen, shared: &mut Shared, rules: &Rules) {
+        self.tripped &= found.is_none_or(|item| item.owner != Some(HOLD));
         if !self.tripped || !Item::is_closed(found) {
             return;
         }

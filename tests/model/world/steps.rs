@@ -48,6 +48,19 @@ impl World {
                 steps.push(Step::Read { who, stale: true });
             }
         }
+        if !idle && environment.probes_meanwhile() {
+            steps.push(Step::Call(who));
+        }
+        if shared.crashes > 0 && *environment != Environment::new() {
+            steps.push(Step::Crash(who));
+        }
+        self.strikes(who, steps);
+    }
+
+    /// What may come upon an environment from without.
+    fn strikes(&self, who: usize, steps: &mut Vec<Step>) {
+        let environment = &self.environments[who];
+        let shared = &self.shared;
         if environment.contradicted && matches!(environment.phase, Phase::Closed { .. }) {
             steps.push(Step::GoodCalls(who));
         }
@@ -64,9 +77,6 @@ impl World {
             if shared.faults > 0 && matches!(environment.job, Some(Job::Write { .. })) {
                 steps.push(Step::Throttle { who, lost: true });
             }
-        }
-        if shared.crashes > 0 && *environment != Environment::new() {
-            steps.push(Step::Crash(who));
         }
     }
 
