@@ -139,3 +139,41 @@ fn every_test_that_a_document_names_is_there() {
     assert!(!exists("protocol::late::a_test_that_nobody_wrote"));
     assert!(!exists("protocol::nowhere::*"));
 }
+
+/// Words on one line, whatever line they were broken into.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The instructions of a path stand once in code, and in what people read.
+#[test]
+fn the_documents_give_the_instructions_that_the_check_holds() {
+    let bounds = fs::read_to_string(root().join("benches/instructions/bounds.rs")).unwrap();
+    let counted = |path: &str| {
+        let (_, bound) = bounds.split_once(&format!("path: \"{path}\", counted: ")).unwrap();
+        bound.split(',').next().unwrap().to_owned()
+    };
+    let readme = words(&fs::read_to_string(root().join("README.md")).unwrap());
+    for (path, told) in [
+        ("try_admit", "instructions for `try_admit` and success"),
+        ("call", "for `call` around a ready future"),
+        ("rejected, try_admit", "for a rejection by `try_admit`"),
+    ] {
+        let told = format!("{} {told}", counted(path));
+        assert!(readme.contains(&told), "README.md does not say: {told}");
+    }
+    let page = fs::read_to_string(root().join("docs/performance.md")).unwrap();
+    for (path, row) in [
+        ("try_admit", "`try_admit`, success"),
+        ("admit", "`admit`, success"),
+        ("admit_owned", "`admit_owned`, success"),
+        ("call", "`call` around a ready future"),
+        ("call_or_else", "`call_or_else` around one"),
+        ("rejected, try_admit", "rejected, `try_admit` with `retry_after`"),
+        ("rejected, with the CircuitInfo", "rejected, `try_admit` with the `CircuitInfo`"),
+        ("rejected, admit", "rejected, `admit` with an `OpenError`"),
+    ] {
+        let row = format!("| {row} | {} |", counted(path));
+        assert!(page.contains(&row), "docs/performance.md has no row that begins: {row}");
+    }
+}
