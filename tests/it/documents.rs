@@ -1,5 +1,7 @@
 //! The documents name the tests that hold what they say; those tests are there.
 
+mod cases;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -164,7 +164,7 @@ async fn every_fault_of_bytes_has_its_kind() {
 }
 
 #[tokio::test]
-async fn case_63_64_67_callers_never_see_a_fault_of_bytes() {
+async fn cases_63_64_and_67_callers_never_see_a_fault_of_bytes() {
     for_each_row(|(name, trouble, kind, applied)| async move {
         let mut process = Process::new().await;
         process.wire.always(trouble);
