@@ -130,7 +130,8 @@ impl BreakerRegistry {
         name: impl AsRef<str>,
         config: Config,
     ) -> Result<Breaker, BreakerError> {
-        self.handle(name.as_ref(), &Arc::new(config))
+        let is_shared = self.inner.environment.store.is_shared();
+        self.handle(name.as_ref(), &Arc::new(config.for_store(is_shared)))
     }
 
     /// Subscribes to the transitions of all circuits, from now on.

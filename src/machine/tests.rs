@@ -79,7 +79,8 @@ impl Chance for Counted {
 
 fn machine(node: usize, config: Config) -> Machine {
     let name = CircuitName::new("payments").expect("a good name");
-    Machine::new(name, Arc::new(config), Box::new(Counted { node, tokens: 0 }))
+    // Without spread, so that cases hold to the millisecond; `fleet_rules` sets one.
+    Machine::new(name, Arc::new(config.for_store(false)), Box::new(Counted { node, tokens: 0 }))
 }
 
 /// A closed record, as a recovery leaves it.
@@ -113,5 +114,6 @@ fn half_open(owner: &str, lease_until: i64) -> Record {
         lease_until: lease_until.into(),
         expires_at: lease_until.saturating_add(3_600).into(),
         success_count: 0.into(),
+        released: Field::Absent,
     }
 }
