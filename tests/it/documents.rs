@@ -5,7 +5,10 @@ mod cases;
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+use fuseboard::Config;
 
 const DOCUMENTS: [&str; 6] = [
     "ARCHITECTURE.md",
@@ -177,5 +180,38 @@ fn the_documents_give_the_instructions_that_the_check_holds() {
     ] {
         let row = format!("| {row} | {} |", counted(path));
         assert!(page.contains(&row), "docs/performance.md has no row that begins: {row}");
+    }
+}
+
+#[test]
+fn the_readme_gives_the_default_of_every_setting() {
+    let config = Config::default();
+    let seconds = |length: Duration| format!("{} s", length.as_secs());
+    let on = |is_on| if is_on { "on" } else { "off" }.to_owned();
+    let leases = config.probe_limit().as_secs() / config.probe_lease().as_secs();
+    assert_eq!(config.probe_lease(), config.recovery_timeout());
+    let defaults = [
+        ("failure_threshold", config.failure_threshold().to_string()),
+        ("recovery_timeout", seconds(config.recovery_timeout())),
+        ("success_threshold", config.success_threshold().to_string()),
+        ("local_cache_max_age", seconds(config.local_cache_max_age())),
+        ("refresh_ahead", on(config.refresh_ahead())),
+        ("probe_lease", "`recovery_timeout`".to_owned()),
+        ("handoff", seconds(config.handoff())),
+        (
+            "election_spread",
+            format!("min(R / 30, `handoff`) = {}", seconds(config.election_spread())),
+        ),
+        ("probe_limit", format!("{leases} leases")),
+        ("store_timeout", seconds(config.store_timeout())),
+        ("on_store_outage", format!("`{:?}`", config.on_store_outage())),
+        ("max_clock_skew", seconds(config.max_clock_skew())),
+        ("await_trip_write", config.await_trip_write().to_string()),
+        ("count_cancelled", config.count_cancelled().to_string()),
+    ];
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for (setting, default) in defaults {
+        let row = format!("| `{setting}` | {default} |");
+        assert!(readme.contains(&row), "README.md has no row that begins: {row}");
     }
 }
