@@ -172,7 +172,7 @@ impl Process {
 }
 
 #[tokio::test]
-async fn case_63_64_67_callers_never_see_a_fault_of_bytes() {
+async fn cases_63_64_and_67_callers_never_see_a_fault_of_bytes() {
     for_each_row(|(name, trouble, kind, applied)| async move {
         let mut process = Process::new().await;
         process.wire.always(trouble);
