@@ -34,7 +34,7 @@ use crate::{
     reachability::Reachability,
     store::ErasedStore,
     sync::{flume, oneshot},
-    transition::CircuitTransition,
+    transition::{Cause, CircuitTransition},
 };
 
 /// How many messages one turn takes before it publishes.
@@ -345,6 +345,12 @@ impl Actor {
                     origin = ?transition.origin,
                     "circuit changed its state"
                 );
+                if transition.cause == Cause::Refuted {
+                    tracing::warn!(
+                        circuit = %transition.circuit_name,
+                        "this process fails where others do not: the circuit is open here alone"
+                    );
+                }
                 metrics::transition(&transition);
                 // Nobody has to listen.
                 let _ = self.environment.transitions.send(transition);

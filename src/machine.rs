@@ -48,7 +48,7 @@ pub(crate) use self::{
 };
 use self::{
     order::UnderWay,
-    phase::{Basis, Phase},
+    phase::{Basis, Phase, Standing, Turn},
     storage::{Known, TTL_SLACK, Want},
 };
 use crate::{
@@ -100,6 +100,11 @@ pub(crate) struct Machine {
     announced: CircuitState,
     /// What the store last showed, and when.
     known: Known,
+    /// Whether a trip of this process was applied, and nobody has judged it yet.
+    tripped: bool,
+    /// The epoch in which this process was contradicted: others' probes closed the
+    /// circuit that its trip had opened. Zero is none.
+    contradicted_in: u64,
     /// The store operation in flight.
     job: Option<Job>,
     /// When the last store operation was started.
@@ -131,6 +136,8 @@ impl Machine {
             failures_stand: false,
             announced: CircuitState::Closed,
             known: Known::default(),
+            tripped: false,
+            contradicted_in: 0,
             job: None,
             started_at: Moment::default(),
             stood_still: false,
@@ -153,10 +160,11 @@ impl Machine {
         self.epoch
     }
 
-    /// Whether the current epoch began with a closing by which others contradict a
-    /// trip of this process. The owner asks once for each epoch.
+    /// Whether others' probes closed, into this epoch, a circuit that this process had
+    /// tripped. Until it has had enough good calls in a row of its own, its rules open
+    /// the circuit for itself alone.
     pub(crate) fn is_contradicted(&self) -> bool {
-        false
+        self.contradicted_in == self.epoch
     }
 
     /// Learns whether failures stand in what is counted: they are kept for a while.
@@ -167,6 +175,7 @@ impl Machine {
     /// Time passes: starts what has become due.
     pub(crate) fn tick(&mut self, now: Moment) {
         self.advance(now);
+        self.give_back_what_was_kept();
         self.dispatch();
     }
 
@@ -202,9 +211,52 @@ impl Machine {
     /// Moves the machine's time on, never back. The wall clock may be set back,
     /// but an event that was overtaken on its way is no evidence of that.
     fn advance(&mut self, now: Moment) {
-        if now.mono() >= self.now.mono() {
-            self.now = now;
+        if now.mono() < self.now.mono() {
+            return;
         }
+        let owes_trip = self.want == Some(Want::Trip);
+        let stood_still = owes_trip && now.stood_still_since(self.now, self.longest_pause());
+        self.now = now;
+        if owes_trip && (stood_still || self.is_due()) {
+            self.lapse();
+        }
+    }
+
+    /// For how long nothing happens at the most, while something is owed to the store.
+    fn longest_pause(&self) -> Duration {
+        if self.job.is_some() {
+            self.config.store_timeout()
+        } else {
+            self.deadline().unwrap_or(Duration::MAX)
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        match &self.phase {
+            Phase::Open(opening) => opening.wait(self.now, &self.config) == Duration::ZERO,
+            Phase::Closed { .. } | Phase::HalfOpen(_) => false,
+        }
+    }
+
+    /// The failures that a trip stands for are too old, or of a time before this
+    /// process stood still: they are no evidence of how the dependency is now. The
+    /// trip is not written any more, and this process probes first.
+    fn lapse(&mut self) {
+        self.want = None;
+        let cause = self.cause_of_opening();
+        if let Phase::Open(opening) = &mut self.phase {
+            opening.standing = Standing::Lapsed;
+            self.announce(cause, Origin::WithoutStore);
+        }
+    }
+
+    /// A draw for what has just been seen: when this process may be elected.
+    fn draw_turn(&mut self) -> Turn {
+        if self.contradicted_in != 0 {
+            return Turn::Last;
+        }
+        let (high, low) = (self.chance.spread(), self.chance.spread());
+        Turn::Drawn(u16::from_be_bytes([high, low]))
     }
 
     /// Enters a phase: a new epoch, in which older outcomes mean nothing.

@@ -25,7 +25,7 @@ impl From<Outcome> for Report {
         match outcome {
             Outcome::Success => Self::Success,
             Outcome::Failure => Self::Failure,
-            Outcome::Ignored => Self::NoVerdict,
+            Outcome::Ignored => Self::Ignored,
         }
     }
 }
@@ -70,7 +70,7 @@ impl<'a> Permit<'a> {
 
     /// Reports that the call says nothing about the dependency.
     pub fn ignore(self) -> Settling {
-        self.end(Report::NoVerdict)
+        self.end(Report::Ignored)
     }
 
     /// Reports an [`Outcome`].
@@ -144,7 +144,7 @@ impl OwnedPermit {
 
     /// Reports that the call says nothing about the dependency.
     pub fn ignore(self) -> Settling {
-        self.end(Report::NoVerdict)
+        self.end(Report::Ignored)
     }
 
     /// Reports an [`Outcome`].

@@ -130,7 +130,7 @@ impl Circuit {
                 }
                 None
             }
-            (None, Report::NoVerdict) => None,
+            (None, Report::Ignored | Report::NoVerdict) => None,
         }
     }
 
@@ -250,7 +250,7 @@ impl Circuit {
 
     fn report_probe(&self, pass: Pass, report: Report) -> Outstanding {
         if let Some(counted) = self.counted.get()
-            && report != Report::NoVerdict
+            && matches!(report, Report::Success | Report::Failure)
         {
             let mut tally = counted.tally();
             let place = counted.place(&tally.counting);

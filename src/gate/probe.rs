@@ -20,6 +20,7 @@ impl Gate {
     /// probe that runs.
     pub(crate) fn note_probe(&self, probe: ProbeId, report: Report) -> bool {
         let verdict = match report {
+            Report::Ignored => 0,
             Report::Success => 1,
             Report::Failure => 2,
             Report::NoVerdict => 3,
@@ -41,6 +42,7 @@ impl Gate {
         }
         let noted = self.probe_report.swap(0, AcqRel);
         let report = match noted & STATE_MASK {
+            0 => Report::Ignored,
             1 => Report::Success,
             2 => Report::Failure,
             _ => Report::NoVerdict,

@@ -52,8 +52,10 @@ const ABSENCES: &[(&str, &[&str])] = &[
     ("clock_gettime(", &["clock.rs"]),
     ("spawn_on(", &["registry.rs"]),
     ("tokio::spawn", &[]),
-    (".spawn(async", &[]),
+    // A loading of credentials has to outlive the operation that began it.
+    (".spawn(async", &["store/dynamodb/credentials.rs"]),
     ("spawn_blocking", &[]),
+    ("Handle::try_current", &["clock.rs", "registry/", "store/dynamodb/credentials.rs"]),
     ("thread::spawn", &[]),
     ("aws_", &["store/dynamodb"]),
     ("counter!(", &["metrics/"]),
@@ -67,6 +69,7 @@ const LOCKS: &[&str] = &[
     "circuit/counted.rs",
     "reachability.rs",
     "registry.rs",
+    "store/dynamodb/credentials.rs",
     "store/dynamodb/date.rs",
     "store/memory.rs",
 ];
@@ -233,7 +236,7 @@ fn clocks_are_read_tasks_spawned_and_aws_named_in_one_place_each() {
 }
 
 #[test]
-fn locks_are_in_five_places_and_none_guards_the_state_of_a_circuit() {
+fn locks_are_in_six_places_and_none_guards_the_state_of_a_circuit() {
     let mut found = Vec::new();
     for source in sources().iter().filter(|source| !source.is_test()) {
         let is_lock = |line: &String| line.contains("Mutex<") || line.contains("RwLock<");

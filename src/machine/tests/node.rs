@@ -71,7 +71,7 @@ impl Node {
 
     /// A call comes.
     pub(super) fn call(&mut self) -> Call {
-        let arrival = self.machine.arrival(false);
+        let arrival = self.machine.arrival(self.counting.hurts());
         self.call_with(arrival)
     }
 
@@ -178,7 +178,7 @@ impl Node {
             (Some(_), Report::Failure) => self.counting.probe(place, false),
             (None, Report::Success) if self.counting.stands() => self.count_good(pass.epoch),
             (None, Report::Failure) => self.count_failure(pass.epoch),
-            (_, Report::Success | Report::NoVerdict) => {}
+            (_, Report::Success | Report::Ignored | Report::NoVerdict) => {}
         }
         if pass.probe.is_some() {
             self.machine.report(self.now, pass, report);
@@ -256,7 +256,10 @@ impl Node {
         let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.machine.phase else {
             return false;
         };
-        let live = self.now.is_within(ours.leased_at, self.machine.config.probe_lease());
+        // An event that was overtaken is judged by the machine's own time.
+        let overtaken = self.now.mono() < self.machine.now.mono();
+        let now = if overtaken { self.machine.now } else { self.now };
+        let live = now.is_within(ours.leased_at, self.machine.config.probe_lease());
         live && matches!(ours.stage, Stage::Probing { .. })
     }
 
@@ -300,7 +303,7 @@ impl Node {
         {
             assert!(self.machine.want.is_some(), "a verdict that nobody writes: stuck for ever");
         }
-        if let Phase::Open(Opening { basis: Basis::Local, .. }) = &self.machine.phase {
+        if let Phase::Open(Opening { standing: Standing::Owed, .. }) = &self.machine.phase {
             let owed = matches!(self.machine.want, Some(Want::Trip | Want::Reopen { .. }));
             assert!(owed, "a local opening that nobody publishes");
         }

@@ -143,12 +143,15 @@ fn state(node: &Node) -> String {
     let mut state = match &machine.phase {
         Phase::Closed { basis } => format!("closed {basis:?} {}", node.streak()),
         Phase::Open(opening) if opening.held => "open held".into(),
-        Phase::Open(opening) => format!("open {:?}", opening.basis),
+        Phase::Open(opening) => format!("open {:?}", opening.standing),
         Phase::HalfOpen(recovery) => match &recovery.right {
             Right::Ours(ours) => format!("ours {} {}", stage(ours.stage), ours.successes),
-            Right::Theirs { .. } => "theirs".into(),
-            Right::Free => "free".into(),
-            Right::Local { successes, stage: at } => format!("local {} {successes}", stage(*at)),
+            Right::Theirs(_) => "theirs".into(),
+            Right::Free { .. } => "free".into(),
+            Right::Local(alone) => {
+                let refuted = if alone.refuted { ", refuted" } else { "" };
+                format!("local {} {}{refuted}", stage(alone.stage), alone.successes)
+            }
         },
     };
     if let Some(want) = &machine.want {

@@ -192,7 +192,7 @@ async fn case_64_a_hand_over_that_meets_a_fault_of_bytes_keeps_its_success() {
 }
 
 #[tokio::test]
-async fn case_59_60_a_verdict_whose_answer_is_lost_once_is_found_to_be_written() {
+async fn cases_59_and_60_a_verdict_whose_answer_is_lost_once_is_found_to_be_written() {
     for_each_row(|row| async move {
         let (name, trouble, _, applied) = row;
         if !applied {
