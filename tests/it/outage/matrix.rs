@@ -102,7 +102,7 @@ async fn every_row_is_of_the_kind_that_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn case_63_66_a_cold_call_runs_after_a_bounded_wait_and_the_next_ones_at_once() {
+async fn cases_63_and_66_a_cold_call_runs_after_a_bounded_wait_and_the_next_ones_at_once() {
     for row in rows() {
         let (world, a) = out(&row).await;
         for tries in 1..=row.tries() {
