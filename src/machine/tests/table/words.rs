@@ -44,7 +44,7 @@ impl Words {
             Effect::Settle(failures) => format!("settle {failures}"),
             Effect::Ordered(ordered) => format!("order: {ordered:?}"),
             Effect::Defective(attribute) => format!("warn of {attribute}"),
-            Effect::Start(Job::Read(consistency)) => {
+            Effect::Start(Job::Read { consistency, .. }) => {
                 format!("start read {consistency:?}").to_lowercase()
             }
             Effect::Start(Job::Write { operation, .. }) => {
