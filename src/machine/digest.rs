@@ -84,15 +84,20 @@ impl Machine {
         };
         let wait = match &self.phase {
             Phase::Closed { .. } => return Duration::ZERO,
-            Phase::Open(opening) => match (opening.standing, opening.wait(self.now, &self.config)) {
-                (Standing::Stored, wait) => wait,
-                // It is probed without a write, whatever becomes of those.
-                (Standing::Owed | Standing::Lapsed | Standing::Refuted, wait) => return wait,
-            },
+            Phase::Open(opening) => {
+                match (opening.standing, opening.wait(self.now, &self.config)) {
+                    (Standing::Stored, wait) => wait,
+                    // It is probed without a write, whatever becomes of those.
+                    (Standing::Owed | Standing::Lapsed | Standing::Refuted, wait) => return wait,
+                }
+            }
             Phase::HalfOpen(recovery) => {
                 let since = match &recovery.right {
                     Right::Theirs(theirs) => {
-                        return self.lease_wait(*theirs, self.now).min(self.shortly()).max(at_least);
+                        return self
+                            .lease_wait(*theirs, self.now)
+                            .min(self.shortly())
+                            .max(at_least);
                     }
                     Right::Ours(ours) => match ours.stage {
                         Stage::Probing { .. } => Some(ours.leased_at),

@@ -204,11 +204,8 @@ async fn case_63_64_67_callers_never_see_a_fault_of_bytes() {
         process.registry.flush(AT_MOST).await.unwrap();
         assert_eq!(process.call(Ok(())).await, None, "{name}: this process protects itself");
         // Throttling is an answer: its trip is not told before it is written.
-        let (at_once, late): (&[&str], &[&str]) = if kind == Throttled {
-            (&[], &["OPEN Local"])
-        } else {
-            (&["OPEN WithoutStore"], &[])
-        };
+        let (at_once, late): (&[&str], &[&str]) =
+            if kind == Throttled { (&[], &["OPEN Local"]) } else { (&["OPEN WithoutStore"], &[]) };
         assert_eq!(process.heard(), at_once, "{name}");
         let stored = if applied { json!("OPEN") } else { Value::Null };
         assert_eq!(process.stored_state(), stored, "{name}");
