@@ -13,9 +13,9 @@
 //!
 //! # Contract
 //!
-//! The owner of a machine feeds it with [`Machine::admit`], [`Machine::report`],
-//! [`Machine::keep_alive`], [`Machine::refresh`], [`Machine::order`],
-//! [`Machine::tick`] and [`Machine::stored`], each with the moment at which the *sender* saw the event;
+//! The owner of a machine feeds it with [`Machine::admit`], [`Machine::trip`],
+//! [`Machine::report`], [`Machine::keep_alive`], [`Machine::refresh`],
+//! [`Machine::order`], [`Machine::tick`] and [`Machine::stored`], each with the moment at which the *sender* saw the event;
 //! the machine clamps so that its time never runs back. After each it takes the
 //! [`Effect`]s in order, and may ask for the [`Digest`] and the deadline. At most
 //! one [`Effect::Start`] is outstanding; its answer comes back through `stored`.
@@ -40,7 +40,7 @@ use std::{sync::Arc, time::Duration};
 
 pub(crate) use self::{
     admission::{Admission, Arrival, Pass},
-    digest::Digest,
+    digest::{CLOCK_TICK_MS, Digest},
     order::{Order, Ordered},
     phase::ProbeId,
     report::Report,
@@ -72,8 +72,6 @@ pub(crate) trait Chance: Send + Sync {
 /// What the machine asks its owner to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
-    /// So many failures are settled: take them off the unsettled count.
-    Settle(u64),
     /// Tell the subscribers.
     Announce(CircuitTransition),
     /// Start the one store operation; answer through [`Machine::stored`].
@@ -94,8 +92,10 @@ pub(crate) struct Machine {
     /// Counts the state changes that this process has seen.
     epoch: u64,
     phase: Phase,
-    /// When a call last came or ended.
+    /// When a call last asked, or a probe ended.
     used_at: Moment,
+    /// Whether failures stand in what is counted, as the owner last said.
+    failures_stand: bool,
     /// The state that subscribers were last told.
     announced: CircuitState,
     /// What the store last showed, and when.
@@ -131,8 +131,9 @@ impl Machine {
             chance,
             now: Moment::default(),
             epoch: 1,
-            phase: Phase::Closed { streak: 0, basis: Basis::Local },
+            phase: Phase::Closed { basis: Basis::Local },
             used_at: Moment::default(),
+            failures_stand: false,
             announced: CircuitState::Closed,
             known: Known::default(),
             tripped: false,
@@ -166,6 +167,11 @@ impl Machine {
         self.contradicted_in == self.epoch
     }
 
+    /// Learns whether failures stand in what is counted: they are kept for a while.
+    pub(crate) fn learn_whether_failures_stand(&mut self, stand: bool) {
+        self.failures_stand = stand;
+    }
+
     /// Time passes: starts what has become due.
     pub(crate) fn tick(&mut self, now: Moment) {
         self.advance(now);
@@ -194,7 +200,7 @@ impl Machine {
     fn keeps_for(&self) -> Duration {
         let timeout = self.config.recovery_timeout();
         match &self.phase {
-            Phase::Closed { streak: 0, .. } => Duration::ZERO,
+            Phase::Closed { .. } if !self.failures_stand => Duration::ZERO,
             Phase::Closed { .. } => timeout.saturating_sub(self.now.since(self.used_at)),
             Phase::Open(_) | Phase::HalfOpen(_) => {
                 timeout.saturating_add(TTL_SLACK).saturating_sub(self.now.since(self.used_at))
@@ -255,11 +261,6 @@ impl Machine {
 
     /// Enters a phase: a new epoch, in which older outcomes mean nothing.
     fn enter(&mut self, phase: Phase) {
-        if let Phase::Closed { streak, .. } = self.phase
-            && streak > 0
-        {
-            self.effects.push(Effect::Settle(streak));
-        }
         self.phase = phase;
         self.epoch = self.epoch.saturating_add(1);
     }

@@ -141,6 +141,7 @@ impl Machine {
     /// Traffic nears the age limit: reads ahead, in the background.
     pub(crate) fn refresh(&mut self, now: Moment) {
         self.advance(now);
+        self.used_at = self.now;
         let closed = matches!(self.phase, Phase::Closed { .. });
         if closed && self.job.is_none() && self.health.is_usable(Access::Read, self.now) {
             self.start_read();
@@ -353,7 +354,7 @@ impl Machine {
     /// The store cannot be read any more: calls go through and are counted.
     fn fall_open(&mut self) -> Admission {
         self.want = None;
-        self.enter(Phase::Closed { streak: 0, basis: Basis::Local });
+        self.enter(Phase::Closed { basis: Basis::Local });
         self.announce(Cause::StoreUnreadable, Origin::WithoutStore);
         self.known.certain = false;
         Admission::Admitted(Pass { epoch: self.epoch, probe: None })

@@ -15,7 +15,7 @@ use crate::{
 
 /// The hot path reads a coarse clock, which may lag by one tick of the kernel
 /// (10 ms at 100 Hz, the slowest that is common): a window opens that much earlier.
-const CLOCK_TICK_MS: u64 = 16;
+pub(crate) const CLOCK_TICK_MS: u64 = 16;
 
 /// The shortest wait that a rejection names while a probe runs, where `handoff` is less.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);

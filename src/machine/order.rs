@@ -126,7 +126,7 @@ impl Machine {
         self.want = None;
         self.tripped = false;
         if !matches!(self.phase, Phase::Closed { .. }) {
-            self.enter(Phase::Closed { streak: 0, basis: Basis::Stored });
+            self.enter(Phase::Closed { basis: Basis::Stored });
         }
         self.announce(Cause::Release, origin);
     }

@@ -40,8 +40,8 @@ pub(super) enum Basis {
 /// What this process takes the circuit to be.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
-    /// Calls flow; `streak` consecutive failures were counted in this epoch.
-    Closed { streak: u64, basis: Basis },
+    /// Calls flow, and are counted: see [`counting`](crate::counting).
+    Closed { basis: Basis },
     /// Calls are rejected.
     Open(Opening),
     /// One probe at a time.

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    Effect, Machine, Pass,
+    Machine, Pass,
     phase::{Alone, Basis, Opening, Ours, Phase, Recovery, Right, SECOND, Stage, Standing, Turn},
     storage::Want,
 };
 use crate::{
+    counting::Trip,
     health::Access,
     moment::Moment,
     transition::{Cause, Origin},
@@ -27,33 +28,22 @@ pub(crate) enum Report {
 }
 
 impl Machine {
-    /// Takes the end of a call into account. An outcome of an older epoch, or
-    /// of a probe that is not the current one, changes nothing.
+    /// The rules said trip. One that was found in an older epoch, or while the circuit
+    /// is not closed, changes nothing.
+    pub(crate) fn trip(&mut self, now: Moment, trip: &Trip) {
+        self.advance(now);
+        if trip.epoch == self.epoch && matches!(self.phase, Phase::Closed { .. }) {
+            self.used_at = self.now;
+            self.open_tripped(trip);
+        }
+    }
+
+    /// Takes the verdict of a probe into account. One that is not the current probe
+    /// changes nothing.
     pub(crate) fn report(&mut self, now: Moment, pass: Pass, report: Report) {
         self.advance(now);
         self.used_at = self.now;
-        if pass.probe.is_some() {
-            // A probe is no part of the streak: it was never marked unsettled.
-            return self.report_probe(pass, report);
-        }
-        let current = pass.epoch == self.epoch;
-        match (&mut self.phase, report) {
-            (Phase::Closed { streak, .. }, Report::Failure) if current => {
-                *streak = streak.saturating_add(1);
-                let streak = *streak;
-                if streak >= self.config.failure_threshold().get() {
-                    self.trip(streak, false);
-                }
-            }
-            (Phase::Closed { streak, .. }, Report::Success) if current => {
-                let settled = std::mem::take(streak);
-                if settled > 0 {
-                    self.effects.push(Effect::Settle(settled));
-                }
-            }
-            (_, Report::Failure) => self.effects.push(Effect::Settle(1)),
-            (_, Report::Success | Report::Ignored | Report::NoVerdict) => {}
-        }
+        self.report_probe(pass, report);
     }
 
     /// Whether this call is the probe whose verdict is awaited.
@@ -102,18 +92,18 @@ impl Machine {
         }
     }
 
-    /// The rules say trip. `refuted`: others closed by their probes what this process
-    /// tripped before, and it has failed again since without enough good calls: most
-    /// likely its own way to the dependency is broken.
-    fn trip(&mut self, failure_count: u64, refuted: bool) {
+    /// A trip that is refuted opens the circuit here alone: others closed by their
+    /// probes what this process tripped before, and it has failed again since without
+    /// enough good calls, so that most likely its own way to the dependency is broken.
+    fn open_tripped(&mut self, trip: &Trip) {
         // A token of ours may still stand, and its closing may land late: it does
         // not probe again.
         self.known.election = None;
-        if refuted {
-            return self.open_alone(failure_count);
+        if trip.refuted {
+            return self.open_alone(trip.count);
         }
         self.contradicted_in = 0;
-        self.open(failure_count, Some(Want::Trip), Standing::Owed);
+        self.open(trip.count, Some(Want::Trip), Standing::Owed);
         if self.is_store_out() {
             self.announce(Cause::FailureThreshold, Origin::WithoutStore);
         }
@@ -231,7 +221,7 @@ impl Machine {
     pub(super) fn verdict_without_store(&mut self, ours: &Ours) {
         match &self.want {
             Some(Want::Close { .. }) => {
-                self.enter(Phase::Closed { streak: 0, basis: Basis::Local });
+                self.enter(Phase::Closed { basis: Basis::Local });
                 self.announce(Cause::ProbesSucceeded, Origin::WithoutStore);
             }
             Some(Want::HandOver) => {
@@ -271,7 +261,7 @@ impl Machine {
             }
             Report::Success if alone.successes >= self.config.success_threshold().get() => {
                 self.tripped &= alone.refuted;
-                self.enter(Phase::Closed { streak: 0, basis: Basis::Probed });
+                self.enter(Phase::Closed { basis: Basis::Probed });
                 self.announce(Cause::ProbesSucceeded, Origin::WithoutStore);
             }
             Report::Success | Report::Ignored | Report::NoVerdict => {}

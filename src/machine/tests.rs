@@ -17,6 +17,7 @@ mod node;
 mod promises;
 mod random;
 mod random_world;
+mod refuted;
 mod standstill;
 mod table;
 mod world;
@@ -67,6 +68,8 @@ struct Counted {
     node: usize,
     tokens: u64,
     draw: u8,
+    /// What each draw moves it by; zero draws the same each time.
+    step: u8,
 }
 
 impl Chance for Counted {
@@ -76,6 +79,7 @@ impl Chance for Counted {
     }
 
     fn spread(&mut self) -> u8 {
+        self.draw = self.draw.wrapping_add(self.step);
         self.draw
     }
 }
@@ -83,7 +87,7 @@ impl Chance for Counted {
 fn machine(node: usize, config: Config) -> Machine {
     let name = CircuitName::new("payments").expect("a good name");
     // Without spread, so that cases hold to the millisecond; `fleet_rules` sets one.
-    Machine::new(name, Arc::new(config.for_store(false)), Box::new(Counted { node, tokens: 0, draw: 0 }))
+    Machine::new(name, Arc::new(config.for_store(false)), Box::new(Counted { node, tokens: 0, draw: 0, step: 0 }))
 }
 
 /// A closed record, as a recovery leaves it.

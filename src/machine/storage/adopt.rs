@@ -163,7 +163,7 @@ impl Machine {
     }
 
     fn close_here(&mut self, basis: Basis) {
-        self.enter(Phase::Closed { streak: 0, basis });
+        self.enter(Phase::Closed { basis });
         self.announce(Cause::Elsewhere, Origin::Observed);
     }
 

@@ -130,7 +130,7 @@ impl Machine {
                     // Closed here, and tripped again since: that comes next.
                     Phase::Open(_) if self.want == Some(Want::Trip) => return,
                     Phase::Open(_) | Phase::HalfOpen(_) => {
-                        self.enter(Phase::Closed { streak: 0, basis: Basis::Stored });
+                        self.enter(Phase::Closed { basis: Basis::Stored });
                     }
                 }
                 self.announce(Cause::ProbesSucceeded, Origin::Local);

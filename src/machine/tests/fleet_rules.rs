@@ -418,10 +418,9 @@ fn case_100_a_trip_looks_first_and_finds_that_others_were_faster() {
 #[test]
 fn case_99_while_calls_fail_the_next_one_goes_by_a_fresh_read() {
     let mut world = World::new(1, &Config::default());
-    world.succeed(0);
+    world.fail(0, 2);
     world.record = Some(open(START_UNIX));
     world.advance(ms(251));
-    world.nodes[0].hurts = true;
     let calls: Vec<_> = (0..3).map(|_| world.nodes[0].call()).collect();
     world.settle(0);
     for call in calls {
@@ -435,8 +434,7 @@ fn case_99_while_calls_fail_the_next_one_goes_by_a_fresh_read() {
 #[test]
 fn case_99_knowledge_of_a_quarter_of_a_second_is_young_enough() {
     let mut world = World::new(1, &Config::default());
-    world.succeed(0);
-    world.nodes[0].hurts = true;
+    world.fail(0, 2);
     world.advance(ms(250));
     assert!(matches!(world.nodes[0].call(), Call::Runs(_)));
     world.advance(ms(1));

@@ -296,7 +296,7 @@ proptest! {
             if counter >= threshold {
                 break;
             }
-            prop_assert_eq!(node.unsettled, u64::from(counter));
+            prop_assert_eq!(node.streak(), u64::from(counter));
         }
     }
 }

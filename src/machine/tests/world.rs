@@ -124,9 +124,17 @@ impl World {
         self.deny_writes.map(Fault::Fails)
     }
 
+    /// A node draws something else each time, and other things than other nodes.
+    pub(super) fn draws_at_random(&mut self, number: usize) {
+        let draw = u8::try_from(number * 101 % 256).expect("a byte");
+        let step = u8::try_from(number * 2 % 256).expect("a byte") | 1;
+        let chance = Counted { node: number, tokens: 1_000, draw, step };
+        self.nodes[number].machine.chance = Box::new(chance);
+    }
+
     /// What a node draws from now on, whatever it draws for.
     pub(super) fn draws(&mut self, number: usize, draw: u8) {
-        self.nodes[number].machine.chance = Box::new(Counted { node: number, tokens: 1_000, draw });
+        self.nodes[number].machine.chance = Box::new(Counted { node: number, tokens: 1_000, draw, step: 0 });
     }
 
     fn write(&mut self, number: usize, operation: &Operation) -> Written {
@@ -153,7 +161,7 @@ impl World {
         // Tokens are random in earnest: those of a former life never come back.
         self.lives += 1;
         self.nodes[number].machine.chance =
-            Box::new(Counted { node: self.lives, tokens: 0, draw: 0 });
+            Box::new(Counted { node: self.lives, tokens: 0, draw: 0, step: 0 });
         self.delayed[number] = None;
         for (by, _) in &mut self.applied {
             *by = if *by == number { usize::MAX } else { *by };

@@ -14,7 +14,8 @@ use fuseboard::{
         StoreErrorKind::{self, BadAnswer, Misconfigured, Throttled, Timeout, Unavailable},
     },
 };
-use futures::future::join_all;
+use futures::{FutureExt as _, future::join_all};
+
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -130,7 +131,7 @@ const ROWS: [Row; 19] = [
     ("half a head", Trouble::Say("HTTP/1.1 200 OK\r\ncontent-le"), Unavailable, false),
     ("half a chunk", Trouble::Say(CHUNK), Unavailable, false),
     ("empty 200", Trouble::Say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), BadAnswer, false),
-    ("200 {}", Trouble::Say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"), BadAnswer, false),
+    ("200 []", Trouble::Say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"), BadAnswer, false),
     ("a log-in page", Trouble::Say(PORTAL), BadAnswer, false),
     ("expired token", Trouble::Say(EXPIRED), Misconfigured, false),
 ];
@@ -176,8 +177,18 @@ async fn every_fault_of_bytes_has_its_kind() {
     .await;
 }
 
+impl Process {
+    /// A call asks, and is given up at once. It is rejected unasked while what is known
+    /// is fresh; then a timer of the actor, which runs in real time, comes soon.
+    fn wake(&self) {
+        if let Some(asked) = self.breaker.admit().now_or_never() {
+            assert!(asked.is_err());
+        }
+    }
+}
+
 #[tokio::test]
-async fn case_63_64_67_callers_never_see_a_fault_of_bytes() {
+async fn cases_63_64_and_67_callers_never_see_a_fault_of_bytes() {
     for_each_row(|(name, trouble, kind, applied)| async move {
         let long = Duration::from_secs(200);
         let mut process = Process::with(|config| config.recovery_timeout(long)).await;
@@ -197,7 +208,6 @@ async fn case_63_64_67_callers_never_see_a_fault_of_bytes() {
         process.clock.advance(Duration::from_secs(61));
         assert_eq!(process.call(Ok(())).await, Some(Ok(())), "{name}");
         process.wire.always(trouble);
-        let straggler = process.breaker.admit_owned().await.unwrap();
         for _ in 0..5 {
             assert_eq!(process.call(Err("down")).await, Some(Err("down")), "{name}");
         }
@@ -213,12 +223,12 @@ async fn case_63_64_67_callers_never_see_a_fault_of_bytes() {
         // It heals, and is told at the next event after the back-off.
         process.wire.always(Trouble::None);
         // In small steps: this process does not stand still.
-        let (steps, step) = if kind == Misconfigured { (61, 1_000) } else { (1, 1_500) };
+        let (steps, step) = if kind == Misconfigured { (70, 1_000) } else { (1, 1_500) };
         for _ in 0..steps {
             process.clock.advance(Duration::from_millis(step));
             assert_eq!(process.call(Ok(())).await, None, "{name}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        straggler.failure().settled().await;
         let begun = now();
         while process.stored_state() != "OPEN" {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -41,7 +41,6 @@ impl Words {
 
     fn effect(&self, effect: &Effect) -> String {
         match effect {
-            Effect::Settle(failures) => format!("settle {failures}"),
             Effect::Ordered(ordered) => format!("order: {ordered:?}"),
             Effect::Defective(attribute) => format!("warn of {attribute}"),
             Effect::Start(Job::Read { consistency, .. }) => {
@@ -142,7 +141,7 @@ fn spell_call(call: Call) -> &'static str {
 fn state(node: &Node) -> String {
     let machine = &node.machine;
     let mut state = match &machine.phase {
-        Phase::Closed { streak, basis } => format!("closed {basis:?} {streak}"),
+        Phase::Closed { basis } => format!("closed {basis:?} {}", node.streak()),
         Phase::Open(opening) if opening.held => "open held".into(),
         Phase::Open(opening) => format!("open {:?}", opening.standing),
         Phase::HalfOpen(recovery) => match &recovery.right {
