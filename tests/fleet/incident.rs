@@ -107,7 +107,8 @@ pub(crate) fn figures(run: &Run) -> Figures {
     (figures.probes_dead, figures.probes_well) = (dead.len(), well.len());
     figures.at_once = notes.probes.iter().map(|probe| probe.at_once).max().unwrap_or_default();
     figures.apart = dead.windows(2).map(|two| two[1].begun - two[0].begun).min();
-    let alone = || notes.told.iter().filter(|told| told.alone);
+    let recovery = run.plan.processes[0].config.recovery_timeout();
+    let alone = || notes.told.iter().filter(|told| told.alone && !notes.is_lapse(told, recovery));
     figures.told_alone = alone().count();
     figures.closed_alone = alone().filter(|told| told.to == CircuitState::Closed).count();
     figures.asked = notes.asked_in_vain;
@@ -250,6 +251,12 @@ pub(crate) fn story(run: &Run) -> String {
     for (at, second) in seconds {
         let Second { asked, probes, leaks, alone } = second;
         let _ = writeln!(text, "{at:>4} s probes {probes} leaks {leaks} alone {alone}: {asked:?}");
+    }
+    for probe in run.state.notes.probes.iter().take(40) {
+        let _ = writeln!(text, "{probe:?}");
+    }
+    for told in run.state.notes.told.iter().filter(|told| told.alone).take(40) {
+        let _ = writeln!(text, "{told:?}");
     }
     for step in run.state.partition.history.iter().take(40) {
         let _ = writeln!(text, "{:?} {} by {:?}", step.at, step.name, step.by);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use fuseboard::{Breaker, CircuitState};
 
 use crate::{
+    SECOND,
     partition::View,
     world::{State, World},
 };
@@ -17,7 +18,8 @@ pub(crate) struct Life {
     pub(crate) shown: View,
     pub(crate) first_heard_at: Option<Duration>,
     pub(crate) unheard_at: Option<Duration>,
-    /// The newest episode in which a call was rejected while the circuit was not closed.
+    /// The newest episode in which a call was rejected while the circuit was not closed,
+    /// and not for what a read that was under way had shown before.
     rejected_in: u32,
     /// Whether it takes, or may take, the circuit for open.
     pub(crate) ignorant: bool,
@@ -43,6 +45,7 @@ pub(crate) struct Counts {
 /// knew of it: nothing else than a probe may do that.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probe {
+    pub(crate) by: usize,
     pub(crate) begun: Duration,
     /// How many there were at that moment, of processes that the store hears.
     pub(crate) at_once: u32,
@@ -67,14 +70,22 @@ pub(crate) struct Rejection {
 }
 
 /// A transition that a process told as made by itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Told {
     pub(crate) at: Duration,
     pub(crate) by: usize,
     pub(crate) to: CircuitState,
     /// Without the store.
     pub(crate) alone: bool,
-    pub(crate) refuted: bool,
+    /// As the crate names it.
+    pub(crate) cause: String,
+}
+
+impl Told {
+    /// Whether the process opened for itself alone, since others contradicted it.
+    pub(crate) fn is_refuted(&self) -> bool {
+        self.cause == "Refuted"
+    }
 }
 
 #[derive(Default)]
@@ -96,6 +107,9 @@ pub(crate) struct Notes {
     /// How long the longest admission took.
     pub(crate) longest_wait: Duration,
 }
+
+/// For how long a read may be under way.
+const LONGEST_READ: Duration = Duration::from_secs(1);
 
 /// From this size on, rejections are counted and not kept.
 const MANY: usize = 300;
@@ -130,7 +144,7 @@ impl World {
         let is_probe = knew && !newest.is_closed();
         if is_probe {
             notes.running += u32::from(self.plan.processes[number].is_in_reach());
-            notes.probes.push(Probe { begun, at_once: notes.running });
+            notes.probes.push(Probe { by: number, begun, at_once: notes.running });
         } else if life.rejected_at.is_some() {
             life.readmitted_at.get_or_insert(begun);
         }
@@ -160,7 +174,10 @@ impl World {
         life.rejected_at = Some(at);
         life.readmitted_at = None;
         if !newest.is_closed() {
-            life.rejected_in = newest.episode;
+            let opened_at = state.partition.opened_at;
+            if at > opened_at + LONGEST_READ {
+                life.rejected_in = newest.episode;
+            }
             if !life.ignorant {
                 life.ignorant = true;
                 state.ignorant += 1;
@@ -173,6 +190,14 @@ impl World {
 }
 
 impl Notes {
+    /// Whether a trip was dropped because it could not be written for R: what the process
+    /// does from then on, until it is told better, it does alone.
+    pub(crate) fn is_lapse(&self, told: &Told, recovery: Duration) -> bool {
+        let own = self.failures.iter().rev().filter(|it| it.by == told.by && it.ended <= told.at);
+        let since = own.map(|it| told.at - it.ended).next().unwrap_or_default();
+        told.alone && told.cause == "FailureThreshold" && since + 2 * SECOND >= recovery
+    }
+
     /// Failing calls that were no probes.
     pub(crate) fn leaks(&self) -> impl Iterator<Item = &Failure> {
         self.failures.iter().filter(|failure| !failure.is_probe)

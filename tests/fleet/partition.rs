@@ -89,6 +89,8 @@ pub(crate) struct Partition {
     counted_at: Duration,
     rng: fastrand::Rng,
     pub(crate) history: Vec<Step>,
+    /// When the circuit was opened last.
+    pub(crate) opened_at: Duration,
     pub(crate) requests: Vec<Request>,
 }
 
@@ -103,6 +105,7 @@ impl Partition {
             counted_at: Duration::ZERO,
             rng: fastrand::Rng::with_seed(seed ^ 0xD1CE),
             history: vec![start],
+            opened_at: Duration::ZERO,
             requests: Vec::new(),
         }
     }
@@ -116,8 +119,10 @@ impl Partition {
         let limits = *self.limits.iter().rev().find(|limits| limits.from <= at).unwrap();
         let passed = at.saturating_sub(self.counted_at).as_secs_f64();
         self.counted_at = at;
-        self.writes = (self.writes + passed * limits.writes).min(limits.writes);
-        self.reads = (self.reads + passed * limits.reads).min(limits.reads);
+        // At least one request is saved up, however few are left for this item.
+        let most = |each: f64| if each > 0.0 { each.max(1.0) } else { 0.0 };
+        self.writes = (self.writes + passed * limits.writes).min(most(limits.writes));
+        self.reads = (self.reads + passed * limits.reads).min(most(limits.reads));
         let left = if asked.is_write() { &mut self.writes } else { &mut self.reads };
         let serves = *left >= asked.costs();
         if serves {
@@ -170,7 +175,10 @@ impl Partition {
     ) {
         let (was_closed, episode) = (self.newest().is_closed(), self.newest().episode);
         let mut step = Step { at, by, name, record, episode };
-        step.episode += u32::from(was_closed && !step.is_closed());
+        if was_closed && !step.is_closed() {
+            step.episode += 1;
+            self.opened_at = at;
+        }
         self.history.push(step);
     }
 }

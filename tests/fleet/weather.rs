@@ -75,7 +75,7 @@ fn plan(seed: u64) -> Plan {
     trouble(&mut dice, &mut plan);
     if slow.is_none() && dice.one_in(3) {
         let hot = dice.span(5, 40);
-        let (writes, reads) = (dice.0.f64() * 5.0, dice.0.f64() * 20.0);
+        let (writes, reads) = (0.5 + dice.0.f64() * 5.0, 3.0 + dice.0.f64() * 20.0);
         plan.limits.push(Limits { from: hot.from, writes, reads });
         plan.limits.push(Limits { from: hot.until, writes: 1_000.0, reads: 3_000.0 });
     }
@@ -187,7 +187,8 @@ fn protects(run: &Run, found: &mut Vec<String>) {
         let history = run.state.partition.history.iter();
         let closings = history.filter(|it| it.is_closed() && outage.span.has(it.at)).count();
         for (number, process) in run.plan.processes.iter().enumerate() {
-            if !process.is_in_reach() || process.careless.dropped > 0.0 {
+            let probes_alone = acts_alone(run, number);
+            if !process.is_in_reach() || process.careless.dropped > 0.0 || probes_alone {
                 continue;
             }
             let leaks = run.state.notes.leaks();
@@ -201,12 +202,20 @@ fn protects(run: &Run, found: &mut Vec<String>) {
     }
 }
 
+/// Whether a process ever had a reason to open, probe and close alone: others contradicted
+/// it, or its trip was throttled for so long that it was dropped.
+fn acts_alone(run: &Run, number: usize) -> bool {
+    let recovery = run.plan.processes[number].config.recovery_timeout();
+    let mut told = run.state.notes.told.iter().filter(|told| told.by == number);
+    told.any(|told| told.is_refuted() || run.state.notes.is_lapse(told, recovery))
+}
+
 /// Nothing is told as without the store by processes that the store hears.
 fn is_never_alone(run: &Run, found: &mut Vec<String>) {
     if run.plan.acts.iter().any(|(_, act)| *act == Act::Delete) {
         return;
     }
-    let told = run.state.notes.told.iter().filter(|told| told.alone && !told.refuted);
+    let told = run.state.notes.told.iter().filter(|told| told.alone && !acts_alone(run, told.by));
     let alone = told.filter(|told| run.plan.processes[told.by].is_in_reach()).collect::<Vec<_>>();
     if let Some(first) = alone.first() {
         found.push(format!("{} told without the store, the first {first:?}", alone.len()));
@@ -233,15 +242,20 @@ fn trips_by_evidence(run: &Run, found: &mut Vec<String>) {
 
 /// A process whose own calls have been good for long rejects only for what the item says.
 fn rejects_for_a_reason(run: &Run, found: &mut Vec<String>) {
+    // A circuit whose item vanished while it was open stays open until one has probed.
+    if run.plan.acts.iter().any(|(_, act)| *act == Act::Delete) {
+        return;
+    }
     let history = &run.state.partition.history;
     for rejection in &run.state.notes.rejections {
         let process = &run.plan.processes[rejection.by];
         if !process.is_in_reach() {
             continue;
         }
-        // Its cache, the back-off of throttled reads, a call that starts the read, and the
+        // Its cache, the back-offs of throttled reads, a call that starts the read, and the
         // next one that goes by it.
-        let lag = process.config.local_cache_max_age() + 12 * SECOND + 2 * process.gap;
+        let throttled = if run.plan.limits.len() > 1 { 30 * SECOND } else { 3 * SECOND };
+        let lag = process.config.local_cache_max_age() + throttled + 2 * process.gap;
         let from = rejection.at.saturating_sub(lag);
         let mut steps = history.iter().rev().skip_while(|it| it.at > rejection.at);
         let was_open = loop {

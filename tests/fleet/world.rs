@@ -220,9 +220,8 @@ pub(crate) async fn listen(world: Arc<World>, number: usize, mut transitions: Tr
             continue;
         }
         let (at, alone) = (world.at(), told.origin == Origin::WithoutStore);
-        // By name, since an older crate does not have it.
-        let refuted = format!("{:?}", told.cause) == "Refuted";
-        let told = Told { at, by: number, to: told.to_state, alone, refuted };
+        let cause = format!("{:?}", told.cause);
+        let told = Told { at, by: number, to: told.to_state, alone, cause };
         world.state().notes.told.push(told);
     }
 }
