@@ -52,6 +52,10 @@ pub struct Config {
     refresh_ahead: bool,
     probe_lease: Duration,
     handoff: Duration,
+    /// `None` follows `recovery_timeout` and `handoff`.
+    election_spread: Option<Duration>,
+    /// `None` follows `probe_lease`.
+    probe_limit: Option<Duration>,
     store_timeout: Duration,
     on_store_outage: OnStoreOutage,
     max_clock_skew: Duration,
@@ -69,6 +73,8 @@ impl Default for Config {
             refresh_ahead: true,
             probe_lease: Duration::from_secs(30),
             handoff: SECOND,
+            election_spread: None,
+            probe_limit: None,
             store_timeout: SECOND,
             on_store_outage: OnStoreOutage::FailOpen,
             max_clock_skew: Duration::from_secs(2),
@@ -127,6 +133,32 @@ impl Config {
     #[must_use]
     pub fn handoff(&self) -> Duration {
         self.handoff
+    }
+
+    /// Returns the span of which each process waits a random part before it elects
+    /// itself or takes over a lease: as it was set, else the smaller of
+    /// `recovery_timeout` / 30 and `handoff`. Over a store that is not shared
+    /// ([`Store::is_shared`](crate::store::Store::is_shared)) the default is zero.
+    #[must_use]
+    pub fn election_spread(&self) -> Duration {
+        let thirtieth = self.recovery_timeout.checked_div(30).unwrap_or_default();
+        self.election_spread.unwrap_or_else(|| thirtieth.min(self.handoff))
+    }
+
+    /// Returns for how long in all the lease of one probe is renewed: as it was
+    /// set, else four times `probe_lease`.
+    #[must_use]
+    pub fn probe_limit(&self) -> Duration {
+        self.probe_limit.unwrap_or_else(|| self.probe_lease.saturating_mul(4))
+    }
+
+    /// These settings over a store that other processes share, or do not: nothing
+    /// is spread where there is no other process.
+    pub(crate) fn for_store(mut self, is_shared: bool) -> Self {
+        if !is_shared {
+            self.election_spread.get_or_insert(Duration::ZERO);
+        }
+        self
     }
 
     /// Returns the limit of a whole store operation, retries included.
@@ -241,6 +273,33 @@ impl ConfigBuilder {
         self
     }
 
+    /// Sets the span of which each process waits a random part, drawn once for each
+    /// opening or lease that it sees, before it elects itself or takes over: so that
+    /// a fleet that is due by one stamp does not write in one instant. Default: the
+    /// smaller of `recovery_timeout` / 30 and `handoff` (1 s at the defaults), and
+    /// zero over a store that is not shared; at most `handoff`. The process that
+    /// wrote the opening waits for one `handoff` instead, so that it, which may
+    /// be the one that is broken, is not the first to probe.
+    ///
+    /// Zero turns all spreading off: that wait as well, and the random tenth by which
+    /// the age of what was read is cut. That is for a fleet of a few processes whose
+    /// recovery has to be exact to the millisecond. In a fleet of thousands it makes
+    /// all of them read and write the item in the same instant.
+    pub fn election_spread(mut self, spread: Duration) -> Self {
+        self.config.election_spread = Some(spread);
+        self
+    }
+
+    /// Sets for how long in all the lease of one probe is renewed while the probe
+    /// runs. Default four times `probe_lease`; not shorter than `probe_lease`, at most
+    /// 365 days. After that another process may probe: a probe that hangs in a
+    /// process that lives keeps the circuit open for no longer. Its verdict, should
+    /// it still end, changes nothing then.
+    pub fn probe_limit(mut self, limit: Duration) -> Self {
+        self.config.probe_limit = Some(limit);
+        self
+    }
+
     /// Sets the limit of a whole store operation, retries included, and with it the
     /// longest that one [`call`](crate::Breaker::call) waits for the store, before it
     /// runs and after it together (and a tenth of a second). Default 1 s; 1 ms to
@@ -318,6 +377,16 @@ impl ConfigBuilder {
                 "must not be longer than probe_lease",
             ));
         }
+        if let Some(spread) = config.election_spread
+            && spread > config.handoff
+        {
+            let requirement = "must not be longer than handoff";
+            return Err(ConfigError::new("election_spread", spread, requirement));
+        }
+        if let Some(limit) = config.probe_limit {
+            let requirement = "must be between probe_lease and 365 days";
+            within("probe_limit", limit, config.probe_lease, YEAR, requirement)?;
+        }
         within(
             "local_cache_max_age",
             config.local_cache_max_age,
@@ -391,6 +460,14 @@ mod tests {
             contradiction.build().unwrap_err().to_string(),
             "handoff must not be longer than probe_lease, got 3s"
         );
+        let spread = config().election_spread(Duration::from_millis(1_001)).build().unwrap_err();
+        assert_eq!(
+            spread.to_string(),
+            "election_spread must not be longer than handoff, got 1.001s"
+        );
+        for bad in [Duration::ZERO, Duration::from_secs(29), Duration::MAX] {
+            assert_eq!(refused(config().probe_limit(bad)), "probe_limit");
+        }
     }
 
     #[test]
@@ -402,5 +479,10 @@ mod tests {
         assert_eq!(config.success_threshold().get(), 3);
         assert_eq!(config.local_cache_max_age(), Duration::from_secs(5));
         assert_eq!(config.probe_lease(), config.recovery_timeout());
+        assert_eq!(config.election_spread(), Duration::from_secs(1));
+        assert_eq!(config.probe_limit(), Duration::from_secs(120));
+        assert_eq!(config.for_store(false).election_spread(), Duration::ZERO);
+        let quick = Config::builder().recovery_timeout(Duration::from_secs(3)).build().unwrap();
+        assert_eq!(quick.for_store(true).election_spread(), Duration::from_millis(100));
     }
 }

@@ -104,6 +104,16 @@ pub trait Store: Send + Sync + 'static {
     fn server_time(&self) -> Option<ServerTime> {
         None
     }
+
+    /// Returns whether other processes may use the records of this store as well;
+    /// `true` by default. Must not block, and must not change.
+    ///
+    /// Registries over a shared store spread their elections and reads over time
+    /// ([`election_spread`](crate::ConfigBuilder::election_spread)). `false` is for a
+    /// store whose records live in this process alone.
+    fn is_shared(&self) -> bool {
+        true
+    }
 }
 
 impl<S: Store> Store for std::sync::Arc<S> {
@@ -125,6 +135,10 @@ impl<S: Store> Store for std::sync::Arc<S> {
 
     fn server_time(&self) -> Option<ServerTime> {
         S::server_time(self)
+    }
+
+    fn is_shared(&self) -> bool {
+        S::is_shared(self)
     }
 }
 
@@ -198,6 +212,8 @@ pub(crate) trait ErasedStore: Send + Sync {
     ) -> StoreFuture<'a, Written>;
 
     fn server_time(&self) -> Option<ServerTime>;
+
+    fn is_shared(&self) -> bool;
 }
 
 impl<S: Store> ErasedStore for S {
@@ -219,5 +235,9 @@ impl<S: Store> ErasedStore for S {
 
     fn server_time(&self) -> Option<ServerTime> {
         Store::server_time(self)
+    }
+
+    fn is_shared(&self) -> bool {
+        Store::is_shared(self)
     }
 }

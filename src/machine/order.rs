@@ -1,10 +1,10 @@
 //! What an operator orders: to hold a circuit open, or to release it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Effect, Machine,
-    phase::{Basis, Opening, Phase},
+    phase::{Basis, Opening, Phase, Standing, Turn},
     storage::{TTL_SLACK, seconds_up},
 };
 use crate::{
@@ -108,12 +108,14 @@ impl Machine {
 
     pub(super) fn hold_here(&mut self, opened_at: i64) {
         self.want = None;
+        self.tripped = false;
         self.enter(Phase::Open(Opening {
             opened_at: Some(opened_at),
             failure_count: 0,
             first_seen: self.now,
             otherwise_at: None,
-            basis: Basis::Stored,
+            standing: Standing::Stored,
+            turn: Turn::Last,
             held: true,
         }));
         self.announce(Cause::Hold, Origin::Local);
@@ -122,8 +124,9 @@ impl Machine {
 
     pub(super) fn release_here(&mut self, origin: Origin) {
         self.want = None;
+        self.tripped = false;
         if !matches!(self.phase, Phase::Closed { .. }) {
-            self.enter(Phase::Closed { streak: 0, basis: Basis::Stored });
+            self.enter(Phase::Closed { basis: Basis::Stored });
         }
         self.announce(Cause::Release, origin);
     }
@@ -140,7 +143,8 @@ impl Machine {
             }),
             Order::Release => {
                 let seen = seen.filter(|record| !is_closed(record))?;
-                Some(Operation::Release { seen, expires_at })
+                let released_at = self.now.unix_ceil(Duration::ZERO);
+                Some(Operation::Release { seen, released_at, expires_at })
             }
         }
     }

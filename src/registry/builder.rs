@@ -109,6 +109,7 @@ impl RegistryBuilder {
             .into());
         }
         metrics::describe();
+        let config = self.config.for_store(self.store.is_shared());
         let cancel = CancellationToken::new();
         Ok(BreakerRegistry {
             inner: Arc::new(Inner {
@@ -119,7 +120,7 @@ impl RegistryBuilder {
                     pending: Arc::default(),
                     transitions: broadcast::channel(self.transition_capacity).0,
                 }),
-                config: Arc::new(self.config),
+                config: Arc::new(config),
                 jitter: self.jitter,
                 disabled,
                 tracker: TaskTracker::new(),

@@ -79,4 +79,8 @@ impl Store for MemoryStore {
         records.insert(circuit.clone(), record.clone());
         Ok(Written::Applied(record))
     }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
 }

@@ -72,9 +72,10 @@ fn anything() -> impl Strategy<Value = Record> {
         field(stamps()),
         field(stamps()),
         field(counts),
+        field(stamps()),
     )
         .prop_map(
-            |(state, failure_count, opened_at, owner, lease_until, expires_at, success_count)| {
+            |(state, failure_count, opened_at, owner, lease_until, expires_at, good, released)| {
                 Record {
                     state,
                     failure_count,
@@ -82,7 +83,8 @@ fn anything() -> impl Strategy<Value = Record> {
                     owner,
                     lease_until,
                     expires_at,
-                    success_count,
+                    success_count: good,
+                    released,
                 }
             },
         )
@@ -99,7 +101,7 @@ fn kind() -> impl Strategy<Value = StoreErrorKind> {
 }
 
 fn report() -> impl Strategy<Value = Report> {
-    select(vec![Report::Success, Report::Failure, Report::Failure, Report::NoVerdict])
+    select(vec![Report::Success, Report::Failure, Report::Failure, Report::Ignored, Report::NoVerdict])
 }
 
 fn passing() -> impl Strategy<Value = Duration> {
@@ -288,13 +290,13 @@ proptest! {
             match report {
                 Report::Success => counter = 0,
                 Report::Failure => counter += 1,
-                Report::NoVerdict => {}
+                Report::Ignored | Report::NoVerdict => {}
             }
             prop_assert_eq!(node.state() == CircuitState::Open, counter >= threshold);
             if counter >= threshold {
                 break;
             }
-            prop_assert_eq!(node.unsettled, u64::from(counter));
+            prop_assert_eq!(node.streak(), u64::from(counter));
         }
     }
 }

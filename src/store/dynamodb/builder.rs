@@ -135,6 +135,13 @@ impl DynamoDbStoreBuilder {
         self
     }
 
+    /// Names the attribute of the time at which an operator released the
+    /// circuit, which the reference does not have. Default: `released`.
+    pub fn released_attr(mut self, name: impl Into<String>) -> Self {
+        self.layout.released = name.into();
+        self
+    }
+
     /// Bounds the making of a connection. Default: 250 ms; at most 1 hour.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.limits.connect_timeout = timeout;
@@ -224,6 +231,6 @@ impl DynamoDbStoreBuilder {
             format!("circuit_breaker#{}", env::var(FUNCTION_NAME).unwrap_or_default())
         });
         let dates = self.server_time.then(Dates::default);
-        DynamoDbStore::assemble(self.client, self.table, self.layout, &self.limits, dates)
+        DynamoDbStore::assemble(self.client, self.table, self.layout, self.limits, dates)
     }
 }

@@ -72,7 +72,7 @@ fn rows() -> [Row; 19] {
         row("throttled item", Event::Error("ProvisionedThroughputExceededException"), Throttled, 3),
         row("429", Event::Answer(429, ""), Throttled, 1),
         row("empty 200", Event::Answer(200, ""), BadAnswer, 1),
-        row("200 {}", Event::Answer(200, "{}"), BadAnswer, 1),
+        row("200 []", Event::Answer(200, "[]"), BadAnswer, 1),
         row("200 with HTML", Event::Answer(200, HTML), BadAnswer, 1),
         refuse("ExpiredTokenException"),
         refuse("ResourceNotFoundException"),
@@ -102,7 +102,7 @@ async fn every_row_is_of_the_kind_that_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn case_63_66_a_cold_call_runs_after_a_bounded_wait_and_the_next_ones_at_once() {
+async fn cases_63_and_66_a_cold_call_runs_after_a_bounded_wait_and_the_next_ones_at_once() {
     for row in rows() {
         let (world, a) = out(&row).await;
         for tries in 1..=row.tries() {

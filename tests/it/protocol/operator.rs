@@ -52,10 +52,17 @@ async fn a_release_closes_the_circuit_for_all() {
     assert_eq!(b.heard(), ["OPEN>CLOSED local"]);
     assert_eq!(b.ok().await, Call::Ok);
     seconds(5).await;
+    assert!(a.ok().await.is_rejected(), "it reads in the background");
+    seconds(1).await;
     assert_eq!(a.ok().await, Call::Ok);
     assert_eq!(a.heard(), ["CLOSED>OPEN local", "OPEN>CLOSED observed"]);
-    let closed = json!({"state": "CLOSED", "failure_count": 0, "expiration": START + 3_630});
-    assert_eq!(world.item(), Some(closed));
+    let closed = json!({
+        "state": "CLOSED",
+        "failure_count": 0,
+        "expiration": START + 3_630,
+        "released": START,
+    });
+    assert_eq!(world.item(), Some(closed), "told from a closing by probes");
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,7 +41,6 @@ impl Words {
 
     fn effect(&self, effect: &Effect) -> String {
         match effect {
-            Effect::Settle(failures) => format!("settle {failures}"),
             Effect::Ordered(ordered) => format!("order: {ordered:?}"),
             Effect::Defective(attribute) => format!("warn of {attribute}"),
             Effect::Start(Job::Read(consistency)) => {
@@ -75,6 +74,10 @@ impl Words {
                 let (seen, w) = (self.record(seen), token.as_str());
                 format!("{name} on {seen}: W={w} L={} X={}", at(lease_until), at(expires_at))
             }
+            Operation::ElectAbsent { token, opened_at, lease_until, expires_at } => {
+                let (w, o, l) = (token.as_str(), at(opened_at), at(lease_until));
+                format!("{name}: W={w} O={o} L={l} X={}", at(expires_at))
+            }
             Operation::Renew { token, lease_until, expires_at, starts_probe } => {
                 let c = if *starts_probe { " C=0" } else { "" };
                 let (w, l) = (token.as_str(), at(lease_until));
@@ -97,7 +100,7 @@ impl Words {
                 let seen = seen.as_ref().map_or("none".into(), |seen| self.record(seen));
                 format!("{name} on {seen}: W={owner} O={} X={}", at(opened_at), at(expires_at))
             }
-            Operation::Release { seen, expires_at } => {
+            Operation::Release { seen, expires_at, .. } => {
                 format!("{name} on {}: X={}", self.record(seen), at(expires_at))
             }
         }
@@ -138,14 +141,17 @@ fn spell_call(call: Call) -> &'static str {
 fn state(node: &Node) -> String {
     let machine = &node.machine;
     let mut state = match &machine.phase {
-        Phase::Closed { streak, basis } => format!("closed {basis:?} {streak}"),
+        Phase::Closed { basis } => format!("closed {basis:?} {}", node.streak()),
         Phase::Open(opening) if opening.held => "open held".into(),
-        Phase::Open(opening) => format!("open {:?}", opening.basis),
+        Phase::Open(opening) => format!("open {:?}", opening.standing),
         Phase::HalfOpen(recovery) => match &recovery.right {
             Right::Ours(ours) => format!("ours {} {}", stage(ours.stage), ours.successes),
-            Right::Theirs { .. } => "theirs".into(),
-            Right::Free => "free".into(),
-            Right::Local { successes, stage: at } => format!("local {} {successes}", stage(*at)),
+            Right::Theirs(_) => "theirs".into(),
+            Right::Free { .. } => "free".into(),
+            Right::Local(alone) => {
+                let refuted = if alone.refuted { ", refuted" } else { "" };
+                format!("local {} {}{refuted}", stage(alone.stage), alone.successes)
+            }
         },
     };
     if let Some(want) = &machine.want {
