@@ -219,8 +219,15 @@ pub(crate) fn expensive(figures: &Figures, gap: Duration) -> Vec<String> {
     found
 }
 
-/// What every second of a run was like, for who looks for a reason.
-pub(crate) fn story(run: &Run) -> String {
+/// Prints what a run was like if `FUSEBOARD_FLEET_STORY` is set.
+pub(crate) fn story(run: &Run) {
+    if std::env::var("FUSEBOARD_FLEET_STORY").is_ok() {
+        println!("{}", told(run));
+    }
+}
+
+/// What every second of a run was like.
+fn told(run: &Run) -> String {
     #[derive(Default)]
     struct Second {
         asked: BTreeMap<String, usize>,

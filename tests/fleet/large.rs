@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::{
     SECOND,
-    incident::{self, Figures, Size, expensive, figures, unprotected},
-    judge,
+    incident::{self, Size, expensive, figures, story, unprotected},
+    judge, number,
     plan::{Pace, Plan},
     seed_or, sizes_or,
-    world::{Run, play},
+    world::play,
 };
 
 /// How the test of a fleet is played again.
@@ -19,15 +19,9 @@ fn replay(size: Size, seed: u64, test: &str) -> String {
     )
 }
 
-fn told(figures: &Figures, run: &Run) {
-    if std::env::var("FUSEBOARD_FLEET_STORY").is_ok() {
-        println!("{figures:#?}\n{}", incident::story(run));
-    }
-}
-
 fn case_192(size: Size, seed: u64) {
     let (run, figures) = incident::incident(size, seed, 40 * SECOND);
-    told(&figures, &run);
+    story(&run);
     let mut found = unprotected(&figures);
     found.extend(expensive(&figures, size.gap()));
     judge(192, &replay(size, seed, "case_192"), &found);
@@ -51,17 +45,22 @@ fn case_192_one_probe_at_a_time_among_eight_thousand() {
 #[test]
 fn case_100_a_thousand_processes_let_few_failing_calls_through() {
     let size = Size { processes: 1_000, rate: 2 };
-    let seed = seed_or(1);
-    let (run, figures) = incident::incident(size, seed, 20 * SECOND);
-    told(&figures, &run);
-    let mut found = Vec::new();
-    if figures.leaked > 2_900 {
-        found.push(format!("{} failing calls were let through", figures.leaked));
+    // How many it is depends on how early the first process has had five failures.
+    let seeds = number("FUSEBOARD_FLEET_SEED").map_or(1..6, |seed| seed..seed + 1);
+    let mut leaked = Vec::new();
+    for seed in seeds {
+        let (run, figures) = incident::incident(size, seed, 20 * SECOND);
+        story(&run);
+        leaked.push(figures.leaked);
+        let refused = figures.trips_refused;
+        let found = (refused > 5).then(|| format!("{refused} trips were refused"));
+        judge(100, &replay(size, seed, "case_100"), found.as_slice());
     }
-    if figures.trips_refused > 5 {
-        found.push(format!("{} trips were refused", figures.trips_refused));
-    }
-    judge(100, &replay(size, seed, "case_100"), &found);
+    println!("failing calls that were let through: {leaked:?}");
+    leaked.sort_unstable();
+    let most = leaked[leaked.len() / 2];
+    let found = (most > 2_900).then(|| format!("{most} failing calls were let through"));
+    judge(100, "cargo test --test fleet case_100 -- --nocapture", found.as_slice());
 }
 
 #[test]
@@ -74,7 +73,7 @@ fn case_212_callers_in_lockstep_probe_one_at_a_time() {
         }
         let run = play(plan);
         let figures = figures(&run);
-        told(&figures, &run);
+        story(&run);
         judge(212, &replay(size, seed, "case_212"), &unprotected(&figures));
     }
 }

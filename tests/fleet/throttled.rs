@@ -6,7 +6,7 @@ use fuseboard::Config;
 
 use crate::{
     SECOND,
-    incident::{figures, unprotected},
+    incident::{figures, story, unprotected},
     judge,
     partition::{Asked, Fate, Request},
     plan::{Limits, Outage, Plan, Span},
@@ -62,6 +62,7 @@ fn case_193_a_throttled_store_is_not_out() {
     for (writes, reads) in [(4.0, 3_000.0), (1_000.0, 8.0), (4.0, 8.0)] {
         let limits = [(9 * SECOND, writes, reads), (90 * SECOND, 1_000.0, 3_000.0)];
         let run = play(plan(seed, 100, outage, &limits));
+        story(&run);
         let figures = figures(&run);
         let mut found = unprotected(&figures);
         let unread = unread_writes(&run);

@@ -10,7 +10,9 @@ use std::time::Duration;
 use fuseboard::{Config, OnStoreOutage};
 
 use crate::{
-    SECOND, judge,
+    SECOND,
+    incident::story,
+    judge,
     notes::Probe,
     number,
     partition::{Asked, Fate},
@@ -180,8 +182,8 @@ fn recovers(run: &Run, found: &mut Vec<String>) {
 /// Processes that the store hears probe one at a time, and let few failing calls through.
 fn protects(run: &Run, found: &mut Vec<String>) {
     let crowd = run.state.notes.probes.iter().find(|probe| probe.at_once > 1);
-    if let Some(Probe { begun, at_once, .. }) = crowd {
-        found.push(format!("{at_once} probes at a time at {begun:?}"));
+    if let Some(Probe { begun, at_once, by }) = crowd {
+        found.push(format!("{at_once} probes at a time at {begun:?}, one by {by}"));
     }
     for outage in &run.plan.outages {
         let history = run.state.partition.history.iter();
@@ -288,9 +290,7 @@ fn case_79_whatever_the_weather_a_fleet_protects_and_recovers() {
         let run = play(plan(seed));
         openings += run.state.partition.newest().episode;
         let found = findings(&run);
-        if std::env::var("FUSEBOARD_FLEET_STORY").is_ok() {
-            println!("{:#?}\n{}", run.plan, crate::incident::story(&run));
-        }
+        story(&run);
         failed += u64::from(!found.is_empty());
         let replay =
             format!("FUSEBOARD_FLEET_SEED={seed} cargo test --test fleet weather -- --nocapture");
