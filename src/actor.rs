@@ -62,10 +62,11 @@ struct Waiter {
     pending: PendingGuard,
 }
 
-/// A probe that lies at the gate, and since when.
+/// A probe on offer at the gate, since when, and for how long.
 struct Spare {
     pass: Pass,
     since: Moment,
+    offer: Duration,
 }
 
 /// The actor of one circuit. An idle one is the most of what a circuit takes, so
@@ -170,7 +171,7 @@ impl Actor {
 
     fn deadline(&self) -> Option<Duration> {
         let spare = self.spare.as_ref().map(|spare| {
-            self.machine.probe_offer().saturating_sub(self.clock().now().since(spare.since))
+            spare.offer.saturating_sub(self.clock().now().since(spare.since))
         });
         [self.machine.deadline(), spare].into_iter().flatten().min()
     }
@@ -281,10 +282,10 @@ impl Actor {
     /// the machine no longer knows is of a state that is over, and admits nobody.
     fn withdraw_spare(&mut self, circuit: &Circuit, now: Moment) {
         let Self { machine, spare, .. } = self;
-        let offer = machine.probe_offer();
-        let Some(spare) = spare
-            .take_if(|spare| now.since(spare.since) >= offer || !machine.is_probing(spare.pass))
-        else {
+        let is_over = |spare: &mut Box<Spare>| {
+            now.since(spare.since) >= spare.offer || !machine.is_probing(spare.pass)
+        };
+        let Some(spare) = spare.take_if(is_over) else {
             return;
         };
         if circuit.gate.take_spare().is_some() {
@@ -387,9 +388,10 @@ impl Actor {
             (Reply::Spare, Admission::Admitted(pass)) => {
                 if let Some(probe) = pass.probe {
                     let since = self.clock().now();
-                    let offer = moment::millis(self.machine.probe_offer());
-                    circuit.gate.offer_spare(probe, since.wall_ms().saturating_add(offer));
-                    self.spare = Some(Box::new(Spare { pass, since }));
+                    let offer = self.machine.probe_offer();
+                    let until_ms = since.wall_ms().saturating_add(moment::millis(offer));
+                    circuit.gate.offer_spare(probe, until_ms);
+                    self.spare = Some(Box::new(Spare { pass, since, offer }));
                 }
             }
             (Reply::Spare, Admission::Rejected | Admission::Wait) => {}

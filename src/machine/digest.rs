@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Machine,
-    phase::{Phase, Right, Stage},
+    phase::{Phase, Recovery, Right, Stage},
     storage::Want,
 };
 use crate::{health::Access, moment::millis, state::CircuitState};
@@ -62,12 +62,17 @@ impl Machine {
         }
     }
 
-    /// How long a probe is on offer to calls that do not wait: most of its
-    /// lease, so that traffic may be sparse, and not all, so that whoever takes
-    /// it late does not run past it.
+    /// For how much longer the probe that runs may be on offer to calls that do not
+    /// wait: until most of its lease has passed since it was written, so that traffic
+    /// may be sparse, and not all, so that a call that takes it late does not run past it.
     pub(crate) fn probe_offer(&self) -> Duration {
         let lease = self.config.probe_lease();
-        lease.saturating_sub(lease.checked_div(3).unwrap_or_default())
+        let offer = lease.saturating_sub(lease.checked_div(3).unwrap_or_default());
+        let leased_at = match &self.phase {
+            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => ours.leased_at,
+            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => self.now,
+        };
+        offer.saturating_sub(self.now.since(leased_at))
     }
 
     /// How long until a call may be a probe; zero when it may, or when none is needed.
