@@ -142,7 +142,7 @@ impl Machine {
             .filter(|_| self.is_fresh())
             .map(|at| self.cache_age().saturating_sub(self.now.since(at)));
         let idle = self.job.is_none() && self.want.is_some();
-        let owed = idle.then(|| self.health.wait(Access::Write, self.now));
+        let owed = idle.then(|| self.wait_to_write());
         // When it may be forgotten that the store is out, or that calls failed.
         let kept = [Access::Read, Access::Write]
             .map(|access| self.health.wait(access, self.now))
@@ -157,6 +157,16 @@ impl Machine {
         };
         let given_back = self.kept_for();
         [stale, owed, lapses, given_back].into_iter().flatten().chain(kept).min()
+    }
+
+    /// How long until the write that is wanted may be made, or the look before it.
+    fn wait_to_write(&self) -> Duration {
+        let wait = self.health.wait(Access::Write, self.now);
+        if self.want == Some(Want::Trip) && !self.known.is_unread {
+            wait.max(self.health.wait(Access::Read, self.now))
+        } else {
+            wait
+        }
     }
 
     /// How long until a right that is kept for the next call is given back.

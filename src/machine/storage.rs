@@ -334,7 +334,12 @@ impl Machine {
         // Where reads find no answer, writes may all the same: they are conditional.
         let may_look = !self.known.is_unread;
         if self.want == Some(Want::Trip) && may_look && self.is_older_than(AGE_BEFORE_A_TRIP) {
-            return self.begin_read(Consistency::Eventual);
+            // Withheld at once where other circuits found the store out, it would be
+            // begun again and again until they have asked.
+            if self.health.is_usable(Access::Read, self.now) {
+                self.begin_read(Consistency::Eventual);
+            }
+            return;
         }
         match self.operation() {
             Some(operation) => self.begin_write(operation),
