@@ -6,6 +6,7 @@
 //! its cancellation, and on nothing else. It knows the circuit only weakly, so
 //! that it never keeps its own mailbox open.
 
+mod keeping;
 pub(crate) mod message;
 mod operation;
 
@@ -27,9 +28,11 @@ use crate::{
     clock::Clock,
     error::OpenError,
     grant::Grant,
+    log,
     machine::{Admission, Answer, Arrival, Digest, Effect, Machine, Order, Ordered, Pass, Report},
     metrics,
     moment::{self, Moment},
+    panics::caught,
     reachability::Reachability,
     state::CircuitState,
     store::ErasedStore,
@@ -85,6 +88,8 @@ pub(crate) struct Actor {
     awaits_spare: bool,
     /// Operators' orders, the one under way first.
     orders: VecDeque<(Order, oneshot::Sender<Ordered>)>,
+    /// Whether it ran to its end, and was not dropped with its runtime.
+    has_ended: bool,
 }
 
 enum Event {
@@ -117,12 +122,13 @@ impl Actor {
             spare: None,
             awaits_spare: false,
             orders: VecDeque::new(),
+            has_ended: false,
         }
     }
 
     /// Runs until it is cancelled, or until the circuit is closed, clean and
     /// without handles.
-    pub(crate) async fn run(&mut self) {
+    async fn run(&mut self) {
         let mut operation: Option<InFlight> = None;
         loop {
             let deadline = self.deadline();
@@ -224,7 +230,7 @@ impl Actor {
     fn end_order(&mut self, ordered: Ordered) {
         if let Some((_, reply)) = self.orders.pop_front() {
             // An operator who went away has no use for it.
-            let _ = reply.send(ordered);
+            caught(|| reply.send(ordered));
         }
         self.give_order(self.clock().now());
     }
@@ -318,17 +324,10 @@ impl Actor {
         match effect {
             Effect::Settle(failures) => circuit.gate.settle(failures),
             Effect::Announce(transition) => {
-                tracing::info!(
-                    circuit = %transition.circuit_name,
-                    from = %transition.from_state,
-                    to = %transition.to_state,
-                    cause = ?transition.cause,
-                    origin = ?transition.origin,
-                    "circuit changed its state"
-                );
+                log::transition(&transition);
                 metrics::transition(&transition);
-                // Nobody has to listen.
-                let _ = self.environment.transitions.send(transition);
+                // Nobody has to listen; the waker of who does is code of others.
+                caught(|| self.environment.transitions.send(transition));
             }
             Effect::Start(job) => {
                 let storage = Storage {
@@ -339,12 +338,7 @@ impl Actor {
                 *operation = Some(storage.start(job, self.machine.is_ordered()));
             }
             Effect::Ordered(ordered) => self.end_order(ordered),
-            Effect::Defective(attribute) => tracing::warn!(
-                circuit = %circuit.name,
-                attribute,
-                "the shared item has a missing or unreadable attribute; \
-                 the next write that opens or closes this circuit mends it"
-            ),
+            Effect::Defective(attribute) => log::defective_item(&circuit.name, attribute),
         }
     }
 
@@ -353,11 +347,11 @@ impl Actor {
             (Reply::Caller(reply), Admission::Admitted(pass)) => {
                 // A caller that is gone: the grant comes back and is dropped,
                 // which gives a probe's right back.
-                let _ = reply.send(Ok(Grant::new(Arc::clone(circuit), pass)));
+                caught(|| reply.send(Ok(Grant::new(Arc::clone(circuit), pass))));
             }
             (Reply::Caller(reply), Admission::Rejected | Admission::Wait) => {
                 let open = self.rejection(circuit);
-                let _ = reply.send(Err(open));
+                caught(|| reply.send(Err(open)));
             }
             (Reply::Spare, Admission::Admitted(pass)) => {
                 if let Some(probe) = pass.probe {
@@ -389,7 +383,11 @@ impl Actor {
 /// what lies in it for as long as there is a sender, and every handle is one.
 impl Drop for Actor {
     fn drop(&mut self) {
-        while self.mailbox.try_recv().is_ok() {}
+        self.note_end();
+        while let Ok(message) = self.mailbox.try_recv() {
+            caught(|| drop(message));
+        }
+        self.let_go();
         // Gone first: whoever leaves something at the gate after this finds that out.
         drop(std::mem::replace(&mut self.mailbox, flume::bounded(0).1));
         if let Some(circuit) = self.circuit.upgrade() {

@@ -12,11 +12,13 @@ use crate::{
     actor::message::{Message, Settle},
     clock::Clock,
     config::Config,
+    ending::Ending,
     error::OpenError,
     gate::{Gate, Glance, Noted, Post, Refused},
     machine::{Digest, Pass, Report},
     moment::Moment,
     name::CircuitName,
+    panics::caught,
     state::{CircuitInfo, CircuitState},
     sync::{AtomicU64, AtomicUsize, Notify, flume, oneshot},
 };
@@ -83,6 +85,8 @@ impl Snapshot {
 pub(crate) struct Pending {
     count: AtomicUsize,
     idle: Notify,
+    /// Whether their registry has ended.
+    pub(crate) ending: Ending,
 }
 
 impl Pending {
@@ -129,7 +133,8 @@ impl Drop for PendingGuard {
         if let Some(pending) = self.0.take()
             && pending.count.fetch_sub(1, Ordering::AcqRel) == 1
         {
-            pending.idle.notify_waiters();
+            // The waker of who flushes is code of others.
+            caught(|| pending.idle.notify_waiters());
         }
     }
 }
@@ -274,7 +279,9 @@ impl Circuit {
     /// when the actor is gone.
     pub(crate) fn unanswered(&self) -> Result<Pass, OpenError> {
         let (epoch, state, is_fresh) = self.gate.known(self.clock.coarse_wall_ms());
-        if state != CircuitState::Closed && is_fresh && !self.mailbox.is_disconnected() {
+        if self.mailbox.is_disconnected() {
+            self.pending.ending.found_by(&self.name);
+        } else if state != CircuitState::Closed && is_fresh {
             return Err(self.open_error(self.retry_after()));
         }
         Ok(Pass { epoch, probe: None })
@@ -365,7 +372,10 @@ impl Post for Posting<'_> {
         let message = Message::Outcome { at, pass: self.pass, report, settle };
         self.circuit.mailbox.try_send(message).map(|()| answer).map_err(|refused| match refused {
             flume::TrySendError::Full(_) => Refused::Full,
-            flume::TrySendError::Disconnected(_) => Refused::Gone,
+            flume::TrySendError::Disconnected(_) => {
+                self.circuit.pending.ending.found_by(&self.circuit.name);
+                Refused::Gone
+            }
         })
     }
 

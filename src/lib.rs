@@ -59,16 +59,19 @@ mod circuit;
 mod classifier;
 mod clock;
 mod config;
+mod ending;
 mod error;
 mod gate;
 mod grant;
 pub mod guide;
 mod health;
+mod log;
 mod machine;
 mod metrics;
 mod moment;
 mod name;
 mod outcome;
+mod panics;
 mod permit;
 mod reachability;
 mod record;
@@ -89,7 +92,7 @@ pub use self::{
     config::{Config, ConfigBuilder, OnStoreOutage},
     error::{
         BreakerError, CallError, ConfigError, FlushError, NameError, OpenError, OrderError,
-        SpawnError,
+        SettingDifference, SpawnError,
     },
     name::{CircuitName, MAX_NAME_BYTES},
     outcome::Outcome,

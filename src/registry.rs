@@ -24,6 +24,7 @@ use crate::{
     circuit::Circuit,
     clock::Clock,
     config::Config,
+    ending::End,
     error::{BreakerError, FlushError},
     gate::Gate,
     machine::Machine,
@@ -98,10 +99,13 @@ impl BreakerRegistry {
     /// # Errors
     ///
     /// - [`BreakerError::Name`]: the name is empty or longer than 2,048 bytes.
-    /// - [`BreakerError::ConfigMismatch`]: the circuit runs with other settings,
-    ///   given to [`breaker_with`](Self::breaker_with). Clone that breaker, or ask with
+    /// - [`BreakerError::ConfigMismatch`]: the circuit runs with other settings (the error
+    ///   names them, and both values), given to [`breaker_with`](Self::breaker_with). Clone that breaker, or ask with
     ///   its settings.
     /// - [`BreakerError::ShutDown`]: the registry was shut down. Spawn another.
+    /// - [`BreakerError::RuntimeEnded`]: the tokio runtime that the registry was spawned on
+    ///   has ended. Spawn a registry on each runtime (in each `#[tokio::test]`, on each
+    ///   worker's runtime), or one on a runtime that outlives all calls.
     pub fn breaker(&self, name: impl AsRef<str>) -> Result<Breaker, BreakerError> {
         self.handle(name.as_ref(), &self.inner.config)
     }
@@ -233,6 +237,7 @@ impl BreakerRegistry {
     pub async fn shutdown(&self, budget: Duration) -> Result<(), FlushError> {
         let started = self.inner.environment.clock.now();
         let flushed = self.flush(budget).await;
+        self.inner.environment.pending.ending.note(End::ShutDown);
         self.inner.cancel.cancel();
         self.inner.tracker.close();
         self.inner.circuits().clear();
@@ -250,19 +255,27 @@ impl BreakerRegistry {
         if self.inner.cancel.is_cancelled() {
             return Err(BreakerError::ShutDown);
         }
-        // One whose actor died, of a subscriber of `tracing` that panicked for
-        // example, is replaced.
+        // One whose actor was dropped with its runtime is none.
         let known = circuits.get(name).filter(|circuit| !circuit.mailbox.is_disconnected());
         if let Some(circuit) = known {
-            return if circuit.config == *config {
+            let is_same = Arc::ptr_eq(&circuit.config, config) || circuit.config == *config;
+            let differences = if is_same { Vec::new() } else { circuit.config.differences(config) };
+            return if differences.is_empty() {
                 Ok(Breaker::new(Arc::clone(circuit)))
             } else {
-                Err(BreakerError::ConfigMismatch { name: name.to_owned() })
+                Err(BreakerError::ConfigMismatch { name: circuit.name.clone(), differences })
             };
         }
         let name = CircuitName::new(name)?;
         let circuit = self.spawn_circuit(name.clone(), Arc::clone(config));
+        // Taken before the actor can find that there is no handle.
         let breaker = Breaker::new(Arc::clone(&circuit));
+        if !self.inner.disabled && circuit.mailbox.is_disconnected() {
+            // A task that is dropped as it is spawned: there is nothing that would run it,
+            // nor any other.
+            circuits.clear();
+            return Err(BreakerError::RuntimeEnded);
+        }
         // A disabled circuit has no actor that would ever take it out again.
         if !self.inner.disabled {
             circuits.insert(name, circuit);
@@ -290,7 +303,7 @@ impl BreakerRegistry {
         let cancelled = inner.cancel.clone();
         let mut actor = Actor::new(&circuit, mailbox, machine, environment, cancelled, forget);
         // Lent, not given: a future that takes its argument by value holds it twice.
-        let run = async move { actor.run().await };
+        let run = async move { actor.keep().await };
         inner.tracker.spawn_on(run, &inner.runtime);
         circuit
     }
@@ -320,15 +333,7 @@ impl Inner {
 /// The tasks end with the registry, and with them the protection.
 impl Drop for Inner {
     fn drop(&mut self) {
-        let in_use = |circuit: &&Arc<Circuit>| circuit.handles.load(Ordering::Acquire) > 0;
-        let orphans = self.circuits().values().filter(in_use).count();
-        if orphans > 0 {
-            tracing::warn!(
-                circuits = orphans,
-                "a registry was dropped while its breakers are in use; they let every call \
-                 through once what they know is too old: keep the registry as long as them"
-            );
-        }
+        self.environment.pending.ending.note(End::Dropped);
     }
 }
 

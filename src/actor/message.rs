@@ -6,6 +6,7 @@ use crate::{
     grant::Grant,
     machine::{Order, Ordered, Pass, Report},
     moment::Moment,
+    panics::caught,
     sync::oneshot,
 };
 
@@ -61,7 +62,7 @@ impl Settle {
     pub(super) fn signal(self) {
         if let Some(done) = self.done {
             // A caller that went on has no use for it.
-            let _ = done.send(());
+            caught(|| done.send(()));
         }
     }
 }

@@ -1,20 +1,16 @@
 //! The one store operation that an actor has in flight.
 
-use std::{
-    future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use super::Environment;
 use crate::{
     config::Config,
+    log,
     machine::{Answer, Job},
     metrics,
     moment::Moment,
     name::CircuitName,
+    panics::{Caught, caught},
     store::{ServerTime, StoreError, StoreErrorKind},
 };
 
@@ -58,7 +54,7 @@ impl Storage {
                 }
             }
         };
-        let answered = self.environment.clock.within(limit, Caught(Box::pin(answer))).await;
+        let answered = self.environment.clock.within(limit, Caught::new(answer)).await;
         let now = self.environment.clock.now();
         if let Some(time) = self.server_time()
             && Some(time) != shown
@@ -66,18 +62,27 @@ impl Storage {
             self.environment.clock.learn(begun_at, now, time);
         }
         let error = match answered {
-            Some(Ok(answer)) => {
+            Some(Some(Ok(answer))) => {
                 self.environment.reachability.answered(job.access());
                 self.environment.reachability.works(job.access());
                 return answer;
             }
-            Some(Err(error)) => error,
+            Some(Some(Err(error))) => error,
+            Some(None) => StoreError::new(StoreErrorKind::BadAnswer, "the store panicked"),
             None => StoreError::new(StoreErrorKind::Timeout, format!("no answer within {limit:?}")),
         };
-        if now.stood_still_since(begun_at, limit) {
+        let kind = error.kind();
+        self.fail(job, &error, begun_at, now);
+        // It may hold an error of the user's, whose drop is not this crate's code.
+        caught(|| drop(error));
+        Answer::Failed(kind)
+    }
+
+    /// Tells what the other circuits and the operator have to know of a failure.
+    fn fail(&self, job: &Job, error: &StoreError, begun_at: Moment, now: Moment) {
+        if now.stood_still_since(begun_at, self.config.store_timeout()) {
             // A timer that ran out meanwhile blames nobody.
-            tracing::debug!(circuit = %self.name, %error, "this process stood still");
-            return Answer::Failed(error.kind());
+            return log::stood_still(&self.name, error);
         }
         match error.kind() {
             kind @ (StoreErrorKind::Timeout | StoreErrorKind::Unavailable) => {
@@ -87,12 +92,11 @@ impl Storage {
             | StoreErrorKind::Misconfigured
             | StoreErrorKind::BadAnswer => self.environment.reachability.answered(job.access()),
         }
-        self.tell(job, &error);
-        Answer::Failed(error.kind())
+        self.tell(job, error);
     }
 
     fn server_time(&self) -> Option<ServerTime> {
-        catch_unwind(AssertUnwindSafe(|| self.environment.store.server_time())).unwrap_or_default()
+        caught(|| self.environment.store.server_time()).flatten()
     }
 
     fn tell(&self, job: &Job, error: &StoreError) {
@@ -102,14 +106,11 @@ impl Storage {
             Job::Write { operation, .. } => operation.name(),
         };
         metrics::store_fault(operation, kind);
-        let circuit = &self.name;
-        if kind != StoreErrorKind::Misconfigured {
-            tracing::warn!(%circuit, operation, %error, ?kind, "the circuit store failed");
-        } else if self.environment.reachability.is_news(job.access()) {
-            tracing::error!(%circuit, operation, %error,
-                "the circuit store is misconfigured; this process protects itself alone");
+        if kind == StoreErrorKind::Misconfigured {
+            let is_news = self.environment.reachability.is_news(job.access());
+            log::store_misconfigured(&self.name, operation, error, is_news);
         } else {
-            tracing::debug!(%circuit, operation, %error, "the circuit store is still misconfigured");
+            log::store_failed(&self.name, operation, error, kind);
         }
     }
 }
@@ -123,21 +124,5 @@ pub(super) async fn finished(operation: &mut Option<InFlight>) -> Answer {
             answer
         }
         None => std::future::pending().await,
-    }
-}
-
-/// A future whose panic is an error: a store is not this crate's code, and must
-/// not take an actor with it.
-struct Caught<'a, T>(Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>);
-
-impl<T> Future for Caught<'_, T> {
-    type Output = Result<T, StoreError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context)));
-        polled.unwrap_or_else(|_| {
-            let message = "the store panicked";
-            Poll::Ready(Err(StoreError::new(StoreErrorKind::BadAnswer, message)))
-        })
     }
 }

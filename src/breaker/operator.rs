@@ -115,7 +115,10 @@ impl Breaker {
         let (reply, answer) = oneshot::channel();
         let message = Message::Order { at: circuit.now(), order, reply };
         let asked = async {
-            circuit.mailbox.send_async(message).await.map_err(|_| OrderError::Gone)?;
+            if circuit.mailbox.send_async(message).await.is_err() {
+                circuit.pending.ending.found_by(&circuit.name);
+                return Err(OrderError::Gone);
+            }
             answer.await.map_err(|_| OrderError::NoAnswer)
         };
         let limit = circuit.patience().saturating_mul(OPERATIONS);

@@ -15,6 +15,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("config", 0),
     ("error", 0),
     ("health", 0),
+    ("panics", 0),
     ("moment", 0),
     ("name", 0),
     ("outcome", 0),
@@ -29,8 +30,10 @@ const LAYERS: &[(&str, u8)] = &[
     ("actor", 3),
     ("circuit", 3),
     ("clock", 3),
+    ("ending", 3),
     ("gate", 3),
     ("grant", 3),
+    ("log", 3),
     // Above the machine, which must not count.
     ("metrics", 3),
     ("reachability", 3),
@@ -54,6 +57,9 @@ const ABSENCES: &[(&str, &[&str])] = &[
     ("spawn_blocking", &[]),
     ("thread::spawn", &[]),
     ("aws_", &["store/dynamodb"]),
+    // Code of others is called where its panics are caught.
+    ("tracing::", &["log.rs", "store/dynamodb"]),
+    ("catch_unwind", &["clock.rs", "panics.rs"]),
     ("counter!(", &["metrics/"]),
     ("gauge!(", &["metrics/"]),
     ("unsafe ", &[]),

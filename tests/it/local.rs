@@ -5,6 +5,7 @@ mod faults;
 mod flush;
 mod life;
 mod limits;
+mod names;
 mod open;
 mod out_of_reach;
 mod panics;

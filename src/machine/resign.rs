@@ -1,0 +1,77 @@
+//! What a machine does when its process leaves, or its actor has to start over.
+
+use std::sync::Arc;
+
+use super::{
+    Effect, Machine,
+    phase::{Phase, Recovery, Right, Stage},
+    storage::Want,
+};
+use crate::{machine::Chance, moment::Moment, record::LeaseToken};
+
+impl Machine {
+    /// Forgets everything but what must never come again: epochs and probes count on, so
+    /// that the outcome of a call that was admitted before changes nothing. Returns how
+    /// many failures are still marked at the gate.
+    pub(crate) fn start_over(&mut self) -> u64 {
+        let streak = match self.phase {
+            Phase::Closed { streak, .. } => streak,
+            Phase::Open(_) | Phase::HalfOpen(_) => 0,
+        };
+        let marked = self.effects.iter().fold(streak, |marked, effect| match effect {
+            Effect::Settle(failures) => marked.saturating_add(*failures),
+            Effect::Announce(_) | Effect::Start(_) | Effect::Defective(_) | Effect::Ordered(_) => {
+                marked
+            }
+        });
+        let (name, config) = (self.name.clone(), Arc::clone(&self.config));
+        let fresh = Self::new(name, config, Box::new(NoChance));
+        let before = std::mem::replace(self, fresh);
+        self.chance = before.chance;
+        self.now = before.now;
+        self.epoch = before.epoch.saturating_add(1);
+        self.last_probe = before.last_probe;
+        marked
+    }
+
+    /// Gives back a right of ours that is not being used, so that others need not wait for
+    /// its lease: this process leaves, or may be frozen. A probe that runs keeps it.
+    pub(crate) fn resign(&mut self, now: Moment) {
+        self.advance(now);
+        if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &mut self.phase
+            && ours.stage == Stage::Ready
+        {
+            ours.stage = Stage::Settling;
+            self.known.election = None;
+            self.want = Some(Want::GiveBack);
+            self.dispatch();
+        }
+    }
+
+    /// Whether this process holds a right under a lease that stands, and has yet to say
+    /// what came of it: one that is free, or of a probe that runs.
+    pub(crate) fn holds_right(&self) -> bool {
+        match &self.phase {
+            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => match ours.stage {
+                Stage::Ready | Stage::Probing { .. } => {
+                    self.now.is_within(ours.leased_at, self.config.probe_lease())
+                }
+                Stage::Settling | Stage::Resting => false,
+            },
+            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
+        }
+    }
+}
+
+/// Stands in while a machine is replaced.
+struct NoChance;
+
+impl Chance for NoChance {
+    fn token(&mut self) -> LeaseToken {
+        LeaseToken::new("")
+    }
+
+    fn spread(&mut self) -> u8 {
+        0
+    }
+}
