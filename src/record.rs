@@ -95,6 +95,9 @@ pub struct Record {
     /// `success_count`: consecutive good probes of the circuit. It stands on
     /// the record only between probes.
     pub success_count: Field<u64>,
+    /// `released`: when an operator closed the circuit. A circuit that probes
+    /// closed does not have it.
+    pub released: Field<i64>,
 }
 
 /// How an operator's hold begins in `half_open_owner`.
@@ -114,6 +117,13 @@ impl Record {
             && self.owner.valid().is_some_and(|owner| owner.starts_with(HOLD_PREFIX))
     }
 
+    /// Whether an operator closed the circuit, rather than probes. Any value of
+    /// `released` says so, an unreadable one too.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.state == Field::Valid(CircuitState::Closed) && self.released != Field::Absent
+    }
+
     /// Whether the circuit is half-open under this token.
     #[must_use]
     pub fn is_leased_to(&self, token: &LeaseToken) -> bool {
@@ -124,7 +134,8 @@ impl Record {
     ///
     /// Judged as the reference would have to read it: a record without a known
     /// state, an open one without a time, or a half-open one without a lease
-    /// cannot be acted upon.
+    /// cannot be acted upon. An unreadable `released` is none: that it is there
+    /// says all that is asked of it.
     #[must_use]
     pub fn defect(&self) -> Option<&'static str> {
         let malformed = [

@@ -43,6 +43,7 @@ impl Write {
             | Operation::GiveBack { .. }
             | Operation::Hold { .. }
             | Operation::Release { .. }
+            | Operation::ElectAbsent { .. }
             | _ => return None,
         };
         Some(Self { kind, token: token.map(|token| token.as_str().to_owned()), opened_at })

@@ -1,6 +1,6 @@
 //! What an operator orders: to hold a circuit open, or to release it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Effect, Machine,
@@ -140,7 +140,8 @@ impl Machine {
             }),
             Order::Release => {
                 let seen = seen.filter(|record| !is_closed(record))?;
-                Some(Operation::Release { seen, expires_at })
+                let released_at = self.now.unix_ceil(Duration::ZERO);
+                Some(Operation::Release { seen, released_at, expires_at })
             }
         }
     }

@@ -67,6 +67,18 @@ pub enum Operation {
         /// When the store may delete the record.
         expires_at: i64,
     },
+    /// None to half-open: wins the right to probe a circuit whose record
+    /// vanished while it was not closed. Condition: no record.
+    ElectAbsent {
+        /// The token of this election.
+        token: LeaseToken,
+        /// When the circuit opened, as far as it is known.
+        opened_at: i64,
+        /// When the lease ends.
+        lease_until: i64,
+        /// When the store may delete the record.
+        expires_at: i64,
+    },
     /// An expired lease changes hands. Condition: the state, owner and lease
     /// that were seen.
     TakeOver {
@@ -133,7 +145,8 @@ pub enum Operation {
         /// When the store may delete the record.
         expires_at: i64,
     },
-    /// Any state to open, by an operator. Condition: exactly what was seen.
+    /// Any state to open, by an operator. Condition: exactly what was seen, but
+    /// that `released` may have come to it.
     Hold {
         /// The record that was seen.
         seen: Option<Record>,
@@ -144,10 +157,12 @@ pub enum Operation {
         /// When the store may delete the record.
         expires_at: i64,
     },
-    /// Any state to closed, by an operator. Condition: exactly what was seen.
+    /// Any state to closed, by an operator. Condition: as for a hold.
     Release {
         /// The record that was seen.
         seen: Record,
+        /// When the operator closed it.
+        released_at: i64,
         /// When the store may delete the record.
         expires_at: i64,
     },
@@ -184,6 +199,7 @@ impl Operation {
         match self {
             Self::Trip { .. } => "trip",
             Self::Elect { .. } => "elect",
+            Self::ElectAbsent { .. } => "elect absent",
             Self::TakeOver { .. } => "take over",
             Self::Renew { .. } => "renew",
             Self::HandOver { .. } => "hand over",
@@ -198,10 +214,16 @@ impl Operation {
     /// Whether the record is as the operation requires.
     pub(crate) fn permits(&self, current: Option<&Record>) -> bool {
         match (self, current) {
-            (Self::Trip { seen: None, .. }, found) => found.is_none(),
-            (Self::Hold { seen, .. }, found) => seen.as_ref() == found,
-            (Self::Release { seen, .. }, found) => Some(seen) == found,
+            (
+                Self::Trip { seen: None, .. }
+                | Self::ElectAbsent { .. }
+                | Self::Hold { seen: None, .. },
+                found,
+            ) => found.is_none(),
             (_, None) => false,
+            (Self::Hold { seen: Some(seen), .. } | Self::Release { seen, .. }, Some(record)) => {
+                seen.still_stands_in(record)
+            }
             (Self::Trip { seen: Some(seen), .. }, Some(record)) => {
                 record.state == seen.state && record.expires_at == seen.expires_at
             }
@@ -232,24 +254,26 @@ impl Operation {
 
     fn update(&self, record: &mut Record) {
         match self {
-            Self::Trip { failure_count, opened_at, expires_at, .. } => {
+            Self::Trip { seen, failure_count, opened_at, expires_at } => {
                 record.become_open(*failure_count, *opened_at, *expires_at, Field::Absent);
+                record.forget_release(seen.as_ref());
             }
             Self::Reopen { opened_at, expires_at, .. } => {
                 record.become_open(0, *opened_at, *expires_at, Field::Absent);
             }
-            Self::Hold { owner, opened_at, expires_at, .. } => {
+            Self::Hold { seen, owner, opened_at, expires_at } => {
                 let owner = Field::Valid(Arc::clone(owner));
                 record.become_open(0, *opened_at, *expires_at, owner);
+                record.forget_release(seen.as_ref());
             }
-            Self::Elect { token, lease_until, expires_at, .. }
-            | Self::TakeOver { token, lease_until, expires_at, .. } => {
-                record.state = CircuitState::HalfOpen.into();
-                record.failure_count = 0.into();
-                record.owner = token.as_owner();
-                record.lease_until = (*lease_until).into();
-                record.success_count = 0.into();
-                record.expires_at = (*expires_at).into();
+            Self::Elect { seen, token, lease_until, expires_at }
+            | Self::TakeOver { seen, token, lease_until, expires_at } => {
+                record.become_half_open(token, *lease_until, *expires_at);
+                record.forget_release(Some(seen));
+            }
+            Self::ElectAbsent { token, opened_at, lease_until, expires_at } => {
+                record.become_half_open(token, *lease_until, *expires_at);
+                record.opened_at = (*opened_at).into();
             }
             Self::Renew { lease_until, expires_at, starts_probe, .. } => {
                 record.lease_until = (*lease_until).into();
@@ -264,13 +288,10 @@ impl Operation {
                 record.lease_until = (*lease_until).into();
                 record.expires_at = (*expires_at).into();
             }
-            Self::Close { expires_at, .. } | Self::Release { expires_at, .. } => {
-                *record = Record {
-                    state: CircuitState::Closed.into(),
-                    failure_count: 0.into(),
-                    expires_at: (*expires_at).into(),
-                    ..Record::empty()
-                };
+            Self::Close { expires_at, .. } => record.become_closed(*expires_at),
+            Self::Release { released_at, expires_at, .. } => {
+                record.become_closed(*expires_at);
+                record.released = (*released_at).into();
             }
         }
     }
@@ -278,14 +299,65 @@ impl Operation {
 
 impl Record {
     fn become_open(&mut self, failures: u64, at: i64, expires_at: i64, owner: Field<Arc<str>>) {
-        *self = Self {
-            state: CircuitState::Open.into(),
-            failure_count: failures.into(),
-            opened_at: at.into(),
+        self.state = CircuitState::Open.into();
+        self.failure_count = failures.into();
+        self.opened_at = at.into();
+        self.owner = owner;
+        self.lease_until = Field::Absent;
+        self.expires_at = expires_at.into();
+        self.success_count = Field::Absent;
+    }
+
+    fn become_half_open(&mut self, token: &LeaseToken, lease_until: i64, expires_at: i64) {
+        self.state = CircuitState::HalfOpen.into();
+        self.failure_count = 0.into();
+        self.owner = token.as_owner();
+        self.lease_until = lease_until.into();
+        self.success_count = 0.into();
+        self.expires_at = expires_at.into();
+    }
+
+    fn become_closed(&mut self, expires_at: i64) {
+        self.state = CircuitState::Closed.into();
+        self.failure_count = 0.into();
+        self.opened_at = Field::Absent;
+        self.owner = Field::Absent;
+        self.lease_until = Field::Absent;
+        self.expires_at = expires_at.into();
+        self.success_count = Field::Absent;
+    }
+
+    /// Removes `released` where the record that was seen has it. No other write
+    /// names the attribute, so that what is sent for a circuit that no operator
+    /// released is what it was before there was one. Elections remove it as
+    /// well, since those of the reference leave it: a closing by probes must
+    /// not pass for an operator's.
+    fn forget_release(&mut self, seen: Option<&Self>) {
+        if seen.is_some_and(|seen| seen.released != Field::Absent) {
+            self.released = Field::Absent;
+        }
+    }
+
+    /// Whether the other record has all that this one has. A `released` that
+    /// came since does not count: see [`forget_release`](Self::forget_release).
+    fn still_stands_in(&self, other: &Self) -> bool {
+        let Self {
+            state,
+            failure_count,
+            opened_at,
             owner,
-            lease_until: Field::Absent,
-            expires_at: expires_at.into(),
-            success_count: Field::Absent,
-        };
+            lease_until,
+            expires_at,
+            success_count,
+            released,
+        } = self;
+        *state == other.state
+            && *failure_count == other.failure_count
+            && *opened_at == other.opened_at
+            && *owner == other.owner
+            && *lease_until == other.lease_until
+            && *expires_at == other.expires_at
+            && *success_count == other.success_count
+            && (*released == Field::Absent || *released == other.released)
     }
 }

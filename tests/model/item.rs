@@ -292,7 +292,8 @@ impl Write {
                 expires_at: i64::from(*at),
             },
             Self::Release { seen, at } => {
-                Operation::Release { seen: seen.record(), expires_at: i64::from(*at) }
+                let (released_at, expires_at) = (i64::from(*at), i64::from(*at));
+                Operation::Release { seen: seen.record(), released_at, expires_at }
             }
         }
     }

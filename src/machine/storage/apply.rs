@@ -84,7 +84,9 @@ impl Machine {
                     self.adopt(self.known.record().cloned());
                 }
             }
-            Operation::Elect { token, .. } => self.won(token.clone(), sent_at, None),
+            Operation::Elect { token, .. } | Operation::ElectAbsent { token, .. } => {
+                self.won(token.clone(), sent_at, None);
+            }
             Operation::TakeOver { token, seen, .. } => {
                 self.won(token.clone(), sent_at, Some(seen.clone()));
             }
@@ -197,6 +199,7 @@ impl Machine {
             | Operation::HandOver { .. }
             | Operation::GiveBack { .. } => {}
             Operation::Elect { .. }
+            | Operation::ElectAbsent { .. }
             | Operation::TakeOver { .. }
             | Operation::Renew { .. }
             | Operation::Hold { .. }
@@ -348,9 +351,9 @@ impl Machine {
 /// the same write, whose answer was lost.
 fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
     match operation {
-        Operation::Elect { token, .. } | Operation::TakeOver { token, .. } => {
-            record.is_leased_to(token)
-        }
+        Operation::Elect { token, .. }
+        | Operation::ElectAbsent { token, .. }
+        | Operation::TakeOver { token, .. } => record.is_leased_to(token),
         Operation::Renew { token, lease_until, .. } => {
             record.is_leased_to(token) && record.lease_until == Field::Valid(*lease_until)
         }
@@ -370,8 +373,9 @@ fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
                 && record.opened_at == Field::Valid(*opened_at)
                 && record.expires_at == Field::Valid(*expires_at)
         }
-        Operation::Release { expires_at, .. } => {
-            record.state == Field::Valid(CircuitState::Closed)
+        Operation::Release { released_at, expires_at, .. } => {
+            record.is_released()
+                && record.released == Field::Valid(*released_at)
                 && record.expires_at == Field::Valid(*expires_at)
         }
         // A trip or a reopening carries nothing that is only ours.

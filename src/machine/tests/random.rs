@@ -72,9 +72,10 @@ fn anything() -> impl Strategy<Value = Record> {
         field(stamps()),
         field(stamps()),
         field(counts),
+        field(stamps()),
     )
         .prop_map(
-            |(state, failure_count, opened_at, owner, lease_until, expires_at, success_count)| {
+            |(state, failure_count, opened_at, owner, lease_until, expires_at, good, released)| {
                 Record {
                     state,
                     failure_count,
@@ -82,7 +83,8 @@ fn anything() -> impl Strategy<Value = Record> {
                     owner,
                     lease_until,
                     expires_at,
-                    success_count,
+                    success_count: good,
+                    released,
                 }
             },
         )

@@ -57,6 +57,10 @@ fn elect(seen: Record, token: LeaseToken) -> Operation {
     Operation::Elect { seen, token, lease_until: NOW + 30, expires_at: TTL + 1 }
 }
 
+fn elect_absent(token: LeaseToken) -> Operation {
+    Operation::ElectAbsent { token, opened_at: NOW, lease_until: NOW + 30, expires_at: TTL + 1 }
+}
+
 fn take_over(seen: Record, token: LeaseToken) -> Operation {
     Operation::TakeOver { seen, token, lease_until: NOW + 60, expires_at: TTL + 2 }
 }
@@ -100,7 +104,7 @@ fn hold(seen: Option<Record>) -> Operation {
 }
 
 fn release(seen: Record) -> Operation {
-    Operation::Release { seen, expires_at: TTL + 9 }
+    Operation::Release { seen, released_at: NOW + 9, expires_at: TTL + 9 }
 }
 
 fn opened() -> Vec<Operation> {
@@ -117,6 +121,10 @@ fn handed_over() -> Vec<Operation> {
 
 fn held() -> Vec<Operation> {
     and(opened(), |record| hold(Some(record)))
+}
+
+fn released() -> Vec<Operation> {
+    and(held(), release)
 }
 
 /// Every kind of record that operations lead to.
@@ -136,7 +144,13 @@ pub(super) fn starts() -> Vec<Start> {
         Start { name: "open again", steps: tripped_again },
         Start { name: "reopened", steps: and(elected(), |_| reopen(ours())) },
         Start { name: "held", steps: held() },
-        Start { name: "released", steps: and(held(), release) },
+        Start { name: "released", steps: released() },
+        Start {
+            name: "open after a release",
+            steps: and(released(), |record| trip(Some(record), 8)),
+        },
+        Start { name: "held after a release", steps: and(released(), |record| hold(Some(record))) },
+        Start { name: "elected though absent", steps: vec![elect_absent(ours())] },
     ]
 }
 
@@ -145,6 +159,7 @@ pub(super) fn starts() -> Vec<Start> {
 pub(super) fn operations() -> Vec<Operation> {
     let mut operations = vec![trip(None, 3), hold(None)];
     for token in [ours(), theirs()] {
+        operations.push(elect_absent(token.clone()));
         operations.push(close(token.clone()));
         operations.push(reopen(token.clone()));
         operations.push(give_back(token.clone(), Field::Absent));
@@ -182,6 +197,7 @@ fn near_misses() -> Vec<Record> {
         but(|record| record.lease_until = NOW.into()),
         but(|record| record.expires_at = TTL.into()),
         but(|record| record.success_count = Field::Absent),
+        but(|record| record.released = NOW.into()),
     ]
 }
 
@@ -193,6 +209,13 @@ pub(super) fn races() -> Vec<Race> {
         steps: Vec::new(),
         contenders: (1..=8).map(|failures| trip(None, failures)).collect(),
     }];
+    races.push(Race {
+        name: "elections and a trip of a circuit without a record",
+        steps: Vec::new(),
+        contenders: (1..=8)
+            .map(|number| if number > 4 { trip(None, 5) } else { elect_absent(token(number)) })
+            .collect(),
+    });
     let mut add = |name, steps: Vec<Operation>, contender: &dyn Fn(Record, u64) -> Operation| {
         if let Some(record) = after(&steps) {
             let contenders = (1..=8).map(|number| contender(record.clone(), number)).collect();

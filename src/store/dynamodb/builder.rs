@@ -135,6 +135,13 @@ impl DynamoDbStoreBuilder {
         self
     }
 
+    /// Names the attribute of the time at which an operator released the
+    /// circuit, which the reference does not have. Default: `released`.
+    pub fn released_attr(mut self, name: impl Into<String>) -> Self {
+        self.layout.released = name.into();
+        self
+    }
+
     /// Bounds the making of a connection. Default: 250 ms; at most 1 hour.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.limits.connect_timeout = timeout;

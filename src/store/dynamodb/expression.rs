@@ -56,6 +56,7 @@ const fn word(attribute: Attribute) -> &'static str {
         Attribute::LeaseUntil => "probe_lease_expiry",
         Attribute::ExpiresAt => "expiration",
         Attribute::SuccessCount => "success_count",
+        Attribute::Released => "released",
     }
 }
 
@@ -72,21 +73,30 @@ impl Draft<'_> {
     /// What the operation leaves behind.
     fn write(&mut self, operation: &Operation) {
         match operation {
-            Operation::Trip { failure_count, opened_at, expires_at, .. } => {
+            Operation::Trip { seen, failure_count, opened_at, expires_at } => {
                 self.become_open(*failure_count, *opened_at, *expires_at, None);
+                self.forget_release(seen.as_ref());
             }
             Operation::Reopen { opened_at, expires_at, .. } => {
                 self.become_open(0, *opened_at, *expires_at, None);
             }
-            Operation::Hold { owner, opened_at, expires_at, .. } => {
+            Operation::Hold { seen, owner, opened_at, expires_at } => {
                 self.become_open(0, *opened_at, *expires_at, Some(owner));
+                self.forget_release(seen.as_ref());
             }
-            Operation::Elect { token, lease_until, expires_at, .. } => {
+            Operation::Elect { seen, token, lease_until, expires_at } => {
                 self.set(Attribute::State, &CircuitState::HalfOpen);
                 self.become_owner(token, *lease_until, *expires_at);
+                self.forget_release(Some(seen));
             }
-            Operation::TakeOver { token, lease_until, expires_at, .. } => {
+            Operation::ElectAbsent { token, opened_at, lease_until, expires_at } => {
+                self.set(Attribute::State, &CircuitState::HalfOpen);
+                self.set(Attribute::OpenedAt, opened_at);
                 self.become_owner(token, *lease_until, *expires_at);
+            }
+            Operation::TakeOver { seen, token, lease_until, expires_at } => {
+                self.become_owner(token, *lease_until, *expires_at);
+                self.forget_release(Some(seen));
             }
             Operation::Renew { lease_until, expires_at, starts_probe, .. } => {
                 self.set(Attribute::LeaseUntil, lease_until);
@@ -101,14 +111,10 @@ impl Draft<'_> {
                 self.set(Attribute::LeaseUntil, lease_until);
                 self.set(Attribute::ExpiresAt, expires_at);
             }
-            Operation::Close { expires_at, .. } | Operation::Release { expires_at, .. } => {
-                self.set(Attribute::State, &CircuitState::Closed);
-                self.set(Attribute::FailureCount, &0_u64);
-                self.set(Attribute::ExpiresAt, expires_at);
-                self.remove(Attribute::OpenedAt);
-                self.remove(Attribute::Owner);
-                self.remove(Attribute::LeaseUntil);
-                self.remove(Attribute::SuccessCount);
+            Operation::Close { expires_at, .. } => self.become_closed(*expires_at),
+            Operation::Release { released_at, expires_at, .. } => {
+                self.become_closed(*expires_at);
+                self.set(Attribute::Released, released_at);
             }
         }
     }
@@ -116,7 +122,9 @@ impl Draft<'_> {
     /// What must still stand for the operation to be applied.
     fn require(&mut self, operation: &Operation) -> Result<(), ForeignText> {
         match operation {
-            Operation::Trip { seen: None, .. } | Operation::Hold { seen: None, .. } => {
+            Operation::Trip { seen: None, .. }
+            | Operation::ElectAbsent { .. }
+            | Operation::Hold { seen: None, .. } => {
                 let key = self.key();
                 self.conditions.push(format!("attribute_not_exists({key})"));
                 Ok(())
@@ -182,6 +190,22 @@ impl Draft<'_> {
         self.set(Attribute::ExpiresAt, &expires_at);
     }
 
+    fn become_closed(&mut self, expires_at: i64) {
+        self.set(Attribute::State, &CircuitState::Closed);
+        self.set(Attribute::FailureCount, &0_u64);
+        self.set(Attribute::ExpiresAt, &expires_at);
+        self.remove(Attribute::OpenedAt);
+        self.remove(Attribute::Owner);
+        self.remove(Attribute::LeaseUntil);
+        self.remove(Attribute::SuccessCount);
+    }
+
+    fn forget_release(&mut self, seen: Option<&Record>) {
+        if seen.is_some_and(|seen| seen.released != Field::Absent) {
+            self.remove(Attribute::Released);
+        }
+    }
+
     fn require_ours(&mut self, token: &LeaseToken) -> Result<(), ForeignText> {
         self.require_state(&CircuitState::HalfOpen.into())?;
         self.require_seen(Attribute::Owner, &token.as_owner())
@@ -194,7 +218,13 @@ impl Draft<'_> {
         self.require_seen(Attribute::Owner, &seen.owner)?;
         self.require_seen(Attribute::LeaseUntil, &seen.lease_until)?;
         self.require_seen(Attribute::ExpiresAt, &seen.expires_at)?;
-        self.require_seen(Attribute::SuccessCount, &seen.success_count)
+        self.require_seen(Attribute::SuccessCount, &seen.success_count)?;
+        match seen.released {
+            Field::Absent => Ok(()),
+            Field::Valid(_) | Field::Malformed(_) => {
+                self.require_seen(Attribute::Released, &seen.released)
+            }
+        }
     }
 
     /// A record without a state is still a record, which the absence of the

@@ -43,6 +43,7 @@ pub(super) enum Attribute {
     LeaseUntil,
     ExpiresAt,
     SuccessCount,
+    Released,
 }
 
 /// The names of all attributes, and how a circuit's key is made of its name.
@@ -58,6 +59,7 @@ pub(super) struct Layout {
     pub(super) lease_until: String,
     pub(super) expires_at: String,
     pub(super) success_count: String,
+    pub(super) released: String,
 }
 
 impl Default for Layout {
@@ -73,6 +75,7 @@ impl Default for Layout {
             lease_until: "probe_lease_expiry".to_owned(),
             expires_at: "expiration".to_owned(),
             success_count: "success_count".to_owned(),
+            released: "released".to_owned(),
         }
     }
 }
@@ -91,6 +94,7 @@ impl Layout {
             ("probe_lease_expiry_attr", Some(&self.lease_until)),
             ("expiry_attr", Some(&self.expires_at)),
             ("success_count_attr", Some(&self.success_count)),
+            ("released_attr", Some(&self.released)),
         ];
         let mut used: HashMap<&str, &'static str> = HashMap::new();
         for (field, name) in fields {
@@ -151,6 +155,7 @@ impl Layout {
             Attribute::LeaseUntil => &self.lease_until,
             Attribute::ExpiresAt => &self.expires_at,
             Attribute::SuccessCount => &self.success_count,
+            Attribute::Released => &self.released,
         }
     }
 
@@ -164,6 +169,7 @@ impl Layout {
             lease_until: field(item, &self.lease_until),
             expires_at: field(item, &self.expires_at),
             success_count: field(item, &self.success_count),
+            released: field(item, &self.released),
         }
     }
 }

@@ -61,7 +61,8 @@ pub fn operations(record: &Record, choice: &Choice) -> Vec<Operation> {
         Operation::Close { token: token(), expires_at },
         Operation::Reopen { token: token(), opened_at, expires_at },
         Operation::Hold { seen: Some(seen()), owner: "hold#fuzz".into(), opened_at, expires_at },
-        Operation::Release { seen: seen(), expires_at },
+        Operation::Release { seen: seen(), released_at: choice.at, expires_at },
+        Operation::ElectAbsent { token: token(), opened_at, lease_until, expires_at },
     ]
 }
 
@@ -89,6 +90,15 @@ pub fn check_applied(record: &Record, operation: &Operation) {
     kept(&after.opened_at, &record.opened_at);
     kept(&after.expires_at, &record.expires_at);
     kept(&after.success_count, &record.success_count);
+    kept(&after.released, &record.released);
+    match operation {
+        Operation::Release { .. } => assert!(after.is_released(), "{after:?}"),
+        Operation::Trip { .. }
+        | Operation::Hold { .. }
+        | Operation::Elect { .. }
+        | Operation::TakeOver { .. } => assert_eq!(after.released, Field::Absent, "{after:?}"),
+        _ => {}
+    }
 }
 
 /// Whether the operation leaves nothing of what stood before.
@@ -123,6 +133,10 @@ pub fn check_sent(sent: &[Sent], operation: &Operation, item: Option<&Item>) {
         let seen = body["ExpressionAttributeValues"].get(placeholder.replacen('#', ":seen_", 1));
         let shown = item.get(name.as_str().expect("a name is text"));
         assert_eq!(seen.map(normal), shown.map(normal), "{name} in {operation:?}");
+        if name == "released" && shown.is_none() {
+            // A release sets it; a condition names it only where it was seen.
+            continue;
+        }
         let absent = format!("attribute_not_exists({placeholder})");
         assert_eq!(condition.contains(&absent), shown.is_none(), "{condition}");
     }

@@ -4,7 +4,7 @@ use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 use serde_json::{Map, Value, json};
 
 /// The attributes that the store reads, its key, and one that it does not know.
-const ATTRIBUTES: [&str; 9] = [
+const ATTRIBUTES: [&str; 10] = [
     "state",
     "failure_count",
     "opened_at",
@@ -12,6 +12,7 @@ const ATTRIBUTES: [&str; 9] = [
     "probe_lease_expiry",
     "expiration",
     "success_count",
+    "released",
     "id",
     "note",
 ];

@@ -54,8 +54,13 @@ async fn a_release_closes_the_circuit_for_all() {
     seconds(5).await;
     assert_eq!(a.ok().await, Call::Ok);
     assert_eq!(a.heard(), ["CLOSED>OPEN local", "OPEN>CLOSED observed"]);
-    let closed = json!({"state": "CLOSED", "failure_count": 0, "expiration": START + 3_630});
-    assert_eq!(world.item(), Some(closed));
+    let closed = json!({
+        "state": "CLOSED",
+        "failure_count": 0,
+        "expiration": START + 3_630,
+        "released": START,
+    });
+    assert_eq!(world.item(), Some(closed), "told from a closing by probes");
 }
 
 #[tokio::test(start_paused = true)]

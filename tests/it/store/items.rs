@@ -42,6 +42,15 @@ fn elect(seen: Option<Record>) -> Operation {
     Operation::Elect { seen, token: token("a"), lease_until: 1_060, expires_at: 4_660 }
 }
 
+fn elect_absent() -> Operation {
+    Operation::ElectAbsent {
+        token: token("a"),
+        opened_at: 1_000,
+        lease_until: 1_060,
+        expires_at: 4_660,
+    }
+}
+
 fn take_over(seen: Option<Record>) -> Operation {
     let seen = seen.unwrap();
     Operation::TakeOver { seen, token: token("b"), lease_until: 1_099, expires_at: 4_669 }
@@ -76,7 +85,7 @@ fn hold(seen: Option<Record>) -> Operation {
 }
 
 fn release(seen: Option<Record>) -> Operation {
-    Operation::Release { seen: seen.unwrap(), expires_at: 4_990 }
+    Operation::Release { seen: seen.unwrap(), released_at: 1_111, expires_at: 4_990 }
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,6 +206,24 @@ fn absurd() -> [Value; 8] {
         json!({"N": "1e30"}),
         json!({"M": {}}),
     ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_96_an_unreadable_mark_of_a_release_counts_as_one_and_is_no_defect() {
+    let engine = Engine::new().await;
+    let store = engine.store("A");
+    for value in absurd().into_iter().chain([json!(1_500), json!("soon")]) {
+        let mut item = json!({"state": "CLOSED", "failure_count": 0, "expiration": 4_000});
+        engine.put_item("payments", &item);
+        assert!(!read(&store).await.unwrap().is_released());
+        item["released"] = value.clone();
+        for next in [trip, hold] {
+            engine.put_item("payments", &item);
+            let seen = read(&store).await.unwrap();
+            assert!(seen.is_released() && seen.defect().is_none(), "{value}");
+            assert_eq!(apply(&store, next).await.released, Field::Absent, "{value}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -203,10 +203,53 @@ async fn an_operator_names_everything_that_was_seen() {
         ":state": {"S": "CLOSED"},
         ":failure_count": {"N": "0"},
         ":expiration": {"N": "4660"},
+        ":released": {"N": "1015"},
     });
     values.as_object_mut().unwrap().extend(seen.clone());
-    let release = Operation::Release { seen: half_open(), expires_at: 4_660 };
-    sends(&release, update(CLOSED, UNCHANGED, &ALL, values)).await;
+    let released = CLOSED
+        .replace("#expiration = :expiration", "#expiration = :expiration, #released = :released");
+    let names = [&ALL[..], &["released"]].concat();
+    let release = Operation::Release { seen: half_open(), released_at: 1_015, expires_at: 4_660 };
+    sends(&release, update(&released, UNCHANGED, &names, values)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_96_what_follows_a_release_removes_its_mark_and_only_an_operator_names_it() {
+    let mut seen = record(CircuitState::Closed);
+    seen.released = 1_015.into();
+    let names = [&ALL[..], &["released"]].concat();
+    let open = format!("{BECOME_OPEN}, #released");
+    let trip = Operation::Trip {
+        seen: Some(seen.clone()),
+        failure_count: 5,
+        opened_at: 2_000,
+        expires_at: 5_630,
+    };
+    let mut values = json!({
+        ":state": {"S": "OPEN"},
+        ":failure_count": {"N": "5"},
+        ":opened_at": {"N": "2000"},
+        ":expiration": {"N": "5630"},
+        ":seen_state": {"S": "CLOSED"},
+        ":seen_expiration": {"N": "4630"},
+    });
+    let condition = "#state = :seen_state AND #expiration = :seen_expiration";
+    sends(&trip, update(&open, condition, &names, values.clone())).await;
+
+    let owner = Arc::from("hold#deploy");
+    let hold = Operation::Hold { seen: Some(seen), owner, opened_at: 2_000, expires_at: 5_630 };
+    let held = open
+        .replace("REMOVE #half_open_owner, ", "REMOVE ")
+        .replace(":expiration", ":expiration, #half_open_owner = :half_open_owner");
+    values[":failure_count"] = json!({"N": "0"});
+    values[":half_open_owner"] = json!({"S": "hold#deploy"});
+    values[":seen_failure_count"] = json!({"N": "5"});
+    values[":seen_released"] = json!({"N": "1015"});
+    let unchanged = "#state = :seen_state AND #failure_count = :seen_failure_count \
+        AND attribute_not_exists(#opened_at) AND attribute_not_exists(#half_open_owner) \
+        AND attribute_not_exists(#probe_lease_expiry) AND #expiration = :seen_expiration \
+        AND attribute_not_exists(#success_count) AND #released = :seen_released";
+    sends(&hold, update(&held, unchanged, &names, values)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,6 +268,7 @@ async fn renamed_attributes_and_a_composite_key_change_names_only() {
         .probe_lease_expiry_attr("e")
         .expiry_attr("f")
         .success_count_attr("g")
+        .released_attr("h")
         .build()
         .unwrap();
     let trip =
@@ -237,6 +281,9 @@ async fn renamed_attributes_and_a_composite_key_change_names_only() {
     });
     assert_eq!(body["UpdateExpression"], BECOME_OPEN);
     assert_eq!(body["ExpressionAttributeNames"], names);
+    let release = Operation::Release { seen: open(), released_at: 1_015, expires_at: 4_660 };
+    let sent = sent(&engine, &store, &release).await;
+    assert_eq!(sent["ExpressionAttributeNames"]["#released"], "h");
     let key = json!({"pk": {"S": "circuit_breaker#checkout"}, "sk": {"S": "payments"}});
     assert_eq!(body["Key"], key);
 

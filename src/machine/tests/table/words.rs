@@ -75,6 +75,10 @@ impl Words {
                 let (seen, w) = (self.record(seen), token.as_str());
                 format!("{name} on {seen}: W={w} L={} X={}", at(lease_until), at(expires_at))
             }
+            Operation::ElectAbsent { token, opened_at, lease_until, expires_at } => {
+                let (w, o, l) = (token.as_str(), at(opened_at), at(lease_until));
+                format!("{name}: W={w} O={o} L={l} X={}", at(expires_at))
+            }
             Operation::Renew { token, lease_until, expires_at, starts_probe } => {
                 let c = if *starts_probe { " C=0" } else { "" };
                 let (w, l) = (token.as_str(), at(lease_until));
@@ -97,7 +101,7 @@ impl Words {
                 let seen = seen.as_ref().map_or("none".into(), |seen| self.record(seen));
                 format!("{name} on {seen}: W={owner} O={} X={}", at(opened_at), at(expires_at))
             }
-            Operation::Release { seen, expires_at } => {
+            Operation::Release { seen, expires_at, .. } => {
                 format!("{name} on {}: X={}", self.record(seen), at(expires_at))
             }
         }

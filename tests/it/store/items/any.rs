@@ -6,7 +6,9 @@ use fuseboard::store::{Consistency, LeaseToken, Operation, Record, Store, Writte
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{circuit, elect, give_back, hand_over, hold, release, renew, take_over, trip};
+use super::{
+    circuit, elect, elect_absent, give_back, hand_over, hold, release, renew, take_over, trip,
+};
 use crate::support::engine::Engine;
 
 fn any_number() -> impl Strategy<Value = String> {
@@ -53,9 +55,10 @@ fn any_item() -> impl Strategy<Value = Value> {
         or_any(state.prop_map(|word| json!({ "S": word }))),
         or_any(owner.prop_map(|word| json!({ "S": word }))),
     );
-    let numbers =
-        (or_any(number()), or_any(number()), or_any(number()), or_any(number()), or_any(number()));
-    (texts, numbers).prop_map(|((state, owner), (failures, opened, lease, ttl, successes))| {
+    let counts = (or_any(number()), or_any(number()));
+    let stamps = (or_any(number()), or_any(number()), or_any(number()), or_any(number()));
+    (texts, counts, stamps).prop_map(|(texts, (failures, successes), stamps)| {
+        let ((state, owner), (opened, lease, ttl, released)) = (texts, stamps);
         let fields = [
             ("state", state),
             ("half_open_owner", owner),
@@ -64,6 +67,7 @@ fn any_item() -> impl Strategy<Value = Value> {
             ("probe_lease_expiry", lease),
             ("expiration", ttl),
             ("success_count", successes),
+            ("released", released),
         ];
         let item: Map<_, _> = fields
             .into_iter()
@@ -81,6 +85,7 @@ fn operations(seen: &Record) -> Vec<Operation> {
         trip(None),
         trip(some()),
         elect(some()),
+        elect_absent(),
         take_over(some()),
         hand_over(ours(), some()),
         give_back(ours(), some()),

@@ -32,6 +32,48 @@ async fn an_election_names_the_opening_and_that_nobody_owns_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_207_an_election_without_a_record_requires_that_there_is_none() {
+    let elect = Operation::ElectAbsent {
+        token: token(),
+        opened_at: 1_000,
+        lease_until: 1_060,
+        expires_at: 4_660,
+    };
+    let values = json!({
+        ":state": {"S": "HALF_OPEN"},
+        ":failure_count": {"N": "0"},
+        ":opened_at": {"N": "1000"},
+        ":half_open_owner": {"S": "token-a"},
+        ":probe_lease_expiry": {"N": "1060"},
+        ":success_count": {"N": "0"},
+        ":expiration": {"N": "4660"},
+    });
+    let written = ELECTED.replace("#state = :state", "#state = :state, #opened_at = :opened_at");
+    let names = [&["id"], &ALL[..]].concat();
+    sends(&elect, update(&written, "attribute_not_exists(#key)", &names, values)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_96_an_election_and_a_take_over_remove_the_mark_of_a_release_that_was_seen() {
+    let engine = Engine::new().await;
+    let store = engine.store("A");
+    let (lease_until, expires_at) = (1_060, 4_660);
+    let mut seen = open();
+    seen.released = 900.into();
+    let elect = Operation::Elect { seen, token: token(), lease_until, expires_at };
+    let body = sent(&engine, &store, &elect).await;
+    assert_eq!(body["UpdateExpression"], format!("{ELECTED} REMOVE #released"));
+
+    let mut seen = half_open();
+    seen.released = Field::Valid(900);
+    let take_over = Operation::TakeOver { seen, token: token(), lease_until, expires_at };
+    let body = sent(&engine, &store, &take_over).await;
+    let written = ELECTED.replace("#state = :state, ", "");
+    assert_eq!(body["UpdateExpression"], format!("{written} REMOVE #released"));
+    assert!(!body["ConditionExpression"].as_str().unwrap().contains("released"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_election_after_a_hold_names_the_hold() {
     let mut seen = open();
     seen.owner = Arc::<str>::from("hold#deploy").into();
