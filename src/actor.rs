@@ -6,38 +6,38 @@
 //! its cancellation, and on nothing else. It knows the circuit only weakly, so
 //! that it never keeps its own mailbox open.
 
+mod environment;
 mod keeping;
+mod leaving;
 pub(crate) mod message;
 mod operation;
+mod orders;
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
-use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::environment::Environment;
 use self::{
     message::{Message, Reply, Settle},
     operation::{InFlight, Storage},
+    orders::Orders,
 };
 use crate::{
-    circuit::{Circuit, Pending, PendingGuard},
+    circuit::{Circuit, PendingGuard},
     clock::Clock,
     error::OpenError,
     grant::Grant,
     log,
-    machine::{Admission, Answer, Arrival, Digest, Effect, Machine, Order, Ordered, Pass, Report},
+    machine::{Admission, Answer, Arrival, Digest, Effect, Machine, Ordered, Pass, Report},
     metrics,
     moment::{self, Moment},
     panics::caught,
-    reachability::Reachability,
     state::CircuitState,
-    store::ErasedStore,
-    sync::{flume, oneshot},
-    transition::CircuitTransition,
+    sync::flume,
 };
 
 /// How many messages one turn takes before it publishes.
@@ -45,16 +45,6 @@ const BATCH: usize = 64;
 
 /// Takes a circuit out of its registry if no handle is left; says whether it did.
 pub(crate) type Forget = Box<dyn Fn(&Arc<Circuit>) -> bool + Send + Sync>;
-
-/// What the actors of one registry share.
-pub(crate) struct Environment {
-    pub(crate) store: Arc<dyn ErasedStore>,
-    /// What all circuits know of the store.
-    pub(crate) reachability: Reachability,
-    pub(crate) clock: Clock,
-    pub(crate) pending: Arc<Pending>,
-    pub(crate) transitions: broadcast::Sender<CircuitTransition>,
-}
 
 /// A call that waits for the store.
 struct Waiter {
@@ -86,8 +76,11 @@ pub(crate) struct Actor {
     spare: Option<Box<Spare>>,
     /// Whether a call that does not wait has one of the waiters in its place.
     awaits_spare: bool,
-    /// Operators' orders, the one under way first.
-    orders: VecDeque<(Order, oneshot::Sender<Ordered>)>,
+    orders: Orders,
+    /// Lets `flush` wait for a right to probe that this process holds.
+    right: Option<PendingGuard>,
+    /// Whether somebody flushes, so that a right that nobody uses is given back.
+    is_resigning: bool,
     /// Whether it ran to its end, and was not dropped with its runtime.
     has_ended: bool,
 }
@@ -121,7 +114,9 @@ impl Actor {
             published: None,
             spare: None,
             awaits_spare: false,
-            orders: VecDeque::new(),
+            orders: Orders::default(),
+            right: None,
+            is_resigning: false,
             has_ended: false,
         }
     }
@@ -169,7 +164,8 @@ impl Actor {
         let spare = self.spare.as_ref().map(|spare| {
             self.machine.probe_offer().saturating_sub(self.clock().now().since(spare.since))
         });
-        [self.machine.deadline(), spare].into_iter().flatten().min()
+        let right = self.right.as_ref().and_then(|_| self.machine.right_ends_in());
+        [self.machine.deadline(), spare, right].into_iter().flatten().min()
     }
 
     /// Takes what else is in the mailbox, up to a batch.
@@ -198,11 +194,10 @@ impl Actor {
             Message::KeepAlive { at, pass } => self.machine.keep_alive(at, pass),
             Message::Refresh { at } => self.machine.refresh(at),
             Message::Order { at, order, reply } => {
-                self.orders.push_back((order, reply));
-                if self.orders.len() == 1 {
-                    self.give_order(at);
-                }
+                self.orders.push(order, reply);
+                self.give_order(at);
             }
+            Message::Flush(_until_here) => self.flush(),
             Message::Wake | Message::Released => {}
         }
     }
@@ -212,7 +207,7 @@ impl Actor {
             Admission::Wait => {
                 self.awaits_spare |= matches!(reply, Reply::Spare);
                 let pending = self.environment.pending.start();
-                self.waiters.push(Waiter { reply, arrival, pending });
+                self.wait(Waiter { reply, arrival, pending });
             }
             decided @ (Admission::Admitted(_) | Admission::Rejected) => {
                 self.replies.push((reply, decided));
@@ -221,23 +216,22 @@ impl Actor {
     }
 
     fn give_order(&mut self, now: Moment) {
-        if let Some((order, _)) = self.orders.front() {
-            self.machine.order(now, order.clone());
+        if let Some(order) = self.orders.begin() {
+            self.machine.order(now, order);
         }
     }
 
     /// An order has ended: its giver is told, and the next one is given.
     fn end_order(&mut self, ordered: Ordered) {
-        if let Some((_, reply)) = self.orders.pop_front() {
-            // An operator who went away has no use for it.
-            caught(|| reply.send(ordered));
-        }
+        self.orders.end(ordered);
         self.give_order(self.clock().now());
     }
 
     /// The store has answered: everyone who waited is asked again.
     fn stored(&mut self, now: Moment, answer: Answer) {
+        self.withdraw_order(&answer);
         self.machine.stored(now, answer);
+        self.give_order(now);
         self.machine.reopen_claims();
         self.awaits_spare = false;
         for Waiter { reply, arrival, pending } in std::mem::take(&mut self.waiters) {
@@ -283,11 +277,12 @@ impl Actor {
     /// A probe that nobody took is given back, so that others may have it. One that
     /// the machine no longer knows is of a state that is over, and admits nobody.
     fn withdraw_spare(&mut self, circuit: &Circuit, now: Moment) {
-        let Self { machine, spare, .. } = self;
+        let Self { machine, spare, is_resigning, .. } = self;
         let offer = machine.probe_offer();
-        let Some(spare) = spare
-            .take_if(|spare| now.since(spare.since) >= offer || !machine.is_probing(spare.pass))
-        else {
+        let Some(spare) = spare.take_if(|spare| {
+            let is_over = *is_resigning || now.since(spare.since) >= offer;
+            is_over || !machine.is_probing(spare.pass)
+        }) else {
             return;
         };
         if circuit.gate.take_spare().is_some() {
@@ -299,6 +294,7 @@ impl Actor {
     fn publish(&mut self, circuit: &Arc<Circuit>, now: Moment, operation: &mut Option<InFlight>) {
         loop {
             self.withdraw_spare(circuit, now);
+            self.resign(now);
             let effects = self.machine.take_effects();
             let digest = self.machine.digest();
             if self.published.as_ref() != Some(&digest) {
@@ -315,6 +311,7 @@ impl Actor {
         for (reply, admission) in std::mem::take(&mut self.replies) {
             self.answer(circuit, reply, admission);
         }
+        self.account_for_right();
         if self.machine.is_settled() {
             std::mem::take(&mut self.settles).into_iter().for_each(Settle::signal);
         }

@@ -260,6 +260,10 @@ pub enum OrderError {
     /// The store failed; the order may have been carried out.
     #[error("the store failed ({0:?}); the order may have been carried out")]
     Store(StoreErrorKind),
+    /// A later order for this circuit came before this one had begun; nothing was written
+    /// for this one.
+    #[error("a later order for the circuit replaced this one before it began; nothing was written")]
+    Replaced,
     /// The registry was shut down, dropped or disabled; nothing was written.
     #[error("the circuit's registry is shut down, dropped or disabled; nothing was written")]
     Gone,

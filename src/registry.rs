@@ -19,7 +19,7 @@ use tokio_util::{
 pub use self::builder::{DISABLED_ENV, RegistryBuilder};
 use self::{builder::DEFAULT_TRANSITION_CAPACITY, chance::Jitter};
 use crate::{
-    actor::{Actor, Environment},
+    actor::{Actor, Environment, message::Message},
     breaker::Breaker,
     circuit::Circuit,
     clock::Clock,
@@ -174,7 +174,11 @@ impl BreakerRegistry {
     }
 
     /// Waits until no outcome is left that may still lead to a write, at most
-    /// for the budget. When there is none this is a single atomic load.
+    /// for the budget. When there is none this is two atomic loads.
+    ///
+    /// A right to probe that this process holds and nobody uses is given back. A probe
+    /// that runs is waited for: its verdict is still to come, so report a probe's permit
+    /// before you flush.
     ///
     /// Call it before an AWS Lambda environment may be frozen: what a caller
     /// did not await (a dropped probe, a permit reported without
@@ -203,21 +207,38 @@ impl BreakerRegistry {
     /// # Ok(()) }
     /// ```
     pub async fn flush(&self, budget: Duration) -> Result<(), FlushError> {
-        let pending = &self.inner.environment.pending;
-        if pending.count() == 0 {
+        if self.inner.environment.outstanding() == 0 {
             return Ok(());
         }
+        self.settle_all(budget).await
+    }
+
+    /// Has every actor settle what it can, also what was sent to it just now.
+    async fn settle_all(&self, budget: Duration) -> Result<(), FlushError> {
+        let environment = &self.inner.environment;
+        let circuits: Vec<_> = self.inner.circuits().values().cloned().collect();
+        let settled = async {
+            for circuit in circuits {
+                let flush = Message::Flush(environment.pending.start());
+                // An actor that is gone holds nothing.
+                let _ = circuit.mailbox.send_async(flush).await;
+            }
+            while environment.outstanding() > 0 {
+                environment.pending.idle().await;
+                environment.rights.idle().await;
+            }
+        };
         // Where no actor is left, nothing that was sent leads to a write any more.
         let over = async {
             tokio::select! {
                 biased;
-                () = pending.idle() => {}
+                () = settled => {}
                 () = self.inner.tracker.wait() => {}
             }
         };
-        match self.inner.environment.clock.within(budget, over).await {
+        match environment.clock.within(budget, Box::pin(over)).await {
             Some(()) => Ok(()),
-            None => Err(FlushError { pending: pending.count(), budget }),
+            None => Err(FlushError { pending: environment.outstanding(), budget }),
         }
     }
 
@@ -236,7 +257,7 @@ impl BreakerRegistry {
     /// registry ends it.
     pub async fn shutdown(&self, budget: Duration) -> Result<(), FlushError> {
         let started = self.inner.environment.clock.now();
-        let flushed = self.flush(budget).await;
+        let flushed = self.settle_all(budget).await;
         self.inner.environment.pending.ending.note(End::ShutDown);
         self.inner.cancel.cancel();
         self.inner.tracker.close();

@@ -63,7 +63,9 @@ impl Actor {
         drop_each(std::mem::take(&mut self.waiters));
         drop_each(std::mem::take(&mut self.settles));
         drop_each(std::mem::take(&mut self.replies));
-        drop_each(std::mem::take(&mut self.orders));
+        self.orders.clear();
+        self.right = None;
+        self.is_resigning = false;
     }
 
     /// Notes that this task was dropped before it had ended: with its runtime.
@@ -123,6 +125,7 @@ mod tests {
             reachability: Reachability::new(Box::new(PanicsAtFirst(0))),
             clock: clock.clone(),
             pending: Arc::default(),
+            rights: Arc::default(),
             transitions: broadcast::channel(16).0,
         });
         let name = CircuitName::new("payments").unwrap();

@@ -24,6 +24,9 @@ pub(crate) enum Message {
     Refresh { at: Moment },
     /// An operator's order.
     Order { at: Moment, order: Order, reply: oneshot::Sender<Ordered> },
+    /// Somebody waits until nothing is outstanding; the guard stands for what was sent
+    /// before this message.
+    Flush(PendingGuard),
     /// Something was left at the gate.
     Wake,
     /// The last handle of the circuit is gone.

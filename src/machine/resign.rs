@@ -1,6 +1,6 @@
 //! What a machine does when its process leaves, or its actor has to start over.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Effect, Machine,
@@ -48,17 +48,19 @@ impl Machine {
         }
     }
 
-    /// Whether this process holds a right under a lease that stands, and has yet to say
-    /// what came of it: one that is free, or of a probe that runs.
-    pub(crate) fn holds_right(&self) -> bool {
+    /// How long this process still holds a right of which it has yet to say what came: one
+    /// that is free, or of a probe that runs. `None` if it holds none, or its lease is over.
+    pub(crate) fn right_ends_in(&self) -> Option<Duration> {
         match &self.phase {
             Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => match ours.stage {
                 Stage::Ready | Stage::Probing { .. } => {
-                    self.now.is_within(ours.leased_at, self.config.probe_lease())
+                    let lease = self.config.probe_lease();
+                    let is_leased = self.now.is_within(ours.leased_at, lease);
+                    is_leased.then(|| lease.saturating_sub(self.now.since(ours.leased_at)))
                 }
-                Stage::Settling | Stage::Resting => false,
+                Stage::Settling | Stage::Resting => None,
             },
-            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
+            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => None,
         }
     }
 }

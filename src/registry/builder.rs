@@ -115,6 +115,7 @@ impl RegistryBuilder {
                     reachability: Reachability::new(Box::new(self.jitter.clone())),
                     clock: self.clock.of_registry(runtime.clone()),
                     pending: Arc::default(),
+                    rights: Arc::default(),
                     transitions: broadcast::channel(self.transition_capacity).0,
                 }),
                 config: Arc::new(config),

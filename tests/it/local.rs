@@ -7,6 +7,7 @@ mod life;
 mod limits;
 mod names;
 mod open;
+mod orders;
 mod out_of_reach;
 mod panics;
 mod probes;
