@@ -193,6 +193,7 @@ impl Machine {
     fn advance(&mut self, now: Moment) {
         if now.mono() >= self.now.mono() {
             self.now = now;
+            self.health.age(now);
         }
     }
 

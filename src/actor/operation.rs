@@ -90,7 +90,9 @@ impl Storage {
             }
             StoreErrorKind::Throttled
             | StoreErrorKind::Misconfigured
-            | StoreErrorKind::BadAnswer => self.environment.reachability.answered(job.access()),
+            | StoreErrorKind::BadAnswer => {
+                self.environment.reachability.refused(job.access(), begun_at, now);
+            }
         }
         self.tell(job, error);
     }

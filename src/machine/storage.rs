@@ -215,7 +215,8 @@ impl Machine {
         self.fail_order(kind);
         let spread = self.chance.spread();
         let (begun_at, ended_at) = (self.now, self.now);
-        self.health.fail(Failure { access, kind, begun_at, ended_at, spread });
+        let cache_age = self.config.local_cache_max_age();
+        self.health.fail(Failure { access, kind, begun_at, ended_at, spread, cache_age });
     }
 
     /// A read was given up.

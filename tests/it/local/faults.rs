@@ -108,7 +108,7 @@ async fn case_36_a_failing_election_rejects_and_is_tried_again() {
     environment.store.writes_meet(Fault::Fail(StoreErrorKind::Throttled));
     assert!(is_rejected(&succeed(&breaker).await));
     environment.store.writes_meet(Fault::None);
-    pass(1.1).await;
+    pass(1.6).await;
     recover(&breaker).await;
 }
 
