@@ -73,6 +73,7 @@ mod name;
 mod outcome;
 mod panics;
 mod permit;
+mod queue;
 mod reachability;
 mod record;
 mod registry;

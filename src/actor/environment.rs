@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::{
-    circuit::Pending, clock::Clock, reachability::Reachability, store::ErasedStore,
-    transition::CircuitTransition,
+    circuit::Pending, clock::Clock, queue::StoreQueue, reachability::Reachability,
+    store::ErasedStore, transition::CircuitTransition,
 };
 
 /// What the actors of one registry share.
@@ -14,6 +14,8 @@ pub(crate) struct Environment {
     pub(crate) store: Arc<dyn ErasedStore>,
     /// What all circuits know of the store.
     pub(crate) reachability: Reachability,
+    /// Where operations wait while as many are under way as may be.
+    pub(crate) queue: Arc<StoreQueue>,
     pub(crate) clock: Clock,
     pub(crate) pending: Arc<Pending>,
     /// Rights to probe that this process holds and has not settled.

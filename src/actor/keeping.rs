@@ -126,6 +126,7 @@ mod tests {
             clock: clock.clone(),
             pending: Arc::default(),
             rights: Arc::default(),
+            queue: Arc::default(),
             transitions: broadcast::channel(16).0,
         });
         let name = CircuitName::new("payments").unwrap();

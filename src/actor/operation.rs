@@ -1,20 +1,26 @@
 //! The one store operation that an actor has in flight.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use super::Environment;
 use crate::{
     config::Config,
+    health::Withheld,
     log,
     machine::{Answer, Job},
     metrics,
     moment::Moment,
     name::CircuitName,
     panics::{Caught, caught},
+    queue::{Place, Urgency, Waiting},
+    record::Operation,
     store::{ServerTime, StoreError, StoreErrorKind},
 };
 
-/// A store operation under way.
+/// For how long a read is left that did not get its turn.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A store operation under way, or waiting for its turn.
 pub(super) type InFlight = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// The store, as one operation uses it.
@@ -25,23 +31,56 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    /// Starts an operation; it ends within `store_timeout`, and at once if the
-    /// store is out of reach for every circuit. An operator does not wait for that.
+    /// Starts an operation; once it has its turn it ends within `store_timeout`, and at
+    /// once if the store is out of reach for every circuit. An operator does not wait for
+    /// that.
     pub(super) fn start(self, job: Job, is_ordered: bool) -> InFlight {
+        let Some(place) = self.environment.queue.enter() else {
+            let waiting = self.environment.queue.join(urgency(&job, is_ordered));
+            return Box::pin(async move { self.run_in_turn(&job, is_ordered, waiting).await });
+        };
+        match self.ask(&job, is_ordered) {
+            Ok(begun_at) => Box::pin(async move { self.run(&job, begun_at, place).await }),
+            Err(withheld) => Box::pin(std::future::ready(Answer::Withheld(withheld))),
+        }
+    }
+
+    /// Waits for the operation's turn, and runs it. A read that callers wait for is given
+    /// up when it has not had its turn within `store_timeout`: they are then judged as if
+    /// other circuits had kept it from the store. A write goes on waiting, for nobody
+    /// waits for its answer any longer, and it would lose its place.
+    async fn run_in_turn(&self, job: &Job, is_ordered: bool, mut waiting: Waiting) -> Answer {
+        let place = match job {
+            Job::Read(_) if !is_ordered => {
+                let limit = self.config.store_timeout();
+                self.environment.clock.within(limit, waiting.turn()).await
+            }
+            Job::Read(_) | Job::Write { .. } => Some(waiting.turn().await),
+        };
+        drop(waiting);
+        let Some(place) = place else {
+            return Answer::Withheld(Withheld { wait: PAUSE, is_outage: false });
+        };
+        match self.ask(job, is_ordered) {
+            Ok(begun_at) => self.run(job, begun_at, place).await,
+            Err(withheld) => Answer::Withheld(withheld),
+        }
+    }
+
+    /// Asks the other circuits for leave to begin now.
+    fn ask(&self, job: &Job, is_ordered: bool) -> Result<Moment, Withheld> {
         let begun_at = self.environment.clock.now();
         let limit = self.config.store_timeout();
         let (access, is_urgent) = (job.access(), job.is_urgent());
         let leave =
             self.environment.reachability.ask(&self.name, access, is_urgent, begun_at, limit);
-        if let Err(withheld) = leave
-            && !is_ordered
-        {
-            return Box::pin(std::future::ready(Answer::Withheld(withheld)));
+        match leave {
+            Err(withheld) if !is_ordered => Err(withheld),
+            Ok(()) | Err(_) => Ok(begun_at),
         }
-        Box::pin(async move { self.run(&job, begun_at).await })
     }
 
-    async fn run(&self, job: &Job, begun_at: Moment) -> Answer {
+    async fn run(&self, job: &Job, begun_at: Moment, _place: Place) -> Answer {
         let limit = self.config.store_timeout();
         let shown = self.server_time();
         let answer = async {
@@ -114,6 +153,27 @@ impl Storage {
         } else {
             log::store_failed(&self.name, operation, error, kind);
         }
+    }
+}
+
+/// How soon an operation is wanted: others wait for what keeps or ends a lease.
+fn urgency(job: &Job, is_ordered: bool) -> Urgency {
+    match job {
+        Job::Read(_) if is_ordered => Urgency::First,
+        Job::Read(_) => Urgency::Then,
+        Job::Write { operation, .. } => match **operation {
+            Operation::Renew { .. }
+            | Operation::HandOver { .. }
+            | Operation::GiveBack { .. }
+            | Operation::Close { .. }
+            | Operation::Reopen { .. }
+            | Operation::Hold { .. }
+            | Operation::Release { .. } => Urgency::First,
+            Operation::Trip { .. }
+            | Operation::Elect { .. }
+            | Operation::ElectAbsent { .. }
+            | Operation::TakeOver { .. } => Urgency::Then,
+        },
     }
 }
 

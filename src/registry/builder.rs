@@ -116,6 +116,7 @@ impl RegistryBuilder {
                     clock: self.clock.of_registry(runtime.clone()),
                     pending: Arc::default(),
                     rights: Arc::default(),
+                    queue: Arc::default(),
                     transitions: broadcast::channel(self.transition_capacity).0,
                 }),
                 config: Arc::new(config),

@@ -23,7 +23,17 @@ fn root() -> PathBuf {
 
 /// The modules that hold tests, and may be named.
 fn is_module_of_tests(first: &str) -> bool {
-    let units = ["actor", "gate", "health", "machine", "metrics", "name", "panics", "reachability"];
+    let units = [
+        "actor",
+        "gate",
+        "health",
+        "machine",
+        "metrics",
+        "name",
+        "panics",
+        "queue",
+        "reachability",
+    ];
     let there = |path: String| root().join(path).exists();
     units.contains(&first) || (there(format!("tests/it/{first}.rs")) && first != "support")
 }

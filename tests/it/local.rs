@@ -11,6 +11,7 @@ mod orders;
 mod out_of_reach;
 mod panics;
 mod probes;
+mod queue;
 mod refresh;
 mod settings;
 mod starved;
