@@ -7,6 +7,7 @@
 //! that it never keeps its own mailbox open.
 
 mod environment;
+mod farewell;
 mod keeping;
 mod leaving;
 pub(crate) mod message;
@@ -20,7 +21,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::environment::Environment;
+pub(crate) use self::{environment::Environment, farewell::LastTold};
 use self::{
     message::{Message, Reply, Settle},
     operation::{InFlight, Storage},
@@ -33,7 +34,6 @@ use crate::{
     grant::Grant,
     log,
     machine::{Admission, Answer, Arrival, Digest, Effect, Machine, Ordered, Pass, Report},
-    metrics,
     moment::{self, Moment},
     panics::caught,
     state::CircuitState,
@@ -43,8 +43,9 @@ use crate::{
 /// How many messages one turn takes before it publishes.
 const BATCH: usize = 64;
 
-/// Takes a circuit out of its registry if no handle is left; says whether it did.
-pub(crate) type Forget = Box<dyn Fn(&Arc<Circuit>) -> bool + Send + Sync>;
+/// Takes a circuit out of its registry if no handle is left, and keeps what was told of it
+/// if it was not closed; says whether it did.
+pub(crate) type Forget = Box<dyn Fn(&Arc<Circuit>, Option<LastTold>) -> bool + Send + Sync>;
 
 /// A call that waits for the store.
 struct Waiter {
@@ -81,6 +82,8 @@ pub(crate) struct Actor {
     right: Option<PendingGuard>,
     /// Whether somebody flushes, so that a right that nobody uses is given back.
     is_resigning: bool,
+    /// What an earlier actor told last of this circuit.
+    told_before: Option<Box<LastTold>>,
     /// Whether it ran to its end, and was not dropped with its runtime.
     has_ended: bool,
 }
@@ -117,6 +120,7 @@ impl Actor {
             orders: Orders::default(),
             right: None,
             is_resigning: false,
+            told_before: None,
             has_ended: false,
         }
     }
@@ -320,12 +324,7 @@ impl Actor {
     fn carry_out(&mut self, circuit: &Circuit, effect: Effect, operation: &mut Option<InFlight>) {
         match effect {
             Effect::Settle(failures) => circuit.gate.settle(failures),
-            Effect::Announce(transition) => {
-                log::transition(&transition);
-                metrics::transition(&transition);
-                // Nobody has to listen; the waker of who does is code of others.
-                caught(|| self.environment.transitions.send(transition));
-            }
+            Effect::Announce(transition) => self.announce(transition),
             Effect::Start(job) => {
                 let storage = Storage {
                     environment: Arc::clone(&self.environment),
@@ -372,7 +371,7 @@ impl Actor {
         circuit.handles.load(Ordering::Acquire) == 0
             && self.mailbox.is_empty()
             && self.machine.is_forgettable()
-            && (self.forget)(circuit)
+            && self.leave(circuit)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod chance;
+mod forgotten;
 
 use std::{
     collections::HashMap,
@@ -17,9 +18,9 @@ use tokio_util::{
 };
 
 pub use self::builder::{DISABLED_ENV, RegistryBuilder};
-use self::{builder::DEFAULT_TRANSITION_CAPACITY, chance::Jitter};
+use self::{builder::DEFAULT_TRANSITION_CAPACITY, chance::Jitter, forgotten::Forgotten};
 use crate::{
-    actor::{Actor, Environment, message::Message},
+    actor::{Actor, Environment, LastTold, message::Message},
     breaker::Breaker,
     circuit::Circuit,
     clock::Clock,
@@ -71,10 +72,17 @@ struct Inner {
     tracker: TaskTracker,
     cancel: CancellationToken,
     runtime: Handle,
-    /// Names to circuits. Held for a look-up or an insertion, never across an
-    /// await, and never for a circuit's state.
-    circuits: Mutex<HashMap<CircuitName, Arc<Circuit>>>,
+    /// Held for a look-up or an insertion, never across an await, and never for a
+    /// circuit's state.
+    circuits: Mutex<Circuits>,
     _cancel_on_drop: DropGuard,
+}
+
+/// The circuits of a registry.
+#[derive(Default)]
+struct Circuits {
+    running: HashMap<CircuitName, Arc<Circuit>>,
+    forgotten: Forgotten,
 }
 
 impl BreakerRegistry {
@@ -140,6 +148,12 @@ impl BreakerRegistry {
 
     /// Subscribes to the transitions of all circuits, from now on.
     ///
+    /// A circuit that nobody holds is forgotten `recovery_timeout` and an hour after its
+    /// last call though it is not closed. Its last transition says so
+    /// ([`Cause::Forgotten`](crate::Cause::Forgotten)): what others make of it is not heard
+    /// until a call asks for it again. An opening that was told then is not told twice, as
+    /// long as no more than 1,024 circuits were forgotten in between.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -170,7 +184,7 @@ impl BreakerRegistry {
     /// Returns how many circuits have a running actor.
     #[must_use]
     pub fn circuits(&self) -> usize {
-        self.inner.circuits().len()
+        self.inner.circuits().running.len()
     }
 
     /// Waits until no outcome is left that may still lead to a write, at most
@@ -216,7 +230,7 @@ impl BreakerRegistry {
     /// Has every actor settle what it can, also what was sent to it just now.
     async fn settle_all(&self, budget: Duration) -> Result<(), FlushError> {
         let environment = &self.inner.environment;
-        let circuits: Vec<_> = self.inner.circuits().values().cloned().collect();
+        let circuits: Vec<_> = self.inner.circuits().running.values().cloned().collect();
         let settled = async {
             for circuit in circuits {
                 let flush = Message::Flush(environment.pending.start());
@@ -261,7 +275,7 @@ impl BreakerRegistry {
         self.inner.environment.pending.ending.note(End::ShutDown);
         self.inner.cancel.cancel();
         self.inner.tracker.close();
-        self.inner.circuits().clear();
+        self.inner.circuits().running.clear();
         let left = budget.saturating_sub(self.inner.environment.clock.now().since(started));
         // Cancelled tasks end at their next poll; a blocked runtime is not ours to mend.
         let ended = self.inner.tracker.wait();
@@ -277,7 +291,7 @@ impl BreakerRegistry {
             return Err(BreakerError::ShutDown);
         }
         // One whose actor was dropped with its runtime is none.
-        let known = circuits.get(name).filter(|circuit| !circuit.mailbox.is_disconnected());
+        let known = circuits.running.get(name).filter(|circuit| !circuit.mailbox.is_disconnected());
         if let Some(circuit) = known {
             let is_same = Arc::ptr_eq(&circuit.config, config) || circuit.config == *config;
             let differences = if is_same { Vec::new() } else { circuit.config.differences(config) };
@@ -288,23 +302,29 @@ impl BreakerRegistry {
             };
         }
         let name = CircuitName::new(name)?;
-        let circuit = self.spawn_circuit(name.clone(), Arc::clone(config));
+        let told = circuits.forgotten.take(&name);
+        let circuit = self.spawn_circuit(name.clone(), Arc::clone(config), told);
         // Taken before the actor can find that there is no handle.
         let breaker = Breaker::new(Arc::clone(&circuit));
         if !self.inner.disabled && circuit.mailbox.is_disconnected() {
             // A task that is dropped as it is spawned: there is nothing that would run it,
             // nor any other.
-            circuits.clear();
+            circuits.running.clear();
             return Err(BreakerError::RuntimeEnded);
         }
         // A disabled circuit has no actor that would ever take it out again.
         if !self.inner.disabled {
-            circuits.insert(name, circuit);
+            circuits.running.insert(name, circuit);
         }
         Ok(breaker)
     }
 
-    fn spawn_circuit(&self, name: CircuitName, config: Arc<Config>) -> Arc<Circuit> {
+    fn spawn_circuit(
+        &self,
+        name: CircuitName,
+        config: Arc<Config>,
+        told: Option<LastTold>,
+    ) -> Arc<Circuit> {
         let inner = &self.inner;
         let gate = if inner.disabled { Gate::disabled() } else { Gate::new() };
         let (circuit, mailbox) = Circuit::new(
@@ -320,9 +340,10 @@ impl BreakerRegistry {
         let machine = Machine::new(name, config, Box::new(inner.jitter.clone()));
         let environment = Arc::clone(&inner.environment);
         let weak = Arc::downgrade(inner);
-        let forget = Box::new(move |circuit: &Arc<Circuit>| forget(&weak, circuit));
+        let forget = Box::new(move |circuit: &Arc<Circuit>, told| forget(&weak, circuit, told));
         let cancelled = inner.cancel.clone();
         let mut actor = Actor::new(&circuit, mailbox, machine, environment, cancelled, forget);
+        actor.follows(told);
         // Lent, not given: a future that takes its argument by value holds it twice.
         let run = async move { actor.keep().await };
         inner.tracker.spawn_on(run, &inner.runtime);
@@ -332,21 +353,24 @@ impl BreakerRegistry {
 
 /// Takes a circuit out of its registry, unless a handle was made meanwhile.
 /// Handles are made under the same lock.
-fn forget(registry: &Weak<Inner>, circuit: &Arc<Circuit>) -> bool {
+fn forget(registry: &Weak<Inner>, circuit: &Arc<Circuit>, told: Option<LastTold>) -> bool {
     let Some(inner) = registry.upgrade() else {
         return true;
     };
     let mut circuits = inner.circuits();
     let unused = circuit.handles.load(Ordering::Acquire) == 0;
     if unused {
-        circuits.remove(circuit.name.as_str());
+        circuits.running.remove(circuit.name.as_str());
+        if let Some(told) = told {
+            circuits.forgotten.keep(circuit.name.clone(), told);
+        }
     }
     unused
 }
 
 impl Inner {
     /// No user code runs under the lock, so a poisoned map is whole.
-    fn circuits(&self) -> MutexGuard<'_, HashMap<CircuitName, Arc<Circuit>>> {
+    fn circuits(&self) -> MutexGuard<'_, Circuits> {
         self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -378,11 +402,11 @@ mod tests {
         let registry = builder.disabled(false).spawn().unwrap();
         let breaker = registry.breaker("payments").unwrap();
         let weak = Arc::downgrade(&registry.inner);
-        let circuit = Arc::clone(registry.inner.circuits().get("payments").unwrap());
-        assert!(!forget(&weak, &circuit));
+        let circuit = Arc::clone(registry.inner.circuits().running.get("payments").unwrap());
+        assert!(!forget(&weak, &circuit, None));
         assert_eq!(registry.circuits(), 1);
         drop(breaker);
-        assert!(forget(&weak, &circuit));
+        assert!(forget(&weak, &circuit, None));
         assert_eq!(registry.circuits(), 0);
     }
 

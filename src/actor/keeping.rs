@@ -136,7 +136,7 @@ mod tests {
             Circuit::new(name.clone(), Arc::clone(&config), clock, pending, Gate::new());
         let machine = Machine::new(name, config, Box::new(PanicsAtFirst(panics + 1)));
         let cancel = CancellationToken::new();
-        let forget = Box::new(|_: &Arc<Circuit>| false);
+        let forget = Box::new(|_: &Arc<Circuit>, _| false);
         let actor = Actor::new(&circuit, mailbox, machine, environment, cancel.clone(), forget);
         (actor, Breaker::new(circuit), cancel)
     }

@@ -72,6 +72,7 @@ pub(super) const fn cause(cause: &Cause) -> &'static str {
         Cause::RecordGone => "record_gone",
         Cause::StoreUnreadable => "store_unreadable",
         Cause::Elsewhere => "elsewhere",
+        Cause::Forgotten => "forgotten",
     }
 }
 

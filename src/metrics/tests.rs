@@ -286,6 +286,7 @@ fn a_label_is_the_word_that_serde_has() {
         Cause::RecordGone,
         Cause::StoreUnreadable,
         Cause::Elsewhere,
+        Cause::Forgotten,
     ] {
         assert_eq!(serde_json::to_value(&other).unwrap(), cause(&other));
     }

@@ -33,6 +33,7 @@ fn is_module_of_tests(first: &str) -> bool {
         "panics",
         "queue",
         "reachability",
+        "registry",
     ];
     let there = |path: String| root().join(path).exists();
     units.contains(&first) || (there(format!("tests/it/{first}.rs")) && first != "support")

@@ -248,7 +248,8 @@ fn is_told_of(transition: &CircuitTransition, kind: &str) -> bool {
         | Cause::Release
         | Cause::RecordGone
         | Cause::StoreUnreadable
-        | Cause::Elsewhere => return false,
+        | Cause::Elsewhere
+        | Cause::Forgotten => return false,
     };
     cause == kind && transition.origin == Origin::Local
 }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use fuseboard::{BreakerError, CircuitState, OrderError};
+use fuseboard::{BreakerError, Cause, CircuitState, OrderError, Origin};
 use tokio::runtime::Runtime;
 use tracing::Level;
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Fleet, NAME, fail, is_rejected, pass, settle, succeed, timed, trip},
+    fleet::{
+        Environment, Fleet, NAME, fail, heard, is_rejected, pass, settle, states, succeed, timed,
+        trip,
+    },
     log::Lines,
 };
 
@@ -277,5 +280,71 @@ fn case_169_a_breaker_in_a_static_is_no_warning_when_main_returns() {
         drop(main);
         drop(statics);
         assert_eq!(warnings.take(), 0, "{keeps_registry}");
+    }
+}
+
+/// Nobody calls for so long that a circuit is forgotten though it is open.
+async fn forgotten(environment: &Environment) {
+    pass(3_632.0).await;
+    assert_eq!(environment.registry.circuits(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_167_who_heard_of_an_opening_hears_that_it_is_followed_no_longer() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let mut transitions = environment.registry.subscribe();
+    trip(&environment.breaker()).await;
+    forgotten(&environment).await;
+    let told = heard(&mut transitions);
+    assert_eq!(told.len(), 2);
+    let last = &told[1];
+    assert_eq!((last.from_state, last.to_state), (CircuitState::Open, CircuitState::Open));
+    assert_eq!((&last.cause, last.origin), (&Cause::Forgotten, Origin::Observed));
+    assert_eq!(last.opened_at, told[0].opened_at);
+    // The item has been deleted by its time-to-live: nothing has to be told.
+    fleet.write(None);
+    assert_eq!(succeed(&environment.breaker()).await, Ok(42));
+    pass(10.0).await;
+    assert!(heard(&mut transitions).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_167_a_closed_circuit_that_is_forgotten_is_no_news() {
+    let environment = Fleet::new().environment();
+    let mut transitions = environment.registry.subscribe();
+    let _ = succeed(&environment.breaker()).await;
+    forgotten(&environment).await;
+    assert!(heard(&mut transitions).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_167_an_opening_is_not_told_twice_and_a_later_one_is() {
+    for is_same in [true, false] {
+        let fleet = Fleet::new();
+        let environment = fleet.environment();
+        let mut transitions = environment.registry.subscribe();
+        let breaker = environment.breaker();
+        breaker.hold(fleet.clock.wall() + Duration::from_secs(90_000), "long").await.unwrap();
+        drop(breaker);
+        forgotten(&environment).await;
+        assert_eq!(states(&mut transitions), [CircuitState::Open; 2]);
+        let elsewhere = fleet.environment();
+        let other = elsewhere.breaker();
+        if !is_same {
+            other.release().await.unwrap();
+            other.hold(fleet.clock.wall() + Duration::from_secs(99_000), "new").await.unwrap();
+        }
+        let breaker = environment.breaker();
+        assert!(is_rejected(&succeed(&breaker).await));
+        let again: &[CircuitState] = if is_same { &[] } else { &[CircuitState::Open] };
+        assert_eq!(states(&mut transitions), again);
+        // What comes next is told, from the state that was told.
+        breaker.release().await.unwrap();
+        let closed = heard(&mut transitions).remove(0);
+        assert_eq!(
+            (closed.from_state, closed.to_state),
+            (CircuitState::Open, CircuitState::Closed)
+        );
     }
 }
