@@ -99,7 +99,6 @@ impl Health {
     /// Whether the store has asked that such operations on this circuit be made less
     /// often, and the time it was given is not over. That is an answer: it says nothing of
     /// whether the store is out, so no state follows from it, nor leave for any call.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the machine to decide by"))]
     pub(crate) fn is_throttled(&self, access: Access, now: Moment) -> bool {
         self.0.as_ref().is_some_and(|trouble| trouble.throttled(access).wait(now) > Duration::ZERO)
     }

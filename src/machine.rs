@@ -162,7 +162,7 @@ impl Machine {
     /// Whether no write is outstanding that could still land soon.
     pub(crate) fn is_settled(&self) -> bool {
         let writing = matches!(self.job, Some(Job::Write { .. }));
-        let wanting = self.want.is_some() && self.health.is_usable(Access::Write, self.now);
+        let wanting = self.want.is_some() && self.wait_to_write() == Duration::ZERO;
         !writing && !wanting
     }
 

@@ -107,8 +107,9 @@ mod tests {
 
     impl Chance for PanicsAtFirst {
         fn token(&mut self) -> LeaseToken {
-            self.0 = self.0.saturating_sub(1);
-            assert!(self.0 == 0, "as the test says");
+            let left = self.0;
+            self.0 = left.saturating_sub(1);
+            assert_eq!(left, 0, "as the test says");
             LeaseToken::new("a-token")
         }
 
@@ -118,7 +119,7 @@ mod tests {
     }
 
     fn actor(panics: u32) -> (Actor, Breaker, CancellationToken) {
-        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let wall = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(1_000_000)).unwrap();
         let clock = Clock::from(&VirtualClock::following_tokio(wall));
         let environment = Arc::new(Environment {
             store: Arc::new(MemoryStore::new()),
@@ -134,7 +135,7 @@ mod tests {
         let pending = Arc::clone(&environment.pending);
         let (circuit, mailbox) =
             Circuit::new(name.clone(), Arc::clone(&config), clock, pending, Gate::new());
-        let machine = Machine::new(name, config, Box::new(PanicsAtFirst(panics + 1)));
+        let machine = Machine::new(name, config, Box::new(PanicsAtFirst(panics)));
         let cancel = CancellationToken::new();
         let forget = Box::new(|_: &Arc<Circuit>, _| false);
         let actor = Actor::new(&circuit, mailbox, machine, environment, cancel.clone(), forget);

@@ -219,7 +219,7 @@ impl Machine {
     /// Goes on through the store while it answers, and alone once it is out. A
     /// call whose election is the first to fail is rejected.
     fn claim_or_go_local(&mut self, want: Want, successes: u64, past: Past) -> Admission {
-        if self.health.is_usable(Access::Write, self.now) {
+        if self.wait_to_write() == Duration::ZERO {
             self.claim(want)
         } else if self.health.is_outage() && past.outage {
             self.probe_locally(successes)

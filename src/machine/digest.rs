@@ -102,7 +102,7 @@ impl Machine {
             .filter(|_| self.is_fresh())
             .map(|at| self.config.local_cache_max_age().saturating_sub(self.now.since(at)));
         let idle = self.job.is_none() && self.want.is_some();
-        let owed = idle.then(|| self.health.wait(Access::Write, self.now));
+        let owed = idle.then(|| self.wait_to_write());
         // When it may be forgotten that the store is out, or that calls failed.
         let kept = [Access::Read, Access::Write]
             .map(|access| self.health.wait(access, self.now))

@@ -268,16 +268,31 @@ impl Machine {
         self.effects.push(Effect::Start(job));
     }
 
+    /// Whether what stands in the store has to be read before the next write.
+    fn reads_before_writing(&self) -> bool {
+        !self.known.certain || self.trips_over_another_state()
+    }
+
+    /// How long until the next write, or the read that comes before it, may be made. Reads
+    /// that are throttled hold back no other write.
+    pub(super) fn wait_to_write(&self) -> Duration {
+        let wait = self.health.wait(Access::Write, self.now);
+        if self.reads_before_writing() && self.health.is_throttled(Access::Read, self.now) {
+            return wait.max(self.health.wait(Access::Read, self.now));
+        }
+        wait
+    }
+
     /// Makes the next write, if there is one and the store is free and usable.
     /// After a write of unknown outcome, what is true is read first.
     pub(super) fn dispatch(&mut self) {
         if self.job.is_some() || self.carry_out_order() {
             return;
         }
-        if self.want.is_none() || !self.health.is_usable(Access::Write, self.now) {
+        if self.want.is_none() || self.wait_to_write() > Duration::ZERO {
             return;
         }
-        if !self.known.certain || self.trips_over_another_state() {
+        if self.reads_before_writing() {
             return self.begin_read(Consistency::Strong);
         }
         match self.operation() {

@@ -99,9 +99,12 @@ async fn case_162_a_mismatch_names_every_setting_that_differs_and_both_values() 
     // What follows another setting by default is compared by its value.
     let same = Config::builder().election_spread(Duration::from_secs(1)).build().unwrap();
     assert!(registry.breaker_with(NAME, same).is_ok());
-    let mismatch = |config: Config| match registry.breaker_with(NAME, config).unwrap_err() {
-        BreakerError::ConfigMismatch { name, differences } => (name, differences),
-        other => panic!("{other}"),
+    let mismatch = |config: Config| {
+        let refused = registry.breaker_with(NAME, config).unwrap_err();
+        let BreakerError::ConfigMismatch { name, differences } = refused else {
+            panic!("{refused}");
+        };
+        (name, differences)
     };
     for (setting, change) in changes {
         let (name, differences) = mismatch(change(Config::builder()).build().unwrap());

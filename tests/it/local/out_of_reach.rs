@@ -398,3 +398,33 @@ async fn case_200_a_store_that_is_slow_to_refuse_costs_one_wait_for_each_back_of
         assert!(waited <= Duration::from_millis(7_000), "{kind:?}: {waited:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn case_193_throttled_operations_are_asked_for_ever_more_rarely() {
+    for (reads, writes) in [(true, false), (false, true), (true, true)] {
+        let fleet = Fleet::new();
+        let environment = fleet.environment();
+        let breaker = environment.breaker();
+        let throttled = Fault::Fail(StoreErrorKind::Throttled);
+        if reads {
+            environment.store.reads_meet(throttled);
+        }
+        if writes {
+            environment.store.writes_meet(throttled);
+        }
+        for _ in 0..600 {
+            let _ = fail(&breaker).await;
+            pass(0.1).await;
+        }
+        // At most one read and one write a back-off: 4 s to 5 s after the first few.
+        let asked = environment.store.log().len();
+        assert!(asked <= 40, "{reads} {writes}: {asked} operations in a minute");
+        environment.store.meets(Fault::None);
+        pass(40.0).await;
+        for _ in 0..3 {
+            assert_eq!(succeed(&breaker).await, Ok(42));
+            pass(1.0).await;
+        }
+        assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
+    }
+}
