@@ -22,22 +22,23 @@ impl Actor {
     /// handles. A turn that panics is no end: the actor starts over with the same
     /// mailbox, so that handles that were kept go on working.
     pub(crate) async fn keep(&mut self) {
-        while self.run_caught().await.is_none() {
+        loop {
+            let has_ended = {
+                let mut run = pin!(self.run());
+                poll_fn(|context| match caught(|| run.as_mut().poll(context)) {
+                    Some(polled) => polled.map(|()| true),
+                    None => Poll::Ready(false),
+                })
+                .await
+            };
+            if has_ended {
+                self.has_ended = true;
+                return;
+            }
             self.start_over();
-            self.clock().sleep(Some(PAUSE)).await;
+            // Boxed: the task of every circuit has room for what is awaited in it.
+            Box::pin(self.clock().sleep(Some(PAUSE))).await;
         }
-        self.has_ended = true;
-    }
-
-    /// Runs; `None` if it panicked.
-    async fn run_caught(&mut self) -> Option<()> {
-        let mut run = pin!(self.run());
-        poll_fn(|context| match caught(|| run.as_mut().poll(context)) {
-            Some(Poll::Ready(())) => Poll::Ready(Some(())),
-            Some(Poll::Pending) => Poll::Pending,
-            None => Poll::Ready(None),
-        })
-        .await
     }
 
     /// Forgets what the panic may have left half done. All who wait are answered by the
