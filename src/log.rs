@@ -11,7 +11,7 @@ use crate::{
     answer::StoreErrorKind,
     name::{CircuitName, Escaped},
     panics::caught,
-    transition::CircuitTransition,
+    transition::{Cause, CircuitTransition},
 };
 
 /// A circuit changed its state.
@@ -25,6 +25,12 @@ pub(crate) fn transition(transition: &CircuitTransition) {
             origin = ?transition.origin,
             "circuit changed its state"
         );
+        if transition.cause == Cause::Refuted {
+            tracing::warn!(
+                circuit = %transition.circuit_name,
+                "this process fails where others do not: the circuit is open here alone"
+            );
+        }
     });
 }
 

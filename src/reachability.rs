@@ -187,9 +187,10 @@ impl Reachability {
         let mut state = self.state();
         state.forget_old(begun_at);
         let spread = state.chance.spread();
-        // Of no use here: a store that throttles has answered.
-        let cache_age = Duration::ZERO;
-        state.health.fail(Failure { access, kind, begun_at, ended_at, spread, cache_age });
+        // Throttling is no failure of the store, and is not told here.
+        let longest_throttling = Duration::ZERO;
+        let failure = Failure { access, kind, begun_at, ended_at, spread, longest_throttling };
+        state.health.fail(failure);
         state.attempt = None;
         state.witness = match std::mem::replace(&mut state.witness, Witness::Several) {
             Witness::Nobody => Witness::One(circuit.clone()),

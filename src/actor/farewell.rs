@@ -46,7 +46,7 @@ impl Actor {
 
     /// Takes the circuit out of its registry, if nobody holds it. Who heard that it is not
     /// closed hears that this process follows it no longer.
-    pub(super) fn leave(&self, circuit: &Arc<Circuit>) -> bool {
+    pub(super) fn leave(&self, circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool) -> bool {
         let digest = self.machine.digest();
         let told = match digest.state {
             CircuitState::Closed => None,
@@ -54,7 +54,7 @@ impl Actor {
                 Some(LastTold { state, opened_at: digest.opened_at })
             }
         };
-        let is_forgotten = (self.forget)(circuit, told);
+        let is_forgotten = (self.forget)(circuit, is_clean, told);
         if let Some(LastTold { state, opened_at }) = told
             && is_forgotten
         {

@@ -9,6 +9,7 @@ use std::{
 
 use super::Actor;
 use crate::{
+    circuit::Turn,
     ending::End,
     log,
     panics::{caught, drop_each},
@@ -44,7 +45,7 @@ impl Actor {
     /// Forgets what the panic may have left half done. All who wait are answered by the
     /// end of their channels: by what was published, or by leave to run.
     fn start_over(&mut self) {
-        let marked = self.machine.start_over();
+        self.machine.start_over();
         self.published = None;
         self.spare = None;
         self.let_go();
@@ -52,10 +53,13 @@ impl Actor {
             return;
         };
         log::started_over(&circuit.name);
-        circuit.gate.settle(marked);
         let _ = circuit.gate.take_spare();
-        // At once: until then callers would be admitted in an epoch that is over.
-        circuit.publish(&self.machine.digest());
+        // At once: until then callers would be admitted in an epoch that is over. Who waits
+        // for a trip of it is let go.
+        let published = self.machine.digest();
+        circuit.publish(&published);
+        let turn = Turn { published: &published, is_contradicted: false, trip: None };
+        drop_each(circuit.follow(&turn).settles);
     }
 
     /// Ends all who wait for this actor. Their wakers are code of others.
@@ -138,7 +142,7 @@ mod tests {
             Circuit::new(name.clone(), Arc::clone(&config), clock, pending, Gate::new());
         let machine = Machine::new(name, config, Box::new(PanicsAtFirst(panics)));
         let cancel = CancellationToken::new();
-        let forget = Box::new(|_: &Arc<Circuit>, _| false);
+        let forget = Box::new(|_: &Arc<Circuit>, _: &dyn Fn() -> bool, _| false);
         let actor = Actor::new(&circuit, mailbox, machine, environment, cancel.clone(), forget);
         (actor, Breaker::new(circuit), cancel)
     }

@@ -22,7 +22,7 @@ impl Actor {
             let Waiter { reply, pending, .. } = waiter;
             caught(|| drop(reply));
             if !is_settled && self.settles.is_empty() {
-                self.settles.push(Settle { done: None, _pending: pending });
+                self.settles.push(Settle::of_nobody(pending));
             }
         }
     }

@@ -108,7 +108,10 @@ impl Storage {
             }
             Some(Some(Err(error))) => error,
             Some(None) => StoreError::new(StoreErrorKind::BadAnswer, "the store panicked"),
-            None => StoreError::new(StoreErrorKind::Timeout, format!("no answer within {limit:?}")),
+            None => {
+                let message = format!("no answer in time: store_timeout, {limit:?}, ran out");
+                StoreError::new(StoreErrorKind::Timeout, message)
+            }
         };
         let kind = error.kind();
         self.fail(job, &error, begun_at, now);

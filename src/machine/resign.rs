@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Effect, Machine,
+    Machine,
     phase::{Phase, Recovery, Right, Stage},
     storage::Want,
 };
@@ -11,19 +11,8 @@ use crate::{machine::Chance, moment::Moment, record::LeaseToken};
 
 impl Machine {
     /// Forgets everything but what must never come again: epochs and probes count on, so
-    /// that the outcome of a call that was admitted before changes nothing. Returns how
-    /// many failures are still marked at the gate.
-    pub(crate) fn start_over(&mut self) -> u64 {
-        let streak = match self.phase {
-            Phase::Closed { streak, .. } => streak,
-            Phase::Open(_) | Phase::HalfOpen(_) => 0,
-        };
-        let marked = self.effects.iter().fold(streak, |marked, effect| match effect {
-            Effect::Settle(failures) => marked.saturating_add(*failures),
-            Effect::Announce(_) | Effect::Start(_) | Effect::Defective(_) | Effect::Ordered(_) => {
-                marked
-            }
-        });
+    /// that the outcome of a call that was admitted before changes nothing.
+    pub(crate) fn start_over(&mut self) {
         let (name, config) = (self.name.clone(), Arc::clone(&self.config));
         let fresh = Self::new(name, config, Box::new(NoChance));
         let before = std::mem::replace(self, fresh);
@@ -31,7 +20,6 @@ impl Machine {
         self.now = before.now;
         self.epoch = before.epoch.saturating_add(1);
         self.last_probe = before.last_probe;
-        marked
     }
 
     /// Gives back a right of ours that is not being used, so that others need not wait for

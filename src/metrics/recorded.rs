@@ -71,6 +71,7 @@ pub(super) const fn cause(cause: &Cause) -> &'static str {
         Cause::Release => "release",
         Cause::RecordGone => "record_gone",
         Cause::StoreUnreadable => "store_unreadable",
+        Cause::Refuted => "refuted",
         Cause::Elsewhere => "elsewhere",
         Cause::Forgotten => "forgotten",
     }

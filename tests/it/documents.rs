@@ -1,9 +1,14 @@
 //! The documents name the tests that hold what they say; those tests are there.
 
+mod cases;
+
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+use fuseboard::Config;
 
 const DOCUMENTS: [&str; 6] = [
     "ARCHITECTURE.md",
@@ -149,4 +154,75 @@ fn every_test_that_a_document_names_is_there() {
     assert!(count > 60, "{count} names were found");
     assert!(!exists("protocol::late::a_test_that_nobody_wrote"));
     assert!(!exists("protocol::nowhere::*"));
+}
+
+/// Words on one line, whatever line they were broken into.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The instructions of a path stand once in code, and in what people read.
+#[test]
+fn the_documents_give_the_instructions_that_the_check_holds() {
+    let bounds = fs::read_to_string(root().join("benches/instructions/bounds.rs")).unwrap();
+    let counted = |path: &str| {
+        let (_, bound) = bounds.split_once(&format!("path: \"{path}\", counted: ")).unwrap();
+        bound.split(',').next().unwrap().to_owned()
+    };
+    let readme = words(&fs::read_to_string(root().join("README.md")).unwrap());
+    for (path, told) in [
+        ("try_admit", "instructions for `try_admit` and success"),
+        ("call", "for `call` around a ready future"),
+        ("rejected, try_admit", "for a rejection by `try_admit`"),
+    ] {
+        let told = format!("{} {told}", counted(path));
+        assert!(readme.contains(&told), "README.md does not say: {told}");
+    }
+    let page = fs::read_to_string(root().join("docs/performance.md")).unwrap();
+    for (path, row) in [
+        ("try_admit", "`try_admit`, success"),
+        ("admit", "`admit`, success"),
+        ("admit_owned", "`admit_owned`, success"),
+        ("call", "`call` around a ready future"),
+        ("call_or_else", "`call_or_else` around one"),
+        ("rejected, try_admit", "rejected, `try_admit` with `retry_after`"),
+        ("rejected, with the CircuitInfo", "rejected, `try_admit` with the `CircuitInfo`"),
+        ("rejected, admit", "rejected, `admit` with an `OpenError`"),
+    ] {
+        let row = format!("| {row} | {} |", counted(path));
+        assert!(page.contains(&row), "docs/performance.md has no row that begins: {row}");
+    }
+}
+
+#[test]
+fn the_readme_gives_the_default_of_every_setting() {
+    let config = Config::default();
+    let seconds = |length: Duration| format!("{} s", length.as_secs());
+    let on = |is_on| if is_on { "on" } else { "off" }.to_owned();
+    let leases = config.probe_limit().as_secs() / config.probe_lease().as_secs();
+    assert_eq!(config.probe_lease(), config.recovery_timeout());
+    let defaults = [
+        ("failure_threshold", config.failure_threshold().to_string()),
+        ("recovery_timeout", seconds(config.recovery_timeout())),
+        ("success_threshold", config.success_threshold().to_string()),
+        ("local_cache_max_age", seconds(config.local_cache_max_age())),
+        ("refresh_ahead", on(config.refresh_ahead())),
+        ("probe_lease", "`recovery_timeout`".to_owned()),
+        ("handoff", seconds(config.handoff())),
+        (
+            "election_spread",
+            format!("min(R / 30, `handoff`) = {}", seconds(config.election_spread())),
+        ),
+        ("probe_limit", format!("{leases} leases")),
+        ("store_timeout", seconds(config.store_timeout())),
+        ("on_store_outage", format!("`{:?}`", config.on_store_outage())),
+        ("max_clock_skew", seconds(config.max_clock_skew())),
+        ("await_trip_write", config.await_trip_write().to_string()),
+        ("count_cancelled", config.count_cancelled().to_string()),
+    ];
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for (setting, default) in defaults {
+        let row = format!("| `{setting}` | {default} |");
+        assert!(readme.contains(&row), "README.md has no row that begins: {row}");
+    }
 }

@@ -198,10 +198,26 @@ impl Contest {
         statistics::spread(&self.entry(name, column)?.samples)
     }
 
-    /// What one costs in terms of another.
+    /// What one costs in terms of another, by all rounds.
     pub(crate) fn ratio(&self, this: (&str, Column), that: (&str, Column)) -> Option<f64> {
+        self.ratio_in(&vec![true; self.rounds()], this, that)
+    }
+
+    /// The same by some of the rounds: see `calm.rs`.
+    pub(crate) fn ratio_in(
+        &self,
+        rounds: &[bool],
+        this: (&str, Column),
+        that: (&str, Column),
+    ) -> Option<f64> {
         let (this, that) = (self.entry(this.0, this.1)?, self.entry(that.0, that.1)?);
-        statistics::ratio(&this.samples, &that.samples)
+        statistics::ratio(&this.samples, &that.samples, rounds)
+    }
+
+    /// The samples of each floor on one thread: what the machine did, whatever the crates do.
+    pub(crate) fn samples_of_floors(&self) -> Vec<&[Option<Sample>]> {
+        let floors = self.entries.iter().filter(|entry| entry.column == Column::Floor);
+        floors.map(|entry| entry.samples.as_slice()).collect()
     }
 }
 

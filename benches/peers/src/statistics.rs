@@ -18,19 +18,23 @@ pub(crate) fn spread(samples: &[Option<Sample>]) -> Option<Spread> {
     of(samples.iter().filter_map(calm).collect())
 }
 
-/// The median of the ratios of two subjects, each of one round in which both were
-/// calm. Where a busy machine left too few such rounds, the ratio of the medians of
+/// The median of the ratios of two subjects, each of one of these rounds in which both
+/// were calm. Where a busy machine left too few such rounds, the ratio of the medians of
 /// what was calm of each, in the same run.
-pub(crate) fn ratio(of_these: &[Option<Sample>], to_those: &[Option<Sample>]) -> Option<f64> {
-    let rounds = of_these.iter().zip(to_those);
-    let ratios = rounds.filter_map(|(this, that)| Some(calm(this)? / calm(that)?));
+pub(crate) fn ratio(
+    of_these: &[Option<Sample>],
+    to_those: &[Option<Sample>],
+    rounds: &[bool],
+) -> Option<f64> {
+    let in_rounds = of_these.iter().zip(to_those).zip(rounds).filter(|(_, counts)| **counts);
+    let ratios = in_rounds.filter_map(|((this, that), _)| Some(calm(this)? / calm(that)?));
     match of(ratios.collect()) {
         Some(ratios) => Some(ratios.median),
         None => Some(spread(of_these)?.median / spread(to_those)?.median),
     }
 }
 
-fn calm(sample: &Option<Sample>) -> Option<f64> {
+pub(crate) fn calm(sample: &Option<Sample>) -> Option<f64> {
     sample.filter(|sample| sample.calm).map(|sample| sample.nanos)
 }
 

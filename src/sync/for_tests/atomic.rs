@@ -48,6 +48,19 @@ impl AtomicU64 {
         self.value.swap(value, order)
     }
 
+    pub(crate) fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
+        self.value.fetch_and(value, order)
+    }
+
+    pub(crate) fn fetch_update(
+        &self,
+        set: Ordering,
+        fetch: Ordering,
+        next: impl FnMut(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        self.value.fetch_update(set, fetch, next)
+    }
+
     pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
         self.value.fetch_max(value, order)
     }

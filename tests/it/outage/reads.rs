@@ -10,10 +10,11 @@ use crate::support::{
     world::{Call, Environment, World, seconds},
 };
 
-/// Faults that keep a read from being answered. (Throttling is an answer.)
-const UNREADABLE: [Event; 4] = [
+/// Faults that keep a read from being answered.
+const UNREADABLE: [Event; 5] = [
     Event::LoseRequest,
     Event::ResetBefore,
+    Event::Error("ThrottlingException"),
     Event::Answer(200, ""),
     Event::Error("AccessDeniedException"),
 ];

@@ -11,14 +11,14 @@ use crate::support::{
     world::{Call, Environment, START, World, seconds},
 };
 
-/// A fault of writes, and whether it is one that waiting does not mend. (Throttling is none:
-/// what follows from it is another thing.)
-const FAULTS: [(Event, bool); 7] = [
+/// A fault of writes, and whether it is one that waiting does not mend.
+const FAULTS: [(Event, bool); 8] = [
+    (Event::Error("ThrottlingException"), false),
     (Event::Error("InternalServerError"), false),
     (Event::Answer(503, "<html>Busy</html>"), false),
     (Event::ResetBefore, false),
     (Event::LoseRequest, false),
-    (Event::Answer(200, "{}"), false),
+    (Event::Answer(200, "[]"), false),
     (Event::Error("AccessDeniedException"), true),
     (Event::Error("ExpiredTokenException"), true),
 ];

@@ -12,7 +12,8 @@ use crate::support::{
 };
 
 /// Faults of writes that waiting may mend, but here does not.
-const LASTING: [Event; 2] = [Event::LoseRequest, Event::Error("InternalServerError")];
+const LASTING: [Event; 3] =
+    [Event::LoseRequest, Event::Error("ThrottlingException"), Event::Error("InternalServerError")];
 
 /// Two calls a second.
 const PAUSE: Duration = Duration::from_millis(500);

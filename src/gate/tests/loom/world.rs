@@ -139,6 +139,8 @@ impl World {
             reachability: Reachability::new(Box::new(NoChance)),
             clock: clock.clone(),
             pending: Arc::clone(&pending),
+            rights: Arc::default(),
+            queue: Arc::default(),
             transitions: sender,
         });
         let (mut circuit, _) =
@@ -147,7 +149,7 @@ impl World {
         Arc::get_mut(&mut circuit).unwrap().mailbox = mailbox;
         let machine = Machine::new(name, config, Box::new(NoChance));
         let cancelled = CancellationToken::new();
-        let forget = Box::new(|_: &_, _| false);
+        let forget = Box::new(|_: &_, _: &dyn Fn() -> bool, _| false);
         let mut actor = Actor::new(&circuit, inbox, machine, environment, cancelled, forget);
         let run = async move { actor.run().await };
         let world = Self { circuit, transitions, threshold: u64::from(threshold), epoch: 1 };

@@ -1,0 +1,72 @@
+//! The calls that are counted.
+
+use std::{hint::black_box, time::Duration};
+
+use fuseboard::{Breaker, BreakerRegistry, Config, MemoryStore};
+use futures::executor::block_on;
+
+use crate::Failed;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Makes a number of calls on one path.
+pub(crate) fn run(path: &str, calls: u64) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (_registry, closed, open) = runtime.block_on(circuits())?;
+    // From here on nothing runs but what is counted.
+    match path {
+        "try_admit" => calling(calls, || closed.try_admit().map(|permit| permit.success()).is_ok()),
+        "rejected, try_admit" => {
+            calling(calls, || open.try_admit().map_err(|open| open.retry_after()).is_err());
+        }
+        "rejected, with the CircuitInfo" => {
+            calling(calls, || open.try_admit().map_err(|open| open.circuit()).is_err());
+        }
+        _ => block_on(awaiting(path, calls, &closed, &open)),
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn calling<T>(calls: u64, call: impl Fn() -> T) {
+    for _ in 0..calls {
+        black_box(call());
+    }
+}
+
+/// Each path in a loop within one future, as callers have it.
+async fn awaiting(path: &str, calls: u64, closed: &Breaker, open: &Breaker) {
+    macro_rules! repeat {
+        ($call:expr) => {
+            for _ in 0..calls {
+                let _ = black_box($call);
+            }
+        };
+    }
+    match path {
+        "admit" => repeat!(closed.admit().await.map(|permit| permit.success()).is_ok()),
+        "admit_owned" => repeat!(closed.admit_owned().await.map(|permit| permit.success()).is_ok()),
+        "call" => repeat!(closed.call(|| async { Ok::<_, ()>(black_box(7)) }).await),
+        "call_or_else" => repeat!(
+            closed.call_or_else(|| async { Ok::<_, ()>(black_box(7)) }, |_| async { Ok(8) }).await
+        ),
+        _ => repeat!(open.admit().await.is_err()),
+    }
+}
+
+/// A closed circuit and an open one, which stay so.
+async fn circuits() -> Result<(BreakerRegistry, Breaker, Breaker), Failed> {
+    let registry = BreakerRegistry::builder(MemoryStore::new()).disabled(false).spawn()?;
+    let config = Config::builder()
+        .failure_threshold(1)
+        .recovery_timeout(DAY)
+        .local_cache_max_age(DAY)
+        .build()?;
+    let (closed, open) =
+        (registry.breaker_with("closed", config.clone())?, registry.breaker_with("open", config)?);
+    for breaker in [&closed, &open] {
+        breaker.admit().await?.success().settled().await;
+    }
+    open.admit().await?.failure().settled().await;
+    Ok((registry, closed, open))
+}
