@@ -392,9 +392,7 @@ fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
     match operation {
         Operation::Elect { token, .. }
         | Operation::ElectAbsent { token, .. }
-        | Operation::TakeOver { token, .. } => {
-            record.is_leased_to(token)
-        }
+        | Operation::TakeOver { token, .. } => record.is_leased_to(token),
         Operation::Renew { token, lease_until, .. } => {
             record.is_leased_to(token) && record.lease_until == Field::Valid(*lease_until)
         }

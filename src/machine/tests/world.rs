@@ -134,7 +134,8 @@ impl World {
 
     /// What a node draws from now on, whatever it draws for.
     pub(super) fn draws(&mut self, number: usize, draw: u8) {
-        self.nodes[number].machine.chance = Box::new(Counted { node: number, tokens: 1_000, draw, step: 0 });
+        self.nodes[number].machine.chance =
+            Box::new(Counted { node: number, tokens: 1_000, draw, step: 0 });
     }
 
     fn write(&mut self, number: usize, operation: &Operation) -> Written {
@@ -283,7 +284,8 @@ fn is_told_of(transition: &CircuitTransition, kind: &str) -> bool {
         | Cause::RecordGone
         | Cause::StoreUnreadable
         | Cause::Refuted
-        | Cause::Elsewhere => return false,
+        | Cause::Elsewhere
+        | Cause::Forgotten => return false,
     };
     cause == kind && transition.origin == Origin::Local
 }

@@ -243,11 +243,7 @@ async fn case_40_many_calls_on_a_stale_cache_share_one_read() {
 async fn case_63_a_failing_read_fails_open_and_is_not_cached() {
     let world = World::new().await;
     let a = world.environment("A");
-    world.engine.network("A").on(
-        "GetItem",
-        3,
-        Event::Error("InternalServerError"),
-    );
+    world.engine.network("A").on("GetItem", 3, Event::Error("InternalServerError"));
     assert_eq!(a.ok().await, Call::Ok, "three attempts, then open");
     assert_eq!(world.engine.count("GetItem"), 3);
     assert_eq!(a.ok().await, Call::Ok);
