@@ -12,6 +12,7 @@ mod cases_store;
 mod faults;
 mod fleet;
 mod fleet_faults;
+mod fleet_rights;
 mod fleet_rules;
 mod node;
 mod promises;

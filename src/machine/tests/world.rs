@@ -125,7 +125,7 @@ impl World {
     }
 
     /// A node draws something else each time, and other things than other nodes.
-    pub(super) fn draws_at_random(&mut self, number: usize) {
+    pub(super) fn draw_at_random(&mut self, number: usize) {
         let draw = u8::try_from(number * 101 % 256).expect("a byte");
         let step = u8::try_from(number * 2 % 256).expect("a byte") | 1;
         let chance = Counted { node: number, tokens: 1_000, draw, step };
