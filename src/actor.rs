@@ -23,25 +23,26 @@ use self::{
     operation::{InFlight, Storage},
 };
 use crate::{
-    circuit::{Circuit, Pending, PendingGuard},
+    circuit::{Circuit, Followed, Pending, PendingGuard, Turn},
     clock::Clock,
+    counting::Trip,
     error::OpenError,
     grant::Grant,
     machine::{Admission, Answer, Arrival, Digest, Effect, Machine, Order, Ordered, Pass, Report},
     metrics,
     moment::{self, Moment},
     reachability::Reachability,
-    state::CircuitState,
     store::ErasedStore,
     sync::{flume, oneshot},
-    transition::CircuitTransition,
+    transition::{Cause, CircuitTransition},
 };
 
 /// How many messages one turn takes before it publishes.
 const BATCH: usize = 64;
 
-/// Takes a circuit out of its registry if no handle is left; says whether it did.
-pub(crate) type Forget = Box<dyn Fn(&Arc<Circuit>) -> bool + Send + Sync>;
+/// Takes a circuit out of its registry, if no handle is left and a last look, for which
+/// none can be made any more, says that nothing was sent since; says whether it did.
+pub(crate) type Forget = Box<dyn Fn(&Arc<Circuit>, &dyn Fn() -> bool) -> bool + Send + Sync>;
 
 /// What the actors of one registry share.
 pub(crate) struct Environment {
@@ -61,10 +62,11 @@ struct Waiter {
     pending: PendingGuard,
 }
 
-/// A probe that lies at the gate, and since when.
+/// A probe on offer at the gate, since when, and for how long.
 struct Spare {
     pass: Pass,
     since: Moment,
+    offer: Duration,
 }
 
 /// The actor of one circuit. An idle one is the most of what a circuit takes, so
@@ -134,24 +136,32 @@ impl Actor {
                 () = self.clock().sleep(deadline) => Event::Deadline,
             };
             let now = self.clock().now();
-            match event {
-                Event::End => return,
-                Event::Stored(answer) => self.stored(now, answer),
-                Event::Message(message) => self.take(message),
-                Event::Deadline => {}
-            }
-            self.drain();
-            // Whatever woke it: timers do not run while a process is frozen.
-            self.machine.tick(now);
             let Some(circuit) = self.circuit.upgrade() else {
                 return;
             };
+            // Failures that ended before a call asked come before it.
+            let trip = self.take_trip(&circuit, None);
+            match event {
+                Event::End => return,
+                Event::Stored(answer) => self.stored(now, answer),
+                Event::Message(message) => self.take(&circuit, message),
+                Event::Deadline => {}
+            }
+            self.drain(&circuit);
+            // A message says of a trip that was found, and is taken by now.
+            let trip = self.take_trip(&circuit, trip);
+            // Whatever woke it: timers do not run while a process is frozen.
+            self.machine.tick(now);
             circuit.start_turn();
-            self.take_what_overflowed(&circuit, now);
-            self.publish(&circuit, now, &mut operation);
-            if self.is_over(&circuit) {
+            self.take_probe_report(&circuit, now);
+            let failures = self.publish(&circuit, now, &mut operation, trip);
+            if self.is_over(&circuit, failures) {
                 return;
             }
+            drop(circuit);
+            // A mailbox that is never empty keeps this task from ever waiting. So that
+            // others of its thread run as well, it yields after some turns.
+            tokio::task::consume_budget().await;
         }
     }
 
@@ -161,28 +171,40 @@ impl Actor {
 
     fn deadline(&self) -> Option<Duration> {
         let spare = self.spare.as_ref().map(|spare| {
-            self.machine.probe_offer().saturating_sub(self.clock().now().since(spare.since))
+            spare.offer.saturating_sub(self.clock().now().since(spare.since))
         });
         [self.machine.deadline(), spare].into_iter().flatten().min()
     }
 
     /// Takes what else is in the mailbox, up to a batch.
-    fn drain(&mut self) {
+    fn drain(&mut self, circuit: &Circuit) {
         for _ in 0..BATCH {
             match self.mailbox.try_recv() {
-                Ok(message) => self.take(message),
+                Ok(message) => self.take(circuit, message),
                 Err(flume::TryRecvError::Empty | flume::TryRecvError::Disconnected) => return,
             }
         }
     }
 
-    fn take(&mut self, message: Message) {
+    /// Shows the machine a trip that was found, unless it was shown in this turn. It
+    /// stays where it is until what came of it is published, so that failures that come
+    /// until then wait for it too.
+    fn take_trip(&mut self, circuit: &Circuit, shown: Option<Box<Trip>>) -> Option<Box<Trip>> {
+        shown.or_else(|| {
+            let trip = circuit.trip()?;
+            self.machine.trip(trip.at, &trip);
+            Some(trip)
+        })
+    }
+
+    fn take(&mut self, circuit: &Circuit, message: Message) {
         match message {
             Message::Admit { reply, .. } if reply.is_gone() => {}
             // One probe on its way to the gate is enough.
             Message::Admit { reply: Reply::Spare, .. } if self.awaits_spare => {}
-            Message::Admit { at, reply } => {
-                let arrival = self.machine.arrival();
+            Message::Admit { at, reply, hurts } => {
+                // Good calls may have ended the streak since the gate said so.
+                let arrival = self.machine.arrival(hurts && circuit.look_whether_it_hurts());
                 self.judge(at, reply, arrival);
             }
             Message::Outcome { at, pass, report, settle } => {
@@ -239,49 +261,31 @@ impl Actor {
                 self.judge(now, reply, arrival);
             }
             // Until what nobody waits for any more is given back.
-            self.settles.push(Settle { done: None, _pending: pending });
+            self.settles.push(Settle::of_nobody(pending));
         }
         self.machine.settle_claim(now);
     }
 
-    /// Outcomes that found the mailbox full come after those that did not.
-    fn take_what_overflowed(&mut self, circuit: &Circuit, now: Moment) {
+    /// A verdict that found the mailbox full comes after those that did not.
+    fn take_probe_report(&mut self, circuit: &Circuit, now: Moment) {
         if !self.mailbox.is_empty() {
             return;
         }
         if let Some((probe, report)) = circuit.gate.take_probe_report() {
-            self.settles.push(Settle { done: None, _pending: circuit.pending.resume() });
+            self.settles.push(Settle::of_nobody(circuit.pending.resume()));
             let pass = Pass { epoch: circuit.gate.last_known().0, probe: Some(probe) };
             self.machine.report(now, pass, report);
         }
-        let Some(noted) = circuit.gate.take_overflow(|| self.mailbox.is_empty()) else {
-            return;
-        };
-        self.settles.push(Settle { done: None, _pending: circuit.pending.resume() });
-        let mut left = noted.failures;
-        let pass = Pass { epoch: self.machine.epoch(), probe: None };
-        if noted.is_of(pass.epoch) && self.machine.digest().state == CircuitState::Closed {
-            if noted.reset {
-                self.machine.report(now, pass, Report::Success);
-            }
-            while left > 0 && self.machine.epoch() == pass.epoch {
-                left = left.saturating_sub(1);
-                self.machine.report(now, pass, Report::Failure);
-            }
-        }
-        // Those of another epoch count for nothing, and are settled at once:
-        // one effect for each would be as many as there were calls.
-        circuit.gate.settle(left);
     }
 
     /// A probe that nobody took is given back, so that others may have it. One that
     /// the machine no longer knows is of a state that is over, and admits nobody.
     fn withdraw_spare(&mut self, circuit: &Circuit, now: Moment) {
         let Self { machine, spare, .. } = self;
-        let offer = machine.probe_offer();
-        let Some(spare) = spare
-            .take_if(|spare| now.since(spare.since) >= offer || !machine.is_probing(spare.pass))
-        else {
+        let is_over = |spare: &mut Box<Spare>| {
+            now.since(spare.since) >= spare.offer || !machine.is_probing(spare.pass)
+        };
+        let Some(spare) = spare.take_if(is_over) else {
             return;
         };
         if circuit.gate.take_spare().is_some() {
@@ -289,34 +293,50 @@ impl Actor {
         }
     }
 
-    /// Does what the machine decided, until it has nothing more to decide.
-    fn publish(&mut self, circuit: &Arc<Circuit>, now: Moment, operation: &mut Option<InFlight>) {
-        loop {
+    /// Does what the machine decided, until it has nothing more to decide. The order is
+    /// part of what callers are promised: publish, then count the new epoch, then answer.
+    /// Says how many failures were counted until then.
+    fn publish(
+        &mut self,
+        circuit: &Arc<Circuit>,
+        now: Moment,
+        operation: &mut Option<InFlight>,
+        trip: Option<Box<Trip>>,
+    ) -> u64 {
+        let counted = self.published.as_ref().map(|digest| digest.epoch);
+        let published = loop {
             self.withdraw_spare(circuit, now);
             let effects = self.machine.take_effects();
             let digest = self.machine.digest();
             if self.published.as_ref() != Some(&digest) {
                 circuit.publish(&digest);
-                self.published = Some(digest);
+                self.published = Some(digest.clone());
             }
             if effects.is_empty() {
-                break;
+                break digest;
             }
             for effect in effects {
                 self.carry_out(circuit, effect, operation);
             }
-        }
+        };
+        // Asked once for each epoch.
+        let is_contradicted =
+            counted != Some(self.machine.epoch()) && self.machine.is_contradicted();
+        let turn = Turn { published: &published, is_contradicted, trip };
+        let Followed { settles, stands, failures } = circuit.follow(&turn);
+        self.settles.extend(settles);
+        self.machine.learn_whether_failures_stand(stands);
         for (reply, admission) in std::mem::take(&mut self.replies) {
             self.answer(circuit, reply, admission);
         }
         if self.machine.is_settled() {
             std::mem::take(&mut self.settles).into_iter().for_each(Settle::signal);
         }
+        failures
     }
 
     fn carry_out(&mut self, circuit: &Circuit, effect: Effect, operation: &mut Option<InFlight>) {
         match effect {
-            Effect::Settle(failures) => circuit.gate.settle(failures),
             Effect::Announce(transition) => {
                 tracing::info!(
                     circuit = %transition.circuit_name,
@@ -326,6 +346,12 @@ impl Actor {
                     origin = ?transition.origin,
                     "circuit changed its state"
                 );
+                if transition.cause == Cause::Refuted {
+                    tracing::warn!(
+                        circuit = %transition.circuit_name,
+                        "this process fails where others do not: the circuit is open here alone"
+                    );
+                }
                 metrics::transition(&transition);
                 // Nobody has to listen.
                 let _ = self.environment.transitions.send(transition);
@@ -362,9 +388,10 @@ impl Actor {
             (Reply::Spare, Admission::Admitted(pass)) => {
                 if let Some(probe) = pass.probe {
                     let since = self.clock().now();
-                    let offer = moment::millis(self.machine.probe_offer());
-                    circuit.gate.offer_spare(probe, since.wall_ms().saturating_add(offer));
-                    self.spare = Some(Box::new(Spare { pass, since }));
+                    let offer = self.machine.probe_offer();
+                    let until_ms = since.wall_ms().saturating_add(moment::millis(offer));
+                    circuit.gate.offer_spare(probe, until_ms);
+                    self.spare = Some(Box::new(Spare { pass, since, offer }));
                 }
             }
             (Reply::Spare, Admission::Rejected | Admission::Wait) => {}
@@ -376,12 +403,17 @@ impl Actor {
     }
 
     /// Whether the circuit can be forgotten: nothing is known of it that a new
-    /// actor would not read or count again, and nobody holds it.
-    fn is_over(&self, circuit: &Arc<Circuit>) -> bool {
+    /// actor would not read or count again, and nobody holds it. `failures` were counted
+    /// when the machine was last told; one more since is not to be forgotten.
+    fn is_over(&self, circuit: &Arc<Circuit>, failures: u64) -> bool {
         circuit.handles.load(Ordering::Acquire) == 0
             && self.mailbox.is_empty()
             && self.machine.is_forgettable()
-            && (self.forget)(circuit)
+            && (self.forget)(circuit, &|| {
+                self.mailbox.is_empty()
+                    && !circuit.gate.has_probe_report()
+                    && circuit.failures() == failures
+            })
     }
 }
 
@@ -393,7 +425,7 @@ impl Drop for Actor {
         // Gone first: whoever leaves something at the gate after this finds that out.
         drop(std::mem::replace(&mut self.mailbox, flume::bounded(0).1));
         if let Some(circuit) = self.circuit.upgrade() {
-            circuit.drop_what_overflowed();
+            circuit.end_counting();
         }
     }
 }

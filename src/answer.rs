@@ -30,7 +30,8 @@ pub enum StoreErrorKind {
     Timeout,
     /// The store could not be reached, or answered with a fault of its own.
     Unavailable,
-    /// The store asked to be called less often.
+    /// The store asked to be called less often, or somebody else was writing
+    /// this record: an answer, which concerns this circuit alone.
     Throttled,
     /// A fault that waiting does not mend: no table, no permission, another
     /// key schema, no credentials.

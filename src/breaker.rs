@@ -315,14 +315,14 @@ impl Breaker {
             return Ok(Permit::new(circuit, pass));
         }
         let (epoch, state) = circuit.gate.last_known();
-        let at = circuit.now();
-        // A full mailbox has the actor at work already.
-        let _ = circuit.mailbox.try_send(match state {
-            CircuitState::Closed => Message::Refresh { at },
+        match state {
+            CircuitState::Closed => circuit.send_for_a_read(),
             CircuitState::Open | CircuitState::HalfOpen => {
-                Message::Admit { at, reply: Reply::Spare }
+                let (at, reply) = (circuit.now(), Reply::Spare);
+                // A full mailbox has the actor at work already.
+                let _ = circuit.mailbox.try_send(Message::Admit { at, reply, hurts: false });
             }
-        });
+        }
         if state == CircuitState::Closed || circuit.mailbox.is_disconnected() {
             return Ok(Permit::new(circuit, Pass { epoch, probe: None }));
         }

@@ -1,5 +1,7 @@
 //! What the actor of a circuit and its handles share.
 
+mod counted;
+
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering},
@@ -8,21 +10,23 @@ use std::{
 
 use arc_swap::ArcSwap;
 
+use self::counted::Counted;
+pub(crate) use self::counted::{Followed, Turn};
 use crate::{
-    actor::message::{Message, Settle},
+    actor::message::Message,
     clock::Clock,
     config::Config,
     error::OpenError,
-    gate::{Gate, Glance, Noted, Post, Refused},
+    gate::{Gate, Glance},
     machine::{Digest, Pass, Report},
     moment::Moment,
     name::CircuitName,
     state::{CircuitInfo, CircuitState},
-    sync::{AtomicU64, AtomicUsize, Notify, flume, oneshot},
+    sync::{AtomicU64, AtomicUsize, Notify, OnceLock, flume, oneshot},
 };
 
-/// How many messages wait for the actor of one circuit before outcomes are
-/// summed up and admissions wait for room.
+/// How many messages wait for the actor of one circuit before admissions wait for
+/// room. No failure needs any.
 const MAILBOX_CAPACITY: usize = 1_024;
 
 /// What a caller waits beyond the store's own limit for the actor's answer.
@@ -152,10 +156,12 @@ pub(crate) struct Awaited {
 /// When an outcome is settled.
 #[derive(Debug)]
 pub(crate) enum Settled {
-    /// When the actor says so.
+    /// When the actor says so: the verdict of a probe.
     Answered(oneshot::Receiver<()>),
-    /// It found the mailbox full, where no answer can be asked for: at the
-    /// latest when nothing is pending any more.
+    /// When the actor says so to all who wait for one trip: nothing is pending of it.
+    Tripped(Arc<Pending>),
+    /// The verdict of a probe that found the mailbox full, where no answer can be
+    /// asked for: at the latest when nothing of the registry is pending any more.
     Idle(Arc<Pending>),
 }
 
@@ -163,6 +169,8 @@ pub(crate) enum Settled {
 /// weakly, so that it never keeps its own mailbox open.
 pub(crate) struct Circuit {
     pub(crate) gate: Gate,
+    /// Made at the first failure: most circuits of a process that is well have none.
+    counted: OnceLock<Box<Counted>>,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) mailbox: flume::Sender<Message>,
     pub(crate) name: CircuitName,
@@ -202,6 +210,7 @@ impl Circuit {
         let (turns, deaf_since) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
         let circuit = Self {
             gate,
+            counted: OnceLock::new(),
             snapshot,
             mailbox,
             name,
@@ -233,11 +242,32 @@ impl Circuit {
     pub(crate) fn glance(&self, now_ms: u64) -> Glance {
         let glance = self.gate.glance(now_ms);
         if let Glance::Admit { refresh: true, .. } = glance {
-            self.gate.claim_refresh(|| {
-                self.mailbox.try_send(Message::Refresh { at: self.clock.now() }).is_ok()
-            });
+            self.claim_refresh();
         }
         glance
+    }
+
+    /// Sends for the one read ahead of this window, if nobody has.
+    fn claim_refresh(&self) {
+        self.gate.claim_refresh(|| {
+            self.mailbox.try_send(Message::Refresh { at: self.clock.now() }).is_ok()
+        });
+    }
+
+    /// Whether a call is only asked for because it hurts: what is known says that the
+    /// circuit is closed, and would be relied upon otherwise.
+    pub(crate) fn only_hurts(&self) -> bool {
+        let known = || self.gate.known(self.clock.coarse_wall_ms());
+        self.gate.hurts() && matches!(known(), (_, CircuitState::Closed, true))
+    }
+
+    /// Has the actor read for the calls to come, for one that is admitted at once.
+    pub(crate) fn send_for_a_read(&self) {
+        if self.only_hurts() {
+            return self.claim_refresh();
+        }
+        // A full mailbox has the actor at work already.
+        let _ = self.mailbox.try_send(Message::Refresh { at: self.clock.now() });
     }
 
     /// How long a caller waits for the actor: the store's limit and some grace.
@@ -303,28 +333,6 @@ impl Circuit {
         self.snapshot.load().rejection(retry_after)
     }
 
-    /// Reports the end of a call. Only outcomes that may lead to a write are
-    /// ever waited for.
-    #[inline]
-    pub(crate) fn report(&self, pass: Pass, report: Report) -> Outstanding {
-        if self.gate.is_silent(pass, report) { None } else { self.report_aloud(pass, report) }
-    }
-
-    fn report_aloud(&self, pass: Pass, report: Report) -> Outstanding {
-        let threshold = self.config.failure_threshold().get();
-        self.gate.report(pass, report, threshold, &Posting { circuit: self, pass })
-    }
-
-    /// Nobody is left to count what lies at the gate.
-    pub(crate) fn drop_what_overflowed(&self) {
-        if self.gate.take_probe_report().is_some() {
-            drop(self.pending.resume());
-        }
-        if self.gate.take_overflow(|| true).is_some() {
-            drop(self.pending.resume());
-        }
-    }
-
     /// Tells the actor that the holder of a probe is alive.
     pub(crate) fn keep_alive(&self, pass: Pass) {
         // Best effort: a lease that is not renewed ends.
@@ -333,58 +341,6 @@ impl Circuit {
 
     pub(crate) fn now(&self) -> Moment {
         self.clock.now()
-    }
-}
-
-/// The way of one call's outcome to the actor.
-struct Posting<'a> {
-    circuit: &'a Circuit,
-    pass: Pass,
-}
-
-impl Posting<'_> {
-    fn awaited(&self, settled: Settled) -> Box<Awaited> {
-        let limit = self.circuit.config.store_timeout();
-        let (clock, turns) = (self.circuit.clock.clone(), self.circuit.turns());
-        Box::new(Awaited { settled, limit, clock, turns })
-    }
-}
-
-impl Post for Posting<'_> {
-    type Answer = Box<Awaited>;
-
-    fn send(&self, report: Report, asks: bool) -> Result<Outstanding, Refused> {
-        let at = self.circuit.clock.now();
-        let (settle, answer) = if asks {
-            let (done, settled) = oneshot::channel();
-            let settle = Settle { done: Some(done), _pending: self.circuit.pending.start() };
-            (Some(settle), Some(self.awaited(Settled::Answered(settled))))
-        } else {
-            (None, None)
-        };
-        let message = Message::Outcome { at, pass: self.pass, report, settle };
-        self.circuit.mailbox.try_send(message).map(|()| answer).map_err(|refused| match refused {
-            flume::TrySendError::Full(_) => Refused::Full,
-            flume::TrySendError::Disconnected(_) => Refused::Gone,
-        })
-    }
-
-    /// Nothing is lost, and nothing grows. What lies at the gate counts as one
-    /// pending outcome, begun before it can be taken.
-    fn leave(&self, note: impl FnOnce() -> Noted) {
-        let pending = self.circuit.pending.start();
-        if note() == Noted::First {
-            pending.keep();
-        }
-        // In case the actor emptied its mailbox in between and went to sleep.
-        let wake = self.circuit.mailbox.try_send(Message::Wake);
-        if let Err(flume::TrySendError::Disconnected(_)) = wake {
-            self.circuit.drop_what_overflowed();
-        }
-    }
-
-    fn answer_to_noted(&self) -> Self::Answer {
-        self.awaited(Settled::Idle(Arc::clone(&self.circuit.pending)))
     }
 }
 

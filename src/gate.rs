@@ -29,36 +29,33 @@
 //!
 //! # Silent successes
 //!
-//! `unsettled` counts the failures that the actor has not yet made good: its
-//! streak, and those on their way to it. A failing call adds itself *before*
-//! it sends its outcome; a success that reads zero has nothing to reset and
-//! stays silent; the actor subtracts what it settled and never stores a zero.
-//! So it is never less than the streak. Marking after sending would take that
-//! away, and a flag that says that a reset is on its way would lose a reset.
+//! `watched` says whether a failure stands in something that counts. A success that
+//! reads zero has nothing to end and stays silent; one that reads otherwise is counted
+//! in [`slots`](crate::slots). It is stored under the counting's mutex, by failing calls
+//! and the actor, and only where it changes: under steady failures too good calls keep
+//! this line in their caches.
 //!
-//! That one counter is exact follows from its own order alone, and marking is
-//! relaxed. Settling releases, and reading acquires, for what a trip published
-//! before it settled the streak: see [`Gate::report`].
+//! It is relaxed: a failure that ended before a call began was stored before, for that
+//! call to see, and one that did not is concurrent with it. `hurts` is stored with it,
+//! and is a hint.
 //!
 //! `gate::tests::loom` tries the interleavings of all this: of readers with
 //! publications all, of those that report outcomes to an actor all with a few
 //! preemptions, and in small worlds all.
 
-mod overflow;
 mod probe;
-mod report;
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-pub(crate) use self::{
-    overflow::Noted,
-    report::{Post, Refused},
-};
 use crate::{
-    machine::{Digest, Pass, Report},
+    machine::{CLOCK_TICK_MS, Digest, Pass, Report},
     state::CircuitState,
     sync::AtomicU64,
 };
+
+/// For how long, in milliseconds, what is known of a closed circuit is good enough
+/// while two or more failures in a row stand: others may have tripped it.
+const FRESH_WHILE_IT_HURTS_MS: u64 = 250 + CLOCK_TICK_MS;
 
 const STATE_BITS: u32 = 2;
 const STATE_MASK: u64 = 0b11;
@@ -91,8 +88,8 @@ pub(crate) struct Gate {
     from: AtomicU64,
     /// For how long, in milliseconds, calls are admitted without a second look.
     quiet: AtomicU64,
-    /// Failures that are not settled yet.
-    unsettled: AtomicU64,
+    /// Whether good calls are to be counted: 1, or 0.
+    watched: AtomicU64,
     /// How long the window stands open, in milliseconds; 0 is shut.
     span: AtomicU64,
     /// Until when every call is rejected.
@@ -103,8 +100,8 @@ pub(crate) struct Gate {
     spare: AtomicU64,
     /// Until when that probe is on offer.
     spare_until: AtomicU64,
-    /// Outcomes that found the mailbox full; see [`Overflow`](overflow::Overflow).
-    overflow: AtomicU64,
+    /// Whether two or more failures in a row stand: 1, or 0.
+    hurts: AtomicU64,
     /// The verdict of a probe that found the mailbox full.
     probe_report: AtomicU64,
     /// How often the gate was published. Nobody but the actor looks at it.
@@ -118,13 +115,13 @@ impl Gate {
             word: AtomicU64::new(pack(1, 0, CircuitState::Closed)),
             from: AtomicU64::new(0),
             quiet: AtomicU64::new(0),
-            unsettled: AtomicU64::new(0),
+            watched: AtomicU64::new(0),
             span: AtomicU64::new(0),
             retry_at: AtomicU64::new(0),
             refresh: AtomicU64::new(u64::MAX),
             spare: AtomicU64::new(0),
             spare_until: AtomicU64::new(0),
-            overflow: AtomicU64::new(0),
+            hurts: AtomicU64::new(0),
             probe_report: AtomicU64::new(0),
             number: AtomicU64::new(1),
         }
@@ -160,7 +157,8 @@ impl Gate {
         }
         if word & STATE_MASK == CLOSED {
             let refresh = age >= self.refresh.load(Acquire);
-            if self.word.load(Relaxed) != word {
+            let is_too_old = age >= FRESH_WHILE_IT_HURTS_MS && self.hurts();
+            if is_too_old || self.word.load(Relaxed) != word {
                 return Glance::Ask;
             }
             return Glance::Admit { epoch: word >> EPOCH_SHIFT, refresh };
@@ -196,10 +194,7 @@ impl Gate {
     pub(crate) fn publish(&self, digest: &Digest, show: impl FnOnce()) {
         show();
         let number = self.number.fetch_add(1, Relaxed) & NUMBER_MASK;
-        let quiet = match digest.state {
-            CircuitState::Closed => digest.span_ms.min(digest.refresh_ms),
-            CircuitState::Open | CircuitState::HalfOpen => 0,
-        };
+        let quiet = if self.hurts() { 0 } else { quiet_ms(digest) };
         self.quiet.store(0, Relaxed);
         self.span.store(0, Relaxed);
         self.word.store(pack(digest.epoch, number, digest.state), Release);
@@ -226,26 +221,57 @@ impl Gate {
         claimed
     }
 
-    /// Marks a failure before it is sent; returns how many are unsettled now.
-    pub(crate) fn mark_failure(&self) -> u64 {
-        self.unsettled.fetch_add(1, Relaxed).saturating_add(1)
+    /// Whether a good call is to be counted.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched.load(Relaxed) != 0
     }
 
-    /// How many failures are unsettled: a success is silent when there are none.
-    #[inline]
-    pub(crate) fn unsettled(&self) -> u64 {
-        self.unsettled.load(Acquire)
+    /// Whether two or more failures in a row stand, or did when the last failure was
+    /// counted, or the actor last looked.
+    pub(crate) fn hurts(&self) -> bool {
+        self.hurts.load(Relaxed) != 0
     }
 
     /// Whether an outcome changes nothing, and need not be reported.
     #[inline]
     pub(crate) fn is_silent(&self, pass: Pass, report: Report) -> bool {
-        matches!((pass.probe, report), (None, Report::Success)) && self.unsettled() == 0
+        matches!((pass.probe, report), (None, Report::Success)) && !self.is_watched()
     }
 
-    /// Takes settled failures off.
-    pub(crate) fn settle(&self, failures: u64) {
-        self.unsettled.fetch_sub(failures, Release);
+    /// Shows what stands. Called under the counting's mutex alone.
+    pub(crate) fn show_counting(&self, stands: bool, hurts: bool) {
+        set(&self.watched, u64::from(stands));
+        set(&self.hurts, u64::from(hurts));
+        if hurts {
+            // Calls take the second look, which knows of this. Only the actor takes it
+            // back: it alone knows for what state the window would stand open.
+            set(&self.quiet, 0);
+        }
+    }
+
+    /// Lets calls pass at the first look again, if nothing hurts any more. Called by
+    /// the actor alone, under the counting's mutex, with what it published last.
+    pub(crate) fn restore_quiet(&self, published: &Digest) {
+        let quiet = quiet_ms(published);
+        if !self.hurts() && self.quiet.load(Relaxed) != quiet {
+            self.quiet.store(quiet, Release);
+        }
+    }
+}
+
+/// Stores a value where it changes, so that readers keep the line in their caches.
+fn set(word: &AtomicU64, value: u64) {
+    if word.load(Relaxed) != value {
+        word.store(value, Relaxed);
+    }
+}
+
+/// For how long calls are admitted at the first look.
+fn quiet_ms(digest: &Digest) -> u64 {
+    match digest.state {
+        CircuitState::Closed => digest.span_ms.min(digest.refresh_ms),
+        CircuitState::Open | CircuitState::HalfOpen => 0,
     }
 }
 

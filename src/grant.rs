@@ -7,8 +7,8 @@ use crate::{
     machine::{Pass, Report},
 };
 
-/// Leave for one call, on its way to the caller. One that never arrives gives
-/// itself back: the call did not begin, so it says nothing about the
+/// Leave for one call, on its way to the caller. One that never arrives ends as if
+/// the call had been ignored: it did not begin, so it says nothing about the
 /// dependency, whatever a cancelled call counts as.
 pub(crate) struct Grant {
     circuit: Arc<Circuit>,
@@ -31,7 +31,8 @@ impl Grant {
 impl Drop for Grant {
     fn drop(&mut self) {
         if !self.arrived {
-            let _ = self.circuit.report(self.pass, Report::NoVerdict);
+            // A right to probe is kept for the next call.
+            let _ = self.circuit.report(self.pass, Report::Ignored);
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::{answer::StoreErrorKind, moment::Moment};
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 const MISCONFIGURED_BACK_OFF: Duration = Duration::from_secs(60);
+/// The bounds within which a circuit's cache age limits the back-off of throttling.
+const THROTTLED_AT_MOST: (Duration, Duration) = (FIRST_BACK_OFF, LONGEST_BACK_OFF);
 
 /// What a store is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,9 @@ pub(crate) struct Failure {
     pub(crate) ended_at: Moment,
     /// Any number: spreads the next attempts of a fleet.
     pub(crate) spread: u8,
+    /// For how long throttling keeps a circuit from asking again at the most: longer
+    /// than what is known may be relied upon, a fleet would not hear of a closing.
+    pub(crate) longest_throttling: Duration,
 }
 
 /// Why the store is not asked: other circuits of the process found no answer.
@@ -76,6 +81,17 @@ impl Health {
             .is_some_and(|trouble| trouble.reads.is_outage() || trouble.writes.is_outage())
     }
 
+    /// Whether the store asked to be left alone, and is.
+    pub(crate) fn is_throttled(&self, access: Access, now: Moment) -> bool {
+        self.0.as_ref().is_some_and(|trouble| {
+            let streak = match access {
+                Access::Read => &trouble.reads,
+                Access::Write => &trouble.writes,
+            };
+            left(streak.throttled.back_off, now) > Duration::ZERO
+        })
+    }
+
     /// Whether the store was left alone, and has not answered since.
     pub(crate) fn is_doubtful(&self, access: Access) -> bool {
         self.0.as_ref().is_some_and(|trouble| match access {
@@ -99,8 +115,8 @@ impl Health {
         self.get_over(|trouble| trouble.succeed(access));
     }
 
-    /// The store has failed. A write that fails while nothing is known of reads
-    /// speaks for both.
+    /// The store has failed. A write without an answer, while nothing is known of
+    /// reads, speaks for both: most likely the whole store is out of reach.
     pub(crate) fn fail(&mut self, failure: Failure) {
         self.0.get_or_insert_default().fail(failure);
     }
@@ -146,15 +162,17 @@ impl Trouble {
                 self.reads = Streak::default();
                 self.reads_work = self.writes_fail();
                 if !self.writes_fail() {
-                    // Nothing but what others had found.
-                    self.writes = Streak::default();
+                    // Nothing but what others had found, and throttling of its own.
+                    let throttled = std::mem::take(&mut self.writes.throttled);
+                    self.writes = Streak { throttled, ..Streak::default() };
                 }
             }
             Access::Write => {
                 self.writes = Streak::default();
                 self.reads_work = false;
                 if self.reads.failures == 0 {
-                    self.reads = Streak::default();
+                    let throttled = std::mem::take(&mut self.reads.throttled);
+                    self.reads = Streak { throttled, ..Streak::default() };
                 }
             }
         }
@@ -166,7 +184,9 @@ impl Trouble {
             Access::Write => {
                 self.writes.fail(failure);
                 let now = failure.ended_at;
-                if !self.reads_work && self.writes.wait(now) > self.reads.wait(now) {
+                let unanswered =
+                    matches!(failure.kind, StoreErrorKind::Timeout | StoreErrorKind::Unavailable);
+                if unanswered && !self.reads_work && self.writes.wait(now) > self.reads.wait(now) {
                     self.reads.back_off = self.writes.back_off;
                 }
             }
@@ -199,10 +219,47 @@ struct Streak {
     failures: u32,
     /// It is known to be out by more than a single failure.
     is_out: bool,
+    throttled: Throttled,
     /// When the last of them ended, on the monotonic clock.
     last_at: Option<Duration>,
     /// Since when the store is left alone, and for how long.
     back_off: Option<(Moment, Duration)>,
+}
+
+/// Throttling is an answer: the store is alive, and asks to be left alone. It is no
+/// failure, and nothing is decided without the store for it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Throttled {
+    /// In a row.
+    times: u32,
+    back_off: Option<(Moment, Duration)>,
+}
+
+impl Throttled {
+    fn again(&mut self, failure: Failure) {
+        let Failure { ended_at: now, spread, longest_throttling, .. } = failure;
+        // Operations that were under way together are throttled together: once.
+        if left(self.back_off, now) > Duration::ZERO {
+            return;
+        }
+        let is_old = |(since, span): (Moment, Duration)| {
+            now.since(since) >= span.saturating_add(LONGEST_BACK_OFF)
+        };
+        if self.back_off.is_none_or(is_old) {
+            self.times = 0;
+        }
+        let (least, most) = THROTTLED_AT_MOST;
+        let longest = longest_throttling.clamp(least, most);
+        let factor = 1_u32.checked_shl(self.times.min(16)).unwrap_or(u32::MAX);
+        self.times = self.times.saturating_add(1);
+        // Between half of it and half as much again, so that a fleet spreads out: below
+        // the longest as well.
+        let share = u32::from(spread).saturating_add(128);
+        let part = |span: Duration, of| span.saturating_mul(share).checked_div(of);
+        let span = part(FIRST_BACK_OFF.saturating_mul(factor), 256).unwrap_or(longest);
+        let span = if span <= longest { span } else { part(longest, 384).unwrap_or(longest) };
+        self.back_off = Some((now, span));
+    }
 }
 
 impl Streak {
@@ -217,13 +274,27 @@ impl Streak {
     }
 
     fn wait(&self, now: Moment) -> Duration {
-        left(self.back_off, now)
+        left(self.back_off, now).max(left(self.throttled.back_off, now))
+    }
+
+    /// Whether the last failure is too long ago to be one of a row with the next.
+    fn is_old(&self, now: Moment) -> bool {
+        let span = self.back_off.map_or(Duration::ZERO, |(_, span)| span);
+        self.last_at.is_some_and(|last| {
+            now.mono().saturating_sub(last) >= span.saturating_add(LONGEST_BACK_OFF)
+        })
     }
 
     /// A read that failed fast is tried again by the next call, as in the
     /// reference; anything else, or a second failure, starts a back-off.
     fn fail(&mut self, failure: Failure) {
-        let Failure { access, kind, begun_at, ended_at: now, spread } = failure;
+        let Failure { access, kind, begun_at, ended_at: now, spread, .. } = failure;
+        if kind == StoreErrorKind::Throttled {
+            return self.throttled.again(failure);
+        }
+        if self.is_old(begun_at) {
+            *self = Self::default();
+        }
         // Operations that were under way together fail together: once.
         let again = self.last_at.is_none_or(|last| begun_at.mono() >= last);
         if again {
@@ -267,7 +338,14 @@ mod tests {
     }
 
     fn failure(access: Access, kind: StoreErrorKind, begun: u64, ended: u64) -> Failure {
-        Failure { access, kind, begun_at: at(begun), ended_at: at(ended), spread: 0 }
+        Failure {
+            access,
+            kind,
+            begun_at: at(begun),
+            ended_at: at(ended),
+            spread: 0,
+            longest_throttling: LONGEST_BACK_OFF,
+        }
     }
 
     #[test]
@@ -277,6 +355,62 @@ mod tests {
         assert!(health.is_usable(Access::Read, at(10)) && !health.is_outage());
         health.fail(failure(Access::Read, StoreErrorKind::Unavailable, 20, 30));
         assert!(!health.is_usable(Access::Read, at(30)) && health.is_outage());
+    }
+
+    #[test]
+    fn case_193_throttling_backs_off_and_is_no_outage() {
+        let mut health = Health::default();
+        let throttled = |now, spread, seconds| Failure {
+            spread,
+            longest_throttling: Duration::from_secs(seconds),
+            ..failure(Access::Read, StoreErrorKind::Throttled, now, now)
+        };
+        let mut now = 0;
+        for (spread, millis) in [(128, 1_000), (128, 2_000), (0, 2_000), (0, 4_000), (128, 3_333)] {
+            health.fail(throttled(now, spread, 5));
+            assert!(health.is_throttled(Access::Read, at(now)) && !health.is_outage());
+            assert_eq!(health.wait(Access::Read, at(now)).as_millis(), u128::from(millis));
+            now += millis + 1;
+        }
+        assert!(!health.is_throttled(Access::Write, at(now - 2)));
+        health.fail(throttled(now + 60_000, 128, 5));
+        let wait = health.wait(Access::Read, at(now + 60_000));
+        assert_eq!(wait, Duration::from_secs(1), "that of long ago counts no more");
+        health.succeed(Access::Read);
+        assert!(health.is_usable(Access::Read, at(now + 60_000)));
+        for (age, cap) in [(0, 1), (3_600, 30)] {
+            let mut health = Health::default();
+            let mut now = 0;
+            for _ in 0..8 {
+                health.fail(throttled(now, 255, age));
+                let wait = health.wait(Access::Read, at(now));
+                assert!(wait <= Duration::from_secs(cap));
+                now += u64::try_from(wait.as_millis()).unwrap() + 1;
+            }
+            let now = now + 1;
+            health.fail(throttled(now, 255, age));
+            let wait = health.wait(Access::Read, at(now));
+            assert!(wait <= Duration::from_secs(cap), "{wait:?}");
+            assert!(wait.as_millis() > 900 * u128::from(cap), "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn case_194_a_failure_of_long_ago_is_not_in_a_row_with_one_of_now() {
+        let day = 86_400_000;
+        for (access, kind) in [
+            (Access::Write, StoreErrorKind::Timeout),
+            (Access::Write, StoreErrorKind::Unavailable),
+            (Access::Read, StoreErrorKind::Unavailable),
+        ] {
+            let mut health = Health::default();
+            health.fail(failure(access, kind, 0, 10));
+            if access == Access::Write {
+                health.succeed(Access::Read);
+            }
+            health.fail(failure(access, kind, day, day + 10));
+            assert!(!health.is_outage(), "{access:?} {kind:?}");
+        }
     }
 
     #[test]

@@ -13,9 +13,9 @@
 //!
 //! # Contract
 //!
-//! The owner of a machine feeds it with [`Machine::admit`], [`Machine::report`],
-//! [`Machine::keep_alive`], [`Machine::refresh`], [`Machine::order`],
-//! [`Machine::tick`] and [`Machine::stored`], each with the moment at which the *sender* saw the event;
+//! The owner of a machine feeds it with [`Machine::admit`], [`Machine::trip`],
+//! [`Machine::report`], [`Machine::keep_alive`], [`Machine::refresh`],
+//! [`Machine::order`], [`Machine::tick`] and [`Machine::stored`], each with the moment at which the *sender* saw the event;
 //! the machine clamps so that its time never runs back. After each it takes the
 //! [`Effect`]s in order, and may ask for the [`Digest`] and the deadline. At most
 //! one [`Effect::Start`] is outstanding; its answer comes back through `stored`.
@@ -40,7 +40,7 @@ use std::{sync::Arc, time::Duration};
 
 pub(crate) use self::{
     admission::{Admission, Arrival, Pass},
-    digest::Digest,
+    digest::{CLOCK_TICK_MS, Digest},
     order::{Order, Ordered},
     phase::ProbeId,
     report::Report,
@@ -48,7 +48,7 @@ pub(crate) use self::{
 };
 use self::{
     order::UnderWay,
-    phase::{Basis, Phase},
+    phase::{Basis, Phase, Standing, Turn},
     storage::{Known, TTL_SLACK, Want},
 };
 use crate::{
@@ -72,8 +72,6 @@ pub(crate) trait Chance: Send + Sync {
 /// What the machine asks its owner to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
-    /// So many failures are settled: take them off the unsettled count.
-    Settle(u64),
     /// Tell the subscribers.
     Announce(CircuitTransition),
     /// Start the one store operation; answer through [`Machine::stored`].
@@ -94,12 +92,19 @@ pub(crate) struct Machine {
     /// Counts the state changes that this process has seen.
     epoch: u64,
     phase: Phase,
-    /// When a call last came or ended.
+    /// When a call last asked, or a probe ended.
     used_at: Moment,
+    /// Whether failures stand in what is counted, as the owner last said.
+    failures_stand: bool,
     /// The state that subscribers were last told.
     announced: CircuitState,
     /// What the store last showed, and when.
     known: Known,
+    /// Whether a trip of this process was applied, and nobody has judged it yet.
+    tripped: bool,
+    /// The epoch in which this process was contradicted: others' probes closed the
+    /// circuit that its trip had opened. Zero is none.
+    contradicted_in: u64,
     /// The store operation in flight.
     job: Option<Job>,
     /// When the last store operation was started.
@@ -126,10 +131,13 @@ impl Machine {
             chance,
             now: Moment::default(),
             epoch: 1,
-            phase: Phase::Closed { streak: 0, basis: Basis::Local },
+            phase: Phase::Closed { basis: Basis::Local },
             used_at: Moment::default(),
+            failures_stand: false,
             announced: CircuitState::Closed,
             known: Known::default(),
+            tripped: false,
+            contradicted_in: 0,
             job: None,
             started_at: Moment::default(),
             stood_still: false,
@@ -152,9 +160,22 @@ impl Machine {
         self.epoch
     }
 
+    /// Whether others' probes closed, into this epoch, a circuit that this process had
+    /// tripped. Until it has had enough good calls in a row of its own, its rules open
+    /// the circuit for itself alone.
+    pub(crate) fn is_contradicted(&self) -> bool {
+        self.contradicted_in == self.epoch
+    }
+
+    /// Learns whether failures stand in what is counted: they are kept for a while.
+    pub(crate) fn learn_whether_failures_stand(&mut self, stand: bool) {
+        self.failures_stand = stand;
+    }
+
     /// Time passes: starts what has become due.
     pub(crate) fn tick(&mut self, now: Moment) {
         self.advance(now);
+        self.give_back_what_was_kept();
         self.dispatch();
     }
 
@@ -179,7 +200,7 @@ impl Machine {
     fn keeps_for(&self) -> Duration {
         let timeout = self.config.recovery_timeout();
         match &self.phase {
-            Phase::Closed { streak: 0, .. } => Duration::ZERO,
+            Phase::Closed { .. } if !self.failures_stand => Duration::ZERO,
             Phase::Closed { .. } => timeout.saturating_sub(self.now.since(self.used_at)),
             Phase::Open(_) | Phase::HalfOpen(_) => {
                 timeout.saturating_add(TTL_SLACK).saturating_sub(self.now.since(self.used_at))
@@ -190,18 +211,56 @@ impl Machine {
     /// Moves the machine's time on, never back. The wall clock may be set back,
     /// but an event that was overtaken on its way is no evidence of that.
     fn advance(&mut self, now: Moment) {
-        if now.mono() >= self.now.mono() {
-            self.now = now;
+        if now.mono() < self.now.mono() {
+            return;
         }
+        let owes_trip = self.want == Some(Want::Trip);
+        let stood_still = owes_trip && now.stood_still_since(self.now, self.longest_pause());
+        self.now = now;
+        if owes_trip && (stood_still || self.is_due()) {
+            self.lapse();
+        }
+    }
+
+    /// For how long nothing happens at the most, while something is owed to the store.
+    fn longest_pause(&self) -> Duration {
+        if self.job.is_some() {
+            self.config.store_timeout()
+        } else {
+            self.deadline().unwrap_or(Duration::MAX)
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        match &self.phase {
+            Phase::Open(opening) => opening.wait(self.now, &self.config) == Duration::ZERO,
+            Phase::Closed { .. } | Phase::HalfOpen(_) => false,
+        }
+    }
+
+    /// The failures that a trip stands for are too old, or of a time before this
+    /// process stood still: they are no evidence of how the dependency is now. The
+    /// trip is not written any more, and this process probes first.
+    fn lapse(&mut self) {
+        self.want = None;
+        let cause = self.cause_of_opening();
+        if let Phase::Open(opening) = &mut self.phase {
+            opening.standing = Standing::Lapsed;
+            self.announce(cause, Origin::WithoutStore);
+        }
+    }
+
+    /// A draw for what has just been seen: when this process may be elected.
+    fn draw_turn(&mut self) -> Turn {
+        if self.contradicted_in != 0 {
+            return Turn::Last;
+        }
+        let (high, low) = (self.chance.spread(), self.chance.spread());
+        Turn::Drawn(u16::from_be_bytes([high, low]))
     }
 
     /// Enters a phase: a new epoch, in which older outcomes mean nothing.
     fn enter(&mut self, phase: Phase) {
-        if let Phase::Closed { streak, .. } = self.phase
-            && streak > 0
-        {
-            self.effects.push(Effect::Settle(streak));
-        }
         self.phase = phase;
         self.epoch = self.epoch.saturating_add(1);
     }

@@ -25,7 +25,7 @@ impl From<Outcome> for Report {
         match outcome {
             Outcome::Success => Self::Success,
             Outcome::Failure => Self::Failure,
-            Outcome::Ignored => Self::NoVerdict,
+            Outcome::Ignored => Self::Ignored,
         }
     }
 }
@@ -54,22 +54,23 @@ impl<'a> Permit<'a> {
 
     /// Reports that the dependency answered well.
     ///
-    /// Free on a closed circuit without recent failures: nothing is sent.
+    /// Free on a closed circuit without recent failures, and counted by this thread
+    /// alone on one with some. Nothing is sent, unless the call is a probe.
     #[inline]
     pub fn success(self) -> Settling {
         self.end(Report::Success)
     }
 
-    /// Reports that the dependency failed. The failure is counted, or on its
-    /// way to be counted before any later outcome, when this returns. A trip that it
-    /// causes is written later: await [`Settling::settled`] for that.
+    /// Reports that the dependency failed. The failure is counted when this returns.
+    /// A trip that it causes takes effect, and is written, later: await
+    /// [`Settling::settled`] for that.
     pub fn failure(self) -> Settling {
         self.end(Report::Failure)
     }
 
     /// Reports that the call says nothing about the dependency.
     pub fn ignore(self) -> Settling {
-        self.end(Report::NoVerdict)
+        self.end(Report::Ignored)
     }
 
     /// Reports an [`Outcome`].
@@ -143,7 +144,7 @@ impl OwnedPermit {
 
     /// Reports that the call says nothing about the dependency.
     pub fn ignore(self) -> Settling {
-        self.end(Report::NoVerdict)
+        self.end(Report::Ignored)
     }
 
     /// Reports an [`Outcome`].
@@ -221,6 +222,7 @@ impl Settling {
         let since = awaited.clock.now();
         let is_over = match awaited.settled {
             Settled::Answered(settled) => awaited.clock.within(limit, settled).await.is_some(),
+            Settled::Tripped(trip) => awaited.clock.within(limit, trip.idle()).await.is_some(),
             Settled::Idle(pending) => {
                 // What else is pending says nothing of one actor.
                 let _ = awaited.clock.within(limit, pending.idle()).await;
@@ -291,6 +293,11 @@ mod tests {
         drop(done);
         let gone = has_heard(Settled::Answered(answer), second, Duration::ZERO, false).await;
         assert!(gone, "there is nobody left to wait for");
+        let trip = Arc::new(Pending::default());
+        let _under_way = trip.start();
+        let tripped = || Settled::Tripped(Arc::clone(&trip));
+        assert!(!has_heard(tripped(), second, Duration::ZERO, false).await);
+        assert!(has_heard(tripped(), second, Duration::ZERO, true).await, "it stood still as well");
         let pending = Arc::new(Pending::default());
         let _others = pending.start();
         let idle = has_heard(Settled::Idle(pending), second, Duration::ZERO, false).await;

@@ -126,7 +126,10 @@ impl Reachability {
         let mut state = self.state();
         state.forget_old(begun_at);
         let spread = state.chance.spread();
-        state.health.fail(Failure { access, kind, begun_at, ended_at, spread });
+        // Throttling is no failure of the store, and is not told here.
+        let longest_throttling = Duration::ZERO;
+        let failure = Failure { access, kind, begun_at, ended_at, spread, longest_throttling };
+        state.health.fail(failure);
         state.attempt = None;
         state.witness = match std::mem::replace(&mut state.witness, Witness::Several) {
             Witness::Nobody => Witness::One(circuit.clone()),

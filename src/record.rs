@@ -110,6 +110,10 @@ impl Record {
         Self::default()
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == Field::Valid(CircuitState::Open)
+    }
+
     /// Whether an operator holds the circuit open.
     #[must_use]
     pub fn is_held(&self) -> bool {

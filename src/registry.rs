@@ -286,7 +286,9 @@ impl BreakerRegistry {
         let machine = Machine::new(name, config, Box::new(inner.jitter.clone()));
         let environment = Arc::clone(&inner.environment);
         let weak = Arc::downgrade(inner);
-        let forget = Box::new(move |circuit: &Arc<Circuit>| forget(&weak, circuit));
+        let forget = Box::new(move |circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool| {
+            forget(&weak, circuit, is_clean)
+        });
         let cancelled = inner.cancel.clone();
         let mut actor = Actor::new(&circuit, mailbox, machine, environment, cancelled, forget);
         // Lent, not given: a future that takes its argument by value holds it twice.
@@ -296,18 +298,20 @@ impl BreakerRegistry {
     }
 }
 
-/// Takes a circuit out of its registry, unless a handle was made meanwhile.
-/// Handles are made under the same lock.
-fn forget(registry: &Weak<Inner>, circuit: &Arc<Circuit>) -> bool {
+/// Takes a circuit out of its registry, unless a handle was made meanwhile. Handles are
+/// made under the same lock: while it is held, and none is left, nothing more is sent to
+/// the actor or counted. What a handle did that came and went since the actor looked is
+/// found by the last look, which takes place under the lock for that reason.
+fn forget(registry: &Weak<Inner>, circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool) -> bool {
     let Some(inner) = registry.upgrade() else {
         return true;
     };
     let mut circuits = inner.circuits();
-    let unused = circuit.handles.load(Ordering::Acquire) == 0;
-    if unused {
+    let is_over = circuit.handles.load(Ordering::Acquire) == 0 && is_clean();
+    if is_over {
         circuits.remove(circuit.name.as_str());
     }
-    unused
+    is_over
 }
 
 impl Inner {
@@ -353,10 +357,12 @@ mod tests {
         let breaker = registry.breaker("payments").unwrap();
         let weak = Arc::downgrade(&registry.inner);
         let circuit = Arc::clone(registry.inner.circuits().get("payments").unwrap());
-        assert!(!forget(&weak, &circuit));
+        assert!(!forget(&weak, &circuit, &|| true));
         assert_eq!(registry.circuits(), 1);
         drop(breaker);
-        assert!(forget(&weak, &circuit));
+        assert!(!forget(&weak, &circuit, &|| false), "it has left something");
+        assert_eq!(registry.circuits(), 1);
+        assert!(forget(&weak, &circuit, &|| true));
         assert_eq!(registry.circuits(), 0);
     }
 

@@ -39,6 +39,10 @@ pub struct CircuitTransition {
 pub enum Cause {
     /// As many consecutive calls failed as the failure threshold says.
     FailureThreshold,
+    /// This process fails where others do not: others' probes closed the circuit that
+    /// it had tripped, and its own calls fail again. It opens for itself alone, and
+    /// writes nothing.
+    Refuted,
     /// The recovery timeout passed and this process won the right to probe.
     RecoveryTimeout,
     /// The lease of a prober ran out and another took the right to probe.
@@ -57,8 +61,8 @@ pub enum Cause {
     Hold,
     /// An operator ended a hold.
     Release,
-    /// The record of an open circuit was deleted; this process probes before
-    /// it lets traffic through.
+    /// The record of a circuit that was not closed was deleted: it is probed before
+    /// traffic flows.
     RecordGone,
     /// The store could not be read, so that the circuit fails open.
     StoreUnreadable,
@@ -73,8 +77,8 @@ pub enum Cause {
 pub enum Origin {
     /// This process: its conditional write was applied.
     Local,
-    /// This process, while the store could not be reached or has no record of
-    /// the circuit: nothing was written when the transition was made.
+    /// This process alone: the store could not be reached, or the transition
+    /// concerns no other process. Nothing was written when it was made.
     WithoutStore,
     /// Another process: this one read the change, or was shown it by a refused
     /// write.

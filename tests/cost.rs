@@ -165,23 +165,36 @@ fn a_healthy_call_and_a_rejection_wake_nobody() {
         }
     }
     assert_eq!(world.woken(), 0, "no actor has a message");
-    world.closed.try_admit().unwrap().failure();
+    for _ in 0..5 {
+        world.closed.try_admit().unwrap().failure();
+    }
     assert_eq!(world.woken(), 1, "one would have been seen");
-    world.let_actors_run();
-    world.closed.try_admit().unwrap().success();
-    assert_eq!(world.woken(), 1, "a success that ends a streak is told");
-    world.let_actors_run();
-    world.closed.try_admit().unwrap().success();
-    assert_eq!(world.woken(), 0, "and the next has nothing to tell");
 }
 
 #[test]
-fn a_failure_that_does_not_trip_allocates_nothing_while_the_actor_keeps_up() {
+fn failures_that_do_not_trip_and_the_good_calls_after_them_wake_nobody() {
     let world = World::new();
+    for _ in 0..1_500 {
+        for _ in 0..4 {
+            world.closed.try_admit().unwrap().failure();
+        }
+        world.closed.try_admit().unwrap().success();
+    }
+    assert_eq!(world.woken(), 0, "no actor has a message");
+    assert_eq!(world.closed.snapshot().state(), CircuitState::Closed);
+}
+
+#[test]
+fn a_failure_that_does_not_trip_allocates_nothing_once_its_circuit_counts() {
+    let world = World::new();
+    let fail = || drop(world.closed.try_admit().unwrap().failure());
+    let succeed = || drop(world.closed.try_admit().unwrap().success());
+    let (count, bytes) = allocated(fail);
+    assert!(count == 1 && bytes <= 2_560, "{count} allocations of {bytes} bytes");
     for _ in 0..100 {
-        assert_eq!(allocated(|| drop(world.closed.try_admit().unwrap().failure())), (0, 0));
-        assert_eq!(allocated(|| drop(world.closed.try_admit().unwrap().success())), (0, 0));
-        world.let_actors_run();
+        assert_eq!(allocated(succeed), (0, 0));
+        assert_eq!(allocated(fail), (0, 0));
+        assert_eq!(allocated(fail), (0, 0));
     }
     assert_eq!(world.closed.snapshot().state(), CircuitState::Closed);
 }

@@ -13,9 +13,10 @@ use crate::{
 /// it tells of: stamping on receipt would be wrong by a mailbox, or by a freeze.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// A call asks to be admitted.
-    Admit { at: Moment, reply: Reply },
-    /// A call ended.
+    /// A call asks to be admitted; `hurts` says that two or more failures in a row
+    /// stood, as far as the gate knew.
+    Admit { at: Moment, reply: Reply, hurts: bool },
+    /// A probe ended.
     Outcome { at: Moment, pass: Pass, report: Report, settle: Option<Settle> },
     /// The holder of a probe is alive.
     KeepAlive { at: Moment, pass: Pass },
@@ -23,7 +24,7 @@ pub(crate) enum Message {
     Refresh { at: Moment },
     /// An operator's order.
     Order { at: Moment, order: Order, reply: oneshot::Sender<Ordered> },
-    /// Something was left at the gate.
+    /// Something was left at the gate, or a trip was found.
     Wake,
     /// The last handle of the circuit is gone.
     Released,
@@ -52,16 +53,43 @@ impl Reply {
 /// Signals that an outcome is settled: no write that it caused is outstanding.
 #[derive(Debug)]
 pub(crate) struct Settle {
-    /// Whoever waits, if anybody can.
-    pub(crate) done: Option<oneshot::Sender<()>>,
-    pub(crate) _pending: PendingGuard,
+    told: Told,
+    _pending: PendingGuard,
+}
+
+/// Who is told.
+#[derive(Debug)]
+enum Told {
+    Nobody,
+    /// The caller of a probe.
+    Caller(oneshot::Sender<()>),
+    /// All who wait for a trip, by the end of what guards it.
+    Callers {
+        _guard: PendingGuard,
+    },
 }
 
 impl Settle {
+    /// Of what nobody waits for.
+    pub(super) fn of_nobody(pending: PendingGuard) -> Self {
+        Self { told: Told::Nobody, _pending: pending }
+    }
+
+    /// Of the verdict of a probe.
+    pub(crate) fn of_caller(pending: PendingGuard, caller: oneshot::Sender<()>) -> Self {
+        Self { told: Told::Caller(caller), _pending: pending }
+    }
+
+    /// Of a trip.
+    pub(crate) fn of_callers(pending: PendingGuard, guard: PendingGuard) -> Self {
+        Self { told: Told::Callers { _guard: guard }, _pending: pending }
+    }
+
     pub(super) fn signal(self) {
-        if let Some(done) = self.done {
+        match self.told {
             // A caller that went on has no use for it.
-            let _ = done.send(());
+            Told::Caller(caller) => drop(caller.send(())),
+            Told::Nobody | Told::Callers { .. } => {}
         }
     }
 }

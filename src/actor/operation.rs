@@ -72,7 +72,10 @@ impl Storage {
                 return answer;
             }
             Some(Err(error)) => error,
-            None => StoreError::new(StoreErrorKind::Timeout, format!("no answer within {limit:?}")),
+            None => {
+                let message = format!("no answer in time: store_timeout, {limit:?}, ran out");
+                StoreError::new(StoreErrorKind::Timeout, message)
+            }
         };
         if now.stood_still_since(begun_at, limit) {
             // A timer that ran out meanwhile blames nobody.

@@ -11,6 +11,10 @@ use crate::{
     sync::oneshot,
 };
 
+/// How long a call waits in all for news of a circuit that is closed and fresh, while
+/// its failures say that others may have tripped it.
+const PATIENCE_WHILE_IT_HURTS: Duration = Duration::from_millis(100);
+
 /// What is known at once of a call that did not simply pass the gate.
 pub(super) enum Way {
     /// It is admitted all the same.
@@ -34,6 +38,10 @@ pub(super) fn consider(circuit: &Circuit, now_ms: u64) -> Way {
 
 /// Asks the actor. The grant comes in the answer, so that an answer to a
 /// caller who is gone gives itself back.
+///
+/// A call that is asked for only because it hurts would be admitted by what is known:
+/// it waits for little, and then is. That the answer takes longer than that is no sign
+/// of an actor that does not run.
 pub(super) async fn ask(circuit: &Circuit) -> Result<Pass, OpenError> {
     if let Some(pass) = circuit.take_spare() {
         return Ok(pass);
@@ -45,19 +53,31 @@ pub(super) async fn ask(circuit: &Circuit) -> Result<Pass, OpenError> {
     }
     let turns = circuit.turns();
     let (reply, answer) = oneshot::channel();
-    let message = Message::Admit { at: circuit.now(), reply: Reply::Caller(reply) };
+    let only_hurts = circuit.only_hurts();
+    let patience = if only_hurts {
+        circuit.patience().min(PATIENCE_WHILE_IT_HURTS)
+    } else {
+        circuit.patience()
+    };
+    let message = Message::Admit {
+        at: circuit.now(),
+        reply: Reply::Caller(reply),
+        hurts: circuit.gate.hurts(),
+    };
     let asked = async {
         circuit.mailbox.send_async(message).await.ok()?;
         answer.await.ok()
     };
-    let asked = circuit.clock.within_awake(circuit.patience(), asked).await;
+    let asked = circuit.clock.within_awake(patience, asked).await;
     match asked {
         Some(Some(Ok(grant))) => Ok(grant.into_pass()),
         Some(Some(Err(open))) => Err(open),
         // The actor is gone.
         Some(None) => circuit.unanswered(),
         None => {
-            circuit.found_deaf(turns);
+            if !only_hurts {
+                circuit.found_deaf(turns);
+            }
             circuit.unanswered()
         }
     }

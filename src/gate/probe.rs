@@ -11,23 +11,27 @@
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
-use super::{Gate, Noted, STATE_BITS, STATE_MASK};
+use super::{Gate, STATE_BITS, STATE_MASK};
 use crate::machine::{ProbeId, Report};
 
 impl Gate {
-    /// Leaves the verdict of a probe where the actor finds it. Numbers grow, so
-    /// a straggler does not displace the verdict of the one probe that runs.
-    pub(crate) fn note_probe(&self, probe: ProbeId, report: Report) -> Noted {
+    /// Leaves the verdict of a probe where the actor finds it; says whether none lay
+    /// there. Numbers grow, so a straggler does not displace the verdict of the one
+    /// probe that runs.
+    pub(crate) fn note_probe(&self, probe: ProbeId, report: Report) -> bool {
         let verdict = match report {
+            Report::Ignored => 0,
             Report::Success => 1,
             Report::Failure => 2,
             Report::NoVerdict => 3,
         };
         let noted = probe.get() << STATE_BITS | verdict;
-        match self.probe_report.fetch_max(noted, AcqRel) {
-            0 => Noted::First,
-            _ => Noted::Also,
-        }
+        self.probe_report.fetch_max(noted, AcqRel) == 0
+    }
+
+    /// Whether a verdict was left.
+    pub(crate) fn has_probe_report(&self) -> bool {
+        self.probe_report.load(Acquire) != 0
     }
 
     /// Takes the verdict that was left.
@@ -38,6 +42,7 @@ impl Gate {
         }
         let noted = self.probe_report.swap(0, AcqRel);
         let report = match noted & STATE_MASK {
+            0 => Report::Ignored,
             1 => Report::Success,
             2 => Report::Failure,
             _ => Report::NoVerdict,

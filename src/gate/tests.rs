@@ -1,7 +1,5 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 
-use std::{cell::RefCell, collections::VecDeque};
-
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
@@ -109,15 +107,50 @@ fn a_refresh_that_could_not_be_sent_for_is_due_as_the_newest_window_says() {
 }
 
 #[test]
-fn failures_are_unsettled_until_they_are_settled() {
+fn a_success_is_silent_unless_something_is_watched() {
     let gate = Gate::new();
-    assert_eq!(gate.unsettled(), 0);
-    assert_eq!([gate.mark_failure(), gate.mark_failure(), gate.mark_failure()], [1, 2, 3]);
-    gate.settle(2);
-    assert_eq!(gate.unsettled(), 1);
-    assert_eq!(gate.mark_failure(), 2);
-    gate.settle(2);
-    assert_eq!(gate.unsettled(), 0);
+    let pass = Pass { epoch: 1, probe: None };
+    let is_silent = |report| gate.is_silent(pass, report);
+    assert!(is_silent(Report::Success));
+    assert!(!is_silent(Report::Failure));
+    assert!(!gate.is_silent(Pass { probe: Some(ProbeId::FIRST), ..pass }, Report::Success));
+    gate.show_counting(true, false);
+    assert!(!is_silent(Report::Success));
+    gate.show_counting(false, false);
+    assert!(is_silent(Report::Success));
+}
+
+#[test]
+fn case_99_while_it_hurts_knowledge_of_a_closed_circuit_is_good_for_a_quarter_second() {
+    let closed = digest(7, CircuitState::Closed);
+    let gate = published(&closed);
+    gate.show_counting(true, false);
+    assert_eq!(gate.pass(1_999), Some(7), "one failure alone does not hurt");
+    gate.show_counting(true, true);
+    assert_eq!(gate.pass(1_000), None, "the first look passes nobody");
+    // The window opens a tick of the clock early.
+    let known = 1_000 + CLOCK_TICK_MS;
+    assert_eq!(gate.glance(known + 249), Glance::Admit { epoch: 7, refresh: false });
+    assert_eq!(gate.glance(known + 250), Glance::Ask);
+    assert_eq!(gate.known(known + 250), (7, CircuitState::Closed, true), "it is fresh, and hurts");
+    gate.publish(&Digest { from_ms: 2_000, ..closed.clone() }, || ());
+    assert_eq!(gate.pass(2_000), None, "a publication does not forget what hurts");
+    assert_eq!(gate.glance(2_265), Glance::Admit { epoch: 7, refresh: false }, "it was read");
+    gate.show_counting(false, false);
+    assert_eq!(gate.glance(5_999), Glance::Admit { epoch: 7, refresh: false });
+    gate.restore_quiet(&Digest { from_ms: 2_000, ..closed });
+    assert_eq!(gate.pass(5_999), Some(7));
+}
+
+#[test]
+fn case_99_what_hurts_asks_nothing_of_an_open_circuit() {
+    let open = Digest { retry_at_ms: 3_000, ..digest(2, CircuitState::Open) };
+    let gate = published(&open);
+    gate.show_counting(true, true);
+    assert_eq!(gate.glance(2_000), Glance::Reject { retry_after_ms: 1_000 });
+    gate.show_counting(false, false);
+    gate.restore_quiet(&open);
+    assert_eq!(gate.pass(1_000), None, "an open circuit passes nobody");
 }
 
 #[test]
@@ -135,7 +168,7 @@ fn the_verdict_of_a_probe_is_taken_once_and_as_it_was_left() {
     assert_eq!(gate.take_probe_report(), None);
     for (number, report) in [(1, Report::Success), (2, Report::Failure), (3, Report::NoVerdict)] {
         let probe = ProbeId::from_number(number).unwrap();
-        gate.note_probe(probe, report);
+        assert!(gate.note_probe(probe, report), "none lay there");
         assert_eq!(gate.take_probe_report(), Some((probe, report)));
         assert_eq!(gate.take_probe_report(), None);
     }
@@ -145,107 +178,9 @@ fn the_verdict_of_a_probe_is_taken_once_and_as_it_was_left() {
 fn the_verdict_of_an_older_probe_does_not_cover_that_of_a_newer_one() {
     let gate = Gate::new();
     let [older, newer] = [4, 5].map(|number| ProbeId::from_number(number).unwrap());
-    gate.note_probe(newer, Report::Failure);
-    gate.note_probe(older, Report::Success);
+    assert!(gate.note_probe(newer, Report::Failure));
+    assert!(!gate.note_probe(older, Report::Success));
     assert_eq!(gate.take_probe_report(), Some((newer, Report::Failure)));
-}
-
-/// An actor, as far as counting goes.
-struct Counter {
-    epoch: u64,
-    streak: u64,
-}
-
-impl Counter {
-    fn in_epoch(epoch: u64) -> Self {
-        Self { epoch, streak: 0 }
-    }
-
-    fn judge(&mut self, gate: &Gate, epoch: u64, report: Report) {
-        match report {
-            Report::Failure if epoch == self.epoch => {
-                self.streak += 1;
-                assert!(gate.unsettled() >= self.streak, "marked before it was sent");
-            }
-            Report::Failure => gate.settle(1),
-            Report::Success if epoch == self.epoch => gate.settle(std::mem::take(&mut self.streak)),
-            Report::Success | Report::NoVerdict => {}
-        }
-    }
-
-    /// Takes what was noted, if nothing was sent before it.
-    fn take_noted(&mut self, gate: &Gate, is_empty: impl Fn() -> bool) {
-        if let Some(noted) = gate.take_overflow(is_empty) {
-            let epoch = if noted.is_of(self.epoch) { self.epoch } else { 0 };
-            if noted.reset {
-                self.judge(gate, epoch, Report::Success);
-            }
-            for _ in 0..noted.failures {
-                self.judge(gate, epoch, Report::Failure);
-            }
-        }
-    }
-}
-
-/// A circuit on one thread, with a mailbox of two places.
-struct Counting {
-    gate: Gate,
-    mailbox: RefCell<VecDeque<(u64, Report)>>,
-    actor: Counter,
-    /// What was reported, in order.
-    reported: Vec<(u64, Report)>,
-}
-
-impl Counting {
-    fn report(&mut self, epoch: u64, report: Report) {
-        self.reported.push((epoch, report));
-        let pass = Pass { epoch, probe: None };
-        if !self.gate.is_silent(pass, report) {
-            let answer = self.gate.report(pass, report, u64::MAX, &Place(&self.mailbox, epoch));
-            assert_eq!(answer, None, "no failure may be the last");
-        }
-    }
-
-    /// The actor takes one message, or what was noted.
-    fn take(&mut self) {
-        let next = self.mailbox.borrow_mut().pop_front();
-        match next {
-            Some((epoch, report)) => self.actor.judge(&self.gate, epoch, report),
-            None => self.actor.take_noted(&self.gate, || self.mailbox.borrow().is_empty()),
-        }
-    }
-
-    /// Consecutive failures of the current epoch, counted one by one.
-    fn expected(&self) -> u64 {
-        let of_epoch = self.reported.iter().filter(|(epoch, _)| *epoch == self.actor.epoch);
-        of_epoch.fold(0, |streak, (_, report)| match report {
-            Report::Failure => streak + 1,
-            Report::Success => 0,
-            Report::NoVerdict => streak,
-        })
-    }
-}
-
-/// A place in that mailbox, for an outcome of this epoch.
-struct Place<'a>(&'a RefCell<VecDeque<(u64, Report)>>, u64);
-
-impl Post for Place<'_> {
-    type Answer = ();
-
-    fn send(&self, report: Report, asks: bool) -> Result<Option<()>, Refused> {
-        let mut mailbox = self.0.borrow_mut();
-        if mailbox.len() == 2 {
-            return Err(Refused::Full);
-        }
-        mailbox.push_back((self.1, report));
-        Ok(asks.then_some(()))
-    }
-
-    fn leave(&self, note: impl FnOnce() -> Noted) {
-        note();
-    }
-
-    fn answer_to_noted(&self) {}
 }
 
 /// What a first look and a closer one say of the same call.
@@ -278,54 +213,5 @@ proptest! {
             let (first, closer) = looks(&gate, now);
             prop_assert_eq!(first, closer, "at {}", now);
         }
-    }
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Report { late: u64, report: Report },
-    Take,
-    NewEpoch,
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 2_000, failure_persistence: None, ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn counting_past_a_full_mailbox_is_counting_one_by_one(
-        steps in vec(prop_oneof![
-            20 => (
-                select(vec![0, 0, 0, 0, 1, 2]),
-                select(vec![Report::Success, Report::Failure, Report::Failure, Report::NoVerdict]),
-            ).prop_map(|(late, report)| Step::Report { late, report }),
-            6 => Just(Step::Take),
-            1 => Just(Step::NewEpoch),
-        ], 1..80),
-    ) {
-        let mut counting = Counting {
-            gate: Gate::new(),
-            mailbox: RefCell::default(),
-            actor: Counter::in_epoch(10),
-            reported: Vec::new(),
-        };
-        for step in steps {
-            match step {
-                Step::Report { late, report } => counting.report(counting.actor.epoch - late, report),
-                Step::Take => counting.take(),
-                Step::NewEpoch => {
-                    counting.actor.epoch += 1;
-                    counting.gate.settle(std::mem::take(&mut counting.actor.streak));
-                }
-            }
-        }
-        while !counting.mailbox.borrow().is_empty() {
-            counting.take();
-        }
-        counting.take();
-        let streak = counting.actor.streak;
-        prop_assert_eq!(streak, counting.expected());
-        prop_assert_eq!(counting.gate.unsettled(), streak, "unsettled is what is not made good");
     }
 }

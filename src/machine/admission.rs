@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Machine,
-    phase::{Basis, Ours, Phase, ProbeId, Recovery, Right, Stage},
+    phase::{Alone, Basis, Ours, Phase, ProbeId, Recovery, Right, SECOND, Stage, Standing, Theirs},
     storage::Want,
 };
 use crate::{
@@ -12,9 +12,15 @@ use crate::{
     config::OnStoreOutage,
     health::Access,
     moment::Moment,
-    record::Field,
+    record::{Field, Record},
     transition::{Cause, Origin},
 };
+
+/// While calls fail, what is known may be no older than this.
+const AGE_WHILE_IT_HURTS: Duration = Duration::from_millis(250);
+
+/// The most that another's lease, or a right that nobody holds, is believed unread.
+const HALF_OPEN_AGE: Duration = Duration::from_secs(2);
 
 /// What a call is judged by when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +49,8 @@ pub(crate) struct Arrival {
     reads: u64,
     /// The store was out.
     outage: bool,
+    /// Two or more failures in a row stand: others may have tripped already.
+    hurts: bool,
 }
 
 /// What a call has behind it.
@@ -52,19 +60,23 @@ struct Past {
     looked: bool,
     /// The store was out when it came.
     outage: bool,
+    /// Two or more failures in a row stood when it came.
+    hurts: bool,
 }
 
 impl Machine {
-    /// An arrival for a call that comes now.
-    pub(crate) fn arrival(&self) -> Arrival {
-        Arrival { reads: self.known.reads, outage: self.health.is_outage() }
+    /// An arrival for a call that comes now. `hurts`: two or more failures in a row
+    /// stand in what counts them.
+    pub(crate) fn arrival(&self, hurts: bool) -> Arrival {
+        Arrival { reads: self.known.reads, outage: self.health.is_outage(), hurts }
     }
 
     /// Judges one call.
     pub(crate) fn admit(&mut self, now: Moment, arrival: Arrival) -> Admission {
         self.advance(now);
         self.used_at = self.now;
-        let past = Past { looked: self.known.reads > arrival.reads, outage: arrival.outage };
+        let Arrival { reads, outage, hurts } = arrival;
+        let past = Past { looked: self.known.reads > reads, outage, hurts };
         match &self.phase {
             Phase::Closed { .. } => self.admit_closed(past),
             Phase::Open(_) => self.admit_open(past),
@@ -73,21 +85,23 @@ impl Machine {
                     let ours = ours.clone();
                     self.admit_ours(&ours, past)
                 }
-                Right::Theirs { since } => {
-                    let since = *since;
-                    self.admit_theirs(since, past)
+                Right::Theirs(theirs) => {
+                    let theirs = *theirs;
+                    self.admit_theirs(theirs, past)
                 }
-                Right::Free => self.claim_or_go_local(Want::TakeOver, 0, past),
-                Right::Local { stage, .. } => {
-                    let stage = *stage;
-                    self.admit_local(stage, past)
+                Right::Free { .. } => self.admit_free(past),
+                Right::Local(alone) => {
+                    let alone = *alone;
+                    self.admit_local(alone, past)
                 }
             },
         }
     }
 
-    /// Called once after all waiting calls were asked again: a right to probe
-    /// that nobody took is given back, so that others need not wait for it.
+    /// Called once after all waiting calls were asked again: a right to probe that
+    /// none of them took is kept for the next call. Whoever it was won for may have
+    /// given up waiting: given back at once, it would be won, and written, for
+    /// nobody again and again over a store that takes longer than callers wait.
     pub(crate) fn settle_claim(&mut self, now: Moment) {
         self.advance(now);
         self.claimed = self.claimed && (self.job.is_some() || self.want.is_some());
@@ -96,10 +110,25 @@ impl Machine {
             && ours.stage == Stage::Ready
             && !self.claimed
         {
+            ours.kept_since.get_or_insert(self.now);
+            self.give_back_what_was_kept();
+            self.dispatch();
+        }
+    }
+
+    /// Gives back a right that no call has taken for one `handoff`, so that others
+    /// need not wait for its lease to end.
+    pub(super) fn give_back_what_was_kept(&mut self) {
+        let handoff = self.config.handoff();
+        if let Phase::HalfOpen(recovery) = &mut self.phase
+            && let Right::Ours(ours) = &mut recovery.right
+            && ours.stage == Stage::Ready
+            && !self.claimed
+            && ours.kept_since.is_some_and(|since| self.now.since(since) >= handoff)
+        {
             ours.stage = Stage::Settling;
             self.known.election = None;
             self.want = Some(Want::GiveBack);
-            self.dispatch();
         }
     }
 
@@ -111,6 +140,7 @@ impl Machine {
     /// Traffic nears the age limit: reads ahead, in the background.
     pub(crate) fn refresh(&mut self, now: Moment) {
         self.advance(now);
+        self.used_at = self.now;
         let closed = matches!(self.phase, Phase::Closed { .. });
         if closed && self.job.is_none() && self.health.is_usable(Access::Read, self.now) {
             self.start_read();
@@ -118,7 +148,9 @@ impl Machine {
     }
 
     fn admit_closed(&mut self, past: Past) -> Admission {
-        if !self.is_fresh() && self.may_look(past) {
+        let is_old_while_it_hurts =
+            past.hurts && self.known.at.is_none_or(|at| self.now.since(at) > AGE_WHILE_IT_HURTS);
+        if (!self.is_fresh() || is_old_while_it_hurts) && self.may_look(past) {
             self.start_read();
             return Admission::Wait;
         }
@@ -129,23 +161,37 @@ impl Machine {
         let Phase::Open(opening) = &self.phase else {
             return Admission::Rejected;
         };
-        let due = opening.wait(self.now, &self.config) == Duration::ZERO;
-        let stored = opening.basis == Basis::Stored;
+        let is_due = |at| opening.wait(at, &self.config) == Duration::ZERO;
+        let (due, standing, held) = (is_due(self.now), opening.standing, opening.held);
+        // Known only as it was before it was due: all others of the fleet are due by the
+        // same stamp, and one of them may have been elected since. What was never
+        // written always goes by a read that was made for this call.
+        let was_seen_due = standing == Standing::Stored && self.known.at.is_some_and(is_due);
         // An operator's order outlasts a store that cannot be read.
-        let is_held = opening.held && !due;
-        let current = self.is_current(past);
-        if stored && !current && self.may_look(past) && (!due || self.is_out_of_step()) {
-            self.start_read();
-            return Admission::Wait;
-        }
-        if stored && self.is_unreadable(past) && self.fails_open() && !is_held {
+        let may_fall_open = standing == Standing::Stored && !(held && !due);
+        if may_fall_open && self.is_unreadable(past) && self.fails_open() {
             return self.fall_open();
         }
         if !due {
-            return Admission::Rejected;
+            return self.reject_and_look(past);
         }
-        // A local opening is published before it is probed.
-        self.claim_or_go_local(if stored { Want::Elect } else { Want::Trip }, 0, past)
+        if !(was_seen_due && self.is_current(past)) {
+            if self.may_look(past) {
+                self.start_read();
+                return Admission::Wait;
+            }
+            // What was never written is this process's own affair, and ends by itself
+            // however long the store is throttled.
+            if standing == Standing::Stored && self.are_reads_throttled() {
+                return Admission::Rejected;
+            }
+        }
+        match standing {
+            Standing::Stored => self.claim_or_go_local(Want::Elect, 0, past),
+            // What was never written, and is too old to be, is probed first.
+            Standing::Owed | Standing::Lapsed => self.probe_locally(0, false),
+            Standing::Refuted => self.probe_locally(0, true),
+        }
     }
 
     fn admit_ours(&mut self, ours: &Ours, past: Past) -> Admission {
@@ -156,7 +202,7 @@ impl Machine {
                 self.claim_or_go_local(Want::Renew { starts_probe: true }, ours.successes, past)
             }
             Stage::Probing { .. } if leased => Admission::Rejected,
-            Stage::Probing { .. } if self.is_out_of_step() && self.may_look(past) => {
+            Stage::Probing { .. } if !self.is_current(past) && self.may_look(past) => {
                 self.start_read();
                 Admission::Wait
             }
@@ -170,35 +216,65 @@ impl Machine {
         }
     }
 
-    fn admit_theirs(&mut self, since: Moment, past: Past) -> Admission {
-        let current = self.is_current(past);
+    fn admit_theirs(&mut self, theirs: Theirs, past: Past) -> Admission {
         if self.is_unreadable(past) && self.fails_open() {
             return self.fall_open();
         }
-        let due = self.lease_wait(since) == Duration::ZERO;
-        if !current && self.may_look(past) && (!due || self.is_out_of_step()) {
+        let is_due = |at| self.lease_wait(theirs, at) == Duration::ZERO;
+        if !is_due(self.now) {
+            return self.reject_and_look(past);
+        }
+        let was_seen_due = self.known.at.is_some_and(is_due);
+        if !(was_seen_due && self.is_current(past)) {
+            if self.may_look(past) {
+                self.start_read();
+                return Admission::Wait;
+            }
+            if self.are_reads_throttled() {
+                return Admission::Rejected;
+            }
+        }
+        self.claim_or_go_local(Want::TakeOver, 0, past)
+    }
+
+    fn admit_free(&mut self, past: Past) -> Admission {
+        if !self.is_current(past) && self.may_look(past) {
             self.start_read();
             return Admission::Wait;
         }
-        if due {
-            return self.claim_or_go_local(Want::TakeOver, 0, past);
-        }
-        Admission::Rejected
+        self.claim_or_go_local(Want::TakeOver, 0, past)
     }
 
-    fn admit_local(&mut self, stage: Stage, past: Past) -> Admission {
-        let over = match stage {
-            Stage::Probing { since, .. } => !self.now.is_within(since, self.config.probe_lease()),
+    /// Probes without the store go by a read that was made for them while reads work:
+    /// somebody else may have closed the circuit, or probe it under a lease.
+    fn admit_local(&mut self, alone: Alone, past: Past) -> Admission {
+        let over = match alone.stage {
+            Stage::Probing { alive_at, .. } => {
+                !self.now.is_within(alive_at, self.config.probe_lease())
+            }
             Stage::Ready | Stage::Settling | Stage::Resting => true,
         };
         if !over {
-            return Admission::Rejected;
+            return self.reject_and_look(past);
         }
-        if !self.is_fresh() && self.may_look(past) {
+        if self.may_look(past) {
             self.start_read();
             return Admission::Wait;
         }
-        self.start_probe()
+        let through_the_store = !alone.refuted
+            && self.is_current(past)
+            && self.known.record().is_some_and(Record::is_open)
+            && self.health.is_usable(Access::Write, self.now);
+        if through_the_store { self.claim(Want::Elect) } else { self.start_probe() }
+    }
+
+    /// Rejects, and reads in the background if what is known is old: nobody waits
+    /// for a read that cannot change the answer soon.
+    fn reject_and_look(&mut self, past: Past) -> Admission {
+        if !self.is_current(past) && self.may_look(past) {
+            self.start_read();
+        }
+        Admission::Rejected
     }
 
     /// Hands the probe to the call that asks.
@@ -206,25 +282,30 @@ impl Machine {
         self.last_probe = self.last_probe.next();
         let id = self.last_probe;
         if let Phase::HalfOpen(recovery) = &mut self.phase {
-            let probing = Stage::Probing { id, since: self.now };
+            let (started_at, alive_at) = (self.now, self.now);
+            let probing = Stage::Probing { id, started_at, alive_at };
             match &mut recovery.right {
                 Right::Ours(ours) => ours.stage = probing,
-                Right::Local { stage, .. } => *stage = probing,
-                Right::Theirs { .. } | Right::Free => return Admission::Rejected,
+                Right::Local(alone) => alone.stage = probing,
+                Right::Theirs(_) | Right::Free { .. } => return Admission::Rejected,
             }
         }
         Admission::Admitted(Pass { epoch: self.epoch, probe: Some(id) })
     }
 
-    /// Goes on through the store while it answers, and alone once it is out. A
-    /// call whose election is the first to fail is rejected.
+    /// Goes on through the store while it answers, and alone once it is out; on a
+    /// read made for this call, where writes alone are out. A call whose election is
+    /// the first to fail is rejected. Throttling is an answer: nobody goes on alone.
     fn claim_or_go_local(&mut self, want: Want, successes: u64, past: Past) -> Admission {
         if self.health.is_usable(Access::Write, self.now) {
             self.claim(want)
-        } else if self.health.is_outage() && past.outage {
-            self.probe_locally(successes)
-        } else {
+        } else if self.is_throttled() || !self.health.is_outage() || !past.outage {
             Admission::Rejected
+        } else if self.may_look(past) {
+            self.start_read();
+            Admission::Wait
+        } else {
+            self.probe_locally(successes, false)
         }
     }
 
@@ -251,11 +332,13 @@ impl Machine {
     }
 
     /// Probes without the store, one call at a time in this process.
-    fn probe_locally(&mut self, successes: u64) -> Admission {
+    fn probe_locally(&mut self, successes: u64, refuted: bool) -> Admission {
+        // A reopening that is owed is fenced by its token, and may still be written.
+        self.want.take_if(|want| *want == Want::Trip);
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: self.phase.opened_at(),
             failure_count: 0,
-            right: Right::Local { successes, stage: Stage::Ready },
+            right: Right::Local(Alone { successes, stage: Stage::Ready, refuted }),
         }));
         self.announce(Cause::RecoveryTimeout, Origin::WithoutStore);
         self.start_probe()
@@ -264,7 +347,7 @@ impl Machine {
     /// The store cannot be read any more: calls go through and are counted.
     fn fall_open(&mut self) -> Admission {
         self.want = None;
-        self.enter(Phase::Closed { streak: 0, basis: Basis::Local });
+        self.enter(Phase::Closed { basis: Basis::Local });
         self.announce(Cause::StoreUnreadable, Origin::WithoutStore);
         self.known.certain = false;
         Admission::Admitted(Pass { epoch: self.epoch, probe: None })
@@ -282,10 +365,18 @@ impl Machine {
         !past.looked && !is_tried && self.health.is_usable(Access::Read, self.now)
     }
 
-    /// Whether what is known is too old, and cannot be learned anew.
+    /// Whether what is known is too old, and cannot be learned: not for being throttled,
+    /// which is an answer of a store that is alive.
     fn is_unreadable(&self, past: Past) -> bool {
-        let in_vain = past.looked || !self.health.is_usable(Access::Read, self.now);
-        !self.is_current(past) && !self.known.read_ok && in_vain
+        if self.are_reads_throttled() {
+            return false;
+        }
+        // The last one, perhaps of a call that did not wait for it, failed just now.
+        let recent = self.config.local_cache_max_age().max(SECOND);
+        let in_vain = past.looked
+            || !self.health.is_usable(Access::Read, self.now)
+            || self.now.since(self.started_at) < recent;
+        !self.is_current(past) && self.known.is_unread && in_vain
     }
 
     /// Whether what is known may be acted upon: fresh by clocks that agree, or read
@@ -303,30 +394,55 @@ impl Machine {
 
     /// Whether what is known may still be relied upon.
     pub(super) fn is_fresh(&self) -> bool {
-        self.known.at.is_some_and(|at| self.now.is_within(at, self.config.local_cache_max_age()))
+        self.known.at.is_some_and(|at| self.now.is_within(at, self.cache_age()))
     }
 
-    /// How long until another's lease may be taken over: past by more than the
-    /// tolerated skew on the wall clock, or seen unchanged here for its whole
-    /// length. A record without a readable lease counts as one that started
-    /// when it was first seen.
-    pub(super) fn lease_wait(&self, since: Moment) -> Duration {
-        let unchanged = self.now.since(since);
+    /// For how long what is known may be relied upon: cut by a random part, so that
+    /// a fleet does not read in step. Half-open is soon over, and read sooner, until
+    /// a probe has taken long enough to show that this one is not.
+    pub(super) fn cache_age(&self) -> Duration {
+        let age = self.known.cut(self.config.local_cache_max_age());
+        let Phase::HalfOpen(recovery) = &self.phase else {
+            return age;
+        };
+        match &recovery.right {
+            Right::Theirs(theirs) if self.now.since(theirs.first_seen) >= age => age,
+            Right::Theirs(_) | Right::Free { .. } => age.min(HALF_OPEN_AGE),
+            Right::Ours(_) | Right::Local(_) => age,
+        }
+    }
+
+    /// Whether the store asked to be left alone, and what is due waits for that.
+    pub(super) fn is_throttled(&self) -> bool {
+        self.are_reads_throttled() || self.health.is_throttled(Access::Write, self.now)
+    }
+
+    fn are_reads_throttled(&self) -> bool {
+        self.health.is_throttled(Access::Read, self.now)
+    }
+
+    /// How long until another's lease may be taken over, as of a moment: past by more
+    /// than the tolerated skew on the wall clock, or seen unchanged here for its whole
+    /// length, and this process's part of the spread more. A record without a readable
+    /// lease counts as one that started when it was first seen.
+    pub(super) fn lease_wait(&self, theirs: Theirs, now: Moment) -> Duration {
+        let unchanged = now.since(theirs.since);
+        let turn = theirs.turn.wait(&self.config);
         let Some(record) = self.known.record() else {
             return Duration::ZERO;
         };
         let Field::Valid(until) = record.lease_until else {
-            return self.config.recovery_timeout().saturating_sub(unchanged);
+            let timeout = self.config.recovery_timeout();
+            return timeout.saturating_add(turn).saturating_sub(unchanged);
         };
         let handed_over = record.success_count.valid().is_some_and(|count| *count > 0);
         let length = if handed_over { self.config.handoff() } else { self.config.probe_lease() };
-        // The stamp was rounded up by less than a second.
-        let length = length.saturating_add(Duration::from_secs(1));
+        let length = length.saturating_add(SECOND).saturating_add(turn);
         let by_sight = length.saturating_sub(unchanged);
         let free_at = u64::try_from(until).map_or(Duration::ZERO, |until| {
             Duration::from_secs(until).saturating_add(self.config.max_clock_skew())
         });
-        by_sight.min(free_at.saturating_sub(self.now.shared()))
+        by_sight.min(free_at.saturating_add(turn).saturating_sub(now.shared()))
     }
 
     /// Reads, unless a store operation is in flight already.
@@ -334,8 +450,7 @@ impl Machine {
         if self.job.is_some() {
             return;
         }
-        let closed = matches!(self.phase, Phase::Closed { .. });
-        let eventual = closed && (self.known.certain || self.known.at.is_none());
+        let eventual = self.known.certain || self.known.at.is_none();
         self.begin_read(if eventual { Consistency::Eventual } else { Consistency::Strong });
     }
 }

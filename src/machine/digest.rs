@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use super::{
     Machine,
-    phase::{Phase, Right, Stage},
+    phase::{Phase, Recovery, Right, Stage},
+    storage::Want,
 };
 use crate::{health::Access, moment::millis, state::CircuitState};
 
 /// The hot path reads a coarse clock, which may lag by one tick of the kernel
 /// (10 ms at 100 Hz, the slowest that is common): a window opens that much earlier.
-const CLOCK_TICK_MS: u64 = 16;
+pub(crate) const CLOCK_TICK_MS: u64 = 16;
+
+/// The shortest wait that a rejection names while a probe runs, where `handoff` is less.
+const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 
 /// What the machine takes the circuit to be, and for how long that may be
 /// relied upon without asking it.
@@ -38,7 +42,7 @@ impl Machine {
             && self.config.refresh_ahead()
             && self.is_fresh()
             && self.job.is_none();
-        let age_ms = millis(self.config.local_cache_max_age());
+        let age_ms = millis(self.cache_age());
         let refresh_ms = age_ms.saturating_mul(4).checked_div(5).unwrap_or(age_ms);
         let refresh_ms = refresh_ms.saturating_add(CLOCK_TICK_MS);
         Digest {
@@ -58,15 +62,21 @@ impl Machine {
         }
     }
 
-    /// How long a probe is on offer to calls that do not wait: most of its
-    /// lease, so that traffic may be sparse, and not all, so that whoever takes
-    /// it late does not run past it.
+    /// For how much longer the probe that runs may be on offer to calls that do not
+    /// wait: until most of its lease has passed since it was written, so that traffic
+    /// may be sparse, and not all, so that a call that takes it late does not run past it.
     pub(crate) fn probe_offer(&self) -> Duration {
         let lease = self.config.probe_lease();
-        lease.saturating_sub(lease.checked_div(3).unwrap_or_default())
+        let offer = lease.saturating_sub(lease.checked_div(3).unwrap_or_default());
+        let leased_at = match &self.phase {
+            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => ours.leased_at,
+            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => self.now,
+        };
+        offer.saturating_sub(self.now.since(leased_at))
     }
 
     /// How long until a call may be a probe; zero when it may, or when none is needed.
+    /// While a probe runs it is no longer than a `handoff`: the probe may end well.
     pub(crate) fn retry_after(&self) -> Duration {
         let at_least = if self.health.is_outage() {
             Duration::ZERO
@@ -76,21 +86,33 @@ impl Machine {
         let wait = match &self.phase {
             Phase::Closed { .. } => return Duration::ZERO,
             Phase::Open(opening) => opening.wait(self.now, &self.config),
-            Phase::HalfOpen(recovery) => match &recovery.right {
-                Right::Ours(ours) => match ours.stage {
-                    Stage::Probing { .. } => {
-                        self.config.probe_lease().saturating_sub(self.now.since(ours.leased_at))
+            Phase::HalfOpen(recovery) => {
+                let since = match &recovery.right {
+                    Right::Theirs(theirs) => {
+                        return self.lease_wait(*theirs, self.now).min(self.shortly()).max(at_least);
                     }
-                    Stage::Ready | Stage::Settling | Stage::Resting => Duration::ZERO,
-                },
-                Right::Local { stage: Stage::Probing { since, .. }, .. } => {
-                    self.config.probe_lease().saturating_sub(self.now.since(*since))
-                }
-                Right::Theirs { since } => self.lease_wait(*since),
-                Right::Local { .. } | Right::Free => Duration::ZERO,
-            },
+                    Right::Ours(ours) => match ours.stage {
+                        Stage::Probing { .. } => Some(ours.leased_at),
+                        Stage::Ready | Stage::Settling | Stage::Resting => None,
+                    },
+                    Right::Local(alone) => match alone.stage {
+                        Stage::Probing { alive_at, .. } => Some(alive_at),
+                        Stage::Ready | Stage::Settling | Stage::Resting => None,
+                    },
+                    Right::Free { .. } => None,
+                };
+                since.map_or(Duration::ZERO, |since| {
+                    let left = self.config.probe_lease().saturating_sub(self.now.since(since));
+                    left.min(self.shortly())
+                })
+            }
         };
         wait.max(at_least)
+    }
+
+    /// When to ask again while somebody probes.
+    fn shortly(&self) -> Duration {
+        self.config.handoff().max(SHORTEST_RETRY)
     }
 
     /// When [`Machine::tick`] has something to do, as time from its latest
@@ -100,7 +122,7 @@ impl Machine {
             .known
             .at
             .filter(|_| self.is_fresh())
-            .map(|at| self.config.local_cache_max_age().saturating_sub(self.now.since(at)));
+            .map(|at| self.cache_age().saturating_sub(self.now.since(at)));
         let idle = self.job.is_none() && self.want.is_some();
         let owed = idle.then(|| self.health.wait(Access::Write, self.now));
         // When it may be forgotten that the store is out, or that calls failed.
@@ -109,14 +131,33 @@ impl Machine {
             .into_iter()
             .chain([self.keeps_for()])
             .filter(|wait| *wait > Duration::ZERO);
-        [stale, owed].into_iter().flatten().chain(kept).min()
+        let lapses = match &self.phase {
+            Phase::Open(opening) if self.want == Some(Want::Trip) => {
+                Some(opening.wait(self.now, &self.config))
+            }
+            Phase::Open(_) | Phase::Closed { .. } | Phase::HalfOpen(_) => None,
+        };
+        let given_back = self.kept_for();
+        [stale, owed, lapses, given_back].into_iter().flatten().chain(kept).min()
+    }
+
+    /// How long until a right that is kept for the next call is given back.
+    fn kept_for(&self) -> Option<Duration> {
+        let Phase::HalfOpen(recovery) = &self.phase else {
+            return None;
+        };
+        let Right::Ours(ours) = &recovery.right else {
+            return None;
+        };
+        let since = ours.kept_since.filter(|_| ours.stage == Stage::Ready && !self.claimed)?;
+        Some(self.config.handoff().saturating_sub(self.now.since(since)))
     }
 
     /// The wall-clock window in which the hot path may decide alone.
     fn window(&self) -> (u64, u64) {
         let (from, span) = if self.health.is_usable(Access::Read, self.now) {
             let fresh = self.known.at.filter(|_| self.is_fresh());
-            (fresh, self.config.local_cache_max_age())
+            (fresh, self.cache_age())
         } else {
             // Nothing can be learned before the back-off is over.
             (Some(self.now), self.health.wait(Access::Read, self.now))

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Effect, Machine,
-    phase::{Basis, Opening, Phase},
+    phase::{Basis, Opening, Phase, Standing, Turn},
     storage::{TTL_SLACK, seconds_up},
 };
 use crate::{
@@ -108,12 +108,14 @@ impl Machine {
 
     pub(super) fn hold_here(&mut self, opened_at: i64) {
         self.want = None;
+        self.tripped = false;
         self.enter(Phase::Open(Opening {
             opened_at: Some(opened_at),
             failure_count: 0,
             first_seen: self.now,
             otherwise_at: None,
-            basis: Basis::Stored,
+            standing: Standing::Stored,
+            turn: Turn::Last,
             held: true,
         }));
         self.announce(Cause::Hold, Origin::Local);
@@ -122,8 +124,9 @@ impl Machine {
 
     pub(super) fn release_here(&mut self, origin: Origin) {
         self.want = None;
+        self.tripped = false;
         if !matches!(self.phase, Phase::Closed { .. }) {
-            self.enter(Phase::Closed { streak: 0, basis: Basis::Stored });
+            self.enter(Phase::Closed { basis: Basis::Stored });
         }
         self.announce(Cause::Release, origin);
     }

@@ -33,13 +33,15 @@ pub(super) enum Basis {
     Stored,
     /// Decided here; the store does not know, or does not know yet.
     Local,
+    /// Closed by this process's own probes, without the store.
+    Probed,
 }
 
 /// What this process takes the circuit to be.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
-    /// Calls flow; `streak` consecutive failures were counted in this epoch.
-    Closed { streak: u64, basis: Basis },
+    /// Calls flow, and are counted: see [`counting`](crate::counting).
+    Closed { basis: Basis },
     /// Calls are rejected.
     Open(Opening),
     /// One probe at a time.
@@ -72,6 +74,47 @@ impl Phase {
     }
 }
 
+/// What the store knows of an opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The record says so.
+    Stored,
+    /// Decided here, and still to be written.
+    Owed,
+    /// Decided here, never written, and by now too old to be: a probe comes first.
+    Lapsed,
+    /// Open in this process alone, which fails where others do not. Never written.
+    Refuted,
+}
+
+/// When this process may elect itself, beside the others that are due by the same stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// After this many 65,536ths of `election_spread`.
+    Drawn(u16),
+    /// After all others: this process wrote the opening, or fails where others do not.
+    Last,
+}
+
+impl Turn {
+    /// How long after the others' first moment.
+    pub(super) fn wait(self, config: &Config) -> Duration {
+        let spread = config.election_spread();
+        match self {
+            Self::Drawn(share) => {
+                let share = spread.saturating_mul(u32::from(share));
+                share.checked_div(1 << 16).unwrap_or_default()
+            }
+            Self::Last if spread == Duration::ZERO => Duration::ZERO,
+            // Nobody's share is longer than that.
+            Self::Last => config.handoff(),
+        }
+    }
+}
+
+/// By how much a stamp may have been rounded up.
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
 /// One opening of the circuit.
 #[derive(Clone, Debug)]
 pub(super) struct Opening {
@@ -81,7 +124,8 @@ pub(super) struct Opening {
     pub(super) first_seen: Moment,
     /// When this process last knew that it was otherwise.
     pub(super) otherwise_at: Option<Moment>,
-    pub(super) basis: Basis,
+    pub(super) standing: Standing,
+    pub(super) turn: Turn,
     /// An operator keeps it open; its time is then believed as it stands.
     pub(super) held: bool,
 }
@@ -107,14 +151,38 @@ impl Opening {
     /// How long until a probe may run; zero when it may.
     pub(super) fn wait(&self, now: Moment, config: &Config) -> Duration {
         let timeout = config.recovery_timeout();
-        match self.opened_at {
+        if let Some(opened_at) = self.opened_at.filter(|_| self.held) {
             // The stamp may lie far ahead, where an age cannot show it.
-            Some(opened_at) if self.held => u64::try_from(opened_at).map_or(Duration::ZERO, |at| {
-                Duration::from_secs(at).saturating_add(timeout).saturating_sub(now.shared())
-            }),
-            Some(_) | None => timeout.saturating_sub(self.age(now)),
+            return until(opened_at, timeout, now);
+        }
+        match self.standing {
+            Standing::Lapsed => Duration::ZERO,
+            Standing::Owed | Standing::Refuted => timeout.saturating_sub(self.age(now)),
+            Standing::Stored => {
+                let turn = self.turn.wait(config);
+                if self.turn == Turn::Last && turn > Duration::ZERO {
+                    return self.wait_of_the_last(timeout.saturating_add(turn), now);
+                }
+                timeout.saturating_add(turn).saturating_sub(self.age(now))
+            }
         }
     }
+
+    /// Others count from the stamp, which was rounded up, and this process from the
+    /// moment before it: to be last, it counts from the stamp as well, which it
+    /// believes for a second at most.
+    fn wait_of_the_last(&self, timeout: Duration, now: Moment) -> Duration {
+        let rounded = timeout.saturating_add(SECOND).saturating_sub(now.since(self.first_seen));
+        let stamped = self.opened_at.map_or(Duration::ZERO, |at| until(at, timeout, now));
+        timeout.saturating_sub(self.age(now)).max(stamped.min(rounded))
+    }
+}
+
+/// How long until a time after a stamp, by the clock that the fleet shares.
+fn until(stamp: i64, after: Duration, now: Moment) -> Duration {
+    u64::try_from(stamp).map_or(Duration::ZERO, |at| {
+        Duration::from_secs(at).saturating_add(after).saturating_sub(now.shared())
+    })
 }
 
 /// A circuit that is being probed.
@@ -130,12 +198,34 @@ pub(super) struct Recovery {
 pub(super) enum Right {
     /// This process, under a lease that the store knows. Boxed: few circuits have one.
     Ours(Box<Ours>),
-    /// Another process. The lease as the record shows it stands since then.
-    Theirs { since: Moment },
-    /// Nobody: this process gave the right back.
-    Free,
+    /// Another process.
+    Theirs(Theirs),
+    /// Nobody: this process gave the right back, or the record is gone.
+    Free {
+        /// When this process gave it back.
+        gave_back_at: Option<Moment>,
+    },
     /// This process, without the store.
-    Local { successes: u64, stage: Stage },
+    Local(Alone),
+}
+
+/// A lease of another process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Theirs {
+    /// Since when the lease stands as the record shows it.
+    pub(super) since: Moment,
+    /// Since when the circuit is known to be half-open under this owner.
+    pub(super) first_seen: Moment,
+    pub(super) turn: Turn,
+}
+
+/// Probes of this process without the store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Alone {
+    pub(super) successes: u64,
+    pub(super) stage: Stage,
+    /// Whether the store works, and this process fails where others do not.
+    pub(super) refuted: bool,
 }
 
 /// A lease of this process.
@@ -150,6 +240,11 @@ pub(super) struct Ours {
     /// Good probes in a row, of the circuit.
     pub(super) successes: u64,
     pub(super) stage: Stage,
+    /// Since when the right is kept for the next call, without a probe that counted:
+    /// after one `handoff` it is given back.
+    pub(super) kept_since: Option<Moment>,
+    /// When this process last gave the right back, under an older token.
+    pub(super) gave_back_at: Option<Moment>,
 }
 
 /// How far the holder of the right has come.
@@ -157,8 +252,13 @@ pub(super) struct Ours {
 pub(super) enum Stage {
     /// The next call may be the probe.
     Ready,
-    /// A probe runs since then.
-    Probing { id: ProbeId, since: Moment },
+    /// A probe runs.
+    Probing {
+        id: ProbeId,
+        started_at: Moment,
+        /// When its holder last said that it is alive.
+        alive_at: Moment,
+    },
     /// A verdict is being written.
     Settling,
     /// Handed over: the lease must be renewed before the next probe.

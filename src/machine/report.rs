@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use super::{
-    Effect, Machine, Pass,
-    phase::{Basis, Opening, Ours, Phase, Recovery, Right, Stage},
+    Machine, Pass,
+    phase::{Alone, Basis, Opening, Ours, Phase, Recovery, Right, SECOND, Stage, Standing, Turn},
     storage::Want,
 };
 use crate::{
+    counting::Trip,
     health::Access,
     moment::Moment,
     transition::{Cause, Origin},
 };
-
-/// By how much a stamp may be rounded up.
-const SECOND: Duration = Duration::from_secs(1);
 
 /// How a call ended, as the holder of its permit reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,38 +21,29 @@ pub(crate) enum Report {
     Success,
     /// The dependency failed.
     Failure,
-    /// The call says nothing about the dependency, or was never finished.
+    /// The call says nothing about the dependency.
+    Ignored,
+    /// The call was never finished.
     NoVerdict,
 }
 
 impl Machine {
-    /// Takes the end of a call into account. An outcome of an older epoch, or
-    /// of a probe that is not the current one, changes nothing.
+    /// The rules said trip. One that was found in an older epoch, or while the circuit
+    /// is not closed, changes nothing.
+    pub(crate) fn trip(&mut self, now: Moment, trip: &Trip) {
+        self.advance(now);
+        if trip.epoch == self.epoch && matches!(self.phase, Phase::Closed { .. }) {
+            self.used_at = self.now;
+            self.open_tripped(trip);
+        }
+    }
+
+    /// Takes the verdict of a probe into account. One that is not the current probe
+    /// changes nothing.
     pub(crate) fn report(&mut self, now: Moment, pass: Pass, report: Report) {
         self.advance(now);
         self.used_at = self.now;
-        if pass.probe.is_some() {
-            // A probe is no part of the streak: it was never marked unsettled.
-            return self.report_probe(pass, report);
-        }
-        let current = pass.epoch == self.epoch;
-        match (&mut self.phase, report) {
-            (Phase::Closed { streak, .. }, Report::Failure) if current => {
-                *streak = streak.saturating_add(1);
-                let streak = *streak;
-                if streak >= self.config.failure_threshold().get() {
-                    self.trip(streak);
-                }
-            }
-            (Phase::Closed { streak, .. }, Report::Success) if current => {
-                let settled = std::mem::take(streak);
-                if settled > 0 {
-                    self.effects.push(Effect::Settle(settled));
-                }
-            }
-            (_, Report::Failure) => self.effects.push(Effect::Settle(1)),
-            (_, Report::Success | Report::NoVerdict) => {}
-        }
+        self.report_probe(pass, report);
     }
 
     /// Whether this call is the probe whose verdict is awaited.
@@ -65,7 +54,8 @@ impl Machine {
         matches!(recovery.right.stage(), Stage::Probing { id, .. } if pass.probe == Some(id))
     }
 
-    /// The holder of a probe is alive: its lease is renewed at a third.
+    /// The holder of a probe is alive: its lease is renewed at a third, for as long
+    /// as one probe may take in all.
     pub(crate) fn keep_alive(&mut self, now: Moment, pass: Pass) {
         self.advance(now);
         let lease = self.config.probe_lease();
@@ -76,8 +66,9 @@ impl Machine {
         let stamp = self.known.record().and_then(|record| record.lease_until.valid());
         let reaches = stamp.is_some_and(|until| *until >= self.now.unix_ceil(lease));
         if let Phase::HalfOpen(recovery) = &mut self.phase
-            && let Stage::Probing { id, since } = recovery.right.stage()
+            && let Stage::Probing { id, started_at, alive_at } = recovery.right.stage()
             && pass.probe == Some(id)
+            && self.now.since(started_at) < self.config.probe_limit()
         {
             match &mut recovery.right {
                 Right::Ours(ours) => {
@@ -91,36 +82,56 @@ impl Machine {
                     self.want = Some(Want::Renew { starts_probe: false });
                     self.dispatch();
                 }
-                Right::Local { stage, .. } => {
-                    if self.now.is_within(since, lease) {
-                        *stage = Stage::Probing { id, since: self.now };
+                Right::Local(alone) => {
+                    if self.now.is_within(alive_at, lease) {
+                        alone.stage = Stage::Probing { id, started_at, alive_at: self.now };
                     }
                 }
-                Right::Theirs { .. } | Right::Free => {}
+                Right::Theirs(_) | Right::Free { .. } => {}
             }
         }
     }
 
-    fn trip(&mut self, failure_count: u64) {
+    /// A trip that is refuted opens the circuit here alone: others closed by their
+    /// probes what this process tripped before, and it has failed again since without
+    /// enough good calls, so that most likely its own way to the dependency is broken.
+    fn open_tripped(&mut self, trip: &Trip) {
         // A token of ours may still stand, and its closing may land late: it does
         // not probe again.
         self.known.election = None;
-        self.open(failure_count, Some(Want::Trip));
-        if !self.health.is_usable(Access::Write, self.now) {
+        if trip.refuted {
+            return self.open_alone(trip.count);
+        }
+        self.contradicted_in = 0;
+        self.open(trip.count, Some(Want::Trip), Standing::Owed);
+        if self.is_store_out() {
             self.announce(Cause::FailureThreshold, Origin::WithoutStore);
         }
         self.dispatch();
     }
 
+    /// Opens in this process alone: nothing is written.
+    fn open_alone(&mut self, failure_count: u64) {
+        self.open(failure_count, None, Standing::Refuted);
+        self.announce(Cause::Refuted, Origin::WithoutStore);
+        self.dispatch();
+    }
+
+    /// Whether the store cannot be written to. One that is throttled can, later.
+    fn is_store_out(&self) -> bool {
+        !self.health.is_usable(Access::Write, self.now) && !self.is_throttled()
+    }
+
     /// Opens here and now; the store is told by `want`.
-    fn open(&mut self, failure_count: u64, want: Option<Want>) {
+    fn open(&mut self, failure_count: u64, want: Option<Want>, standing: Standing) {
         self.want = want;
         self.enter(Phase::Open(Opening {
             opened_at: Some(self.now.unix_ceil(Duration::ZERO)),
             failure_count,
             first_seen: self.now,
             otherwise_at: Some(self.now),
-            basis: Basis::Local,
+            standing,
+            turn: Turn::Last,
             held: false,
         }));
     }
@@ -138,15 +149,15 @@ impl Machine {
                 let ours = ours.clone();
                 self.judge_probe(*ours, report);
             }
-            Right::Local { successes, stage } => {
-                *stage = Stage::Ready;
+            Right::Local(alone) => {
+                alone.stage = Stage::Ready;
                 if report == Report::Success {
-                    *successes = successes.saturating_add(1);
+                    alone.successes = alone.successes.saturating_add(1);
                 }
-                let successes = *successes;
-                self.judge_local_probe(successes, report);
+                let alone = *alone;
+                self.judge_local_probe(alone, report);
             }
-            Right::Theirs { .. } | Right::Free => {}
+            Right::Theirs(_) | Right::Free { .. } => {}
         }
         self.dispatch();
     }
@@ -154,35 +165,54 @@ impl Machine {
     fn judge_probe(&mut self, mut ours: Ours, report: Report) {
         ours.stage = Stage::Settling;
         match report {
-            Report::Failure => {
-                // The token has one write left, and never closes.
-                self.known.election = None;
-                let opened_at = self.now.unix_ceil(Duration::ZERO);
-                self.open(0, Some(Want::Reopen { token: ours.token, opened_at }));
-                if !self.health.is_usable(Access::Write, self.now) {
-                    self.announce(Cause::ProbeFailed, Origin::WithoutStore);
-                }
-                return;
-            }
+            Report::Failure => return self.reopen(ours),
             Report::Success => {
+                ours.kept_since = None;
                 ours.successes = ours.successes.saturating_add(1);
                 let enough = ours.successes >= self.config.success_threshold().get();
+                // Its own probes bear this process out.
+                self.tripped &= !enough;
                 self.want = Some(if enough {
                     Want::Close { token: ours.token.clone() }
                 } else {
                     Want::HandOver
                 });
             }
-            Report::NoVerdict => {
+            Report::Ignored | Report::NoVerdict if self.keeps(&mut ours, report) => {
+                ours.stage = Stage::Ready;
+            }
+            Report::Ignored | Report::NoVerdict => {
                 self.known.election = None;
                 self.want = Some(Want::GiveBack);
             }
         }
-        if !self.health.is_usable(Access::Write, self.now) {
+        if self.is_store_out() {
             return self.verdict_without_store(&ours);
         }
         if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
             *right = Right::Ours(Box::new(ours));
+        }
+    }
+
+    /// Whether the right stays here for the next call after a probe without a verdict:
+    /// for one `handoff`. A probe that was dropped gives the right back at once, but
+    /// not again within a `handoff`: callers who give up in turn would write twice each.
+    fn keeps(&self, ours: &mut Ours, report: Report) -> bool {
+        let handoff = self.config.handoff();
+        let is_recent = |at: Moment| self.now.since(at) < handoff;
+        let kept_since = *ours.kept_since.get_or_insert(self.now);
+        let gave_back = ours.gave_back_at.is_some_and(is_recent);
+        is_recent(kept_since) && (report == Report::Ignored || gave_back)
+    }
+
+    fn reopen(&mut self, ours: Ours) {
+        // The token has one write left, and never closes.
+        self.known.election = None;
+        let opened_at = self.now.unix_ceil(Duration::ZERO);
+        let want = Want::Reopen { token: ours.token, opened_at };
+        self.open(0, Some(want), Standing::Owed);
+        if self.is_store_out() {
+            self.announce(Cause::ProbeFailed, Origin::WithoutStore);
         }
     }
 
@@ -191,7 +221,7 @@ impl Machine {
     pub(super) fn verdict_without_store(&mut self, ours: &Ours) {
         match &self.want {
             Some(Want::Close { .. }) => {
-                self.enter(Phase::Closed { streak: 0, basis: Basis::Local });
+                self.enter(Phase::Closed { basis: Basis::Local });
                 self.announce(Cause::ProbesSucceeded, Origin::WithoutStore);
             }
             Some(Want::HandOver) => {
@@ -204,7 +234,7 @@ impl Machine {
             Some(Want::GiveBack) => {
                 self.want = None;
                 if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-                    *right = Right::Free;
+                    *right = Right::Free { gave_back_at: Some(self.now) };
                 }
             }
             Some(
@@ -218,21 +248,23 @@ impl Machine {
         }
     }
 
-    fn judge_local_probe(&mut self, successes: u64, report: Report) {
+    fn judge_local_probe(&mut self, alone: Alone, report: Report) {
         match report {
+            Report::Failure if alone.refuted => self.open_alone(0),
             Report::Failure => {
                 // A token of ours that may still stand saw a failure.
                 self.known.election = None;
-                self.open(0, Some(Want::Trip));
-                if !self.health.is_usable(Access::Write, self.now) {
+                self.open(0, Some(Want::Trip), Standing::Owed);
+                if self.is_store_out() {
                     self.announce(Cause::ProbeFailed, Origin::WithoutStore);
                 }
             }
-            Report::Success if successes >= self.config.success_threshold().get() => {
-                self.enter(Phase::Closed { streak: 0, basis: Basis::Local });
+            Report::Success if alone.successes >= self.config.success_threshold().get() => {
+                self.tripped &= alone.refuted;
+                self.enter(Phase::Closed { basis: Basis::Probed });
                 self.announce(Cause::ProbesSucceeded, Origin::WithoutStore);
             }
-            Report::Success | Report::NoVerdict => {}
+            Report::Success | Report::Ignored | Report::NoVerdict => {}
         }
     }
 }
@@ -242,8 +274,8 @@ impl Right {
     pub(super) fn stage(&self) -> Stage {
         match self {
             Self::Ours(ours) => ours.stage,
-            Self::Local { stage, .. } => *stage,
-            Self::Theirs { .. } | Self::Free => Stage::Settling,
+            Self::Local(alone) => alone.stage,
+            Self::Theirs(_) | Self::Free { .. } => Stage::Settling,
         }
     }
 }

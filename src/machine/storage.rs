@@ -16,6 +16,9 @@ use crate::{
 /// The slack that every writer adds to the life of a record, as the reference does.
 pub(super) const TTL_SLACK: Duration = Duration::from_secs(3_600);
 
+/// A trip that goes by anything older looks first.
+const AGE_BEFORE_A_TRIP: Duration = Duration::from_millis(100);
+
 /// One store operation.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Job {
@@ -96,15 +99,29 @@ pub(super) struct Known {
     pub(super) at: Option<Moment>,
     /// No write of unknown outcome came after it.
     pub(super) certain: bool,
+    /// Whether it is what a write of this process left, so that an eventually
+    /// consistent read that shows anything else may be older.
+    pub(super) is_own: bool,
+    /// By how many 2,560ths its age is cut.
+    cut: u8,
     /// Reads that were answered, or given up.
     pub(super) reads: u64,
     /// Whether the last of them was answered.
     pub(super) read_ok: bool,
+    /// Whether the last of them was not answered at all, not even to say that the
+    /// store is throttled.
+    pub(super) is_unread: bool,
     /// Our last election, in case its answer was lost.
     pub(super) election: Option<Box<Election>>,
 }
 
 impl Known {
+    /// An age, cut by up to a tenth.
+    pub(super) fn cut(&self, age: Duration) -> Duration {
+        let less = age.saturating_mul(u32::from(self.cut)).checked_div(2_560);
+        age.saturating_sub(less.unwrap_or_default())
+    }
+
     pub(super) fn record(&self) -> Option<&Record> {
         self.record.as_deref()
     }
@@ -183,6 +200,7 @@ impl Machine {
             (Job::Write { operation, sent_at }, Answer::Written(Written::Applied(record))) => {
                 self.health.succeed(Access::Write);
                 self.learn(Some(record));
+                self.known.is_own = true;
                 self.applied(&operation, sent_at);
             }
             (Job::Write { operation, sent_at }, Answer::Written(Written::Refused(record))) => {
@@ -192,7 +210,10 @@ impl Machine {
             (job, Answer::Failed(kind)) => {
                 self.fail(job.access(), kind);
                 match job {
-                    Job::Read(_) => self.unread(),
+                    Job::Read(_) => {
+                        self.known.is_unread = kind != StoreErrorKind::Throttled;
+                        self.unread();
+                    }
                     Job::Write { operation, .. } => {
                         self.known.certain = false;
                         self.unanswered(&operation);
@@ -202,7 +223,10 @@ impl Machine {
             (job, Answer::Withheld(withheld)) => {
                 self.health.withhold(job.access(), self.now, withheld);
                 match job {
-                    Job::Read(_) => self.unread(),
+                    Job::Read(_) => {
+                        self.known.is_unread = true;
+                        self.unread();
+                    }
                     Job::Write { operation, .. } => self.unanswered(&operation),
                 }
             }
@@ -215,7 +239,9 @@ impl Machine {
         self.fail_order(kind);
         let spread = self.chance.spread();
         let (begun_at, ended_at) = (self.now, self.now);
-        self.health.fail(Failure { access, kind, begun_at, ended_at, spread });
+        let longest_throttling = self.config.local_cache_max_age();
+        let failure = Failure { access, kind, begun_at, ended_at, spread, longest_throttling };
+        self.health.fail(failure);
     }
 
     /// A read was given up.
@@ -227,16 +253,25 @@ impl Machine {
         }
     }
 
-    /// A read ahead may be behind our own writes, so that what it shows as
-    /// changed is confirmed by a consistent one before anything moves.
+    /// An eventually consistent read is acted upon as it is: what is written on its
+    /// ground is conditional. One that may be older than what is known is confirmed
+    /// first, lest this process go back behind its own write.
     fn read(&mut self, consistency: Consistency, record: Option<Record>) {
-        let first = self.known.at.is_none();
-        match consistency {
-            Consistency::Eventual if !first && record.as_ref() != self.known.record() => {
-                self.begin_read(Consistency::Strong);
-            }
-            Consistency::Eventual | Consistency::Strong => self.adopt(record),
+        if consistency == Consistency::Eventual && self.may_be_older(record.as_ref()) {
+            return self.begin_read(Consistency::Strong);
         }
+        self.adopt(record);
+    }
+
+    fn may_be_older(&self, shown: Option<&Record>) -> bool {
+        let known = self.known.record();
+        if self.known.at.is_none() || shown == known {
+            return false;
+        }
+        let expires_at = |record: Option<&Record>| {
+            record.and_then(|record| record.expires_at.valid().copied()).unwrap_or(i64::MIN)
+        };
+        self.known.is_own || expires_at(shown) < expires_at(known)
     }
 
     /// Notes what the store showed, without drawing conclusions.
@@ -245,10 +280,15 @@ impl Machine {
         if changed && let Some(defect) = record.as_ref().and_then(Record::defect) {
             self.effects.push(Effect::Defective(defect));
         }
+        // Without spread, nothing is cut either.
+        let is_spread = self.config.election_spread() > Duration::ZERO;
+        self.known.cut = if is_spread { self.chance.spread() } else { 0 };
+        self.known.is_own = false;
         self.known.record = record.map(Box::new);
         self.known.at = Some(self.now);
         self.known.certain = true;
         self.known.read_ok = true;
+        self.known.is_unread = false;
         self.known.reads = self.known.reads.saturating_add(1);
     }
 
@@ -267,8 +307,13 @@ impl Machine {
         self.effects.push(Effect::Start(job));
     }
 
+    fn is_older_than(&self, age: Duration) -> bool {
+        self.known.at.is_none_or(|at| self.now.since(at) > age)
+    }
+
     /// Makes the next write, if there is one and the store is free and usable.
-    /// After a write of unknown outcome, what is true is read first.
+    /// After a write of unknown outcome, what is true is read first; before a trip,
+    /// whether another process was first, which is what most of a fleet finds.
     pub(super) fn dispatch(&mut self) {
         if self.job.is_some() || self.carry_out_order() {
             return;
@@ -278,6 +323,9 @@ impl Machine {
         }
         if !self.known.certain || self.trips_over_another_state() {
             return self.begin_read(Consistency::Strong);
+        }
+        if self.want == Some(Want::Trip) && self.is_older_than(AGE_BEFORE_A_TRIP) {
+            return self.begin_read(Consistency::Eventual);
         }
         match self.operation() {
             Some(operation) => self.begin_write(operation),

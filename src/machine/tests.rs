@@ -11,10 +11,12 @@ mod cases_open;
 mod cases_store;
 mod faults;
 mod fleet;
+mod fleet_rules;
 mod node;
 mod promises;
 mod random;
 mod random_world;
+mod refuted;
 mod standstill;
 mod table;
 mod world;
@@ -64,6 +66,9 @@ fn build(builder: ConfigBuilder) -> Config {
 struct Counted {
     node: usize,
     tokens: u64,
+    draw: u8,
+    /// What each draw moves it by; zero draws the same each time.
+    step: u8,
 }
 
 impl Chance for Counted {
@@ -73,14 +78,15 @@ impl Chance for Counted {
     }
 
     fn spread(&mut self) -> u8 {
-        0
+        self.draw = self.draw.wrapping_add(self.step);
+        self.draw
     }
 }
 
 fn machine(node: usize, config: Config) -> Machine {
     let name = CircuitName::new("payments").expect("a good name");
     // Without spread, so that cases hold to the millisecond; `fleet_rules` sets one.
-    Machine::new(name, Arc::new(config.for_store(false)), Box::new(Counted { node, tokens: 0 }))
+    Machine::new(name, Arc::new(config.for_store(false)), Box::new(Counted { node, tokens: 0, draw: 0, step: 0 }))
 }
 
 /// A closed record, as a recovery leaves it.

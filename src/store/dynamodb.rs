@@ -4,22 +4,26 @@
 //! else. Knows no machine, no actor and no clock but DynamoDB's. An operation that is refused
 //! shows the item that refuses it, so nothing is read twice.
 
+mod answers;
 mod builder;
+mod caught;
+mod credentials;
 mod date;
 mod expression;
 mod fault;
 mod item;
 mod limits;
 mod misconfiguration;
+mod request;
 mod table;
 mod text;
 mod verify;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client, config,
-    operation::{RequestId, update_item::UpdateItemError},
+    operation::update_item::UpdateItemError,
     types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 
@@ -28,10 +32,12 @@ pub use self::{
     misconfiguration::{Misconfiguration, NotChecked, Verified, VerifyError},
 };
 use self::{
+    credentials::Credentials,
     date::Dates,
     fault::Call,
     item::{Item, Layout},
     limits::Limits,
+    request::PATIENCE_AT_START,
 };
 use super::{Consistency, Operation, Record, ServerTime, Store, StoreError, Written};
 use crate::name::CircuitName;
@@ -52,7 +58,19 @@ use crate::name::CircuitName;
 /// Each operation is bounded to 1 s: 250 ms for a connection, 400 ms for an
 /// attempt, up to three attempts with pauses of 25 ms to 200 ms. These are set
 /// for every call, whatever the client itself is set to; see
-/// [`builder`](Self::builder) for others.
+/// [`builder`](Self::builder) for others. A write that is refused without
+/// showing the item is followed by a read, which has the same limits.
+///
+/// # Credentials
+///
+/// They are loaded outside of these limits, once for all operations that wait,
+/// in a task on the runtime of the operation that needed them first; it ends
+/// with the last clone of the store. An operation waits for them for three
+/// quarters of its own limit, and then fails with
+/// [`Timeout`](crate::store::StoreErrorKind::Timeout), while the loading goes
+/// on. The client's cache keeps them, and bounds a loading (some 20 s by
+/// default). While they are renewed, the old ones serve until 3 s before they
+/// end.
 ///
 /// ```no_run
 /// # async fn example() {
@@ -74,8 +92,11 @@ struct Inner {
     client: Client,
     table: String,
     layout: Layout,
-    /// What the SDK is told for every call.
-    limits: config::Builder,
+    limits: Limits,
+    /// How long an operation waits for credentials.
+    patience: Duration,
+    /// What the SDK is told for every call: the limits, and what watches it.
+    overrides: config::Builder,
     /// The times that answers show, unless they are not to be relied upon.
     dates: Option<Dates>,
 }
@@ -121,36 +142,88 @@ impl DynamoDbStore {
     /// Dropping it loses nothing.
     #[cfg(feature = "aws-config")]
     pub async fn from_env(table: impl Into<String> + Send) -> Self {
+        Box::pin(Self::builder_from_env(table)).await.build_unchanged()
+    }
+
+    /// Starts from region, credentials and endpoint of the environment, as
+    /// [`from_env`](Self::from_env) does, to change attribute names, the key or
+    /// limits: in a region that is 200 ms away the defaults are too short, and
+    /// [`verify`](Self::verify) says which ones will do.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), fuseboard::ConfigError> {
+    /// use std::time::Duration;
+    /// use fuseboard::DynamoDbStore;
+    ///
+    /// let store = DynamoDbStore::builder_from_env("CircuitBreakerState")
+    ///     .await
+    ///     .connect_timeout(Duration::from_secs(1))
+    ///     .attempt_timeout(Duration::from_secs(2))
+    ///     .operation_timeout(Duration::from_secs(4))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing.
+    #[cfg(feature = "aws-config")]
+    pub async fn builder_from_env(table: impl Into<String> + Send) -> DynamoDbStoreBuilder {
         let table = table.into();
         let version = aws_config::BehaviorVersion::latest();
         let config = Box::pin(aws_config::load_defaults(version)).await;
-        Self::new(Client::new(&config), table)
+        Self::builder(Client::new(&config), table)
     }
 
     fn assemble(
         client: Client,
         table: String,
         layout: Layout,
-        limits: &Limits,
+        limits: Limits,
         dates: Option<Dates>,
     ) -> Self {
-        let mut limits = limits.to_override();
+        let mut overrides = limits.to_override().identity_cache(Credentials::of(&client));
         if let Some(dates) = &dates {
-            limits = limits.interceptor(dates.clone());
+            overrides = overrides.interceptor(dates.clone());
         }
-        Self { inner: Arc::new(Inner { client, table, layout, limits, dates }) }
+        let patience = limits.patience();
+        Self {
+            inner: Arc::new(Inner { client, table, layout, limits, patience, overrides, dates }),
+        }
     }
 
-    /// The same store, with one more reader of what answers tell of the time.
-    fn reading(&self, dates: &Dates) -> Self {
-        let Inner { client, table, layout, .. } = &*self.inner;
-        let limits = self.limits().interceptor(dates.clone());
+    /// The same store for someone who starts a program: it waits for credentials
+    /// for longer, and has one more reader of what answers tell of the time.
+    fn at_start(&self, dates: &Dates) -> Self {
+        let Inner { client, table, layout, limits, .. } = &*self.inner;
+        let overrides = self.limits().interceptor(dates.clone());
+        Self {
+            inner: Arc::new(Inner {
+                client: client.clone(),
+                table: table.clone(),
+                layout: layout.clone(),
+                limits: limits.clone(),
+                patience: PATIENCE_AT_START.max(limits.patience()),
+                overrides,
+                dates: None,
+            }),
+        }
+    }
+
+    /// The same store with limits so many times as long, for single attempts.
+    fn slower(&self, factor: u32) -> Self {
+        let Inner { client, table, layout, limits, patience, overrides, .. } = &*self.inner;
+        let limits = limits.times(factor);
+        let overrides = limits.apply(overrides.clone());
         Self {
             inner: Arc::new(Inner {
                 client: client.clone(),
                 table: table.clone(),
                 layout: layout.clone(),
                 limits,
+                patience: *patience,
+                overrides,
                 dates: None,
             }),
         }
@@ -161,11 +234,11 @@ impl DynamoDbStore {
     }
 
     fn limits(&self) -> config::Builder {
-        self.inner.limits.clone()
+        self.inner.overrides.clone()
     }
 
     fn call<'a>(&'a self, operation: &'static str, circuit: Option<&'a CircuitName>) -> Call<'a> {
-        Call { table: &self.inner.table, operation, circuit }
+        Call { table: &self.inner.table, operation, circuit, limits: &self.inner.limits }
     }
 
     /// The key of a circuit's item, or the error that DynamoDB would answer with
@@ -190,21 +263,14 @@ impl DynamoDbStore {
     ) -> Result<Option<Record>, StoreError> {
         let call = self.call("read", Some(circuit));
         let key = self.key_of(call, circuit)?;
-        let answer = self
+        let request = self
             .client()
             .get_item()
             .table_name(call.table)
             .set_key(Some(key))
-            .consistent_read(consistency == Consistency::Strong)
-            .customize()
-            .config_override(self.limits())
-            .send()
-            .await
-            .map_err(|error| call.failed(error))?;
-        // The SDK takes an empty 200 from anywhere for "no item".
-        if answer.request_id().is_none() {
-            return Err(call.bad_answer("the answer is not DynamoDB's: it has no request id"));
-        }
+            .consistent_read(consistency == Consistency::Strong);
+        let send = |limits| request.clone().customize().config_override(limits).send();
+        let answer = self.send(&call, send).await?.map_err(|error| call.failed(error))?;
         Ok(answer.item.as_ref().map(|item| self.inner.layout.decode(item)))
     }
 
@@ -220,7 +286,7 @@ impl DynamoDbStore {
             let why = format!("the record seen was not read from DynamoDB: {:?}", foreign.0);
             call.bad_answer(&why)
         })?;
-        let answer = self
+        let request = self
             .client()
             .update_item()
             .table_name(call.table)
@@ -230,23 +296,42 @@ impl DynamoDbStore {
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values))
             .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .customize()
-            .config_override(self.limits())
-            .send()
-            .await;
-        match answer {
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let send = |limits| request.clone().customize().config_override(limits).send();
+        match self.send(&call, send).await? {
             Ok(answer) => match answer.attributes.filter(|item| !item.is_empty()) {
                 Some(item) => Ok(Written::Applied(layout.decode(&item))),
                 None => Err(call.bad_answer("the answer does not show the item written")),
             },
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
-                    Ok(Written::Refused(refusal.item().map(|item| layout.decode(item))))
+                    match refusal.item().filter(|item| !item.is_empty()) {
+                        Some(item) => Ok(Written::Refused(Some(layout.decode(item)))),
+                        None => self.look_after_refusal(&call, circuit, operation).await,
+                    }
                 }
                 Some(_) | None => Err(call.failed(error)),
             },
         }
+    }
+
+    /// Reads what a refusal has not shown. DynamoDB shows no item where there is
+    /// none; engines that ignore `ReturnValuesOnConditionCheckFailure` never
+    /// show it, and a process that took that for "deleted" would count on in a
+    /// circuit that others have opened.
+    async fn look_after_refusal(
+        &self,
+        call: &Call<'_>,
+        circuit: &CircuitName,
+        operation: &Operation,
+    ) -> Result<Written, StoreError> {
+        let found = Box::pin(self.get(circuit, Consistency::Strong)).await?;
+        if operation.apply(found.as_ref()).is_none() {
+            return Ok(Written::Refused(found));
+        }
+        Err(call.bad_answer(
+            "the write was refused without showing the item, and the item, read after that, permits the write: this engine does not decide conditions as DynamoDB does, or the item changes all the time",
+        ))
     }
 }
 

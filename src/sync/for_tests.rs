@@ -38,6 +38,29 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
+/// What is set once: making it is no step, so that no other thread comes in between.
+#[derive(Debug)]
+pub(crate) struct OnceLock<T> {
+    is_set: AtomicU64,
+    value: std::sync::OnceLock<T>,
+}
+
+impl<T> OnceLock<T> {
+    pub(crate) fn new() -> Self {
+        Self { is_set: AtomicU64::new(0), value: std::sync::OnceLock::new() }
+    }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        (self.is_set.load(Ordering::Acquire) == 1).then(|| self.value.get()).flatten()
+    }
+
+    pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+        let value = self.value.get_or_init(make);
+        self.is_set.store(1, Ordering::Release);
+        value
+    }
+}
+
 /// Tells all who wait.
 #[derive(Debug)]
 pub(crate) struct Notify(Arc<Shared<Waiting>>);

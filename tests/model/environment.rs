@@ -7,6 +7,9 @@
 
 mod alone;
 mod answers;
+mod asked;
+mod owed;
+mod refuted;
 
 use crate::{
     item::{Item, Seen, Stamp, State, Write, closed_by},
@@ -29,12 +32,18 @@ pub(crate) enum Phase {
     Ours(Ours),
     Theirs,
     Free,
-    /// Probed without a lease: the record of a circuit that was not closed is gone,
-    /// or the store is out.
+    /// The record of a circuit that was not closed is gone; it had opened then.
+    Gone {
+        opened: Stamp,
+    },
+    /// Probed without a lease: the store is out, a trip was dropped, or this
+    /// environment is refuted.
     Local {
         successes: u8,
         probing: bool,
     },
+    /// Open for this environment alone, which is refuted.
+    Refuted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +66,7 @@ pub(crate) enum Stage {
 pub(crate) enum Want {
     Trip,
     Elect,
+    ElectAbsent,
     TakeOver,
     Renew { starts: bool },
     HandOver,
@@ -109,12 +119,20 @@ pub(crate) struct Environment {
     pub(crate) election: Option<Election>,
     /// The store has failed since it last answered a write.
     pub(crate) out: bool,
+    /// Its trip was applied, and the circuit was not seen closed since.
+    pub(crate) tripped: bool,
+    /// Others closed what it tripped, and it has not had its good calls since.
+    pub(crate) contradicted: bool,
+    /// What is known is what its own last write left.
+    pub(crate) wrote: bool,
+    /// What is stamped until then was decided before a freeze.
+    pub(crate) frozen: Stamp,
     /// The state that subscribers were last told.
     pub(crate) told: State,
 }
 
-/// The epoch of an opening that was decided without a record: it is offered to
-/// any closed one, as one that was told without the store.
+/// The epoch of an opening that was decided before the record was ever seen: it is
+/// offered to any closed one.
 const OFFERED: Stamp = Stamp::MAX;
 
 pub(crate) const CLOSED: Phase = Phase::Closed { streak: 0, counted: 0 };
@@ -129,6 +147,10 @@ impl Environment {
             job: None,
             election: None,
             out: false,
+            tripped: false,
+            contradicted: false,
+            wrote: false,
+            frozen: 0,
             told: State::Closed,
         }
     }
@@ -140,7 +162,8 @@ impl Environment {
     pub(crate) fn state(&self) -> State {
         match self.phase {
             Phase::Closed { .. } => State::Closed,
-            Phase::Open { .. } => State::Open,
+            Phase::Open { .. } | Phase::Refuted => State::Open,
+            Phase::Gone { .. } => self.told,
             Phase::Ours(_) | Phase::Theirs | Phase::Free | Phase::Local { .. } => State::HalfOpen,
         }
     }
@@ -152,7 +175,9 @@ impl Environment {
             | Phase::Open { .. }
             | Phase::Theirs
             | Phase::Free
-            | Phase::Local { .. } => None,
+            | Phase::Gone { .. }
+            | Phase::Local { .. }
+            | Phase::Refuted => None,
         }
     }
 
@@ -189,10 +214,13 @@ impl Environment {
             self.phase = Phase::Closed { streak: streak + 1, counted };
             return;
         }
-        self.open(counted, None, shared, rules);
         if rules.weak != Weak::RegainAfterTrip {
             self.election = None;
         }
+        if self.opens_for_itself(rules) {
+            return;
+        }
+        self.open(counted, None, shared, rules);
         self.conclude(alone, shared, rules);
     }
 
@@ -218,7 +246,7 @@ impl Environment {
     /// Goes on with what was decided, or alone while the store is out.
     fn conclude(&mut self, alone: bool, shared: &mut Shared, rules: &Rules) {
         if alone {
-            self.stand_alone();
+            self.stand_alone(shared);
         } else {
             self.dispatch(shared, rules);
         }
@@ -236,11 +264,15 @@ impl Environment {
             match verdict {
                 Verdict::Bad => {
                     self.election = None;
-                    self.open(OFFERED, None, shared, rules);
+                    if self.opens_for_itself(rules) {
+                        return;
+                    }
+                    self.open(self.epoch(), None, shared, rules);
                 }
                 Verdict::Good if successes + 1 >= rules.successes => {
                     self.phase = CLOSED;
                     self.told = State::Closed;
+                    self.closes_by_itself(rules);
                 }
                 Verdict::Good => {
                     self.phase = Phase::Local { successes: successes + 1, probing: false };
@@ -263,6 +295,9 @@ impl Environment {
             Verdict::Good => {
                 ours.successes += 1;
                 let enough = ours.successes >= rules.successes;
+                if enough {
+                    self.closes_by_itself(rules);
+                }
                 let close = Want::Close { token: ours.token };
                 self.want = Some(if enough { close } else { Want::HandOver });
                 self.phase = Phase::Ours(ours);
@@ -282,14 +317,35 @@ impl Environment {
         self.dispatch(shared, rules);
     }
 
+    /// Whether a call may be a probe while the store is asked, since it needs no answer.
+    pub(crate) fn probes_meanwhile(&self) -> bool {
+        matches!(self.phase, Phase::Local { probing: false, .. } | Phase::Refuted)
+    }
+
+    fn leaves_it_to_an_election(&self) -> bool {
+        let is_open = self.record().is_some_and(|item| item.state == State::Open);
+        is_open
+            && self.job.is_none()
+            && self.certain
+            && !self.out
+            && !self.contradicted
+            && !self.is_probing()
+    }
+
     /// A call comes while the circuit is not closed, and what can be due is due.
     pub(crate) fn call(&mut self, shared: &mut Shared, rules: &Rules) {
-        if self.want.is_some() || self.job.is_some() {
+        if self.want.is_some() || self.job.is_some() && !self.probes_meanwhile() {
             return self.dispatch(shared, rules);
         }
         match self.phase {
             Phase::Closed { .. } => {}
             Phase::Open { stored: false, .. } => self.want = Some(Want::Trip),
+            Phase::Gone { .. } => self.want = Some(Want::ElectAbsent),
+            Phase::Refuted if rules.weak == Weak::RefutedWaits => {}
+            Phase::Refuted => {
+                self.phase = Phase::Local { successes: 0, probing: true };
+                self.told = State::HalfOpen;
+            }
             Phase::Open { .. } => {
                 shared.recovery_is_due(self.record(), rules);
                 self.want = Some(Want::Elect);
@@ -316,91 +372,13 @@ impl Environment {
                 }
             }
             Phase::Free => self.want = Some(Want::TakeOver),
+            // Through the store, where it answers.
+            Phase::Local { .. } if self.leaves_it_to_an_election() => self.want = Some(Want::Elect),
             Phase::Local { successes, .. } => {
                 self.phase = Phase::Local { successes, probing: true };
             }
         }
         self.dispatch(shared, rules);
-    }
-
-    /// Makes the next write; after one of unknown outcome, what is true is read first.
-    fn dispatch(&mut self, shared: &mut Shared, rules: &Rules) {
-        let Some(want) = self.want else { return };
-        if self.job.is_some() {
-            return;
-        }
-        let over_another = want == Want::Trip && !Item::is_closed(self.record());
-        if !self.certain || over_another {
-            self.job = Some(Job::Read(shared.item));
-            return;
-        }
-        if shared.writes >= rules.writes {
-            return;
-        }
-        match self.write(want, shared, rules) {
-            Some(write) => {
-                let number = shared.send(write);
-                self.job = Some(Job::Write { number, write, landed: 0, answer: None });
-            }
-            None => self.want = None,
-        }
-    }
-
-    fn write(&mut self, want: Want, shared: &mut Shared, rules: &Rules) -> Option<Write> {
-        let token = shared.writes + 1;
-        let known = self.record().and_then(|item| item.lease);
-        let at = shared.tick(rules);
-        let lease = crate::item::FULL + at;
-        Some(match want {
-            Want::Trip => {
-                let Phase::Open { opened, counted, .. } = self.phase else { return None };
-                let offered = self.told == State::Open || counted == OFFERED;
-                let counted = (!offered).then_some(counted);
-                Write::Trip { seen: self.record(), opened, counted, at }
-            }
-            Want::Elect => {
-                let seen = self.record()?;
-                self.election = Some(Election { token, at, lease, count: 0, won: false });
-                Write::Elect { seen, token, at }
-            }
-            Want::TakeOver => {
-                let seen = self.record()?;
-                let count = seen.count.unwrap_or(0);
-                self.election = Some(Election { token, at, lease, count, won: false });
-                Write::TakeOver { seen, token, at }
-            }
-            Want::Renew { starts } => {
-                let Ours { token, .. } = self.ours()?;
-                let lease = lease.max(known.unwrap_or(0) + 1);
-                Write::Renew { token, lease: self.later_lease(lease, rules), starts, at }
-            }
-            Want::HandOver => {
-                let Ours { token, successes: count, .. } = self.ours()?;
-                let lease = shared.handed_over(at, rules);
-                Write::HandOver { token, known, count, lease, at }
-            }
-            Want::GiveBack => {
-                let Ours { token, successes: count, .. } = self.ours()?;
-                let lease = shared.given_back(at, rules);
-                Write::GiveBack { token, known, count, lease, at }
-            }
-            Want::Close { token } => {
-                let live = self.ours().is_none_or(|ours| ours.leased > shared.lapsed);
-                Write::Close { token, live, at }
-            }
-            Want::Reopen { token, opened } => Write::Reopen { token, opened, at },
-        })
-    }
-
-    /// Later than every lease before it under the same token.
-    fn later_lease(&mut self, lease: Stamp, rules: &Rules) -> Stamp {
-        match &mut self.election {
-            Some(election) if rules.weak != Weak::RepeatedLease => {
-                election.lease = lease.max(election.lease + 1);
-                election.lease
-            }
-            Some(_) | None => lease,
-        }
     }
 
     /// Tells subscribers of a transition as its own.

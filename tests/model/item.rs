@@ -41,6 +41,7 @@ pub(crate) struct Item {
     pub(crate) lease: Option<Stamp>,
     pub(crate) expires: Stamp,
     pub(crate) count: Option<u8>,
+    pub(crate) released: Option<Stamp>,
     pub(crate) epoch: Stamp,
 }
 
@@ -60,6 +61,11 @@ pub(crate) enum Write {
     },
     Elect {
         seen: Item,
+        token: u8,
+        at: Stamp,
+    },
+    ElectAbsent {
+        opened: Stamp,
         token: u8,
         at: Stamp,
     },
@@ -139,6 +145,7 @@ impl Item {
         record.lease_until = field(self.lease.map(i64::from));
         record.expires_at = Field::Valid(i64::from(self.expires));
         record.success_count = field(self.count.map(u64::from));
+        record.released = field(self.released.map(i64::from));
         record
     }
 
@@ -159,6 +166,7 @@ impl Item {
             lease: record.lease_until.valid().map(small),
             expires: small(record.expires_at.valid().unwrap()),
             count: record.success_count.valid().map(small),
+            released: record.released.valid().map(small),
             epoch,
         }
     }
@@ -194,6 +202,11 @@ fn token(number: u8) -> LeaseToken {
     LeaseToken::new(owner(number))
 }
 
+/// What an election writes: its token, a lease of full length, and when it was.
+fn led(number: u8, at: Stamp) -> (LeaseToken, i64, i64) {
+    (token(number), i64::from(FULL + at), i64::from(at))
+}
+
 impl Write {
     /// The item after the write that is numbered so, or `None` if it is refused.
     pub(crate) fn on(&self, seen: Seen, number: Stamp, weak: Weak) -> Option<Item> {
@@ -205,6 +218,7 @@ impl Write {
             // An opening that is offered again is the same opening.
             Self::Trip { opened, .. } | Self::Reopen { opened, .. } => OPENED + opened,
             Self::Elect { .. }
+            | Self::ElectAbsent { .. }
             | Self::TakeOver { .. }
             | Self::Hold { .. }
             | Self::Release { .. } => number,
@@ -223,9 +237,10 @@ impl Write {
     /// When the lease of full length was sent that the write sets, if it sets one.
     pub(crate) fn lease(&self) -> Option<Stamp> {
         match self {
-            Self::Elect { at, .. } | Self::TakeOver { at, .. } | Self::Renew { at, .. } => {
-                Some(*at)
-            }
+            Self::Elect { at, .. }
+            | Self::ElectAbsent { at, .. }
+            | Self::TakeOver { at, .. }
+            | Self::Renew { at, .. } => Some(*at),
             Self::Trip { .. }
             | Self::HandOver { .. }
             | Self::GiveBack { .. }
@@ -245,18 +260,19 @@ impl Write {
                 opened_at: i64::from(*opened),
                 expires_at: i64::from(*at),
             },
-            Self::Elect { seen, token: number, at } => Operation::Elect {
-                seen: seen.record(),
-                token: token(*number),
-                lease_until: i64::from(FULL + at),
-                expires_at: i64::from(*at),
-            },
-            Self::TakeOver { seen, token: number, at } => Operation::TakeOver {
-                seen: seen.record(),
-                token: token(*number),
-                lease_until: i64::from(FULL + at),
-                expires_at: i64::from(*at),
-            },
+            Self::Elect { seen, token: number, at } => {
+                let (token, lease_until, expires_at) = led(*number, *at);
+                Operation::Elect { seen: seen.record(), token, lease_until, expires_at }
+            }
+            Self::ElectAbsent { opened, token: number, at } => {
+                let (token, lease_until, expires_at) = led(*number, *at);
+                let opened_at = i64::from(*opened);
+                Operation::ElectAbsent { token, opened_at, lease_until, expires_at }
+            }
+            Self::TakeOver { seen, token: number, at } => {
+                let (token, lease_until, expires_at) = led(*number, *at);
+                Operation::TakeOver { seen: seen.record(), token, lease_until, expires_at }
+            }
             Self::Renew { token: number, lease, starts, at } => Operation::Renew {
                 token: token(*number),
                 lease_until: i64::from(*lease),

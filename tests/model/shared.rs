@@ -29,12 +29,26 @@ pub(crate) struct Rules {
     pub(crate) crashes: u8,
     pub(crate) deletions: u8,
     pub(crate) orders: u8,
+    /// How many operations are throttled.
+    pub(crate) throttles: u8,
+    /// How many environments freeze while they owe a trip.
+    pub(crate) freezes: u8,
+    /// How many trips that are owed grow old before anything else does.
+    pub(crate) ages: u8,
+    /// How many reads are stale that are not an environment's first.
+    pub(crate) stale: u8,
     /// T and K.
     pub(crate) failures: u8,
     pub(crate) successes: u8,
     pub(crate) coarse: bool,
     /// Answers of the store may linger on their way.
     pub(crate) slow: bool,
+    /// Whose trip others contradict is refuted.
+    pub(crate) refutes: bool,
+    /// The item is deleted by a person, while messages are on their way.
+    pub(crate) abrupt: bool,
+    /// One is contradicted at first, and all know that the circuit is closed.
+    pub(crate) contradicted: bool,
     /// The circuit is half-open at first: the first of the writes elected one.
     pub(crate) elected: bool,
     /// Environments keep their places, so that one can be told from another.
@@ -51,6 +65,15 @@ pub(crate) enum Breach {
     Unproven,
     Spent,
     Unfounded,
+    /// A trip was sent for failures that were older than a recovery time, or than a
+    /// freeze.
+    Old,
+    /// A refuted environment wrote a trip.
+    Heard,
+    /// An environment was contradicted by what was no closing of others.
+    Unjust,
+    /// What was decided took effect without the store, which had answered.
+    Alone,
 }
 
 /// A write on its way, which may arrive late, twice, or never.
@@ -76,6 +99,10 @@ pub(crate) struct Shared {
     pub(crate) crashes: u8,
     pub(crate) deletions: u8,
     pub(crate) orders: u8,
+    pub(crate) throttles: u8,
+    pub(crate) freezes: u8,
+    pub(crate) ages: u8,
+    pub(crate) stale: u8,
     pub(crate) network: Vec<Wire>,
     /// The good probes in a row that lease holders have seen since the last
     /// election from open.
@@ -182,7 +209,8 @@ impl Shared {
         if let Some(breach) = self.judge(before, &wire.write, rules) {
             self.breach(breach);
         }
-        if matches!(wire.write, Write::Elect { .. }) || after.state != State::HalfOpen {
+        let elects = matches!(wire.write, Write::Elect { .. } | Write::ElectAbsent { .. });
+        if elects || after.state != State::HalfOpen {
             self.good = 0;
         }
         if before.is_none_or(|item| item.owner != after.owner) {
@@ -203,6 +231,7 @@ impl Shared {
                 || counted.is_some_and(|counted| counted != epoch))
             .then_some(Breach::AnotherEpoch),
             Write::Elect { seen, .. } => (epoch != seen.epoch).then_some(Breach::NewerState),
+            Write::ElectAbsent { .. } => before.is_some().then_some(Breach::NewerState),
             Write::TakeOver { seen, .. } => {
                 let same = epoch == seen.epoch && before.is_some_and(|it| it.lease == seen.lease);
                 (!same).then_some(Breach::NewerState)

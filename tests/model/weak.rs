@@ -61,8 +61,32 @@ pub(crate) enum Weak {
     RegainUnrenewed,
     /// A late answer to a reopening is taken for that of a newer opening.
     LateReopenIsNewer,
+    /// A late answer to a trip is taken for that of a newer opening.
+    LateTripIsNewer,
     /// An opening that nobody was told of is offered to any closed record.
     TripOwedForEver,
+    /// An opening that was told without the store is offered to any closed record.
+    ToldTripIsOffered,
+    /// A trip is sent though its last failure is older than a recovery time.
+    AgedTripIsSent,
+    /// A trip is sent though a freeze lies between.
+    FrozenTripIsSent,
+    /// An election of an absent record also lands on one that is there.
+    ElectAbsentAnyway,
+    /// An environment that is refuted trips for all.
+    RefutedTrips,
+    /// A refuted environment waits for others to close what it alone opened.
+    RefutedWaits,
+    /// A release contradicts whose trip it ends.
+    ReleaseContradicts,
+    /// An environment is contradicted by its own closing.
+    OwnCloseContradicts,
+    /// A throttled write is taken to be applied.
+    ThrottledIsApplied,
+    /// A throttled store is taken to be out.
+    ThrottledIsOut,
+    /// A read that is older than the own last write is believed.
+    BehindOwnWrite,
 }
 
 impl Weak {
@@ -108,6 +132,7 @@ impl Weak {
             (Self::RenewShorter, Write::Renew { .. }) => {
                 seen.map(|item| Item { lease: item.lease.map(|_| 0), ..item })
             }
+            (Self::ElectAbsentAnyway, Write::ElectAbsent { .. }) => None,
             (_, _) => seen,
         };
         (write, current)

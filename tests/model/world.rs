@@ -1,25 +1,30 @@
 //! The model: environments, the store, the network, and all that may happen.
 //!
 //! Not abstracted: an answer may come long after the write was applied; a request
-//! may be applied after its sender gave up, and twice; a first read may be stale;
-//! an environment may restart and forget; the store may fail an environment until
-//! it answers again; the item may be deleted; an operator may hold and release.
-//! Abstracted: a stale read is one write behind; a read that is not the first and
-//! shows a change is followed by a consistent one (as in the machine), so that only
-//! first reads are stale here; operators have no environment, and their second to
-//! themselves; the deletion comes an hour after the last write, so that nothing is
-//! under way then, and no lease is left.
+//! may be applied after its sender gave up, and twice; reads may be stale, and are
+//! acted upon; the store may throttle an operation, of which an earlier attempt may
+//! arrive yet; an environment may freeze, or restart and forget; the store may fail
+//! an environment until it answers again; the item may be deleted; an operator may
+//! hold and release.
+//! Abstracted: a stale read is one write behind, and there are few of them but for
+//! first reads; one that may be behind the own last write is a consistent one;
+//! operators have no environment, and their second to themselves. The item is deleted
+//! an hour after the last write, when nothing is under way and no lease is left, or
+//! (`abrupt`) by a person: then messages are under way, but no lease is live, and
+//! none arrives a second time afterwards.
 
 pub(crate) mod past;
 mod quiet;
+mod start;
+mod steps;
 
 use std::collections::HashSet;
 
 use stateright::{Model, Property};
 
 use crate::{
-    environment::{Answer, CLOSED, Environment, Job, Phase, Stage, Verdict},
-    item::{FULL, Item, OPENED, Seen, State, Write},
+    environment::{Answer, Environment, Job, Verdict},
+    item::Write,
     shared::{Breach, Rules, Shared},
 };
 
@@ -67,6 +72,17 @@ pub(crate) enum Step {
     Delete,
     Hold,
     Release,
+    /// The store refuses to do what it is asked; whether an earlier attempt of it may
+    /// arrive yet.
+    Throttle {
+        who: usize,
+        lost: bool,
+    },
+    Freeze(usize),
+    /// A recovery time passes over a trip that is owed.
+    Age(usize),
+    /// So many good calls in a row that it is heard again.
+    GoodCalls(usize),
 }
 
 impl Model for Rules {
@@ -82,7 +98,7 @@ impl Model for Rules {
             return;
         }
         for who in 0..world.environments.len() {
-            world.steps_of(who, steps);
+            world.steps_of(who, self, steps);
         }
         world.steps_of_others(self, steps);
     }
@@ -126,6 +142,16 @@ impl Model for Rules {
             Property::always("what is told as ours was applied once", |_, world| {
                 no(world, Breach::Unfounded)
             }),
+            Property::always("no trip is sent for old failures", |_, world| no(world, Breach::Old)),
+            Property::always("a refuted environment writes no trip", |_, world| {
+                no(world, Breach::Heard)
+            }),
+            Property::always("closings of others alone contradict", |_, world| {
+                no(world, Breach::Unjust)
+            }),
+            Property::always("nothing is done alone while the store answers", |_, world| {
+                no(world, Breach::Alone)
+            }),
             Property::always(
                 "a quiet circuit closes by any one alone",
                 |rules: &Self, world: &World| {
@@ -134,80 +160,6 @@ impl Model for Rules {
                 },
             ),
         ]
-    }
-}
-
-impl Rules {
-    /// A new circuit, one that is closed, and one that is open, known to all or to none;
-    /// or one that was open, and whose first election all know.
-    fn starts(&self) -> Vec<World> {
-        let closed = Item {
-            state: State::Closed,
-            failures: Some(0),
-            opened: None,
-            owner: None,
-            lease: None,
-            expires: 0,
-            count: None,
-            epoch: FULL,
-        };
-        let open = Item { state: State::Open, opened: Some(0), epoch: OPENED, ..closed };
-        let unknown = Environment::new();
-        let known = |seen: Seen, phase, told| Environment {
-            seen: Some(seen),
-            certain: true,
-            phase,
-            told,
-            ..unknown
-        };
-        let waiting = Phase::Open { opened: 0, stored: true, counted: 0 };
-        let world = |item, environment| World {
-            shared: Shared {
-                item,
-                older: item,
-                clock: 1,
-                lapsed: 0,
-                writes: 0,
-                faults: self.faults,
-                alone: self.alone,
-                crashes: self.crashes,
-                deletions: self.deletions,
-                orders: self.orders,
-                network: Vec::new(),
-                good: 0,
-                failed: false,
-                breach: None,
-            },
-            environments: vec![environment; self.environments],
-        };
-        let opened = world(Some(open), known(Some(open), waiting, State::Open));
-        if self.elected {
-            return vec![self.elect(opened)];
-        }
-        vec![
-            world(None, unknown),
-            world(Some(closed), known(Some(closed), CLOSED, State::Closed)),
-            opened,
-        ]
-    }
-
-    /// One is elected, and the others see it.
-    fn elect(&self, mut world: World) -> World {
-        let mut play = |step| {
-            world.take(step, self);
-            world.settle(self);
-        };
-        play(Step::Call(0));
-        play(Step::Arrive { wire: 0, answered: true, again: false });
-        let is_behind = |world: &World| {
-            let seen = |env: &Environment| env.seen == Some(world.shared.item);
-            world.environments.iter().position(|env| !seen(env))
-        };
-        while let Some(who) = is_behind(&world) {
-            world.take(Step::Read { who, stale: false }, self);
-            world.settle(self);
-        }
-        world
     }
 }
 
@@ -234,103 +186,6 @@ impl World {
         self
     }
 
-    fn steps_of(&self, who: usize, steps: &mut Vec<Step>) {
-        let environment = &self.environments[who];
-        let shared = &self.shared;
-        let idle = environment.job.is_none();
-        if environment.is_answered() {
-            steps.push(Step::Receive(who));
-        }
-        if !idle && shared.faults > 0 {
-            steps.push(Step::TimeOut(who));
-        }
-        let seen = environment.seen.is_some() || environment.out;
-        for alone in [false, true].into_iter().filter(|alone| !alone || idle && environment.out) {
-            if matches!(environment.phase, Phase::Closed { .. }) && seen {
-                steps.push(Step::Fail { who, alone });
-            }
-            if environment.is_probing() {
-                for verdict in [Verdict::Good, Verdict::Bad, Verdict::None] {
-                    steps.push(Step::Probe { who, verdict, alone });
-                }
-            }
-        }
-        if idle {
-            self.steps_alone(who, steps);
-            let closed = matches!(environment.phase, Phase::Closed { .. });
-            if !closed || environment.want.is_some() {
-                steps.push(Step::Call(who));
-            }
-            if environment.ours().is_some_and(|ours| ours.stage == Stage::Probing) {
-                steps.push(Step::KeepAlive(who));
-            }
-            if environment.ours().is_none()
-                && (environment.seen != Some(shared.item) || !environment.certain)
-            {
-                steps.push(Step::Read { who, stale: false });
-            }
-            if environment.seen.is_none() && shared.older != shared.item {
-                steps.push(Step::Read { who, stale: true });
-            }
-        }
-        if shared.crashes > 0 && *environment != Environment::new() {
-            steps.push(Step::Crash(who));
-        }
-    }
-
-    /// What an environment may do while the store is out, or comes to be so.
-    fn steps_alone(&self, who: usize, steps: &mut Vec<Step>) {
-        let environment = &self.environments[who];
-        if self.shared.alone == 0 {
-            return;
-        }
-        if self.shared.faults > 0 && !environment.out {
-            steps.push(Step::LoseTheStore(who));
-        }
-        if environment.may_fall_open() {
-            steps.push(Step::FallOpen(who));
-        }
-        if environment.may_probe_alone(self.shared.lapsed) {
-            steps.push(Step::ProbeAlone(who));
-        }
-    }
-
-    fn steps_of_others(&self, rules: &Rules, steps: &mut Vec<Step>) {
-        let shared = &self.shared;
-        for wire in 0..shared.network.len() {
-            let awaited = self.awaits(shared.network[wire].number).is_some();
-            let doubled = shared.faults > 0;
-            for (answered, again) in [(true, false), (false, false), (true, true), (false, true)] {
-                let kind = if awaited { answered || doubled } else { !answered };
-                if kind && (!again || doubled) {
-                    steps.push(Step::Arrive { wire, answered, again });
-                }
-            }
-        }
-        let lease = shared.item.and_then(|item| item.lease).and_then(|it| it.checked_sub(FULL));
-        let leases = self.environments.iter().filter_map(|env| Some(env.ours()?.leased));
-        let mut ends: Vec<u8> = leases.chain(lease).filter(|end| *end > shared.lapsed).collect();
-        ends.sort_unstable();
-        ends.dedup();
-        steps.extend(ends.into_iter().map(Step::Lapse));
-        let idle = self.environments.iter().all(|env| env.job.is_none());
-        if shared.deletions > 0 && shared.item.is_some() && idle {
-            steps.push(Step::Delete);
-        }
-        if shared.orders > 0 && shared.writes < rules.writes {
-            steps.push(Step::Hold);
-            if !Item::is_closed(shared.item) {
-                steps.push(Step::Release);
-            }
-        }
-    }
-
-    fn awaits(&self, sent: u8) -> Option<usize> {
-        self.environments.iter().position(|env| {
-            matches!(env.job, Some(Job::Write { number, answer: None, .. }) if number == sent)
-        })
-    }
-
     fn take(&mut self, step: Step, rules: &Rules) {
         let Self { shared, environments } = self;
         match step {
@@ -342,7 +197,7 @@ impl World {
             Step::KeepAlive(who) => environments[who].keep_alive(shared, rules),
             Step::LoseTheStore(who) => {
                 shared.faults -= 1;
-                environments[who].lose_the_store();
+                environments[who].lose_the_store(shared);
             }
             Step::FallOpen(who) => {
                 shared.alone -= 1;
@@ -354,18 +209,39 @@ impl World {
             }
             Step::Read { who, stale } => {
                 let found = if stale { shared.older } else { shared.item };
+                shared.stale -= u8::from(stale && environments[who].seen.is_some());
                 environments[who].job = Some(Job::Read(found));
             }
+            Step::GoodCalls(who) => environments[who].has_good_calls(),
             Step::Receive(who) => environments[who].receive(shared, rules),
             Step::TimeOut(who) => {
                 shared.faults -= 1;
-                environments[who].time_out();
+                environments[who].time_out(shared);
             }
             Step::Arrive { wire, answered, again } => self.arrive(wire, answered, again, rules),
             Step::Lapse(until) => shared.lapse(until, rules),
+            Step::Crash(_)
+            | Step::Delete
+            | Step::Hold
+            | Step::Release
+            | Step::Throttle { .. }
+            | Step::Freeze(_)
+            | Step::Age(_) => self.strike(step, rules),
+        }
+    }
+
+    /// Something comes from without.
+    fn strike(&mut self, step: Step, rules: &Rules) {
+        let Self { shared, environments } = self;
+        match step {
             Step::Crash(who) => {
                 shared.crashes -= 1;
                 environments[who] = Environment::new();
+            }
+            Step::Delete if rules.abrupt => {
+                shared.deletions -= 1;
+                shared.network.retain(|wire| wire.landed == 0);
+                shared.older = shared.item.take();
             }
             Step::Delete => {
                 shared.deletions -= 1;
@@ -382,6 +258,38 @@ impl World {
                     self.order(|at| Write::Release { seen, at }, rules);
                 }
             }
+            Step::Throttle { who, lost } => {
+                shared.throttles -= 1;
+                shared.faults -= u8::from(lost);
+                if let Some(Job::Write { number, .. }) = environments[who].job {
+                    shared.network.retain(|wire| lost || wire.number != number);
+                }
+                environments[who].throttle(shared, rules);
+            }
+            Step::Freeze(who) => {
+                shared.freezes -= 1;
+                environments[who].freeze(shared, rules);
+            }
+            Step::Age(who) => {
+                shared.ages -= 1;
+                if let Some(opened) = environments[who].owed_since() {
+                    shared.lapse(opened, rules);
+                    environments[who].drops_old_trip(shared, rules);
+                }
+            }
+            Step::Fail { .. }
+            | Step::Call(_)
+            | Step::Probe { .. }
+            | Step::KeepAlive(_)
+            | Step::LoseTheStore(_)
+            | Step::FallOpen(_)
+            | Step::ProbeAlone(_)
+            | Step::Read { .. }
+            | Step::Receive(_)
+            | Step::TimeOut(_)
+            | Step::Arrive { .. }
+            | Step::Lapse(_)
+            | Step::GoodCalls(_) => {}
         }
     }
 

@@ -15,6 +15,7 @@
 //! exchange miss a store that it does not come after, as no memory does. The newest
 //! snapshot is not followed within a circuit: `publication` looks at its order.
 
+mod counting;
 mod leaving;
 mod offering;
 mod publication;

@@ -2,7 +2,8 @@
 
 use super::{Election, Machine, Want};
 use crate::{
-    machine::phase::{Basis, Opening, Ours, Phase, Recovery, Right, Stage},
+    health::Access,
+    machine::phase::{Basis, Opening, Ours, Phase, Recovery, Right, Stage, Standing, Theirs},
     moment::Moment,
     record::{LeaseToken, Operation, Record},
     state::CircuitState,
@@ -43,7 +44,7 @@ impl Machine {
         match record {
             None => self.adopt_none(same, before),
             Some(record) => match shown(&record) {
-                Shown::Closed => self.adopt_closed(same, before),
+                Shown::Closed => self.adopt_closed(&record, same, before),
                 Shown::Open => self.adopt_open(&record, same, otherwise_at),
                 Shown::HalfOpen => self.adopt_half_open(&record, same),
             },
@@ -69,13 +70,13 @@ impl Machine {
 
     /// Whether a write that is still owed applies to this record, so that it
     /// is made instead of adopting what it is about to change.
-    /// A trip that nobody was told of yet belongs to the epoch it was counted in;
-    /// an opening that was told stands, and is offered to any closed record.
+    /// A trip is of the epoch in which its failures were counted: a record of a later
+    /// one says that others have closed the circuit since. One that was deleted says
+    /// nothing, and is tripped over.
     fn owes(&mut self, record: Option<&Record>, same: bool) -> bool {
-        let told = self.announced == CircuitState::Open;
         let holds = |token: &LeaseToken| record.is_some_and(|record| record.is_leased_to(token));
         let owes = match &self.want {
-            Some(Want::Trip) => (same || told) && record.is_none_or(is_closed),
+            Some(Want::Trip) => record.is_none_or(|record| same && is_closed(record)),
             Some(Want::Close { token } | Want::Reopen { token, .. }) => holds(token),
             Some(Want::Renew { .. } | Want::HandOver | Want::GiveBack) => match &self.phase {
                 Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => holds(&ours.token),
@@ -91,70 +92,119 @@ impl Machine {
     }
 
     fn adopt_none(&mut self, same: bool, before: Option<Moment>) {
+        // Who closed the circuit is not known any more.
+        self.tripped = false;
         match &self.phase {
-            Phase::Closed { .. } => self.adopt_closed(same, before),
+            Phase::Closed { .. } => self.adopt_a_closed_phase(same, before),
             // The record of a circuit that was not closed is gone: probe first.
-            Phase::Open(_) => self.probe_a_gone_record(),
+            Phase::Open(Opening { standing: Standing::Stored | Standing::Owed, .. }) => {
+                self.probe_a_gone_record();
+            }
             Phase::HalfOpen(recovery) => match recovery.right {
-                Right::Local { .. } => {}
-                Right::Ours(_) | Right::Theirs { .. } | Right::Free => self.probe_a_gone_record(),
+                // Nobody holds it, and this process does not know more than that.
+                Right::Local(_) | Right::Free { .. } => {}
+                Right::Ours(_) | Right::Theirs(_) => self.probe_a_gone_record(),
             },
+            Phase::Open(_) => {}
         }
     }
 
+    /// The right to probe is free for whichever process writes first.
     fn probe_a_gone_record(&mut self) {
+        self.known.election = None;
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: self.phase.opened_at(),
             failure_count: 0,
-            right: Right::Local { successes: 0, stage: Stage::Ready },
+            right: Right::Free { gave_back_at: None },
         }));
-        self.announce(Cause::RecordGone, Origin::WithoutStore);
+        self.announce(Cause::RecordGone, Origin::Observed);
     }
 
-    fn adopt_closed(&mut self, same: bool, before: Option<Moment>) {
-        match &mut self.phase {
-            Phase::Closed { basis, .. } => {
-                *basis = Basis::Stored;
-                // Tripped and closed again unseen: a newer epoch, for the streak
-                // and for calls that are still under way. What was counted before
-                // the first sight stands, as a trip of that time does.
-                if !same && before.is_some() {
-                    self.close_here(Basis::Stored);
-                }
+    fn adopt_closed(&mut self, record: &Record, same: bool, before: Option<Moment>) {
+        let ends = match &self.phase {
+            Phase::Closed { .. } => {
+                self.adopt_a_closed_phase(same, before);
+                !same && before.is_some()
             }
-            Phase::HalfOpen(Recovery { right: Right::Local { .. }, .. }) => {}
-            Phase::Open(_) | Phase::HalfOpen(_) => self.close_here(Basis::Stored),
+            Phase::Open(opening) => match opening.standing {
+                // What was owed is not any more: others have closed since.
+                Standing::Stored | Standing::Owed => true,
+                // Before the first sight of the record there is nothing to tell that by.
+                Standing::Lapsed => !same && before.is_some(),
+                Standing::Refuted => false,
+            },
+            Phase::HalfOpen(recovery) => match &recovery.right {
+                Right::Local(alone) => !alone.refuted && !same && before.is_some(),
+                Right::Ours(_) | Right::Theirs(_) | Right::Free { .. } => true,
+            },
+        };
+        if !ends {
+            return;
+        }
+        if !matches!(self.phase, Phase::Closed { .. }) {
+            self.close_here(Basis::Stored);
+        }
+        // Closed by probes of others: this process's own would have ended `tripped`.
+        if std::mem::take(&mut self.tripped) && !record.is_released() {
+            self.contradicted_in = self.epoch;
+        }
+    }
+
+    fn adopt_a_closed_phase(&mut self, same: bool, before: Option<Moment>) {
+        if let Phase::Closed { basis, .. } = &mut self.phase {
+            *basis = Basis::Stored;
+        }
+        // Tripped and closed again unseen: a newer epoch, for the streak and for
+        // calls that are still under way. What was counted before the first sight
+        // stands, as a trip of that time does.
+        if !same && before.is_some() {
+            self.close_here(Basis::Stored);
         }
     }
 
     fn close_here(&mut self, basis: Basis) {
-        self.enter(Phase::Closed { streak: 0, basis });
+        self.enter(Phase::Closed { basis });
         self.announce(Cause::Elsewhere, Origin::Observed);
     }
 
     fn adopt_open(&mut self, record: &Record, same: bool, otherwise_at: Option<Moment>) {
         let failure_count = record.failure_count.valid().copied().unwrap_or(0);
-        if let Phase::Open(opening) = &mut self.phase
-            && opening.basis == Basis::Stored
-            && same
-        {
-            opening.failure_count = failure_count;
-            return;
+        let opened_at = record.opened_at.valid().copied();
+        let held = record.is_held();
+        let may_write = self.health.is_usable(Access::Write, self.now);
+        // An operator has judged since.
+        self.tripped &= !held;
+        match &mut self.phase {
+            Phase::Open(opening) if opening.standing == Standing::Stored && same => {
+                opening.failure_count = failure_count;
+                return;
+            }
+            // Nobody has probed it since this process began to, without the store.
+            Phase::HalfOpen(Recovery { right: Right::Local(_), .. }) if same => return,
+            // Its own probes closed it here, and it still cannot write that.
+            Phase::Closed { basis: Basis::Probed, .. } if same && !may_write => return,
+            Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => {}
         }
-        let (first_seen, otherwise_at) = match &self.phase {
+        let drawn = self.draw_turn();
+        let (first_seen, otherwise_at, turn) = match &self.phase {
             // No news: what failed here since keeps its whole wait.
-            Phase::Open(own) if same => (own.first_seen, own.otherwise_at),
-            Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => (self.now, otherwise_at),
+            Phase::Open(own) if same => (own.first_seen, own.otherwise_at, own.turn),
+            // Most likely this process's own write, whose answer was lost.
+            Phase::Open(own) if own.opened_at == opened_at => (self.now, otherwise_at, own.turn),
+            Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => {
+                (self.now, otherwise_at, drawn)
+            }
         };
-        let opening = Opening {
-            opened_at: record.opened_at.valid().copied(),
+        let standing = Standing::Stored;
+        self.enter(Phase::Open(Opening {
+            opened_at,
             failure_count,
             first_seen,
             otherwise_at,
-            basis: Basis::Stored,
-            held: record.is_held(),
-        };
-        self.enter(Phase::Open(opening));
+            standing,
+            turn,
+            held,
+        }));
         self.announce(Cause::Elsewhere, Origin::Observed);
     }
 
@@ -162,40 +212,51 @@ impl Machine {
         if let Some(election) = self.known.election.clone()
             && record.owner == election.token.as_owner()
         {
-            if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &mut self.phase
-                && ours.token == election.token
-            {
-                // A store that refuses what its record permits: probe once more.
-                if ours.stage == Stage::Settling && self.want.is_none() {
-                    ours.stage = Stage::Resting;
-                }
-                return;
-            }
-            if election.won {
-                return self.regain(*election, record);
-            }
-            // Ours after all: the answer to the election was lost.
-            return self.won(election.token, election.sent_at, election.from);
+            return self.adopt_own_lease(*election, record);
         }
         let opened_at = record.opened_at.valid().copied();
-        let right = Right::Theirs { since: self.now };
+        let turn = self.draw_turn();
+        let fresh = Theirs { since: self.now, first_seen: self.now, turn };
         match &mut self.phase {
             // The lease stands unchanged since it was first seen.
-            Phase::HalfOpen(Recovery { right: Right::Theirs { .. } | Right::Free, .. }) if same => {
-            }
+            Phase::HalfOpen(Recovery { right: Right::Theirs(_) | Right::Free { .. }, .. })
+                if same => {}
             Phase::HalfOpen(Recovery {
-                right: held @ (Right::Theirs { .. } | Right::Free),
+                right: held @ (Right::Theirs(_) | Right::Free { .. }),
                 opened_at: opened,
                 ..
             }) => {
+                let first_seen = match held {
+                    Right::Theirs(theirs) => theirs.first_seen,
+                    Right::Free { .. } | Right::Ours(_) | Right::Local(_) => fresh.first_seen,
+                };
                 *opened = opened_at;
-                *held = right;
+                *held = Right::Theirs(Theirs { first_seen, ..fresh });
             }
             Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {
+                let right = Right::Theirs(fresh);
                 self.enter(Phase::HalfOpen(Recovery { opened_at, failure_count: 0, right }));
                 self.announce(Cause::Elsewhere, Origin::Observed);
             }
         }
+    }
+
+    /// The record shows a token of this process.
+    fn adopt_own_lease(&mut self, election: Election, record: &Record) {
+        if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &mut self.phase
+            && ours.token == election.token
+        {
+            // A store that refuses what its record permits: probe once more.
+            if ours.stage == Stage::Settling && self.want.is_none() {
+                ours.stage = Stage::Resting;
+            }
+            return;
+        }
+        if election.won {
+            return self.regain(election, record);
+        }
+        // Ours after all: the answer to the election was lost.
+        self.won(election.token, election.sent_at, election.from);
     }
 
     /// A right that was ours before the store was out is ours still. Its lease
@@ -207,6 +268,8 @@ impl Machine {
             leased_at: election.sent_at,
             successes: record.success_count.valid().copied().unwrap_or(0),
             stage: Stage::Resting,
+            kept_since: None,
+            gave_back_at: None,
         };
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: record.opened_at.valid().copied(),

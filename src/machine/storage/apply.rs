@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Election, Machine, Ordered, TTL_SLACK, Want, seconds_up};
 use crate::{
-    machine::phase::{Basis, Ours, Phase, Recovery, Right, Stage},
+    machine::phase::{Basis, Ours, Phase, Recovery, Right, Stage, Standing, Theirs},
     moment::Moment,
     record::{Field, LeaseToken, Operation, Record},
     state::CircuitState,
@@ -30,18 +30,25 @@ impl Machine {
                 })
             }
             Want::Elect => {
-                let seen = self.known.record().cloned()?;
+                let Some(seen) = self.known.record().cloned() else {
+                    return self.elect_on_nothing(lease_until);
+                };
                 let token = self.elect(None, lease_until);
+                let expires_at = self.expires_after(lease_until);
                 Some(Operation::Elect { seen, token, lease_until, expires_at })
             }
             Want::TakeOver => {
-                let seen = self.known.record().cloned()?;
+                let Some(seen) = self.known.record().cloned() else {
+                    return self.elect_on_nothing(lease_until);
+                };
                 let token = self.elect(Some(seen.clone()), lease_until);
+                let expires_at = self.expires_after(lease_until);
                 Some(Operation::TakeOver { seen, token, lease_until, expires_at })
             }
             Want::Renew { starts_probe } => {
                 let token = self.token()?;
                 let lease_until = self.later_lease(lease_until);
+                let expires_at = self.expires_after(lease_until);
                 Some(Operation::Renew { token, lease_until, expires_at, starts_probe })
             }
             Want::HandOver => Some(Operation::HandOver {
@@ -65,12 +72,22 @@ impl Machine {
         }
     }
 
+    /// An election where the record of a circuit that is not closed has vanished.
+    fn elect_on_nothing(&mut self, lease_until: i64) -> Option<Operation> {
+        let opened_at = self.phase.opened_at();
+        let opened_at = opened_at.unwrap_or_else(|| self.now.unix_ceil(Duration::ZERO));
+        let token = self.elect(None, lease_until);
+        let expires_at = self.expires_after(lease_until);
+        Some(Operation::ElectAbsent { token, opened_at, lease_until, expires_at })
+    }
+
     /// The store applied a write, or was found to have applied it before.
     pub(super) fn applied(&mut self, operation: &Operation, sent_at: Moment) {
         self.meet_want(operation);
         match operation {
             Operation::Trip { .. } => {
                 self.opening_is_stored();
+                self.tripped = true;
                 self.announce(self.cause_of_opening(), Origin::Local);
             }
             Operation::Reopen { opened_at, .. } => {
@@ -113,7 +130,7 @@ impl Machine {
                     // Closed here, and tripped again since: that comes next.
                     Phase::Open(_) if self.want == Some(Want::Trip) => return,
                     Phase::Open(_) | Phase::HalfOpen(_) => {
-                        self.enter(Phase::Closed { streak: 0, basis: Basis::Stored });
+                        self.enter(Phase::Closed { basis: Basis::Stored });
                     }
                 }
                 self.announce(Cause::ProbesSucceeded, Origin::Local);
@@ -152,8 +169,9 @@ impl Machine {
             // The store refuses what its own record permits: the lease is left to end.
             self.learn(shown);
             self.known.election = None;
+            let (since, turn) = (self.now, self.draw_turn());
             if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-                *right = Right::Theirs { since: self.now };
+                *right = Right::Theirs(Theirs { since, first_seen: since, turn });
             }
             return;
         }
@@ -209,8 +227,12 @@ impl Machine {
     }
 
     /// The store is out: what was decided holds here, and what the store is
-    /// owed is kept where it can still be of use.
+    /// owed is kept where it can still be of use. One that is throttled is not out:
+    /// what it is owed is written when it may be asked again.
     pub(super) fn stand_alone(&mut self) {
+        if self.is_throttled() {
+            return;
+        }
         match &self.want {
             Some(Want::Trip) => self.announce(self.cause_of_opening(), Origin::WithoutStore),
             Some(Want::Reopen { .. }) => self.announce(Cause::ProbeFailed, Origin::WithoutStore),
@@ -245,7 +267,19 @@ impl Machine {
             from,
             won: true,
         }));
-        let ours = Ours { token, written_at: leased_at, leased_at, successes, stage: Stage::Ready };
+        let gave_back_at = match &self.phase {
+            Phase::HalfOpen(Recovery { right: Right::Free { gave_back_at }, .. }) => *gave_back_at,
+            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => None,
+        };
+        let ours = Ours {
+            token,
+            written_at: leased_at,
+            leased_at,
+            successes,
+            stage: Stage::Ready,
+            kept_since: None,
+            gave_back_at,
+        };
         // An election that is found late may have been forgotten meanwhile.
         let opened_at = self.known.record().and_then(|record| record.opened_at.valid().copied());
         self.enter(Phase::HalfOpen(Recovery {
@@ -286,7 +320,7 @@ impl Machine {
 
     /// Why the opening that is about to be told came about: it is a trip, unless
     /// a circuit without a record was being probed.
-    fn cause_of_opening(&self) -> Cause {
+    pub(in crate::machine) fn cause_of_opening(&self) -> Cause {
         match self.announced {
             CircuitState::HalfOpen => Cause::ProbeFailed,
             CircuitState::Closed | CircuitState::Open => Cause::FailureThreshold,
@@ -297,7 +331,7 @@ impl Machine {
     fn give_up(&mut self) {
         self.known.election = None;
         if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-            *right = Right::Free;
+            *right = Right::Free { gave_back_at: Some(self.now) };
         }
     }
 
@@ -312,7 +346,7 @@ impl Machine {
 
     fn opening_is_stored(&mut self) {
         if let Phase::Open(opening) = &mut self.phase {
-            opening.basis = Basis::Stored;
+            opening.standing = Standing::Stored;
         }
     }
 
@@ -340,6 +374,11 @@ impl Machine {
         self.now.unix_floor(Duration::ZERO).saturating_add(life)
     }
 
+    /// When the store may delete a record that is needed until then.
+    fn expires_after(&self, until: i64) -> i64 {
+        self.expires_at().max(until.saturating_add(seconds_up(TTL_SLACK)))
+    }
+
     /// A lease end that nobody within the tolerated skew has to wait for.
     fn already_past(&self) -> i64 {
         let skew = seconds_up(self.config.max_clock_skew());
@@ -353,7 +392,9 @@ fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
     match operation {
         Operation::Elect { token, .. }
         | Operation::ElectAbsent { token, .. }
-        | Operation::TakeOver { token, .. } => record.is_leased_to(token),
+        | Operation::TakeOver { token, .. } => {
+            record.is_leased_to(token)
+        }
         Operation::Renew { token, lease_until, .. } => {
             record.is_leased_to(token) && record.lease_until == Field::Valid(*lease_until)
         }
@@ -373,9 +414,8 @@ fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
                 && record.opened_at == Field::Valid(*opened_at)
                 && record.expires_at == Field::Valid(*expires_at)
         }
-        Operation::Release { released_at, expires_at, .. } => {
-            record.is_released()
-                && record.released == Field::Valid(*released_at)
+        Operation::Release { expires_at, .. } => {
+            record.state == Field::Valid(CircuitState::Closed)
                 && record.expires_at == Field::Valid(*expires_at)
         }
         // A trip or a reopening carries nothing that is only ours.

@@ -88,6 +88,7 @@ fn case_24_a_deleted_record_is_probed_before_traffic_flows() {
         assert_eq!(world.call(0), Call::Rejected);
         world.record = None;
         world.advance(s(6));
+        assert_eq!(world.call(0), Call::Rejected, "it reads in the background");
         assert!(world.admit(0).probe.is_some());
         assert_eq!(world.call(0), Call::Rejected);
     }
@@ -169,13 +170,24 @@ fn case_28_of_many_calls_in_many_environments_one_runs() {
     assert_eq!(ran, 1);
 }
 
-#[test]
-fn case_29_an_election_on_an_outdated_opening_is_lost() {
+/// A node whose call has looked at an opening that is due, and elects it.
+pub(super) fn electing_after_a_look() -> (World, Call) {
     let mut world = seen(open(START_UNIX - 28));
     assert_eq!(world.call(0), Call::Rejected);
-    world.record = Some(open(START_UNIX + 1));
     world.advance(s(2));
-    assert_eq!(world.call(0), Call::Rejected);
+    let call = world.nodes[0].call();
+    world.arrive(0);
+    world.deliver(0);
+    assert!(matches!(world.nodes[0].job, Some(Job::Write { .. })), "an election");
+    (world, call)
+}
+
+#[test]
+fn case_29_an_election_on_an_outdated_opening_is_lost() {
+    let (mut world, call) = electing_after_a_look();
+    world.record = Some(open(START_UNIX + 1));
+    world.settle(0);
+    assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
     assert_eq!((world.record.clone(), world.writes), (Some(open(START_UNIX + 1)), 1));
 }
 
@@ -184,7 +196,7 @@ fn case_30_a_live_lease_of_another_rejects() {
     let mut world = seen(half_open("another", START_UNIX + 20));
     assert_eq!(world.call(0), Call::Rejected);
     assert_eq!(world.state(0), CircuitState::HalfOpen);
-    assert_eq!(world.nodes[0].machine.digest().retry_at_ms, 1_000_022_000);
+    assert_eq!(world.nodes[0].machine.digest().retry_at_ms, 1_000_001_000);
 }
 
 #[test]
@@ -226,12 +238,13 @@ fn case_33_a_restarted_owner_is_a_stranger_to_its_lease() {
 
 #[test]
 fn case_35_a_lost_election_adopts_what_it_was_shown() {
-    let mut world = seen(open(START_UNIX - 28));
-    assert_eq!(world.call(0), Call::Rejected);
+    let (mut world, call) = electing_after_a_look();
     world.record = Some(closed(START_UNIX + 50));
-    world.advance(s(2));
     let reads = world.reads;
-    assert_eq!(world.admit(0).probe, None, "the very next call flows");
+    world.settle(0);
+    let decision = world.nodes[0].decision(call);
+    assert!(matches!(decision, Some(Call::Runs(Pass { probe: None, .. }))), "it flows");
+    assert_eq!(world.admit(0).probe, None, "and so does the very next call");
     assert_eq!((world.reads, world.writes), (reads, 1));
 }
 
@@ -241,10 +254,12 @@ fn case_36_an_election_that_errors_rejects_and_is_tried_again_after_a_back_off()
         let mut world = seen(open(START_UNIX - 28));
         assert_eq!(world.call(0), Call::Rejected);
         world.advance(s(2));
-        world.faults.push_back(Fault::Fails(kind));
+        world.deny_writes = Some(kind);
         assert_eq!(world.call(0), Call::Rejected);
         let retry = world.nodes[0].machine.retry_after();
-        assert_eq!(retry, s(1));
+        let throttled = kind == StoreErrorKind::Throttled;
+        assert_eq!(retry, if throttled { ms(500) } else { s(1) });
+        world.deny_writes = None;
         assert_eq!(world.call(0), Call::Rejected);
         assert_eq!(world.writes, 0);
         world.advance(retry);
@@ -254,11 +269,10 @@ fn case_36_an_election_that_errors_rejects_and_is_tried_again_after_a_back_off()
 
 #[test]
 fn case_37_an_election_applied_but_unanswered_is_recognised() {
-    let mut world = seen(open(START_UNIX - 28));
-    assert_eq!(world.call(0), Call::Rejected);
-    world.advance(s(2));
+    let (mut world, call) = electing_after_a_look();
     world.faults.push_back(Fault::LostAnswer);
-    assert_eq!(world.call(0), Call::Rejected);
+    world.settle(0);
+    assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
     world.advance(s(1));
     assert!(world.admit(0).probe.is_some());
     assert_eq!(world.applied, [(0, "elect")]);
@@ -268,10 +282,7 @@ fn case_37_an_election_applied_but_unanswered_is_recognised() {
 /// A retry inside the store's own client is refused by its first attempt.
 #[test]
 fn case_37_an_election_refused_by_its_own_first_attempt_is_won() {
-    let mut world = seen(open(START_UNIX - 28));
-    assert_eq!(world.call(0), Call::Rejected);
-    world.advance(s(2));
-    let call = world.nodes[0].call();
+    let (mut world, call) = electing_after_a_look();
     let Some(Job::Write { operation, .. }) = world.nodes[0].job.clone() else {
         panic!("an election");
     };

@@ -174,12 +174,13 @@ fn case_91_the_longest_settings_are_no_trouble() {
 }
 
 #[test]
-fn a_right_without_a_caller_is_given_back() {
+fn a_right_without_a_caller_is_given_back_after_a_handoff() {
     let (mut world, pass) = probing(&Config::default(), 2);
     world.end(0, pass, Report::Success);
     let _ = world.nodes[0].call();
     world.nodes[0].forget_waiters();
     world.settle(0);
+    world.pass(s(1));
     assert_eq!(world.stored().success_count, 1.into(), "the count stands as before");
     world.advance(s(1));
     assert!(world.admit(1).probe.is_some());

@@ -66,13 +66,15 @@ fn an_election_that_is_found_late_is_told_with_the_time_of_the_opening() {
     world.record = Some(open(START_UNIX - 26));
     assert_eq!(world.call(0), Call::Rejected);
     world.pass(s(4));
+    let call = world.nodes[0].call();
+    world.arrive(0);
+    world.deliver(0); // the look; now the election is under way
     world.faults.push_back(Fault::LostAnswer);
-    assert_eq!(world.call(0), Call::Rejected, "its answer was lost");
+    world.settle(0);
+    assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected), "its answer was lost");
     world.down = Some(StoreErrorKind::Timeout);
-    for _ in 0..8 {
-        world.pass(s(1));
-        world.call(0);
-    }
+    world.pass(s(6));
+    world.call(0);
     assert_eq!(world.state(0), CircuitState::Closed, "it fails open");
     world.down = None;
     for _ in 0..8 {
@@ -270,8 +272,10 @@ fn a_right_given_back_unasked_is_not_used_again_when_the_answer_is_lost() {
     world.deliver(0); // read; the election is under way
     world.nodes[0].forget_waiters();
     world.arrive(0);
+    world.deliver(0); // elected, nobody there: kept for one handoff
+    world.advance(s(1));
+    world.nodes[0].tick();
     world.faults.push_back(Fault::LostAnswer);
-    world.deliver(0); // elected, nobody there: given back
     world.arrive(0);
     world.deliver(0);
     world.advance(s(2));
@@ -290,6 +294,8 @@ fn a_verdict_after_the_own_takeover_does_not_disturb_it() {
         let (mut world, leaked) = probing(&quick(5, 1), 1);
         world.advance(s(31));
         let call = world.nodes[0].call();
+        world.arrive(0);
+        world.deliver(0); // the look; now the takeover is under way
         world.nodes[0].end(leaked, report);
         world.settle(0);
         let Some(Call::Runs(pass)) = world.nodes[0].decision(call) else {
@@ -380,6 +386,7 @@ fn a_trip_is_told_when_the_store_cannot_even_be_read() {
     assert_eq!(world.call(0), Call::Rejected);
     world.advance(s(6));
     world.down = Some(StoreErrorKind::Unavailable);
+    assert_eq!(world.call(0), Call::Rejected, "it reads in the background");
     world.fail(0, 1);
     assert_eq!(world.state(0), CircuitState::Open);
     let told = world.of_origin(0, Origin::WithoutStore);

@@ -1,9 +1,12 @@
 //! One machine, driven as its actor drives it, and checked after every step.
 
-use std::collections::VecDeque;
+use std::{cmp::Ordering, collections::VecDeque};
 
 use super::{super::phase::*, super::storage::Want, *};
-use crate::machine::{Answer, Arrival, Effect, Job, Order};
+use crate::{
+    counting::Counting,
+    machine::{Answer, Arrival, Effect, Job, Order},
+};
 
 /// A call, as its caller sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +25,11 @@ pub(super) struct Node {
     pub(super) defects: Vec<&'static str>,
     /// What the last step asked for.
     pub(super) effects: Vec<Effect>,
-    /// What the gate counts: failures reported, less those settled.
-    pub(super) unsettled: u64,
+    counting: Counting,
+    /// How many good calls of which epoch were counted, as the slots have it.
+    good: (u64, u64),
+    /// The last epoch that the counting was told of.
+    counted: u64,
     waiting: VecDeque<(u64, Arrival)>,
     decided: Vec<(u64, Call)>,
     calls: u64,
@@ -35,9 +41,11 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(number: usize, config: Config) -> Self {
+        let failures = config.failure_threshold().get();
+        let counting = Counting::new(failures, config.success_threshold().get());
         let machine = machine(number, config);
         let last = (machine.epoch(), machine.phase.state());
-        let first = machine.arrival();
+        let first = machine.arrival(false);
         Self {
             machine,
             now: START,
@@ -45,7 +53,9 @@ impl Node {
             transitions: Vec::new(),
             defects: Vec::new(),
             effects: Vec::new(),
-            unsettled: 0,
+            counting,
+            good: (0, 0),
+            counted: 0,
             waiting: VecDeque::new(),
             decided: Vec::new(),
             calls: 0,
@@ -61,7 +71,7 @@ impl Node {
 
     /// A call comes.
     pub(super) fn call(&mut self) -> Call {
-        let arrival = self.machine.arrival();
+        let arrival = self.machine.arrival(self.counting.hurts());
         self.call_with(arrival)
     }
 
@@ -160,13 +170,64 @@ impl Node {
         self.machine.advance(self.now);
     }
 
-    /// A call ends. A failing call that is no probe marks the gate first.
+    /// A call ends. One that is no probe is counted beside the machine.
     pub(super) fn end(&mut self, pass: Pass, report: Report) {
-        if pass.probe.is_none() && report == Report::Failure {
-            self.unsettled += 1;
+        let place = self.place();
+        match (pass.probe, report) {
+            (Some(_), Report::Success) => self.counting.probe(place, true),
+            (Some(_), Report::Failure) => self.counting.probe(place, false),
+            (None, Report::Success) if self.counting.stands() => self.count_good(pass.epoch),
+            (None, Report::Failure) => self.count_failure(pass.epoch),
+            (_, Report::Success | Report::Ignored | Report::NoVerdict) => {}
         }
-        self.machine.report(self.now, pass, report);
+        if pass.probe.is_some() {
+            self.machine.report(self.now, pass, report);
+        }
         self.after();
+    }
+
+    fn count_good(&mut self, epoch: u64) {
+        let (of, count) = self.good;
+        match epoch.cmp(&of) {
+            Ordering::Less => {}
+            Ordering::Equal => self.good = (of, count + 1),
+            Ordering::Greater => self.good = (epoch, 1),
+        }
+    }
+
+    fn count_failure(&mut self, epoch: u64) {
+        assert!(epoch <= self.counting.epoch(), "an epoch begins in the counting as well");
+        if epoch == self.counting.epoch() {
+            self.counting.failure(self.place(), self.now);
+        }
+        if let Some(trip) = self.counting.trip().cloned() {
+            self.machine.trip(self.now, &trip);
+        }
+    }
+
+    /// How many good calls of the epoch that is counted have ended.
+    fn place(&self) -> u64 {
+        let (of, count) = self.good;
+        if of == self.counting.epoch() { count } else { 0 }
+    }
+
+    /// How many failures in a row stand.
+    pub(super) fn streak(&self) -> u64 {
+        self.counting.in_a_row()
+    }
+
+    /// The counting follows the machine, as it does after each turn of an actor.
+    fn follow(&mut self) {
+        let epoch = self.machine.epoch();
+        let contradicted = epoch > self.counted && self.machine.is_contradicted();
+        self.counted = epoch;
+        let is_refused = self.counting.trip().is_some_and(|trip| trip.epoch == epoch);
+        self.counting.start_epoch(epoch, self.place(), contradicted);
+        if is_refused {
+            self.counting.restart();
+        }
+        self.counting.forget_past(self.place());
+        self.machine.learn_whether_failures_stand(self.counting.stands());
     }
 
     pub(super) fn keep_alive(&mut self, pass: Pass) {
@@ -195,19 +256,16 @@ impl Node {
         let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.machine.phase else {
             return false;
         };
-        let live = self.now.is_within(ours.leased_at, self.machine.config.probe_lease());
+        // An event that was overtaken is judged by the machine's own time.
+        let overtaken = self.now.mono() < self.machine.now.mono();
+        let now = if overtaken { self.machine.now } else { self.now };
+        let live = now.is_within(ours.leased_at, self.machine.config.probe_lease());
         live && matches!(ours.stage, Stage::Probing { .. })
     }
 
     fn collect(&mut self) {
         for effect in self.machine.take_effects() {
             match &effect {
-                Effect::Settle(failures) => {
-                    self.unsettled = self
-                        .unsettled
-                        .checked_sub(*failures)
-                        .expect("more failures settled than reported");
-                }
                 Effect::Announce(transition) => self.transitions.push(transition.clone()),
                 Effect::Defective(attribute) => self.defects.push(attribute),
                 Effect::Ordered(_) => {}
@@ -227,6 +285,7 @@ impl Node {
     fn after(&mut self) {
         self.effects = Vec::new();
         self.collect();
+        self.follow();
         self.check();
     }
 
@@ -235,19 +294,16 @@ impl Node {
         assert!(epoch >= self.last.0, "an epoch ran back");
         assert!(epoch > self.last.0 || state == self.last.1, "a new state in the old epoch");
         self.last = (epoch, state);
-        let streak = match self.machine.phase {
-            Phase::Closed { streak, .. } => streak,
-            Phase::Open(_) | Phase::HalfOpen(_) => 0,
-        };
-        assert_eq!(self.unsettled, streak, "unsettled is the streak when nothing is under way");
-        assert!(streak < self.machine.config.failure_threshold().get(), "a streak without a trip");
+        let threshold = self.machine.config.failure_threshold().get();
+        assert!(self.streak() < threshold, "a streak without a trip");
+        assert_eq!(self.counting.trip(), None, "a trip that the machine neither took nor refused");
         assert_eq!(self.machine.job, self.job);
         if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.machine.phase
             && ours.stage == Stage::Settling
         {
             assert!(self.machine.want.is_some(), "a verdict that nobody writes: stuck for ever");
         }
-        if let Phase::Open(Opening { basis: Basis::Local, .. }) = &self.machine.phase {
+        if let Phase::Open(Opening { standing: Standing::Owed, .. }) = &self.machine.phase {
             let owed = matches!(self.machine.want, Some(Want::Trip | Want::Reopen { .. }));
             assert!(owed, "a local opening that nobody publishes");
         }

@@ -101,7 +101,7 @@ fn kind() -> impl Strategy<Value = StoreErrorKind> {
 }
 
 fn report() -> impl Strategy<Value = Report> {
-    select(vec![Report::Success, Report::Failure, Report::Failure, Report::NoVerdict])
+    select(vec![Report::Success, Report::Failure, Report::Failure, Report::Ignored, Report::NoVerdict])
 }
 
 fn passing() -> impl Strategy<Value = Duration> {
@@ -290,13 +290,13 @@ proptest! {
             match report {
                 Report::Success => counter = 0,
                 Report::Failure => counter += 1,
-                Report::NoVerdict => {}
+                Report::Ignored | Report::NoVerdict => {}
             }
             prop_assert_eq!(node.state() == CircuitState::Open, counter >= threshold);
             if counter >= threshold {
                 break;
             }
-            prop_assert_eq!(node.unsettled, u64::from(counter));
+            prop_assert_eq!(node.streak(), u64::from(counter));
         }
     }
 }

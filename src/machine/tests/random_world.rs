@@ -36,7 +36,13 @@ enum Trouble {
 
 fn op() -> impl Strategy<Value = Op> {
     let node = || 0_usize..4;
-    let report = select(vec![Report::Success, Report::Failure, Report::Failure, Report::NoVerdict]);
+    let report = select(vec![
+        Report::Success,
+        Report::Failure,
+        Report::Failure,
+        Report::Ignored,
+        Report::NoVerdict,
+    ]);
     let trouble = prop_oneof![
         2 => Just(Trouble::LostAnswer),
         1 => Just(Trouble::LostRequest),

@@ -30,8 +30,12 @@ const ROWS: [&str; 3] = [
     include_str!("table/half_open.txt"),
 ];
 
-const REPORTS: [(&str, Report); 3] =
-    [("success", Report::Success), ("failure", Report::Failure), ("no verdict", Report::NoVerdict)];
+const REPORTS: [(&str, Report); 4] = [
+    ("success", Report::Success),
+    ("failure", Report::Failure),
+    ("ignored", Report::Ignored),
+    ("no verdict", Report::NoVerdict),
+];
 
 const FAILURES: [(&str, StoreErrorKind); 5] = [
     ("failed: timeout", StoreErrorKind::Timeout),

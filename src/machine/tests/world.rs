@@ -24,6 +24,11 @@ pub(super) struct World {
     pub(super) faults: VecDeque<Fault>,
     /// Every operation fails, until the store is mended.
     pub(super) down: Option<StoreErrorKind>,
+    /// Every write fails, and reads are answered.
+    pub(super) deny_writes: Option<StoreErrorKind>,
+    /// Every write is throttled.
+    pub(super) throttle_writes: bool,
+    pub(super) throttled: u64,
     pub(super) reads: u64,
     /// Writes that were asked for.
     pub(super) writes: u64,
@@ -41,6 +46,9 @@ impl World {
             nodes: (0..nodes).map(|number| Node::new(number, config.clone())).collect(),
             faults: VecDeque::new(),
             down: None,
+            deny_writes: None,
+            throttle_writes: false,
+            throttled: 0,
             reads: 0,
             writes: 0,
             applied: Vec::new(),
@@ -78,7 +86,8 @@ impl World {
             return;
         };
         assert!(self.delayed[number].is_none(), "the operation arrived already");
-        let fault = self.down.map(Fault::Fails).or_else(|| self.faults.pop_front());
+        let fault = self.down.map(Fault::Fails).or_else(|| self.write_fault(&job));
+        let fault = fault.or_else(|| self.faults.pop_front());
         let answer = match (job, fault) {
             (_, Some(Fault::LostRequest)) => Answer::Failed(StoreErrorKind::Timeout),
             (_, Some(Fault::Fails(kind))) => Answer::Failed(kind),
@@ -104,6 +113,30 @@ impl World {
         self.delayed[number] = Some(answer);
     }
 
+    fn write_fault(&mut self, job: &Job) -> Option<Fault> {
+        if matches!(job, Job::Read(_)) {
+            return None;
+        }
+        if self.throttle_writes {
+            self.throttled += 1;
+            return Some(Fault::Fails(StoreErrorKind::Throttled));
+        }
+        self.deny_writes.map(Fault::Fails)
+    }
+
+    /// A node draws something else each time, and other things than other nodes.
+    pub(super) fn draws_at_random(&mut self, number: usize) {
+        let draw = u8::try_from(number * 101 % 256).expect("a byte");
+        let step = u8::try_from(number * 2 % 256).expect("a byte") | 1;
+        let chance = Counted { node: number, tokens: 1_000, draw, step };
+        self.nodes[number].machine.chance = Box::new(chance);
+    }
+
+    /// What a node draws from now on, whatever it draws for.
+    pub(super) fn draws(&mut self, number: usize, draw: u8) {
+        self.nodes[number].machine.chance = Box::new(Counted { node: number, tokens: 1_000, draw, step: 0 });
+    }
+
     fn write(&mut self, number: usize, operation: &Operation) -> Written {
         self.writes += 1;
         match operation.apply(self.record.as_ref()) {
@@ -127,7 +160,7 @@ impl World {
         self.nodes[number].now = now;
         // Tokens are random in earnest: those of a former life never come back.
         self.lives += 1;
-        self.nodes[number].machine.chance = Box::new(Counted { node: self.lives, tokens: 0 });
+        self.nodes[number].machine.chance = Box::new(Counted { node: self.lives, tokens: 0, draw: 0, step: 0 });
         self.delayed[number] = None;
         for (by, _) in &mut self.applied {
             *by = if *by == number { usize::MAX } else { *by };
@@ -248,6 +281,7 @@ fn is_told_of(transition: &CircuitTransition, kind: &str) -> bool {
         | Cause::Release
         | Cause::RecordGone
         | Cause::StoreUnreadable
+        | Cause::Refuted
         | Cause::Elsewhere => return false,
     };
     cause == kind && transition.origin == Origin::Local

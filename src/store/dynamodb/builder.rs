@@ -231,6 +231,6 @@ impl DynamoDbStoreBuilder {
             format!("circuit_breaker#{}", env::var(FUNCTION_NAME).unwrap_or_default())
         });
         let dates = self.server_time.then(Dates::default);
-        DynamoDbStore::assemble(self.client, self.table, self.layout, &self.limits, dates)
+        DynamoDbStore::assemble(self.client, self.table, self.layout, self.limits, dates)
     }
 }

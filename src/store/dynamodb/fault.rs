@@ -1,12 +1,19 @@
-//! The SDK's errors, sorted by what they mean for a circuit breaker.
+//! The SDK's errors, sorted by what they mean for a circuit breaker, and told
+//! with all that is known of their causes.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, time::Duration};
 
 use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ConnectorError, ProvideErrorMetadata, SdkError},
 };
 
+use super::{
+    answers::{EmptyAnswer, is_conflict},
+    caught::Panicked,
+    credentials::{self, NoCredentials},
+    limits::Limits,
+};
 use crate::{
     name::CircuitName,
     store::{StoreError, StoreErrorKind},
@@ -18,6 +25,7 @@ pub(super) struct Call<'a> {
     pub(super) table: &'a str,
     pub(super) operation: &'static str,
     pub(super) circuit: Option<&'a CircuitName>,
+    pub(super) limits: &'a Limits,
 }
 
 impl fmt::Display for Call<'_> {
@@ -41,11 +49,31 @@ impl Call<'_> {
         StoreError::new(StoreErrorKind::Misconfigured, format!("{self}: {why}"))
     }
 
+    /// The SDK panics over what it is configured with, each time.
+    pub(super) fn panicked(&self, panicked: Panicked) -> StoreError {
+        self.misconfigured(&format!("{panicked} (check credentials, region and endpoint)"))
+            .with_source(panicked)
+    }
+
+    /// Nothing was sent, for want of credentials.
+    pub(super) fn no_credentials(&self, error: NoCredentials) -> StoreError {
+        let kind = match error {
+            NoCredentials::NotYet(_) => StoreErrorKind::Timeout,
+            NoCredentials::NotLoaded(_) => StoreErrorKind::Misconfigured,
+        };
+        let message = format!("{self}: no credentials: {error} ({})", credentials::MEND);
+        StoreError::new(kind, message).with_source(error)
+    }
+
     /// The error of an SDK call.
     pub(super) fn failed<E>(&self, error: SdkError<E>) -> StoreError
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
+        if let Some(ran_out) = self.limits.ran_out(&error) {
+            let message = format!("{self}: no answer in time: {ran_out}");
+            return StoreError::new(StoreErrorKind::Timeout, message).with_source(ran_out);
+        }
         let (kind, what) = judge(&error);
         let mut message = format!("{self}: {what}");
         let fault = error.as_service_error();
@@ -63,38 +91,55 @@ impl Call<'_> {
     }
 }
 
-fn judge<E: ProvideErrorMetadata>(error: &SdkError<E>) -> (StoreErrorKind, String) {
+/// A limit that ran out, by the name of its setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}, {after:?}, ran out")]
+pub(super) struct RanOut {
+    pub(super) setting: &'static str,
+    pub(super) after: Duration,
+}
+
+fn judge<E: ProvideErrorMetadata + Error + 'static>(
+    error: &SdkError<E>,
+) -> (StoreErrorKind, String) {
+    let with_causes = |what: &str| match error.source().map(chain) {
+        Some(causes) => format!("{what}: {causes}"),
+        None => what.to_owned(),
+    };
     match error {
         SdkError::ConstructionFailure(_) => {
-            (StoreErrorKind::Misconfigured, "the request could not be built".to_owned())
+            (StoreErrorKind::Misconfigured, with_causes("the request could not be built"))
         }
-        SdkError::TimeoutError(_) => (StoreErrorKind::Timeout, "no answer in time".to_owned()),
+        SdkError::TimeoutError(_) => (StoreErrorKind::Timeout, with_causes("no answer in time")),
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
             Some(connector) => judge_connection(connector),
-            None => (StoreErrorKind::Unavailable, "the request was not sent".to_owned()),
+            None => (StoreErrorKind::Unavailable, with_causes("the request was not sent")),
         },
+        SdkError::ResponseError(_) if find::<EmptyAnswer>(error).is_some() => {
+            (StoreErrorKind::BadAnswer, EmptyAnswer.to_string())
+        }
         SdkError::ResponseError(_) => {
-            (StoreErrorKind::Unavailable, "the answer could not be received whole".to_owned())
+            (StoreErrorKind::Unavailable, with_causes("the answer could not be received whole"))
         }
         SdkError::ServiceError(answer) => judge_answer(answer.err().code(), answer.raw()),
-        _ => (StoreErrorKind::Unavailable, "the request failed".to_owned()),
+        _ => (StoreErrorKind::Unavailable, with_causes("the request failed")),
     }
 }
 
 /// The SDK gives one shape to what happens before a connection is asked for,
-/// such as the lack of credentials, of a region or of an HTTP client, and to an
-/// endpoint that does not speak HTTP: a connector's error without a cause that it
-/// can name. Waiting mends none of them.
+/// such as the lack of a region or of an HTTP client, and to an endpoint that
+/// does not speak HTTP: a connector's error without a cause that it can name.
+/// Waiting mends none of them.
 fn judge_connection(error: &ConnectorError) -> (StoreErrorKind, String) {
+    let causes = error.source().map(chain).unwrap_or_default();
     if error.is_timeout() {
-        (StoreErrorKind::Timeout, "no connection in time".to_owned())
+        (StoreErrorKind::Timeout, format!("no connection in time: {causes}"))
     } else if error.is_other() && error.as_other().is_none() {
-        let what = "the request could not be signed, or the endpoint does not speak HTTP";
-        let why = innermost(error);
-        let what = format!("{what} ({why}): check credentials, region and endpoint");
+        let what = "the request could not be sent, or the endpoint does not speak HTTP";
+        let what = format!("{what}: {causes} (check region, endpoint, proxy and credentials)");
         (StoreErrorKind::Misconfigured, what)
     } else {
-        (StoreErrorKind::Unavailable, "the connection failed".to_owned())
+        (StoreErrorKind::Unavailable, format!("the connection failed: {causes}"))
     }
 }
 
@@ -107,13 +152,31 @@ where
     Some((fault.code()?.to_owned(), fault.message().unwrap_or_default().to_owned()))
 }
 
-/// What the last of the causes says.
-pub(super) fn innermost(error: &dyn Error) -> String {
-    let mut innermost = error;
-    while let Some(cause) = innermost.source() {
-        innermost = cause;
+/// The first of an error's causes that is of this type.
+pub(super) fn find<'a, C: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a C> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
     }
-    innermost.to_string()
+    None
+}
+
+/// What an error and all its causes say, the outermost first. Many errors repeat
+/// what their cause says, which is told once.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let says = error.to_string();
+        if !text.contains(&says) {
+            text = format!("{text}: {says}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn judge_answer(code: Option<&str>, response: &HttpResponse) -> (StoreErrorKind, String) {
@@ -126,21 +189,37 @@ fn judge_answer(code: Option<&str>, response: &HttpResponse) -> (StoreErrorKind,
         };
         return (kind, format!("status {} without an error code", status.as_u16()));
     };
-    let kind = match code {
+    (kind_of(code, status.is_server_error()), code.to_owned())
+}
+
+/// The kind of a code. What concerns one item (throttling, a conflict, its size)
+/// is an answer, and that circuit's own; only what says that DynamoDB itself is
+/// out of order counts against the store, and so for all circuits.
+fn kind_of(code: &str, is_server_error: bool) -> StoreErrorKind {
+    match code {
         "ThrottlingException"
         | "Throttling"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "SlowDown"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete"
         | "ProvisionedThroughputExceededException"
         | "RequestLimitExceeded"
         | "LimitExceededException" => StoreErrorKind::Throttled,
-        "TransactionConflictException"
-        | "ReplicatedWriteConflictException"
-        | "ResourceInUseException"
+        code if is_conflict(code) => StoreErrorKind::Throttled,
+        "RequestTimeout" | "RequestTimeoutException" => StoreErrorKind::Timeout,
+        "ResourceInUseException"
         | "InternalServerError"
-        | "ServiceUnavailable" => StoreErrorKind::Unavailable,
-        _ if status.is_server_error() => StoreErrorKind::Unavailable,
+        | "InternalServerErrorException"
+        | "InternalFailure"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException" => StoreErrorKind::Unavailable,
+        _ if is_server_error => StoreErrorKind::Unavailable,
         _ => StoreErrorKind::Misconfigured,
-    };
-    (kind, code.to_owned())
+    }
 }
 
 /// What a code means to an operator, if waiting does not mend it.
@@ -159,10 +238,8 @@ impl Cause {
     pub(super) fn of(code: &str, message: &str) -> Self {
         match code {
             "ResourceNotFoundException" => Self::NoTable,
-            "AccessDeniedException" => Self::Denied,
-            // What it says of a table's name: "Value '...' at 'tableName' ...".
-            "ValidationException" if message.contains("ableName") => Self::Other,
-            "ValidationException" => Self::Key,
+            "AccessDeniedException" if lacks_permission(message) => Self::Denied,
+            "ValidationException" if is_about_the_key(message) => Self::Key,
             "RequestTimeTooSkewed" | "RequestExpired" => Self::Clock,
             "InvalidSignatureException"
                 if message.contains("Signature expired")
@@ -190,5 +267,71 @@ impl Cause {
             Self::Clock => Some("set the clock of this process"),
             Self::Other => None,
         }
+    }
+}
+
+/// Whether what is denied is a permission that the policy of this process's role
+/// would give. KMS, the policy of a VPC endpoint, a permissions boundary, a
+/// session policy and an organization's policies deny with the same code, and
+/// name themselves.
+fn lacks_permission(message: &str) -> bool {
+    let is_ours = match message.split_once("perform: ") {
+        Some((_, action)) => action.starts_with("dynamodb:"),
+        None => !message.contains("KMS"),
+    };
+    let is_elsewhere = message.contains("explicit deny")
+        || (message.contains("because no ")
+            && !message.contains("because no identity-based policy"));
+    is_ours && !is_elsewhere
+}
+
+/// Whether a request was refused since the table's key is another one. An index,
+/// the size of an item and a table's name are refused with the same code.
+fn is_about_the_key(message: &str) -> bool {
+    let of_keys = [
+        "key element does not match the schema",
+        "number of conditions on the keys is invalid",
+        "Missing the key",
+        "Type mismatch for key",
+        "is part of the key",
+    ];
+    of_keys.iter().any(|words| message.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_178_a_code_of_one_item_is_that_circuits_own() {
+        use StoreErrorKind::{Misconfigured, Throttled, Timeout, Unavailable};
+        for (code, kind) in [
+            ("TransactionConflictException", Throttled),
+            ("TransactionInProgressException", Throttled),
+            ("ReplicatedWriteConflictException", Throttled),
+            ("ProvisionedThroughputExceededException", Throttled),
+            ("RequestThrottledException", Throttled),
+            ("SlowDown", Throttled),
+            ("ItemCollectionSizeLimitExceededException", Misconfigured),
+            ("ValidationException", Misconfigured),
+            ("AccessDeniedException", Misconfigured),
+            ("RequestTimeout", Timeout),
+            ("InternalServerError", Unavailable),
+            ("ServiceUnavailable", Unavailable),
+        ] {
+            assert_eq!(kind_of(code, false), kind, "{code}");
+        }
+        assert_eq!(kind_of("SomethingNew", true), Unavailable);
+    }
+
+    #[test]
+    fn a_chain_tells_each_cause_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Says(&'static str, #[source] Option<Box<Says>>);
+        let inner = Says("refused", None);
+        let middle = Says("tcp: refused", Some(Box::new(inner)));
+        let outer = Says("no connection", Some(Box::new(middle)));
+        assert_eq!(chain(&outer), "no connection: tcp: refused");
     }
 }

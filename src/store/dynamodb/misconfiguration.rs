@@ -80,12 +80,34 @@ pub enum Misconfiguration {
         /// What DynamoDB said.
         message: String,
     },
+    /// This process has no credentials, or none after 10 s.
+    #[error("this process has no credentials ({why}): {}", super::credentials::MEND)]
+    NoCredentials {
+        /// Why they could not be loaded, with all its causes.
+        why: String,
+    },
+    /// DynamoDB answers, but not within the limits of this store: it is far
+    /// away, or what lies between is slow.
+    #[error(
+        "DynamoDB answers, but not in time ({ran_out}): set connect_timeout to {connect_timeout:?}, attempt_timeout to {attempt_timeout:?} and operation_timeout to {operation_timeout:?} in the store's builder, and store_timeout in the configuration of circuits to no less"
+    )]
+    LimitsTooShort {
+        /// The limit that ran out, with its value.
+        ran_out: String,
+        /// One that is long enough.
+        connect_timeout: Duration,
+        /// One that is long enough.
+        attempt_timeout: Duration,
+        /// One that is long enough.
+        operation_timeout: Duration,
+    },
     /// No request could be sent.
     #[error(
-        "the request could not be signed, or the endpoint does not speak HTTP ({why}): check credentials, region and endpoint"
+        "the request could not be sent, or the endpoint does not speak HTTP ({why}): check region, endpoint and proxy, and credentials for characters that do not belong there"
     )]
     NotSent {
-        /// The innermost cause.
+        /// What kept it, with all its causes; the text of the panic if the SDK
+        /// panicked.
         why: String,
     },
     /// This process's clock is more than 30 s ahead of DynamoDB's.

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::{
-    operation::{create_table::CreateTableError, describe_table::DescribeTableError},
+    error::{BuildError, ProvideErrorMetadata},
+    operation::{
+        create_table::{CreateTableError, builders::CreateTableFluentBuilder},
+        describe_table::DescribeTableError,
+    },
     types::{
         AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
         TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
@@ -12,6 +16,7 @@ use aws_sdk_dynamodb::{
 
 use super::{
     DynamoDbStore,
+    date::Dates,
     fault::{Call, said},
     misconfiguration::Misconfiguration,
 };
@@ -28,7 +33,9 @@ impl DynamoDbStore {
     ///
     /// For development and tests; production tables are better declared with
     /// the rest of an application's infrastructure. Returns when the table is
-    /// active, and does nothing if all is in place already. Needs
+    /// active, or is being updated, which it can be used during, and does nothing
+    /// if all is in place already; several processes may call it at the same
+    /// time. Waits up to 10 s for credentials. Needs
     /// `dynamodb:CreateTable`, `dynamodb:DescribeTable`,
     /// `dynamodb:DescribeTimeToLive` and `dynamodb:UpdateTimeToLive`.
     ///
@@ -37,8 +44,10 @@ impl DynamoDbStore {
     /// A [`StoreError`] of kind
     ///
     /// - [`Misconfigured`](StoreErrorKind::Misconfigured): the table exists
-    ///   with another key or another time-to-live attribute, or may not be made;
+    ///   with another key or another time-to-live attribute, or may not be made,
+    ///   or its status is one that waiting does not mend, which is told;
     /// - [`Timeout`](StoreErrorKind::Timeout): it was not active after a minute;
+    ///   its status is told;
     /// - any other: as for [`read`](crate::store::Store::read).
     ///
     /// # Cancel safety
@@ -46,57 +55,57 @@ impl DynamoDbStore {
     /// If it is dropped, the table may have been created without time-to-live.
     /// Calling it again completes it.
     pub async fn create_table(&self) -> Result<(), StoreError> {
-        let call = self.call("create", None);
-        Box::pin(self.create(&call)).await?;
-        Box::pin(self.until_active(&call)).await?;
-        Box::pin(self.enable_expiry(&call)).await
+        let store = self.at_start(&Dates::default());
+        let call = store.call("create", None);
+        Box::pin(store.create(&call)).await?;
+        Box::pin(store.until_active(&call)).await?;
+        Box::pin(store.enable_expiry(&call)).await
     }
 
     async fn create(&self, call: &Call<'_>) -> Result<(), StoreError> {
-        let build = |error: aws_sdk_dynamodb::error::BuildError| {
+        let request = self.with_key(call.table).map_err(|error| {
             call.misconfigured("the key cannot be described").with_source(error)
-        };
-        let mut request = self
-            .client()
-            .create_table()
-            .table_name(call.table)
-            .billing_mode(BillingMode::PayPerRequest);
-        for KeyAttribute { name, role, kind } in self.key() {
-            request = request
-                .attribute_definitions(
-                    AttributeDefinition::builder()
-                        .attribute_name(name)
-                        .attribute_type(kind)
-                        .build()
-                        .map_err(build)?,
-                )
-                .key_schema(
-                    KeySchemaElement::builder()
-                        .attribute_name(name)
-                        .key_type(role)
-                        .build()
-                        .map_err(build)?,
-                );
-        }
-        match request.customize().config_override(self.limits()).send().await {
+        })?;
+        let send = |limits| request.clone().customize().config_override(limits).send();
+        match self.send(call, send).await? {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
+                // It exists, or another process creates it.
                 Some(CreateTableError::ResourceInUseException(_)) => Ok(()),
                 Some(_) | None => Err(call.failed(error)),
             },
         }
     }
 
+    fn with_key(&self, table: &str) -> Result<CreateTableFluentBuilder, BuildError> {
+        let request =
+            self.client().create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
+        self.key().into_iter().try_fold(request, |request, KeyAttribute { name, role, kind }| {
+            let definition =
+                AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()?;
+            let element =
+                KeySchemaElement::builder().attribute_name(name).key_type(role).build()?;
+            Ok(request.attribute_definitions(definition).key_schema(element))
+        })
+    }
+
     async fn until_active(&self, call: &Call<'_>) -> Result<(), StoreError> {
+        let mut status = "it cannot be seen".to_owned();
         for _ in 0..LOOKS {
             match self.describe(call).await {
-                Ok(table) if table.table_status == Some(TableStatus::Active) => {
-                    return match self.other_key(&table) {
-                        Some(fault) => Err(call.misconfigured(&fault.to_string())),
-                        None => Ok(()),
-                    };
+                Ok(table) => {
+                    status = in_words_of(table.table_status());
+                    match Readiness::of(table.table_status()) {
+                        Readiness::Usable => {
+                            let fault = self.other_key(&table);
+                            return fault.map_or(Ok(()), |fault| {
+                                Err(call.misconfigured(&fault.to_string()))
+                            });
+                        }
+                        Readiness::Later => {}
+                        Readiness::Never => return Err(call.misconfigured(&status)),
+                    }
                 }
-                Ok(_) => {}
                 // A table that was just created may not be seen at once, as the
                 // documentation of DescribeTable has it.
                 Err(error) if said::<DescribeTableError>(&error).is_some_and(is_no_table) => {}
@@ -104,15 +113,41 @@ impl DynamoDbStore {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        Err(StoreError::new(StoreErrorKind::Timeout, format!("{call}: not active after a minute")))
+        let message = format!("{call}: not active after a minute: {status}");
+        Err(StoreError::new(StoreErrorKind::Timeout, message))
     }
 
+    /// Enables time-to-live, unless it is on. Another process may do the same,
+    /// and a table that is being changed takes no other change for a while, so
+    /// what decides is where time-to-live is afterwards.
     async fn enable_expiry(&self, call: &Call<'_>) -> Result<(), StoreError> {
-        match self.expiry(call).await? {
-            Expiry::On => return Ok(()),
-            Expiry::Elsewhere(fault) => return Err(call.misconfigured(&fault.to_string())),
-            Expiry::Off => {}
+        let mut refused = None;
+        for _ in 0..LOOKS {
+            match self.expiry(call).await? {
+                Expiry::On => return Ok(()),
+                Expiry::Elsewhere(fault) => return Err(call.misconfigured(&fault.to_string())),
+                Expiry::Off => {}
+            }
+            match (self.set_expiry(call).await?, refused.take()) {
+                (SetExpiry::Done, _) => return Ok(()),
+                // By another process, where it may be seen only later.
+                (SetExpiry::IsOn, _) => {
+                    return match self.expiry(call).await? {
+                        Expiry::On | Expiry::Off => Ok(()),
+                        Expiry::Elsewhere(fault) => Err(call.misconfigured(&fault.to_string())),
+                    };
+                }
+                // Refused, and off as before: nobody else has done it.
+                (SetExpiry::Refused(error), Some(SetExpiry::Refused(_))) => return Err(error),
+                (outcome, _) => refused = Some(outcome),
+            }
+            tokio::time::sleep(PAUSE).await;
         }
+        let message = format!("{call}: others have been changing the table for a minute");
+        Err(StoreError::new(StoreErrorKind::Timeout, message))
+    }
+
+    async fn set_expiry(&self, call: &Call<'_>) -> Result<SetExpiry, StoreError> {
         let setting = TimeToLiveSpecification::builder()
             .enabled(true)
             .attribute_name(self.expiry_attribute())
@@ -120,26 +155,33 @@ impl DynamoDbStore {
             .map_err(|error| {
                 call.misconfigured("time-to-live cannot be described").with_source(error)
             })?;
-        let request = self.client().update_time_to_live().table_name(call.table);
-        request
-            .time_to_live_specification(setting)
-            .customize()
-            .config_override(self.limits())
-            .send()
-            .await
-            .map_err(|error| call.failed(error))?;
-        Ok(())
+        let request = self
+            .client()
+            .update_time_to_live()
+            .table_name(call.table)
+            .time_to_live_specification(setting);
+        let send = |limits| request.clone().customize().config_override(limits).send();
+        let error = match self.send(call, send).await? {
+            Ok(_) => return Ok(SetExpiry::Done),
+            Err(error) => error,
+        };
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code).map(str::to_owned);
+        let error = call.failed(error);
+        match code.as_deref() {
+            Some("ValidationException") if error.to_string().contains("already enabled") => {
+                Ok(SetExpiry::IsOn)
+            }
+            Some("ValidationException") => Ok(SetExpiry::Refused(error)),
+            Some("ResourceInUseException" | "LimitExceededException") => Ok(SetExpiry::Busy),
+            Some(_) | None => Err(error),
+        }
     }
 
     /// What DynamoDB tells of the table.
     pub(super) async fn describe(&self, call: &Call<'_>) -> Result<TableDescription, StoreError> {
         let request = self.client().describe_table().table_name(call.table);
-        let answer = request
-            .customize()
-            .config_override(self.limits())
-            .send()
-            .await
-            .map_err(|error| call.failed(error))?;
+        let send = |limits| request.clone().customize().config_override(limits).send();
+        let answer = self.send(call, send).await?.map_err(|error| call.failed(error))?;
         answer.table.ok_or_else(|| call.bad_answer("the answer describes no table"))
     }
 
@@ -169,12 +211,8 @@ impl DynamoDbStore {
     /// Where the table's time-to-live is.
     pub(super) async fn expiry(&self, call: &Call<'_>) -> Result<Expiry, StoreError> {
         let request = self.client().describe_time_to_live().table_name(call.table);
-        let answer = request
-            .customize()
-            .config_override(self.limits())
-            .send()
-            .await
-            .map_err(|error| call.failed(error))?;
+        let send = |limits| request.clone().customize().config_override(limits).send();
+        let answer = self.send(call, send).await?.map_err(|error| call.failed(error))?;
         let configured = self.expiry_attribute();
         let enabled = answer.time_to_live_description.filter(|found| {
             let status = found.time_to_live_status();
@@ -211,6 +249,48 @@ pub(super) enum Expiry {
     On,
     Off,
     Elsewhere(Misconfiguration),
+}
+
+/// What became of enabling time-to-live.
+enum SetExpiry {
+    Done,
+    /// It was on before.
+    IsOn,
+    /// As when it was changed within the last hour.
+    Refused(StoreError),
+    /// Another process changes the table.
+    Busy,
+}
+
+/// Whether a table can be used, by its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readiness {
+    Usable,
+    Later,
+    Never,
+}
+
+impl Readiness {
+    fn of(status: Option<&TableStatus>) -> Self {
+        match status {
+            // Reads and writes work while a table is updated or replicated.
+            Some(TableStatus::Active | TableStatus::Updating) => Self::Usable,
+            Some(
+                TableStatus::Deleting
+                | TableStatus::InaccessibleEncryptionCredentials
+                | TableStatus::Archiving
+                | TableStatus::Archived,
+            ) => Self::Never,
+            _ => Self::Later,
+        }
+    }
+}
+
+fn in_words_of(status: Option<&TableStatus>) -> String {
+    status.map_or_else(
+        || "its status is not told".to_owned(),
+        |status| format!("the status of the table is {}", status.as_str()),
+    )
 }
 
 /// One attribute of a key.

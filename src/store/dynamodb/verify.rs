@@ -3,7 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use aws_sdk_dynamodb::{
-    error::ProvideErrorMetadata,
+    error::{ProvideErrorMetadata, SdkError},
     operation::{
         describe_table::DescribeTableError, describe_time_to_live::DescribeTimeToLiveError,
         get_item::GetItemError, update_item::UpdateItemError,
@@ -12,8 +12,10 @@ use aws_sdk_dynamodb::{
 
 use super::{
     DynamoDbStore,
+    caught::Panicked,
+    credentials::NoCredentials,
     date::{Dates, Offset},
-    fault::{Cause, innermost, said},
+    fault::{Cause, RanOut, chain, said},
     misconfiguration::{Misconfiguration, NotChecked, Verified, VerifyError},
     table::Expiry,
 };
@@ -35,7 +37,8 @@ impl DynamoDbStore {
     /// Looks for everything that would keep circuits from being shared, and
     /// says how to mend it: no table, another key, time-to-live that is off or
     /// on another attribute, a permission that is missing, credentials that are
-    /// not accepted, and a clock that is more than 30 s off.
+    /// missing or not accepted, limits that are too short for the way to
+    /// DynamoDB, and a clock that is more than 30 s off.
     ///
     /// For start-up: a breaker over a store that is misconfigured logs it and
     /// protects this process alone. Writes nothing: the read and the write that
@@ -48,7 +51,10 @@ impl DynamoDbStore {
     /// store's; what was not looked at is told in what is returned.
     ///
     /// Each request is bounded as every operation is, and no other follows a
-    /// read that could not reach the store.
+    /// read that could not reach the store, but up to three with longer limits
+    /// (twice, four and eight times as long, a single attempt each, some 6 s in
+    /// all by default), which tell a store that is far away from one that does
+    /// not answer. Credentials are waited for up to 10 s.
     ///
     /// # Errors
     ///
@@ -62,8 +68,8 @@ impl DynamoDbStore {
         let dates = Dates::default();
         // With a reader of its own, so that the clock is looked at even where
         // it corrects nobody's.
-        let store = self.reading(&dates);
-        let mut findings = Findings::new(&store);
+        let store = self.at_start(&dates);
+        let mut findings = Findings::new(store);
         match CircuitName::new("fuseboard#verify") {
             Ok(circuit) => Box::pin(findings.look(&circuit)).await,
             Err(error) => findings.note(Misconfiguration::NotSent { why: error.to_string() }),
@@ -74,8 +80,9 @@ impl DynamoDbStore {
 }
 
 /// What was found so far.
-struct Findings<'a> {
-    store: &'a DynamoDbStore,
+struct Findings {
+    /// With longer limits once its own were found to be too short.
+    store: DynamoDbStore,
     faults: Vec<Misconfiguration>,
     not_checked: Vec<NotChecked>,
     unreachable: Option<StoreError>,
@@ -83,8 +90,8 @@ struct Findings<'a> {
     clock_refused: Option<String>,
 }
 
-impl<'a> Findings<'a> {
-    fn new(store: &'a DynamoDbStore) -> Self {
+impl Findings {
+    fn new(store: DynamoDbStore) -> Self {
         Self {
             store,
             faults: Vec::new(),
@@ -98,8 +105,12 @@ impl<'a> Findings<'a> {
         let read = self.store.read(circuit, Consistency::Strong).await;
         let mut is_key_known = read.is_ok();
         if let Err(error) = read {
+            let ran_out = error.source().and_then(|cause| cause.downcast_ref()).copied();
             self.refused::<GetItemError>(GET, error);
-            if self.unreachable.is_some() {
+            if let Some(ran_out) = ran_out {
+                self.look_longer(circuit, ran_out).await;
+            }
+            if self.unreachable.is_some() || self.sends_nothing() {
                 return;
             }
         }
@@ -107,6 +118,11 @@ impl<'a> Findings<'a> {
         let close = Operation::Close { token: LeaseToken::new("verify"), expires_at: 0 };
         match self.store.write(circuit, &close).await {
             Ok(_) => is_key_known = true,
+            // A refusal that shows no item is followed by a read.
+            Err(error) if cause_of::<SdkError<GetItemError>>(&error).is_some() => {
+                is_key_known = true;
+                self.refused::<GetItemError>(GET, error);
+            }
             Err(error) => self.refused::<UpdateItemError>(UPDATE, error),
         }
         // Whoever answers about an item has found our key to be the table's.
@@ -114,6 +130,38 @@ impl<'a> Findings<'a> {
             self.look_at_key().await;
         }
         self.look_at_expiry().await;
+    }
+
+    /// Tells limits that are too short from a store that does not answer.
+    async fn look_longer(&mut self, circuit: &CircuitName, ran_out: RanOut) {
+        for factor in [2, 4, 8] {
+            let store = self.store.slower(factor);
+            let read = Box::pin(store.read(circuit, Consistency::Strong)).await;
+            let answered = read.map_or_else(|error| is_answer(error.kind()), |_| true);
+            if answered {
+                let limits = &store.inner.limits;
+                self.unreachable = None;
+                self.note(Misconfiguration::LimitsTooShort {
+                    ran_out: ran_out.to_string(),
+                    connect_timeout: limits.connect_timeout,
+                    attempt_timeout: limits.attempt_timeout,
+                    operation_timeout: limits.operation_timeout,
+                });
+                self.store = store;
+                return;
+            }
+        }
+    }
+
+    /// Whether what was found keeps any other request from being sent as well.
+    fn sends_nothing(&self) -> bool {
+        let is_such = |known: &_| {
+            matches!(
+                known,
+                Misconfiguration::NoCredentials { .. } | Misconfiguration::NotSent { .. }
+            )
+        };
+        self.faults.iter().any(is_such)
     }
 
     async fn look_at_key(&mut self) {
@@ -169,12 +217,21 @@ impl<'a> Findings<'a> {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
+        if let Some(why) = cause_of::<NoCredentials>(&error) {
+            self.note(Misconfiguration::NoCredentials { why: why.to_string() });
+            return;
+        }
         if error.kind() != StoreErrorKind::Misconfigured {
             self.unreachable.get_or_insert(error);
             return;
         }
         let Some((code, message)) = said::<E>(&error) else {
-            self.note(Misconfiguration::NotSent { why: innermost(&error) });
+            let panicked = cause_of::<Panicked>(&error).map(ToString::to_string);
+            let why = panicked.or_else(|| {
+                let sent: &SdkError<E> = cause_of(&error)?;
+                sent.source().map(chain)
+            });
+            self.note(Misconfiguration::NotSent { why: why.unwrap_or_else(|| error.to_string()) });
             return;
         };
         let fault = match Cause::of(&code, &message) {
@@ -202,16 +259,28 @@ impl<'a> Findings<'a> {
     ) where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        match said::<E>(&error).map(|(code, message)| Cause::of(&code, &message)) {
-            Some(Cause::NoTable | Cause::Credentials | Cause::Clock) => {
-                self.refused::<E>(permission, error);
+        let Some((code, message)) = said::<E>(&error) else {
+            self.not_checked.push(not_checked(error.to_string()));
+            return;
+        };
+        let is_told = match Cause::of(&code, &message) {
+            // Another account's table, or an engine without this operation, says
+            // so too: it is a fault only if reads and writes say it.
+            Cause::NoTable => self.faults.contains(&self.no_table()),
+            Cause::Credentials => self.faults.contains(&Misconfiguration::Credentials {
+                code: code.clone(),
+                message: message.clone(),
+            }),
+            Cause::Clock => self.clock_refused.is_some(),
+            Cause::Denied => {
+                let why = format!("{permission} is denied ({code}: {message})");
+                self.not_checked.push(not_checked(why));
+                return;
             }
-            Some(Cause::Denied) => {
-                self.not_checked.push(not_checked(format!("{permission} is denied")));
-            }
-            Some(Cause::Key | Cause::Other) | None => {
-                self.not_checked.push(not_checked(error.to_string()));
-            }
+            Cause::Key | Cause::Other => false,
+        };
+        if !is_told {
+            self.not_checked.push(not_checked(format!("{permission}: {code}: {message}")));
         }
     }
 
@@ -236,5 +305,20 @@ impl<'a> Findings<'a> {
         }
         let table = &self.store.inner.table;
         Err(VerifyError::new(table, self.faults, self.not_checked, self.unreachable))
+    }
+}
+
+/// The cause that an error of the store was made of.
+fn cause_of<C: Error + 'static>(error: &StoreError) -> Option<&C> {
+    error.source()?.downcast_ref()
+}
+
+/// Whether an error shows that DynamoDB has answered.
+const fn is_answer(kind: StoreErrorKind) -> bool {
+    match kind {
+        StoreErrorKind::Throttled | StoreErrorKind::Misconfigured | StoreErrorKind::BadAnswer => {
+            true
+        }
+        StoreErrorKind::Timeout | StoreErrorKind::Unavailable => false,
     }
 }

@@ -28,10 +28,6 @@ macro_rules! looked_at {
             pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
                 self.value.fetch_add(value, order)
             }
-
-            pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
-                self.value.fetch_sub(value, order)
-            }
         }
     };
 }
@@ -48,6 +44,19 @@ impl AtomicU64 {
         self.value.swap(value, order)
     }
 
+    pub(crate) fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
+        self.value.fetch_and(value, order)
+    }
+
+    pub(crate) fn fetch_update(
+        &self,
+        set: Ordering,
+        fetch: Ordering,
+        next: impl FnMut(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        self.value.fetch_update(set, fetch, next)
+    }
+
     pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
         self.value.fetch_max(value, order)
     }
@@ -61,14 +70,10 @@ impl AtomicU64 {
     ) -> Result<u64, u64> {
         self.value.compare_exchange(from, to, success, failure)
     }
+}
 
-    pub(crate) fn compare_exchange_weak(
-        &self,
-        from: u64,
-        to: u64,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<u64, u64> {
-        self.value.compare_exchange_weak(from, to, success, failure)
+impl AtomicUsize {
+    pub(crate) fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
+        self.value.fetch_sub(value, order)
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Barrier,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc,
     },
     time::{Duration, SystemTime},
@@ -12,11 +12,15 @@ use std::{
 use fastrand::Rng;
 use fuseboard::{
     Breaker, BreakerRegistry, CallError, CircuitState, Config, MemoryStore, VirtualClock,
+    store::StoreErrorKind,
 };
 use futures::{FutureExt as _, executor::block_on};
 use tokio::{runtime::Runtime, task::JoinSet};
 
-use crate::support::{faulty::FaultyStore, fleet::heard};
+use crate::support::{
+    faulty::{Fault, FaultyStore},
+    fleet::heard,
+};
 
 const THREADS: u32 = 8;
 const FAILURES: u32 = 250;
@@ -265,4 +269,67 @@ fn handles_and_registries_come_and_go_between_threads() {
     });
     assert_eq!(breaker.snapshot().state(), CircuitState::Open);
     assert_eq!(store.writes(), 1);
+}
+
+/// Somebody looks a circuit up and lets go of it, so that its actor forgets it; at that
+/// moment another comes, fails as often as it takes, and lets go of it as well.
+#[test]
+fn case_197_no_failure_is_lost_while_circuits_without_handles_are_forgotten() {
+    const CIRCUITS: usize = 20_000;
+    let (runtime, registry, store, breaker) = registry(1);
+    drop(breaker);
+    let stops = AtomicBool::new(false);
+    let failed = std::thread::scope(|scope| {
+        // Others keep the registry's lock busy, which widens the moment.
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stops.load(Ordering::Relaxed) {
+                    drop(registry.breaker("others"));
+                }
+            });
+        }
+        let failed = (0..CIRCUITS).filter(|number| {
+            let name = format!("circuit {number}");
+            drop(registry.breaker(&name).unwrap());
+            for _ in 0..(number % 64) * 8 {
+                std::hint::spin_loop();
+            }
+            registry
+                .breaker(&name)
+                .unwrap()
+                .try_admit()
+                .map(|permit| drop(permit.failure()))
+                .is_ok()
+        });
+        let failed = failed.count();
+        stops.store(true, Ordering::Relaxed);
+        failed
+    });
+    runtime.block_on(async { registry.flush(Duration::from_secs(20)).await.unwrap() });
+    assert_eq!(failed, CIRCUITS, "each is new to its process");
+    let trips = store.log().iter().filter(|write| **write == "trip").count();
+    assert_eq!(trips, failed, "of as many failures, each enough to trip its circuit");
+}
+
+/// Far more calls ask than the mailbox has room for, so that it never runs empty.
+#[test]
+fn case_201_a_mailbox_that_never_runs_empty_keeps_no_other_task_waiting() {
+    const CALLS: usize = 30_000;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let store = FaultyStore::over(&MemoryStore::new());
+    store.meets(Fault::Fail(StoreErrorKind::Unavailable));
+    runtime.block_on(async {
+        let builder = BreakerRegistry::builder(store.clone()).disabled(false);
+        let registry = builder.spawn().unwrap();
+        let breaker = registry.breaker("payment-backend").unwrap();
+        // None of them is answered before the actor runs.
+        let mut calls: Vec<_> = (0..CALLS).map(|_| Box::pin(breaker.admit())).collect();
+        for call in &mut calls {
+            assert!(futures::poll!(call).is_pending());
+        }
+        let mut last = calls.pop().unwrap();
+        tokio::task::yield_now().await;
+        assert!(futures::poll!(&mut last).is_pending(), "others run before all are answered");
+        last.await.unwrap().ignore();
+    });
 }

@@ -72,7 +72,7 @@ fn rows() -> [Row; 19] {
         row("throttled item", Event::Error("ProvisionedThroughputExceededException"), Throttled, 3),
         row("429", Event::Answer(429, ""), Throttled, 1),
         row("empty 200", Event::Answer(200, ""), BadAnswer, 1),
-        row("200 {}", Event::Answer(200, "{}"), BadAnswer, 1),
+        row("200 []", Event::Answer(200, "[]"), BadAnswer, 1),
         row("200 with HTML", Event::Answer(200, HTML), BadAnswer, 1),
         refuse("ExpiredTokenException"),
         refuse("ResourceNotFoundException"),

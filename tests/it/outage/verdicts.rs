@@ -18,7 +18,7 @@ const FAULTS: [(Event, bool); 8] = [
     (Event::Answer(503, "<html>Busy</html>"), false),
     (Event::ResetBefore, false),
     (Event::LoseRequest, false),
-    (Event::Answer(200, "{}"), false),
+    (Event::Answer(200, "[]"), false),
     (Event::Error("AccessDeniedException"), true),
     (Event::Error("ExpiredTokenException"), true),
 ];

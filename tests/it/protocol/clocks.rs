@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{BreakerRegistry, Clock, Config, VirtualClock};
+use fuseboard::{BreakerRegistry, Clock, Config, ConfigBuilder, VirtualClock};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -23,14 +23,14 @@ async fn timed_world() -> World {
 
 /// An environment whose wall clock is off by so much, and that clock.
 fn off(world: &World, label: &str, by_ms: i64) -> (Environment, VirtualClock) {
-    off_with(world, label, by_ms, Config::default())
+    off_with(world, label, by_ms, Config::builder())
 }
 
-fn off_with(world: &World, label: &str, by_ms: i64, config: Config) -> (Environment, VirtualClock) {
+fn off_with(world: &World, label: &str, by_ms: i64, config: ConfigBuilder) -> (Environment, VirtualClock) {
     let clock = VirtualClock::following_tokio(world.clock.wall());
     clock.step_wall(by_ms);
     let builder = BreakerRegistry::builder(world.engine.store(label))
-        .config(config)
+        .config(config.election_spread(Duration::ZERO).build().unwrap())
         .clock(Clock::from(&clock))
         .disabled(false);
     (Environment::of(builder.spawn().unwrap()), clock)
@@ -295,7 +295,7 @@ async fn case_22_a_stamp_an_hour_ahead_is_waited_for_no_longer_than_the_timeout(
 async fn case_25_a_short_timeout_passes_whole_though_the_clock_is_off() {
     for by_ms in [0, 999, 60_001, -60_001] {
         let world = timed_world().await;
-        let config = Config::builder().recovery_timeout(Duration::from_secs(1)).build().unwrap();
+        let config = Config::builder().recovery_timeout(Duration::from_secs(1));
         tokio::time::sleep(Duration::from_millis(999)).await;
         let (a, _) = off_with(&world, "A", by_ms, config);
         a.trip().await;
@@ -329,7 +329,7 @@ async fn case_73_a_due_recovery_is_read_again_after_a_freeze() {
 #[tokio::test(start_paused = true)]
 async fn case_72_a_step_within_the_age_of_what_is_known_is_noticed() {
     let world = timed_world().await;
-    let config = Config::builder().local_cache_max_age(Duration::from_secs(3_600)).build().unwrap();
+    let config = Config::builder().local_cache_max_age(Duration::from_secs(3_600));
     let (a, clock) = off_with(&world, "A", 0, config);
     a.trip().await;
     seconds(10).await;

@@ -246,7 +246,7 @@ async fn case_63_a_failing_read_fails_open_and_is_not_cached() {
     world.engine.network("A").on(
         "GetItem",
         3,
-        Event::Error("ProvisionedThroughputExceededException"),
+        Event::Error("InternalServerError"),
     );
     assert_eq!(a.ok().await, Call::Ok, "three attempts, then open");
     assert_eq!(world.engine.count("GetItem"), 3);

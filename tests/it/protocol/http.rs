@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use fuseboard::{
-    Breaker, BreakerRegistry, CallError, CircuitState, Clock, DynamoDbStore, VirtualClock,
+    Breaker, BreakerRegistry, CallError, CircuitState, Clock, Config, DynamoDbStore, VirtualClock,
 };
 
 use crate::support::{
@@ -30,6 +30,7 @@ async fn an_incident_runs_its_course_over_http() {
         // The server's clock is not the one that the test moves.
         let store = DynamoDbStore::builder(server.client(), TABLE).server_time(false);
         BreakerRegistry::builder(store.build().unwrap())
+            .config(Config::builder().election_spread(Duration::ZERO).build().unwrap())
             .clock(Clock::from(&clock))
             .disabled(false)
             .spawn()

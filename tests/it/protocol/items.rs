@@ -1,9 +1,15 @@
 //! Items that are not as this crate writes them.
 
+use std::time::Duration;
+
 use fuseboard::Config;
 use serde_json::json;
 
 use crate::support::world::{CIRCUIT, Call, START, World, seconds};
+
+fn unspread() -> Config {
+    Config::builder().election_spread(Duration::ZERO).build().unwrap()
+}
 
 #[tokio::test(start_paused = true)]
 async fn case_68_an_unknown_state_fails_open_and_is_healed_by_the_next_trip() {
@@ -111,8 +117,8 @@ async fn case_71_other_names_and_a_composite_key_work_through_a_whole_incident()
             .build()
             .unwrap()
     };
-    let a = world.environment_over(store("A"), Config::default());
-    let b = world.environment_over(store("B"), Config::default());
+    let a = world.environment_over(store("A"), unspread());
+    let b = world.environment_over(store("B"), unspread());
     a.trip().await;
     let key = json!({"pk": {"S": "circuit_breaker#checkout"}, "sk": {"S": CIRCUIT}});
     let item = world.engine.get_raw("shared", &key).unwrap();
@@ -177,7 +183,7 @@ async fn a_table_that_is_missing_or_has_another_key_leaves_callers_their_results
     world.engine.create_table("other", &["key"]);
     for table in ["nowhere", "other"] {
         let store = world.engine.store_builder("A", table).build().unwrap();
-        let a = world.environment_over(store, Config::default());
+        let a = world.environment_over(store, unspread());
         world.engine.clear();
         for _ in 0..10 {
             assert_eq!(a.ok().await, Call::Ok, "{table}");

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use fuseboard::{
     CircuitName,
-    store::{Consistency, DynamoDbStoreBuilder, Operation, Store, StoreErrorKind::Misconfigured},
+    store::{
+        Consistency, DynamoDbStoreBuilder, Operation, Store,
+        StoreErrorKind::{Misconfigured, Timeout},
+    },
 };
 use serde_json::json;
 
-use crate::support::engine::{Engine, TABLE};
+use crate::support::engine::{Engine, Event, TABLE, now};
 
 /// The message of the error that a setting leads to.
 async fn refused(set: impl FnOnce(DynamoDbStoreBuilder) -> DynamoDbStoreBuilder) -> String {
@@ -161,4 +164,112 @@ async fn the_longest_name_of_all_is_a_partition_key() {
     let engine = Engine::new().await;
     let longest = CircuitName::new("x".repeat(2_048)).unwrap();
     engine.store("A").read(&longest, Consistency::Strong).await.unwrap();
+}
+
+/// What `DescribeTable` says of a table with the store's key, in this status.
+macro_rules! in_status {
+    ($status:literal) => {
+        concat!(
+            r#"{"Table":{"TableName":"circuits","TableStatus":""#,
+            $status,
+            r#"","KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"#,
+            r#""AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}]}}"#
+        )
+    };
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_176_a_table_that_is_being_updated_is_there() {
+    let engine = Engine::empty();
+    let store = engine.store("A");
+    store.create_table().await.unwrap();
+    engine.clear();
+    engine.network("A").always_on("DescribeTable", Event::Text(in_status!("UPDATING")));
+    let begun = now();
+    store.create_table().await.unwrap();
+    assert!(begun.elapsed() <= Duration::from_millis(1), "{:?}", begun.elapsed());
+    assert_eq!(engine.count("UpdateTimeToLive"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_176_a_table_that_never_gets_active_is_told_with_its_status() {
+    let engine = Engine::new().await;
+    let store = engine.store("A");
+    for (text, kind, soon) in [
+        (in_status!("CREATING"), Timeout, false),
+        (in_status!("DELETING"), Misconfigured, true),
+        (in_status!("INACCESSIBLE_ENCRYPTION_CREDENTIALS"), Misconfigured, true),
+        (in_status!("ARCHIVED"), Misconfigured, true),
+    ] {
+        engine.network("A").always_on("DescribeTable", Event::Text(text));
+        let begun = now();
+        let error = store.create_table().await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        let status = text.split("TableStatus\":\"").nth(1).unwrap().split('"').next().unwrap();
+        let told = format!("the status of the table is {status}");
+        assert!(error.to_string().contains(&told), "{error}");
+        assert_eq!(begun.elapsed() < Duration::from_secs(1), soon, "{status}");
+        engine.network("A").heal();
+    }
+}
+
+const OFF: &str = r#"{"TimeToLiveDescription":{"TimeToLiveStatus":"DISABLED"}}"#;
+const ENABLED: &str = "TimeToLive is already enabled";
+
+#[tokio::test(start_paused = true)]
+async fn case_176_time_to_live_that_another_process_enables_first_is_on() {
+    let engine = Engine::empty();
+    engine.store("B").create_table().await.unwrap();
+    // What it was before the other process.
+    engine.network("A").on("DescribeTimeToLive", 1, Event::Text(OFF));
+    let refused = Event::Refuse("ValidationException", ENABLED);
+    engine.network("A").on("UpdateTimeToLive", 1, refused);
+    engine.store("A").create_table().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_176_time_to_live_that_is_seen_late_is_on() {
+    let engine = Engine::empty();
+    engine.store("B").create_table().await.unwrap();
+    engine.network("A").always_on("DescribeTimeToLive", Event::Text(OFF));
+    engine
+        .network("A")
+        .always_on("UpdateTimeToLive", Event::Refuse("ValidationException", ENABLED));
+    engine.store("A").create_table().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_176_time_to_live_that_may_not_be_enabled_is_told() {
+    let engine = Engine::new().await;
+    let often = "Time to live has been modified multiple times within a fixed interval";
+    engine.network("A").always_on("UpdateTimeToLive", Event::Refuse("ValidationException", often));
+    let error = engine.store("A").create_table().await.unwrap_err();
+    assert_eq!(error.kind(), Misconfigured);
+    assert!(error.to_string().ends_with(often), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_176_a_table_that_is_being_changed_is_waited_for() {
+    let engine = Engine::new().await;
+    let busy = Event::Refuse("ResourceInUseException", "Table is being updated");
+    engine.network("A").on("UpdateTimeToLive", 5, busy);
+    let store = engine.store("A");
+    store.create_table().await.unwrap();
+    store.verify().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_176_processes_that_create_the_table_at_the_same_time_all_succeed() {
+    let engine = Engine::empty();
+    let late = |millis| Event::DelayBefore(Duration::from_millis(millis));
+    for (number, label) in ["A", "B", "C", "D"].into_iter().enumerate() {
+        let number = u64::try_from(number).unwrap();
+        engine.network(label).on("CreateTable", 1, late(number));
+        engine.network(label).on("UpdateTimeToLive", 1, late(10 - number));
+    }
+    let stores = ["A", "B", "C", "D"].map(|label| engine.store(label));
+    for made in futures::future::join_all(stores.iter().map(|store| store.create_table())).await {
+        made.unwrap();
+    }
+    stores[0].verify().await.unwrap();
 }

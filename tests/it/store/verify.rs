@@ -89,14 +89,14 @@ fn says(fault: &Misconfiguration, words: &[&str]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sound_store_is_asked_three_times_and_written_to_never() {
+async fn a_sound_store_is_asked_four_times_and_written_to_never() {
     let engine = Engine::empty();
     let store = sound(&engine).await;
     let verified = store.verify().await.unwrap();
     assert_eq!(verified.not_checked(), []);
     assert_eq!(engine.items(), 0);
     let asked: Vec<_> = engine.requests().into_iter().map(|request| request.operation).collect();
-    assert_eq!(asked, ["GetItem", "UpdateItem", "DescribeTimeToLive"]);
+    assert_eq!(asked, ["GetItem", "UpdateItem", "GetItem", "DescribeTimeToLive"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,10 +106,10 @@ async fn case_69_get_and_update_are_enough_and_what_was_not_looked_at_is_told() 
     engine.set_headers(Vec::new);
     engine.allow_only(&["GetItem", "UpdateItem"]);
     let verified = store.verify().await.unwrap();
-    let why = "dynamodb:DescribeTimeToLive is denied".to_owned();
+    let why = "dynamodb:DescribeTimeToLive is denied (AccessDeniedException: injected)".to_owned();
     assert_eq!(verified.not_checked(), [NotChecked::Expiry { why }, NotChecked::Clock]);
     let told = verified.not_checked()[0].to_string();
-    assert_eq!(told, "time-to-live was not checked: dynamodb:DescribeTimeToLive is denied");
+    assert!(told.starts_with("time-to-live was not checked: dynamodb:Describe"), "{told}");
     assert_eq!(engine.items(), 0);
 }
 
@@ -144,7 +144,7 @@ async fn another_key_is_told_by_who_may_not_look_at_it() {
     assert!(matches!(fault, Misconfiguration::KeyRefused { .. }), "{fault}");
     says(&fault, &["does not have the partition key \"id\"", "set key_attr", "DescribeTable"]);
     says(&fault, &["The provided key element does not match the schema"]);
-    let why = "dynamodb:DescribeTable is denied".to_owned();
+    let why = "dynamodb:DescribeTable is denied (AccessDeniedException: injected)".to_owned();
     assert_eq!(error.not_checked()[0], NotChecked::Key { why });
 }
 
@@ -280,8 +280,11 @@ async fn the_lack_of_credentials_is_named() {
         .http_client(engine.client("A").config().http_client().unwrap());
     let store = DynamoDbStore::new(Client::from_conf(config.build()), TABLE);
     let fault = only(&wrong(&engine, &store).await);
-    assert!(matches!(fault, Misconfiguration::NotSent { .. }), "{fault}");
-    says(&fault, &["such as credentials", "check credentials, region and endpoint"]);
+    assert!(matches!(fault, Misconfiguration::NoCredentials { .. }), "{fault}");
+    says(
+        &fault,
+        &["has no credentials (the client has no provider", "give this process credentials"],
+    );
     assert!(engine.requests().is_empty());
 }
 
@@ -363,4 +366,37 @@ async fn a_real_server_is_looked_at_whole() {
     assert_eq!(engine.items(), 0);
     drop(store);
     server.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_175_time_to_live_that_is_not_found_while_reads_work_was_not_checked() {
+    for (code, message) in [
+        ("ResourceNotFoundException", "Requested resource not found: Table: circuits not found"),
+        ("UnknownOperationException", ""),
+        ("AccessDeniedException", "... because no service control policy allows the action"),
+        ("UnrecognizedClientException", "The security token included in the request is invalid."),
+        ("InternalServerError", "Internal server error"),
+    ] {
+        let engine = Engine::empty();
+        let store = sound(&engine).await;
+        engine.network("A").always_on("DescribeTimeToLive", Event::Refuse(code, message));
+        let verified = store.verify().await.unwrap();
+        let [told @ NotChecked::Expiry { .. }] = verified.not_checked() else {
+            panic!("{code}: {verified:?}")
+        };
+        let told = told.to_string();
+        assert!(told.starts_with("time-to-live was not checked: "), "{told}");
+        assert!(told.contains(code) && told.contains(message), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_175_a_table_that_nothing_finds_is_one_fault() {
+    let engine = Engine::empty();
+    let store = store(&engine);
+    let missing = Event::Refuse("ResourceNotFoundException", "Requested resource not found");
+    engine.network("A").always(missing);
+    let error = store.verify().await.unwrap_err();
+    assert!(matches!(error.faults(), [Misconfiguration::NoTable { .. }]), "{error}");
+    assert_eq!(error.not_checked(), []);
 }

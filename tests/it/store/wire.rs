@@ -42,12 +42,13 @@ fn half_open() -> Record {
     record
 }
 
-/// The body of the one request that an operation sends; its answer is of no
-/// interest.
+/// The body of the one write that an operation sends; its answer is of no
+/// interest, nor is the read after a refusal that shows no item.
 async fn sent(engine: &Engine, store: &DynamoDbStore, operation: &Operation) -> Value {
     engine.clear();
     let _ = store.write(&circuit(), operation).await;
-    let requests = engine.requests();
+    let mut requests = engine.requests();
+    requests.retain(|request| request.operation != "GetItem");
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].operation, "UpdateItem");
     requests[0].body.clone()

@@ -131,6 +131,11 @@ impl Store for FaultyStore {
         met(fault).await?;
         Store::write(&self.inner, circuit, operation).await
     }
+
+    /// Without spread, so that tests hold to the millisecond.
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 async fn met(fault: Fault) -> Result<(), StoreError> {

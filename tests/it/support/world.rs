@@ -39,13 +39,13 @@ impl World {
         self.environment_with(label, |config| config)
     }
 
-    /// An environment with some settings changed.
+    /// An environment with some settings changed; without spread, unless they say so.
     pub(crate) fn environment_with(
         &self,
         label: &str,
         change: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
     ) -> Environment {
-        let config = change(Config::builder()).build().unwrap();
+        let config = change(Config::builder().election_spread(Duration::ZERO)).build().unwrap();
         self.environment_over(self.engine.store(label), config)
     }
 

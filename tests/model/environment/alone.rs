@@ -10,29 +10,41 @@
 use crate::{
     environment::{CLOSED, Environment, Job, Ours, Phase, Stage, Want},
     item::{State, Write},
-    shared::{Rules, Shared},
+    shared::{Breach, Rules, Shared},
 };
 
 impl Environment {
     /// The store has failed: what was sent may land yet.
-    pub(crate) fn time_out(&mut self) {
+    pub(crate) fn time_out(&mut self, shared: &mut Shared) {
         if let Some(Job::Write { write, .. }) = self.job.take() {
             self.certain = false;
-            if let Write::Elect { .. } | Write::TakeOver { .. } | Write::Renew { .. } = write {
-                self.meet_want(&write);
-            }
+            self.does_not_pursue(&write);
         }
-        self.lose_the_store();
+        self.lose_the_store(shared);
     }
 
     /// A read has failed, or another circuit of the process found the store out.
-    pub(crate) fn lose_the_store(&mut self) {
+    pub(crate) fn lose_the_store(&mut self, shared: &mut Shared) {
         self.out = true;
-        self.stand_alone();
+        self.stand_alone(shared);
+    }
+
+    /// An election or a renewal without an answer is not repeated by itself.
+    pub(super) fn does_not_pursue(&mut self, write: &Write) {
+        if let Write::Elect { .. }
+        | Write::ElectAbsent { .. }
+        | Write::TakeOver { .. }
+        | Write::Renew { .. } = write
+        {
+            self.meet_want(write);
+        }
     }
 
     /// What was decided holds here; what the store is owed is kept.
-    pub(super) fn stand_alone(&mut self) {
+    pub(super) fn stand_alone(&mut self, shared: &mut Shared) {
+        if !self.out {
+            shared.breach(Breach::Alone);
+        }
         match (self.want, self.ours()) {
             (Some(Want::Trip | Want::Reopen { .. }), _) => self.told = self.state(),
             (Some(Want::Close { .. }), Some(_)) => {
@@ -68,13 +80,13 @@ impl Environment {
     pub(crate) fn may_probe_alone(&self, lapsed: u8) -> bool {
         self.out
             && match self.phase {
-                Phase::Open { .. } | Phase::Theirs | Phase::Free => true,
+                Phase::Open { .. } | Phase::Theirs | Phase::Free | Phase::Gone { .. } => true,
                 Phase::Ours(ours) => match ours.stage {
                     Stage::Ready | Stage::Probing => ours.leased <= lapsed,
                     Stage::Resting => true,
                     Stage::Settling => false,
                 },
-                Phase::Closed { .. } | Phase::Local { .. } => false,
+                Phase::Closed { .. } | Phase::Local { .. } | Phase::Refuted => false,
             }
     }
 
@@ -94,8 +106,10 @@ impl Environment {
             Phase::Ours(_)
             | Phase::Theirs
             | Phase::Free
+            | Phase::Gone { .. }
             | Phase::Closed { .. }
-            | Phase::Local { .. } => 0,
+            | Phase::Local { .. }
+            | Phase::Refuted => 0,
         };
         self.phase = Phase::Local { successes, probing: true };
         self.told = State::HalfOpen;

@@ -21,7 +21,7 @@ impl Environment {
             Some(Job::Read(found)) => self.adopt(found, shared, rules),
             Some(Job::Write { write, landed, answer: Some(answer), .. }) => match answer {
                 Answer::Applied(item) => {
-                    self.learn(Some(item));
+                    self.learn(Some(item), shared, rules);
                     self.applied(&write, landed, shared, rules);
                 }
                 Answer::Refused(found) => self.refused(&write, landed, found, shared, rules),
@@ -31,9 +31,11 @@ impl Environment {
         self.dispatch(shared, rules);
     }
 
-    fn learn(&mut self, found: Seen) {
+    fn learn(&mut self, found: Seen, shared: &mut Shared, rules: &Rules) {
         self.seen = Some(found);
         self.certain = true;
+        self.wrote = false;
+        self.hear_of_closing(found, shared, rules);
     }
 
     pub(super) fn meet_want(&mut self, write: &Write) {
@@ -42,6 +44,7 @@ impl Environment {
                 (want, write),
                 (Want::Trip, Write::Trip { .. })
                     | (Want::Elect, Write::Elect { .. })
+                    | (Want::ElectAbsent, Write::ElectAbsent { .. })
                     | (Want::TakeOver, Write::TakeOver { .. })
                     | (Want::Renew { .. }, Write::Renew { .. })
                     | (Want::HandOver, Write::HandOver { .. })
@@ -52,11 +55,19 @@ impl Environment {
         });
     }
 
-    fn applied(&mut self, write: &Write, landed: u8, shared: &mut Shared, rules: &Rules) {
+    pub(super) fn applied(
+        &mut self,
+        write: &Write,
+        landed: u8,
+        shared: &mut Shared,
+        rules: &Rules,
+    ) {
         self.meet_want(write);
+        self.wrote = rules.stale > 0;
+        self.tripped |= rules.refutes && matches!(write, Write::Trip { .. });
         match (*write, self.phase) {
-            (Write::Reopen { opened, .. }, phase)
-                if rules.weak != Weak::LateReopenIsNewer && !is_opening(phase, opened) =>
+            (Write::Trip { opened, .. } | Write::Reopen { opened, .. }, phase)
+                if !is_opening(phase, opened) && !is_taken_for_newer(write, rules.weak) =>
             {
                 // Probed alone since: it is taken like what others write.
                 self.adopt(self.record(), shared, rules);
@@ -73,7 +84,7 @@ impl Environment {
                     self.announce_as_ours(state, landed, shared);
                 }
             }
-            (Write::Elect { .. } | Write::TakeOver { .. }, _) => {
+            (Write::Elect { .. } | Write::ElectAbsent { .. } | Write::TakeOver { .. }, _) => {
                 if let Some(election) = self.election {
                     self.won(election, landed, shared);
                 }
@@ -94,10 +105,14 @@ impl Environment {
                 match phase {
                     Phase::Closed { .. } => {}
                     Phase::Open { .. } if self.want == Some(Want::Trip) => return,
+                    // Closed here, and opened again for itself alone since.
+                    Phase::Refuted => return,
+                    Phase::Local { .. } if self.contradicted => return,
                     Phase::Open { .. }
                     | Phase::Ours(_)
                     | Phase::Theirs
                     | Phase::Free
+                    | Phase::Gone { .. }
                     | Phase::Local { .. } => self.phase = CLOSED,
                 }
                 if self.told != State::Closed {
@@ -117,19 +132,19 @@ impl Environment {
         rules: &Rules,
     ) {
         if found.is_some_and(|item| is_own_earlier_write(write, &item, rules.weak)) {
-            self.learn(found);
+            self.learn(found, shared, rules);
             return self.applied(write, landed, shared, rules);
         }
         let ours = self.ours().map(|ours| ours.token);
         let is_our_lease = ours.is_some() && found.is_some_and(|item| item.owner == ours);
         if is_our_lease && matches!(write, Write::HandOver { .. } | Write::GiveBack { .. }) {
-            return self.learn(found);
+            return self.learn(found, shared, rules);
         }
         self.meet_want(write);
         if let Write::Renew { starts, .. } = write
             && is_our_lease
         {
-            self.learn(found);
+            self.learn(found, shared, rules);
             if *starts && self.want.is_none() {
                 self.election = None;
                 self.phase = Phase::Free;
@@ -137,7 +152,7 @@ impl Environment {
             return;
         }
         if matches!(write, Write::Trip { .. }) && Item::is_closed(found) {
-            self.learn(found);
+            self.learn(found, shared, rules);
             return self.close_here();
         }
         self.adopt(found, shared, rules);
@@ -163,17 +178,22 @@ impl Environment {
     /// Takes over what a read or a refused write showed.
     fn adopt(&mut self, found: Seen, shared: &mut Shared, rules: &Rules) {
         let same = self.seen.is_some_and(|before| is_same_epoch(before, found));
-        let owes = self.owes(found, same || self.seen.is_none(), rules);
-        self.learn(found);
+        let first = self.seen.is_none();
+        let opened = self.record().and_then(|item| item.opened);
+        let owes = self.owes(found, same || first, rules);
+        self.learn(found, shared, rules);
         if owes {
             return;
         }
         match found {
-            None => self.adopt_none(same),
+            None => self.adopt_none(same, first, opened),
             Some(item) => match item.state {
-                State::Closed => self.adopt_closed(same),
+                State::Closed => self.adopt_closed(same, first),
                 State::Open => {
-                    if !(same && matches!(self.phase, Phase::Open { stored: true, .. })) {
+                    // Nobody has probed it since this environment began to, alone.
+                    let probes = matches!(self.phase, Phase::Local { .. });
+                    let stored = matches!(self.phase, Phase::Open { stored: true, .. });
+                    if !(same && (stored || probes)) {
                         self.phase = STORED;
                         self.told = State::Open;
                     }
@@ -187,14 +207,15 @@ impl Environment {
         let holds = |token| found.is_some_and(|item| item.is_led_by(token));
         let owes = match self.want {
             Some(Want::Trip) => {
-                let told = self.told == State::Open || rules.weak == Weak::TripOwedForEver;
-                (same || told) && Item::is_closed(found)
+                let told = self.told == State::Open && rules.weak == Weak::ToldTripIsOffered;
+                let ever = told || rules.weak == Weak::TripOwedForEver;
+                found.is_none() || (same || ever) && Item::is_closed(found)
             }
             Some(Want::Close { token } | Want::Reopen { token, .. }) => holds(token),
             Some(Want::Renew { .. } | Want::HandOver | Want::GiveBack) => {
                 self.ours().is_some_and(|ours| holds(ours.token))
             }
-            Some(Want::Elect | Want::TakeOver) | None => false,
+            Some(Want::Elect | Want::ElectAbsent | Want::TakeOver) | None => false,
         };
         if !owes {
             self.want = None;
@@ -202,26 +223,29 @@ impl Environment {
         owes
     }
 
-    fn adopt_none(&mut self, same: bool) {
+    fn adopt_none(&mut self, same: bool, first: bool, opened: Option<Stamp>) {
         match self.phase {
-            Phase::Closed { .. } => self.adopt_closed(same),
-            Phase::Local { .. } => {}
+            Phase::Closed { .. } => self.adopt_closed(same, first),
+            Phase::Local { .. } | Phase::Refuted | Phase::Gone { .. } => {}
             Phase::Open { .. } | Phase::Ours(_) | Phase::Theirs | Phase::Free => {
-                self.phase = Phase::Local { successes: 0, probing: false };
-                self.told = State::HalfOpen;
+                self.phase = Phase::Gone { opened: opened.unwrap_or(0) };
             }
         }
     }
 
-    fn adopt_closed(&mut self, same: bool) {
+    /// A closing of a later epoch ends what is done alone, but not by the refuted.
+    fn adopt_closed(&mut self, same: bool, first: bool) {
         match self.phase {
             Phase::Closed { streak, .. } if same || streak == 0 => {}
-            Phase::Local { .. } => {}
+            Phase::Local { .. } if same || first || self.contradicted => {}
+            Phase::Refuted => {}
             Phase::Closed { .. }
             | Phase::Open { .. }
             | Phase::Ours(_)
             | Phase::Theirs
-            | Phase::Free => self.close_here(),
+            | Phase::Free
+            | Phase::Gone { .. }
+            | Phase::Local { .. } => self.close_here(),
         }
     }
 
@@ -249,7 +273,9 @@ impl Environment {
             | Phase::Ours(_)
             | Phase::Theirs
             | Phase::Free
-            | Phase::Local { .. } => {
+            | Phase::Gone { .. }
+            | Phase::Local { .. }
+            | Phase::Refuted => {
                 self.phase = Phase::Theirs;
                 self.told = State::HalfOpen;
             }
@@ -270,7 +296,9 @@ impl Environment {
 
 fn is_own_earlier_write(write: &Write, item: &Item, weak: Weak) -> bool {
     match *write {
-        Write::Elect { token, .. } | Write::TakeOver { token, .. } => item.is_led_by(token),
+        Write::Elect { token, .. }
+        | Write::ElectAbsent { token, .. }
+        | Write::TakeOver { token, .. } => item.is_led_by(token),
         Write::Renew { token, lease, .. } => item.is_led_by(token) && item.lease == Some(lease),
         Write::HandOver { token, count, lease, .. }
         | Write::GiveBack { token, count, lease, .. } => {
@@ -285,6 +313,11 @@ fn is_own_earlier_write(write: &Write, item: &Item, weak: Weak) -> bool {
             false
         }
     }
+}
+
+fn is_taken_for_newer(write: &Write, weak: Weak) -> bool {
+    let is_trip = matches!(write, Write::Trip { .. });
+    weak == if is_trip { Weak::LateTripIsNewer } else { Weak::LateReopenIsNewer }
 }
 
 /// Whether this is the opening of that stamp, which nobody has acknowledged yet.

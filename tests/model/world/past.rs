@@ -5,7 +5,7 @@ use stateright::{Model, Property};
 
 use super::{Step, World};
 use crate::{
-    environment::Verdict,
+    environment::{Environment, Phase, Verdict},
     item::{Item, State},
     shared::Rules,
 };
@@ -22,6 +22,8 @@ pub(crate) struct Past {
     elected: Vec<bool>,
     taken_over: bool,
     closed: bool,
+    /// One was elected on an absent item.
+    absent_elected: bool,
     /// It was closed by a token that had taken over.
     taker_closed: bool,
 }
@@ -37,6 +39,7 @@ impl Past {
         let Some(item) = self.world.shared.item else { return };
         let was = before.map_or(State::Closed, |before| before.state);
         match (was, item.state) {
+            _ if before.is_none() && item.state == State::HalfOpen => self.absent_elected = true,
             (State::Open, State::HalfOpen) => self.note_election(item),
             (State::HalfOpen, State::HalfOpen) => {
                 let owner = before.and_then(|before| before.owner);
@@ -63,7 +66,7 @@ impl Past {
     fn is_spent(&self) -> bool {
         let shared = &self.world.shared;
         let left = [shared.faults, shared.alone, shared.crashes, shared.deletions, shared.orders];
-        left == [0; 5]
+        left == [0; 5] && [shared.throttles, shared.freezes, shared.ages, shared.stale] == [0; 4]
     }
 }
 
@@ -75,8 +78,14 @@ impl Model for Remembered {
         let remember = |world: World| {
             let item = world.shared.item;
             let elected = vec![false; world.environments.len()];
-            let (taken_over, closed, taker_closed) = (false, false, false);
-            let mut past = Past { world, elected, taken_over, closed, taker_closed };
+            let mut past = Past {
+                world,
+                elected,
+                taken_over: false,
+                closed: false,
+                absent_elected: false,
+                taker_closed: false,
+            };
             if let Some(item) = item.filter(|item| item.state == State::HalfOpen) {
                 past.note_election(item);
             }
@@ -115,6 +124,13 @@ impl Model for Remembered {
                 past.is_spent() && past.taken_over
             }),
             Property::sometimes("one closes", |_, past: &Past| past.is_spent() && past.closed),
+            Property::sometimes("one is elected on an absent item", |_, past: &Past| {
+                past.is_spent() && past.absent_elected
+            }),
+            Property::sometimes("one is refuted", |_, past: &Past| {
+                let refuted = |env: &Environment| env.phase == Phase::Refuted;
+                past.is_spent() && past.world.environments.iter().any(refuted)
+            }),
             Property::sometimes("a taker closes", |_, past: &Past| {
                 past.is_spent() && past.taker_closed
             }),

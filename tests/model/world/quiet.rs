@@ -18,7 +18,7 @@ impl World {
             }
         }
         let unknown = environments.iter().any(|environment| environment.seen.is_none());
-        if !unknown && shared.crashes == 0 {
+        if !unknown && shared.crashes == 0 && shared.stale == 0 {
             shared.older = shared.item;
         }
         for environment in environments.iter_mut().filter(|it| it.job.is_none()) {
@@ -47,6 +47,7 @@ impl World {
         for environment in &self.environments {
             name(environment.ours().map(|ours| ours.leased));
             name(environment.election.map(|election| election.at));
+            name(environment.owed_since());
             name(environment.seen.and_then(full));
             match environment.job {
                 Some(

@@ -5,7 +5,7 @@ use crate::machine::Answer;
 
 type Build = fn() -> Node;
 
-pub(super) const STATES: [(&str, Build); 45] = [
+pub(super) const STATES: [(&str, Build); 48] = [
     ("unknown", || bare().into_node()),
     ("closed, clean", || clean().into_node()),
     ("closed, with a streak", || streak().into_node()),
@@ -18,9 +18,10 @@ pub(super) const STATES: [(&str, Build); 45] = [
     ("closed here, back-off over", || probing(2).lost(Report::Success).later(1).into_node()),
     ("open, fresh", || known(open(T - 10)).into_node()),
     ("open, stale", || known(open(T - 10)).later(5).into_node()),
-    ("open, reading", || known(open(T - 10)).later(5).calling().into_node()),
+    ("open, reading", || known(open(T - 10)).later(5).rejected().into_node()),
     ("open, due", || known(open(T - 10)).later(20).into_node()),
-    ("open, electing", || known(open(T - 10)).later(20).calling().into_node()),
+    ("open, looking", || known(open(T - 10)).later(20).calling().into_node()),
+    ("open, electing", || electing().into_node()),
     ("open, held", || known(held()).into_node()),
     ("open, without opened_at", || known(timeless()).into_node()),
     ("open, opened_at 0", || known(open(0)).into_node()),
@@ -30,6 +31,10 @@ pub(super) const STATES: [(&str, Build); 45] = [
     ("open, being held, read", || known(open(T - 10)).ordered(hold()).one_answer().into_node()),
     ("open here, owes the trip", || streak().failing().lost_request().into_node()),
     ("open here, back-off over", || streak().failing().lost_request().later(1).into_node()),
+    ("open here, lapsed", || streak().failing().lost_request().later(30).into_node()),
+    ("open here, lapsed, looking", || {
+        streak().failing().lost_request().later(30).calling().into_node()
+    }),
     ("open, reopening", || probing(1).ending(Report::Failure).into_node()),
     ("half-open, ours, ready", || electing().answered().into_node()),
     ("half-open, ours, probing", || probing(1).into_node()),
@@ -99,7 +104,7 @@ fn known(record: Record) -> Bench {
 }
 
 fn electing() -> Bench {
-    known(open(T - 10)).later(20).calling()
+    known(open(T - 10)).later(20).calling().one_answer()
 }
 
 /// Under the first probe of an election, or under the second.
@@ -126,7 +131,7 @@ fn releasing() -> Bench {
 fn gone() -> Bench {
     let mut bench = known(open(T - 10)).later(5);
     bench.world.record = None;
-    bench.calling().unattended().served()
+    bench.rejected().served()
 }
 
 impl Bench {
@@ -147,6 +152,11 @@ impl Bench {
     /// A call that waits.
     fn calling(self) -> Self {
         self.with(|node| assert!(matches!(node.call(), Call::Waits(_))))
+    }
+
+    /// A call that is rejected, and reads in the background.
+    fn rejected(self) -> Self {
+        self.with(|node| assert_eq!(node.call(), Call::Rejected))
     }
 
     fn unattended(self) -> Self {
@@ -189,9 +199,9 @@ impl Bench {
         self
     }
 
-    /// An eventual read that shows what is not there.
+    /// An eventual read that shows what was there before.
     fn stale(mut self) -> Self {
-        self.world.faults.push_back(Fault::Stale(Some(open(T))));
+        self.world.faults.push_back(Fault::Stale(None));
         self.world.arrive(0);
         self.world.deliver(0);
         self

@@ -41,7 +41,6 @@ impl Words {
 
     fn effect(&self, effect: &Effect) -> String {
         match effect {
-            Effect::Settle(failures) => format!("settle {failures}"),
             Effect::Ordered(ordered) => format!("order: {ordered:?}"),
             Effect::Defective(attribute) => format!("warn of {attribute}"),
             Effect::Start(Job::Read(consistency)) => {
@@ -142,14 +141,17 @@ fn spell_call(call: Call) -> &'static str {
 fn state(node: &Node) -> String {
     let machine = &node.machine;
     let mut state = match &machine.phase {
-        Phase::Closed { streak, basis } => format!("closed {basis:?} {streak}"),
+        Phase::Closed { basis } => format!("closed {basis:?} {}", node.streak()),
         Phase::Open(opening) if opening.held => "open held".into(),
-        Phase::Open(opening) => format!("open {:?}", opening.basis),
+        Phase::Open(opening) => format!("open {:?}", opening.standing),
         Phase::HalfOpen(recovery) => match &recovery.right {
             Right::Ours(ours) => format!("ours {} {}", stage(ours.stage), ours.successes),
-            Right::Theirs { .. } => "theirs".into(),
-            Right::Free => "free".into(),
-            Right::Local { successes, stage: at } => format!("local {} {successes}", stage(*at)),
+            Right::Theirs(_) => "theirs".into(),
+            Right::Free { .. } => "free".into(),
+            Right::Local(alone) => {
+                let refuted = if alone.refuted { ", refuted" } else { "" };
+                format!("local {} {}{refuted}", stage(alone.stage), alone.successes)
+            }
         },
     };
     if let Some(want) = &machine.want {

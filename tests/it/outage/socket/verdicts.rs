@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{
-    OwnedPermit,
-    store::StoreErrorKind::{self, Misconfigured, Timeout},
-};
+use fuseboard::store::StoreErrorKind::{self, Misconfigured, Timeout};
 use serde_json::{Value, json};
 
 use super::{AT_MOST, LIMIT, Process, Row, for_each_row};
@@ -39,15 +36,14 @@ impl Verdict {
 }
 
 impl Process {
-    /// A circuit that others opened, which is due, and a call from before that.
-    async fn due(successes: u32) -> (Self, OwnedPermit) {
+    /// A circuit that others opened, which is due.
+    async fn due(successes: u32) -> Self {
         let process = Self::with(|config| config.success_threshold(successes)).await;
         assert_eq!(process.call(Ok(())).await, Some(Ok(())));
-        let straggler = process.breaker.admit_owned().await.unwrap();
         let open = json!({"state": "OPEN", "failure_count": 5, "opened_at": START});
         process.engine.put_item(CIRCUIT, &open);
         process.clock.advance(Duration::from_secs(DUE.unsigned_abs()));
-        (process, straggler)
+        process
     }
 
     /// A probe whose verdict meets something: its caller gets its own result. How
@@ -96,7 +92,7 @@ fn assert_waited(waited: Duration, (name, _, kind, _): Row) {
 async fn case_36_an_election_that_meets_a_fault_of_bytes_runs_no_call() {
     for_each_row(|row| async move {
         let (name, trouble, kind, applied) = row;
-        let (mut process, _straggler) = Process::due(1).await;
+        let mut process = Process::due(1).await;
         process.wire.writes_meet(trouble);
         let (ended, waited) = timed(process.call(Ok(()))).await;
         assert_eq!(ended, None, "{name}: rejected, as by an open circuit");
@@ -123,7 +119,7 @@ async fn case_36_an_election_that_meets_a_fault_of_bytes_runs_no_call() {
 async fn case_59_a_closing_that_meets_a_fault_of_bytes_holds_here_and_is_made_good() {
     for_each_row(|row| async move {
         let (name, trouble, kind, applied) = row;
-        let (mut process, _straggler) = Process::due(1).await;
+        let mut process = Process::due(1).await;
         let meet = |process: &Process| process.wire.writes_meet(trouble);
         assert_waited(process.probe(Verdict::Good, meet).await, row);
         let told = ["OPEN Observed", "HALF_OPEN Local", "CLOSED WithoutStore"];
@@ -150,7 +146,7 @@ async fn case_59_a_closing_that_meets_a_fault_of_bytes_holds_here_and_is_made_go
 async fn case_60_a_reopening_that_meets_a_fault_of_bytes_rejects_and_is_made_good() {
     for_each_row(|row| async move {
         let (name, trouble, kind, applied) = row;
-        let (mut process, straggler) = Process::due(1).await;
+        let mut process = Process::due(1).await;
         let meet = |process: &Process| process.wire.writes_meet(trouble);
         assert_waited(process.probe(Verdict::Bad, meet).await, row);
         let told = ["OPEN Observed", "HALF_OPEN Local", "OPEN WithoutStore"];
@@ -164,7 +160,7 @@ async fn case_60_a_reopening_that_meets_a_fault_of_bytes_rejects_and_is_made_goo
         assert_eq!(process.wire.requests(), asked, "{name}: nobody waits for the store");
 
         process.heal(kind);
-        straggler.failure().settled().await;
+        process.wake();
         process.comes_to_be("OPEN", name).await;
         process.registry.flush(AT_MOST).await.unwrap();
         // With the time of the failure, however late it is written.
@@ -179,7 +175,7 @@ async fn case_60_a_reopening_that_meets_a_fault_of_bytes_rejects_and_is_made_goo
 async fn case_64_a_hand_over_that_meets_a_fault_of_bytes_keeps_its_success() {
     for_each_row(|row| async move {
         let (name, trouble, kind, applied) = row;
-        let (mut process, _straggler) = Process::due(2).await;
+        let mut process = Process::due(2).await;
         let meet = |process: &Process| process.wire.writes_meet(trouble);
         assert_waited(process.probe(Verdict::Good, meet).await, row);
         assert_eq!(process.heard(), ["OPEN Observed", "HALF_OPEN Local"], "{name}");
@@ -203,7 +199,7 @@ async fn cases_59_and_60_a_verdict_whose_answer_is_lost_once_is_found_to_be_writ
             return;
         }
         for verdict in [Verdict::Good, Verdict::Bad] {
-            let (mut process, _straggler) = Process::due(1).await;
+            let mut process = Process::due(1).await;
             let waited = process.probe(verdict, |process| process.wire.next(trouble)).await;
             assert!(waited <= AT_MOST, "{name}: {waited:?}");
             // A closing shows what is only ours, an opening does not.

@@ -40,8 +40,7 @@ impl Connector {
     async fn travel(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let body = request.body().bytes().unwrap_or_default();
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let body: Value = body_of(&request);
         let (id, event) = self.depart(&operation, &body);
         let engine = &self.engine;
         match event {
@@ -87,11 +86,26 @@ impl Connector {
                 let (status, _) = engine.execute(id, &operation, &body);
                 Ok(broken_off(genuine(engine, &(status, String::new()))))
             }
-            Event::Answer(status, text) => {
-                Ok(response(engine, &self.scripted(id, (status, text.to_owned()))))
+            Event::PassWithoutId => Ok(response(engine, &engine.execute(id, &operation, &body))),
+            Event::PassUnshown => {
+                let answer = unshown(engine.execute(id, &operation, &body));
+                Ok(genuine(engine, &answer))
             }
-            Event::Error(code) => Ok(genuine(engine, &self.scripted(id, refusal(code)))),
+            Event::Answer(status, text) => Ok(self.said(id, (status, text.to_owned()))),
+            Event::Text(text) => Ok(self.told(id, (200, text.to_owned()))),
+            Event::Refuse(code, message) => Ok(self.told(id, refused(code, message))),
+            Event::Error(code) => Ok(self.told(id, refusal(code))),
         }
+    }
+
+    /// An answer of anybody's that the engine knows nothing of.
+    fn said(&self, id: u64, answer: Answer) -> HttpResponse {
+        response(&self.engine, &self.scripted(id, answer))
+    }
+
+    /// An answer of DynamoDB's that the engine knows nothing of.
+    fn told(&self, id: u64, answer: Answer) -> HttpResponse {
+        genuine(&self.engine, &self.scripted(id, answer))
     }
 
     /// An answer that the engine knows nothing of.
@@ -151,6 +165,11 @@ fn broken(kind: io::ErrorKind) -> ConnectorError {
     ConnectorError::io(io::Error::from(kind).into())
 }
 
+/// What a request asks for.
+fn body_of(request: &HttpRequest) -> Value {
+    serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default()
+}
+
 /// An answer whose reader gets an error instead of the text.
 fn broken_off(mut answer: HttpResponse) -> HttpResponse {
     *answer.body_mut() = SdkBody::taken();
@@ -175,13 +194,27 @@ fn genuine(engine: &Engine, answer: &Answer) -> HttpResponse {
     response
 }
 
+/// An answer without the item that refused it.
+fn unshown((status, body): Answer) -> Answer {
+    let mut body: Value = serde_json::from_str(&body).unwrap();
+    if status != 200 {
+        body.as_object_mut().unwrap().remove("Item");
+    }
+    (status, body.to_string())
+}
+
 /// DynamoDB's answer with a code.
 pub(super) fn refusal(code: &str) -> Answer {
+    refused(code, "injected")
+}
+
+/// DynamoDB's answer with a code and a message.
+fn refused(code: &str, message: &str) -> Answer {
     let status = match code {
         "InternalServerError" => 500,
         "ServiceUnavailable" => 503,
         _ => 400,
     };
     let kind = format!("com.amazonaws.dynamodb.v20120810#{code}");
-    (status, json!({"__type": kind, "message": "injected"}).to_string())
+    (status, json!({"__type": kind, "message": message}).to_string())
 }

@@ -37,6 +37,14 @@ pub(crate) enum Event {
     /// An eventually consistent read shows the item as it was so long ago.
     /// Needs [`Engine::record`]; anything else passes.
     StaleBy(Duration),
+    /// It is answered as by an engine that sends no request id.
+    PassWithoutId,
+    /// It is answered as by an engine that shows no item with a refusal.
+    PassUnshown,
+    /// It is not applied; DynamoDB answers with this code and this message.
+    Refuse(&'static str, &'static str),
+    /// It is not applied; DynamoDB answers with this text.
+    Text(&'static str),
     /// It is not applied; this status and body are the answer, from whoever.
     Answer(u16, &'static str),
     /// It is not applied; DynamoDB answers with this code.
