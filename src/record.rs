@@ -110,10 +110,6 @@ impl Record {
         Self::default()
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        self.state == Field::Valid(CircuitState::Open)
-    }
-
     /// Whether an operator holds the circuit open.
     #[must_use]
     pub fn is_held(&self) -> bool {

@@ -50,7 +50,7 @@ impl Storage {
         let shown = self.server_time();
         let answer = async {
             match job {
-                Job::Read(consistency) => {
+                Job::Read { consistency, .. } => {
                     self.environment.store.read(&self.name, *consistency).await.map(Answer::Read)
                 }
                 Job::Write { operation, .. } => {
@@ -101,7 +101,7 @@ impl Storage {
     fn tell(&self, job: &Job, error: &StoreError) {
         let kind = error.kind();
         let operation = match job {
-            Job::Read(_) => "read",
+            Job::Read { .. } => "read",
             Job::Write { operation, .. } => operation.name(),
         };
         metrics::store_fault(operation, kind);

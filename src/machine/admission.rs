@@ -12,7 +12,8 @@ use crate::{
     config::OnStoreOutage,
     health::Access,
     moment::Moment,
-    record::{Field, Record},
+    record::Field,
+    state::CircuitState,
     transition::{Cause, Origin},
 };
 
@@ -261,11 +262,17 @@ impl Machine {
             self.start_read();
             return Admission::Wait;
         }
-        let through_the_store = !alone.refuted
+        // Through the store again, as soon as it can be written.
+        let may_claim = !alone.refuted
             && self.is_current(past)
-            && self.known.record().is_some_and(Record::is_open)
             && self.health.is_usable(Access::Write, self.now);
-        if through_the_store { self.claim(Want::Elect) } else { self.start_probe() }
+        match self.known.record().and_then(|record| record.state.valid()) {
+            Some(CircuitState::Open) if may_claim => self.claim(Want::Elect),
+            Some(CircuitState::HalfOpen) if may_claim => self.claim(Want::TakeOver),
+            Some(CircuitState::Open | CircuitState::HalfOpen | CircuitState::Closed) | None => {
+                self.start_probe()
+            }
+        }
     }
 
     /// Rejects, and reads in the background if what is known is old: nobody waits
@@ -351,6 +358,21 @@ impl Machine {
         self.announce(Cause::StoreUnreadable, Origin::WithoutStore);
         self.known.certain = false;
         Admission::Admitted(Pass { epoch: self.epoch, probe: None })
+    }
+
+    /// Whether the next call is let through because nothing can be read: the hot path
+    /// must not reject it.
+    pub(super) fn is_about_to_fall_open(&self) -> bool {
+        let may = match &self.phase {
+            Phase::Closed { .. } => false,
+            Phase::Open(opening) => {
+                let is_held = opening.held && opening.wait(self.now, &self.config) > Duration::ZERO;
+                opening.standing == Standing::Stored && !is_held
+            }
+            Phase::HalfOpen(recovery) => matches!(recovery.right, Right::Theirs(_)),
+        };
+        let past = Past { looked: false, outage: false, hurts: false };
+        may && self.fails_open() && self.is_unreadable(past)
     }
 
     fn fails_open(&self) -> bool {

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use super::{
     Machine,
-    phase::{Phase, Recovery, Right, Stage},
+    phase::{Phase, Recovery, Right, Stage, Standing},
     storage::Want,
 };
-use crate::{health::Access, moment::millis, state::CircuitState};
+use crate::{
+    health::Access,
+    moment::{Moment, millis},
+    state::CircuitState,
+};
 
 /// The hot path reads a coarse clock, which may lag by one tick of the kernel
 /// (10 ms at 100 Hz, the slowest that is common): a window opens that much earlier.
@@ -85,29 +89,43 @@ impl Machine {
         };
         let wait = match &self.phase {
             Phase::Closed { .. } => return Duration::ZERO,
-            Phase::Open(opening) => opening.wait(self.now, &self.config),
+            Phase::Open(opening) => {
+                match (opening.standing, opening.wait(self.now, &self.config)) {
+                    (Standing::Stored, wait) => wait,
+                    // It is probed without a write, whatever becomes of those.
+                    (Standing::Owed | Standing::Lapsed | Standing::Refuted, wait) => return wait,
+                }
+            }
             Phase::HalfOpen(recovery) => {
                 let since = match &recovery.right {
                     Right::Theirs(theirs) => {
-                        return self.lease_wait(*theirs, self.now).min(self.shortly()).max(at_least);
+                        return self
+                            .lease_wait(*theirs, self.now)
+                            .min(self.shortly())
+                            .max(at_least);
                     }
                     Right::Ours(ours) => match ours.stage {
                         Stage::Probing { .. } => Some(ours.leased_at),
-                        Stage::Ready | Stage::Settling | Stage::Resting => None,
+                        // It is kept for the next call, which needs no write.
+                        Stage::Ready => return Duration::ZERO,
+                        Stage::Settling | Stage::Resting => None,
                     },
                     Right::Local(alone) => match alone.stage {
-                        Stage::Probing { alive_at, .. } => Some(alive_at),
-                        Stage::Ready | Stage::Settling | Stage::Resting => None,
+                        Stage::Probing { alive_at, .. } => return self.left_of_a_probe(alive_at),
+                        Stage::Ready | Stage::Settling | Stage::Resting => return Duration::ZERO,
                     },
                     Right::Free { .. } => None,
                 };
-                since.map_or(Duration::ZERO, |since| {
-                    let left = self.config.probe_lease().saturating_sub(self.now.since(since));
-                    left.min(self.shortly())
-                })
+                since.map_or(Duration::ZERO, |since| self.left_of_a_probe(since))
             }
         };
         wait.max(at_least)
+    }
+
+    /// When to ask again while a probe of this process runs under a lease of then.
+    fn left_of_a_probe(&self, since: Moment) -> Duration {
+        let left = self.config.probe_lease().saturating_sub(self.now.since(since));
+        left.min(self.shortly())
     }
 
     /// When to ask again while somebody probes.
@@ -124,7 +142,7 @@ impl Machine {
             .filter(|_| self.is_fresh())
             .map(|at| self.cache_age().saturating_sub(self.now.since(at)));
         let idle = self.job.is_none() && self.want.is_some();
-        let owed = idle.then(|| self.health.wait(Access::Write, self.now));
+        let owed = idle.then(|| self.wait_to_write());
         // When it may be forgotten that the store is out, or that calls failed.
         let kept = [Access::Read, Access::Write]
             .map(|access| self.health.wait(access, self.now))
@@ -139,6 +157,16 @@ impl Machine {
         };
         let given_back = self.kept_for();
         [stale, owed, lapses, given_back].into_iter().flatten().chain(kept).min()
+    }
+
+    /// How long until the write that is wanted may be made, or the look before it.
+    fn wait_to_write(&self) -> Duration {
+        let wait = self.health.wait(Access::Write, self.now);
+        if self.want == Some(Want::Trip) && !self.known.is_unread {
+            wait.max(self.health.wait(Access::Read, self.now))
+        } else {
+            wait
+        }
     }
 
     /// How long until a right that is kept for the next call is given back.
@@ -158,6 +186,8 @@ impl Machine {
         let (from, span) = if self.health.is_usable(Access::Read, self.now) {
             let fresh = self.known.at.filter(|_| self.is_fresh());
             (fresh, self.cache_age())
+        } else if self.is_about_to_fall_open() {
+            (None, Duration::ZERO)
         } else {
             // Nothing can be learned before the back-off is over.
             (Some(self.now), self.health.wait(Access::Read, self.now))

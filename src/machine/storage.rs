@@ -5,7 +5,7 @@ mod apply;
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Effect, Machine, Ordered};
+use super::{Effect, Machine, Ordered, Phase};
 use crate::{
     answer::{Consistency, StoreErrorKind, Written},
     health::{Access, Failure, Withheld},
@@ -23,7 +23,12 @@ const AGE_BEFORE_A_TRIP: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Job {
     /// Read the record.
-    Read(Consistency),
+    Read {
+        /// How current it has to be.
+        consistency: Consistency,
+        /// Whether more depends on it than how soon a closed circuit hears of others.
+        is_urgent: bool,
+    },
     /// Write the record.
     Write {
         /// What to write, on which condition.
@@ -36,14 +41,14 @@ pub(crate) enum Job {
 impl Job {
     pub(crate) fn access(&self) -> Access {
         match self {
-            Self::Read(_) => Access::Read,
+            Self::Read { .. } => Access::Read,
             Self::Write { .. } => Access::Write,
         }
     }
 
     /// Whether more depends on it than how soon a closed circuit hears of others.
     pub(crate) fn is_urgent(&self) -> bool {
-        !matches!(self, Self::Read(Consistency::Eventual))
+        matches!(self, Self::Write { .. } | Self::Read { is_urgent: true, .. })
     }
 }
 
@@ -171,8 +176,8 @@ impl Machine {
     /// is no sign of a store that is out.
     fn stored_before(&mut self, started_at: Moment, job: Job, answer: Answer) {
         match (job, answer) {
-            (Job::Read(consistency), Answer::Read(_)) => self.begin_read(consistency),
-            (Job::Read(consistency), Answer::Failed(kind)) => {
+            (Job::Read { consistency, .. }, Answer::Read(_)) => self.begin_read(consistency),
+            (Job::Read { consistency, .. }, Answer::Failed(kind)) => {
                 self.fail_order(kind);
                 self.begin_read(consistency);
             }
@@ -187,13 +192,13 @@ impl Machine {
                 self.known.reads = reads;
             }
             (job, answer @ Answer::Withheld(_)) => self.take_answer(job, answer),
-            (Job::Read(_), Answer::Written(_)) | (Job::Write { .. }, Answer::Read(_)) => {}
+            (Job::Read { .. }, Answer::Written(_)) | (Job::Write { .. }, Answer::Read(_)) => {}
         }
     }
 
     fn take_answer(&mut self, job: Job, answer: Answer) {
         match (job, answer) {
-            (Job::Read(consistency), Answer::Read(record)) => {
+            (Job::Read { consistency, .. }, Answer::Read(record)) => {
                 self.health.succeed(Access::Read);
                 self.read(consistency, record);
             }
@@ -210,7 +215,7 @@ impl Machine {
             (job, Answer::Failed(kind)) => {
                 self.fail(job.access(), kind);
                 match job {
-                    Job::Read(_) => {
+                    Job::Read { .. } => {
                         self.known.is_unread = kind != StoreErrorKind::Throttled;
                         self.unread();
                     }
@@ -223,7 +228,7 @@ impl Machine {
             (job, Answer::Withheld(withheld)) => {
                 self.health.withhold(job.access(), self.now, withheld);
                 match job {
-                    Job::Read(_) => {
+                    Job::Read { .. } => {
                         self.known.is_unread = true;
                         self.unread();
                     }
@@ -231,7 +236,7 @@ impl Machine {
                 }
             }
             // The owner answered another question; nothing was learned.
-            (Job::Read(_), Answer::Written(_)) | (Job::Write { .. }, Answer::Read(_)) => {}
+            (Job::Read { .. }, Answer::Written(_)) | (Job::Write { .. }, Answer::Read(_)) => {}
         }
     }
 
@@ -293,7 +298,9 @@ impl Machine {
     }
 
     pub(super) fn begin_read(&mut self, consistency: Consistency) {
-        self.begin(Job::Read(consistency));
+        let is_urgent =
+            consistency == Consistency::Strong || !matches!(self.phase, Phase::Closed { .. });
+        self.begin(Job::Read { consistency, is_urgent });
     }
 
     pub(super) fn begin_write(&mut self, operation: Operation) {
@@ -324,8 +331,15 @@ impl Machine {
         if !self.known.certain || self.trips_over_another_state() {
             return self.begin_read(Consistency::Strong);
         }
-        if self.want == Some(Want::Trip) && self.is_older_than(AGE_BEFORE_A_TRIP) {
-            return self.begin_read(Consistency::Eventual);
+        // Where reads find no answer, writes may all the same: they are conditional.
+        let may_look = !self.known.is_unread;
+        if self.want == Some(Want::Trip) && may_look && self.is_older_than(AGE_BEFORE_A_TRIP) {
+            // Withheld at once where other circuits found the store out, it would be
+            // begun again and again until they have asked.
+            if self.health.is_usable(Access::Read, self.now) {
+                self.begin_read(Consistency::Eventual);
+            }
+            return;
         }
         match self.operation() {
             Some(operation) => self.begin_write(operation),

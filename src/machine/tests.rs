@@ -11,6 +11,7 @@ mod cases_open;
 mod cases_store;
 mod faults;
 mod fleet;
+mod fleet_faults;
 mod fleet_rules;
 mod node;
 mod promises;

@@ -209,6 +209,14 @@ impl Machine {
     }
 
     fn adopt_half_open(&mut self, record: &Record, same: bool) {
+        let may_write = self.health.is_usable(Access::Write, self.now);
+        match &self.phase {
+            // Nobody has probed it since this process began to, without the store: what
+            // its probes found still counts.
+            Phase::HalfOpen(Recovery { right: Right::Local(_), .. }) if same => return,
+            Phase::Closed { basis: Basis::Probed, .. } if same && !may_write => return,
+            Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {}
+        }
         if let Some(election) = self.known.election.clone()
             && record.owner == election.token.as_owner()
         {

@@ -3,12 +3,12 @@
 use super::{faults::probing, node::*, world::*, *};
 
 /// The defaults over a shared store.
-fn spread() -> Config {
+pub(super) fn spread() -> Config {
     build(Config::builder().election_spread(s(1)))
 }
 
 /// A fleet that has seen the circuit open since `START`, tripped by the first of it.
-fn tripped(nodes: usize, config: &Config) -> World {
+pub(super) fn tripped(nodes: usize, config: &Config) -> World {
     let mut world = World::new(nodes, config);
     for number in 0..nodes {
         world.succeed(number);
@@ -355,9 +355,8 @@ fn case_207_a_record_that_vanished_is_elected_on_by_one_of_fifty() {
         }
         world.record = None;
         world.pass(s(6));
-        let probes: Vec<_> = (0..50)
-            .filter(|number| matches!(look(&mut world, *number), Call::Runs(_)))
-            .collect();
+        let probes: Vec<_> =
+            (0..50).filter(|number| matches!(look(&mut world, *number), Call::Runs(_))).collect();
         assert_eq!(probes.len(), 1, "{probes:?}");
         assert_eq!(world.stored().state, CircuitState::HalfOpen.into());
         assert_eq!(world.stored().opened_at, START_UNIX.into());

@@ -192,7 +192,7 @@ fn answer(node: &Node, reply: Reply) -> Answer {
                     None => Written::Refused(known.cloned()),
                 })
             }
-            Some(Job::Read(_)) | None => Answer::Read(node.machine.known.record().cloned()),
+            Some(Job::Read { .. }) | None => Answer::Read(node.machine.known.record().cloned()),
         },
     }
 }

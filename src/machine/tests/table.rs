@@ -132,7 +132,7 @@ fn feed(node: &mut Node, input: Input) -> String {
         Input::Applied => {
             let record = match &node.job {
                 Some(Job::Write { operation, .. }) => operation.apply(node.machine.known.record()),
-                Some(Job::Read(_)) | None => Some(open(START_UNIX)),
+                Some(Job::Read { .. }) | None => Some(open(START_UNIX)),
             };
             let record = record.expect("an operation applies to what is known");
             node.answer(Answer::Written(Written::Applied(record)));

@@ -91,11 +91,11 @@ impl World {
         let answer = match (job, fault) {
             (_, Some(Fault::LostRequest)) => Answer::Failed(StoreErrorKind::Timeout),
             (_, Some(Fault::Fails(kind))) => Answer::Failed(kind),
-            (Job::Read(Consistency::Eventual), Some(Fault::Stale(record))) => {
+            (Job::Read { consistency: Consistency::Eventual, .. }, Some(Fault::Stale(record))) => {
                 self.reads += 1;
                 Answer::Read(record)
             }
-            (Job::Read(_), fault) => {
+            (Job::Read { .. }, fault) => {
                 self.reads += 1;
                 match fault {
                     Some(Fault::LostAnswer) => Answer::Failed(StoreErrorKind::Timeout),
@@ -114,7 +114,7 @@ impl World {
     }
 
     fn write_fault(&mut self, job: &Job) -> Option<Fault> {
-        if matches!(job, Job::Read(_)) {
+        if matches!(job, Job::Read { .. }) {
             return None;
         }
         if self.throttle_writes {
@@ -160,7 +160,8 @@ impl World {
         self.nodes[number].now = now;
         // Tokens are random in earnest: those of a former life never come back.
         self.lives += 1;
-        self.nodes[number].machine.chance = Box::new(Counted { node: self.lives, tokens: 0, draw: 0, step: 0 });
+        self.nodes[number].machine.chance =
+            Box::new(Counted { node: self.lives, tokens: 0, draw: 0, step: 0 });
         self.delayed[number] = None;
         for (by, _) in &mut self.applied {
             *by = if *by == number { usize::MAX } else { *by };

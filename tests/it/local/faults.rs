@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use fuseboard::{CallError, CircuitState, OnStoreOutage, Origin, Outcome, store::StoreErrorKind};
+use fuseboard::{
+    Breaker, CallError, CircuitState, OnStoreOutage, Origin, Outcome,
+    store::{Field, StoreErrorKind},
+};
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Fleet, fail, heard, is_rejected, pass, recover, settle, succeed, timed, trip},
+    fleet::{Fleet, START, fail, heard, is_rejected, pass, recover, settle, succeed, timed, trip},
 };
 
 const UNAVAILABLE: Fault = Fault::Fail(StoreErrorKind::Unavailable);
@@ -108,7 +111,8 @@ async fn case_36_a_failing_election_rejects_and_is_tried_again() {
     environment.store.writes_meet(Fault::Fail(StoreErrorKind::Throttled));
     assert!(is_rejected(&succeed(&breaker).await));
     environment.store.writes_meet(Fault::None);
-    pass(1.1).await;
+    // Throttled: from half a second to one and a half.
+    pass(1.6).await;
     recover(&breaker).await;
 }
 
@@ -249,19 +253,45 @@ async fn a_slow_store_delays_a_cold_call_by_no_more_than_it_takes() {
     assert_eq!(waited.as_millis(), 300);
 }
 
+/// The process stood still, and its timers with it; then a call comes.
+async fn thaw(fleet: &Fleet, breaker: &Breaker) {
+    fleet.clock.advance(Duration::from_secs(10));
+    assert!(breaker.try_admit().is_err());
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_write_that_is_owed_is_made_at_the_next_event_after_a_freeze() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    trip(&breaker).await;
+    pass(31.0).await;
+    let probe = breaker.admit().await.unwrap();
+    environment.store.writes_meet(UNAVAILABLE);
+    probe.failure().settled().await;
+    assert_eq!(fleet.stored_state(), Some(CircuitState::HalfOpen));
+    environment.store.writes_meet(Fault::None);
+    thaw(&fleet, &breaker).await;
+    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+    assert_eq!(fleet.record().opened_at, Field::Valid(START + 31), "when the probe failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_196_a_trip_that_is_owed_is_not_made_after_a_freeze() {
     let fleet = Fleet::new();
     let environment = fleet.environment();
     let breaker = environment.breaker();
     environment.store.writes_meet(UNAVAILABLE);
     trip(&breaker).await;
     environment.store.writes_meet(Fault::None);
-    // The process stood still, and its timers with it.
-    fleet.clock.advance(Duration::from_secs(10));
-    assert!(breaker.try_admit().is_err());
-    for _ in 0..20 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+    thaw(&fleet, &breaker).await;
+    assert_eq!(fleet.stored_state(), None, "the dependency was not asked since");
+    let probe = breaker.admit().await.unwrap();
+    assert!(probe.is_probe());
+    assert!(is_rejected(&succeed(&breaker).await), "one at a time");
+    probe.failure().settled().await;
+    assert_eq!(fleet.stored_state(), Some(CircuitState::Open), "what it found now");
 }

@@ -64,25 +64,24 @@ async fn case_66_in_an_outage_one_call_waits_for_each_attempt() {
     for policy in [OnStoreOutage::FailOpen, OnStoreOutage::Protect] {
         let environment = Fleet::with(|config| config.on_store_outage(policy)).environment();
         let breaker = environment.breaker();
-        if policy == OnStoreOutage::Protect {
+        let protects = policy == OnStoreOutage::Protect;
+        if protects {
             trip(&breaker).await;
             pass(6.0).await;
         }
         environment.store.meets(Fault::Hang);
+        let before = environment.store.log().len();
         // The first is no outage yet: all who ask share its wait.
         for (back_off, waiting) in [(2.0, 50), (3.0, 50), (5.0, 1), (9.0, 1)] {
             let calls = (0..50).map(|_| timed(succeed(&breaker)));
             let called = futures::future::join_all(calls).await;
             let waited = called.iter().filter(|(_, waited)| *waited > Duration::ZERO).count();
-            assert_eq!(waited, waiting, "{policy:?}");
-            let protects = policy == OnStoreOutage::Protect;
+            // A call that is rejected whatever is read does not wait for it (case 199).
+            assert_eq!(waited, if protects { 0 } else { waiting }, "{policy:?}");
             assert!(called.iter().all(|(result, _)| is_rejected(result) == protects));
-            pass(back_off).await;
+            pass(if protects { back_off + 1.0 } else { back_off }).await;
         }
-        assert_eq!(
-            environment.store.log().len(),
-            4 + 2 * usize::from(policy == OnStoreOutage::Protect)
-        );
+        assert_eq!(environment.store.log().len() - before, 4, "{policy:?}");
     }
 }
 
@@ -231,21 +230,59 @@ async fn a_circuit_recovers_though_no_write_ever_lands() {
 /// The record is open, and nobody can write that the dependency is back.
 #[tokio::test(start_paused = true)]
 async fn a_circuit_opened_elsewhere_recovers_though_no_write_ever_lands() {
+    let kinds = [StoreErrorKind::Unavailable, StoreErrorKind::BadAnswer];
+    for fault in kinds.map(Fault::Fail).into_iter().chain([Fault::Hang, Fault::Panic]) {
+        for pause in [0.5, 1.0, 6.0, 11.0] {
+            let (_fleet, environment) = opened_elsewhere().await;
+            let breaker = environment.breaker();
+            environment.store.writes_meet(fault);
+            pass(31.0).await;
+            let mut answered = 0;
+            for _ in 0..40 {
+                answered += usize::from(succeed(&breaker).await == Ok(42));
+                pass(pause).await;
+            }
+            // One call for each back-off waits for an election that fails, and is rejected.
+            assert!(
+                answered >= 27,
+                "{fault:?} every {pause} s: {answered} of 40 calls were let through"
+            );
+        }
+    }
+}
+
+/// A circuit that another environment opened just now, and this one has seen open.
+async fn opened_elsewhere() -> (Fleet, Environment) {
+    let fleet = Fleet::new();
+    trip(&fleet.environment().breaker()).await;
+    let environment = fleet.environment();
+    assert!(is_rejected(&succeed(&environment.breaker()).await));
+    (fleet, environment)
+}
+
+/// Throttling is an answer: the store is alive, and others may be probing.
+#[tokio::test(start_paused = true)]
+async fn case_193_while_writes_are_throttled_nobody_probes_alone() {
     for pause in [0.5, 1.0, 6.0, 11.0] {
-        let fleet = Fleet::new();
-        trip(&fleet.environment().breaker()).await;
-        let environment = fleet.environment();
+        let (fleet, environment) = opened_elsewhere().await;
+        let mut transitions = environment.registry.subscribe();
         let breaker = environment.breaker();
-        assert!(is_rejected(&succeed(&breaker).await));
         environment.store.writes_meet(Fault::Fail(StoreErrorKind::Throttled));
         pass(31.0).await;
-        let mut answered = 0;
         for _ in 0..40 {
-            answered += usize::from(succeed(&breaker).await == Ok(42));
+            let (result, waited) = timed(succeed(&breaker)).await;
+            assert!(is_rejected(&result), "every {pause} s");
+            assert_eq!(waited, Duration::ZERO, "every {pause} s");
             pass(pause).await;
         }
-        // One call for each back-off waits for an election that fails, and is rejected.
-        assert!(answered >= 27, "every {pause} s: {answered} of 40 calls were let through");
+        assert!(heard(&mut transitions).is_empty(), "every {pause} s");
+        environment.store.writes_meet(Fault::None);
+        // The longest back-off is the age of what is known.
+        pass(5.0).await;
+        for _ in 0..3 {
+            assert_eq!(succeed(&breaker).await, Ok(42), "every {pause} s");
+        }
+        assert_eq!(fleet.stored_state(), Some(CircuitState::Closed), "every {pause} s");
     }
 }
 

@@ -91,22 +91,54 @@ async fn case_53_a_panicking_probe_opens_the_circuit_again() {
 #[tokio::test(start_paused = true)]
 async fn case_55_a_call_that_outlasts_its_lease_keeps_it() {
     let (fleet, environment) = due().await;
-    let (breaker, other) = (environment.breaker(), fleet.environment());
+    let other = fleet.environment();
+    // Nearly five leases: the last renewal comes just before the end of the fourth.
+    let mut long = takes(&environment, 140.0);
+    for _ in 0..27 {
+        pass(5.0).await;
+        assert!(is_rejected(&succeed(&other.breaker()).await), "never two at once");
+    }
+    assert_eq!(long.join_next().await.unwrap().unwrap(), Ok(42));
+    assert!(environment.store.log().contains(&"renew"));
+    assert_eq!(fleet.record().success_count, Field::Valid(1));
+}
+
+/// A call that is well, and takes so many seconds.
+fn takes(environment: &Environment, seconds: f64) -> JoinSet<Result<u32, CallError<&'static str>>> {
+    let breaker = environment.breaker();
     let mut long = JoinSet::new();
     long.spawn(async move {
         let call = || async {
-            pass(200.0).await;
+            pass(seconds).await;
             Ok::<u32, &str>(42)
         };
         breaker.call(call).await
     });
-    for _ in 0..39 {
-        pass(5.0).await;
-        assert!(is_rejected(&succeed(&other.breaker()).await), "never two at once");
+    long
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_159_a_call_that_never_ends_loses_its_lease_to_another_environment() {
+    let (fleet, environment) = due().await;
+    let other = fleet.environment();
+    let breaker = other.breaker();
+    let mut long = takes(&environment, 200.0);
+    settle().await;
+    let mut held = 0;
+    while is_rejected(&succeed(&breaker).await) {
+        pass(1.0).await;
+        held += 1;
+        assert!(held < 200, "rejected for ever");
     }
-    assert_eq!(long.join_all().await, [Ok(42)]);
-    assert!(environment.store.log().contains(&"renew"));
-    assert_eq!(fleet.record().success_count, Field::Valid(1));
+    // The probe's limit, a lease, and what another allows for clocks.
+    assert!((120..=155).contains(&held), "taken over after {held} s");
+    assert_eq!(succeed(&breaker).await, Ok(42));
+    assert_eq!(succeed(&breaker).await, Ok(42));
+    assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+    let before = fleet.record();
+    assert_eq!(long.join_next().await.unwrap().unwrap(), Ok(42), "its caller gets its value");
+    settle().await;
+    assert_eq!(fleet.record(), before, "its late end changes nothing");
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +146,8 @@ async fn case_81_a_permit_that_is_kept_alive_by_hand_keeps_its_lease() {
     let (fleet, environment) = due().await;
     let (breaker, other) = (environment.breaker(), fleet.environment());
     let permit = breaker.admit_owned().await.unwrap();
-    for _ in 0..20 {
+    // For as long as one probe may take, which is four leases.
+    for _ in 0..12 {
         pass(9.9).await;
         permit.keep_alive();
         settle().await;
@@ -245,8 +278,35 @@ async fn case_81_a_slot_is_back_in_the_instant_in_which_its_probe_ends() {
             assert_eq!(took, Duration::ZERO, "{end:?}");
             probes_at_once(next, end).await;
             written(next).await;
+            // A probe that was ignored keeps its slot where it was for one `handoff`,
+            // and only the first one that is dropped in a `handoff` gives it to all.
+            pass(2.001).await;
+            written(next).await;
         }
         recover(&environment.breaker()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_157_a_second_slot_within_a_handoff_is_back_here_at_once_and_elsewhere_soon() {
+    for end in [End::Dropped, End::Aborted] {
+        let (fleet, environment) = due().await;
+        let other = fleet.environment();
+        for _ in 0..3 {
+            probe_ends(&environment, end).await;
+            written(&environment).await;
+        }
+        let log = environment.store.log();
+        let given_back = log.iter().filter(|name| **name == "give back").count();
+        assert_eq!(given_back, 1, "{end:?}: {log:?}");
+        let (permit, waited) = timed(environment.breaker().admit_owned()).await;
+        assert!(permit.unwrap().is_probe(), "{end:?}");
+        assert_eq!(waited, Duration::ZERO, "{end:?}");
+        assert!(is_rejected(&succeed(&other.breaker()).await), "{end:?}");
+        pass(2.001).await;
+        assert!(is_rejected(&succeed(&other.breaker()).await), "{end:?}: nobody waits for a look");
+        settle().await;
+        assert_eq!(succeed(&other.breaker()).await, Ok(42), "{end:?}");
     }
 }
 
@@ -319,11 +379,25 @@ async fn case_28_many_environments_at_the_due_instant_make_one_probe() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_156_a_caller_who_left_before_its_election_landed_leaves_it_to_the_next_call() {
+    let (_fleet, environment) = due().await;
+    let breaker = environment.breaker();
+    environment.store.writes_meet(crate::support::faulty::Fault::Delay(Duration::from_millis(100)));
+    assert!(timeout(Duration::from_millis(50), breaker.admit()).await.is_err());
+    pass(0.5).await;
+    let (permit, waited) = timed(breaker.admit()).await;
+    assert!(permit.unwrap().is_probe());
+    assert_eq!(waited, Duration::ZERO);
+    assert_eq!(environment.store.log().last(), Some(&"elect"), "written once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn case_53_a_caller_who_left_before_its_election_landed_holds_up_nobody() {
     let (fleet, environment) = due().await;
     let (breaker, other) = (environment.breaker(), fleet.environment());
     environment.store.writes_meet(crate::support::faulty::Fault::Delay(Duration::from_millis(100)));
     assert!(timeout(Duration::from_millis(50), breaker.admit()).await.is_err());
-    pass(0.5).await;
+    // It is kept for the next call here, and after one `handoff` it is anybody's.
+    pass(1.2).await;
     assert_eq!(succeed(&other.breaker()).await, Ok(42));
 }

@@ -123,7 +123,9 @@ async fn case_67_openings_of_many_circuits_are_all_published_when_the_store_heal
     for fault in [Event::LoseRequest, Event::RefuseConnection, Event::Error("ThrottlingException")]
     {
         let world = World::new().await;
-        let a = world.environment("A");
+        // A trip is offered for as long as it is evidence.
+        let a =
+            world.environment_with("A", |config| config.recovery_timeout(Duration::from_secs(200)));
         let breakers = circuits(&a, 20);
         join_all(breakers.iter().map(succeed)).await;
         world.engine.network("A").always(fault.clone());

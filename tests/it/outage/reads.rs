@@ -11,13 +11,15 @@ use crate::support::{
 };
 
 /// Faults that keep a read from being answered.
-const UNREADABLE: [Event; 5] = [
+const UNREADABLE: [Event; 4] = [
     Event::LoseRequest,
     Event::ResetBefore,
-    Event::Error("ThrottlingException"),
     Event::Answer(200, ""),
     Event::Error("AccessDeniedException"),
 ];
+
+/// An answer that shows nothing: the store is alive, and asks to be left alone.
+const THROTTLED: Event = Event::Error("ThrottlingException");
 
 /// What fails beside the reads: nothing, or everything.
 const WHOLE: [bool; 2] = [false, true];
@@ -107,14 +109,40 @@ async fn case_21_protect_rejects_until_the_recovery_and_then_probes_one_at_a_tim
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn case_210_throttled_reads_let_no_call_through_and_keep_none_waiting() {
+    for policy in [OnStoreOutage::FailOpen, OnStoreOutage::Protect] {
+        for whole in WHOLE {
+            let context = format!("{policy:?}, whole {whole}");
+            let (world, a, b) = known_open(policy, &THROTTLED, whole).await;
+            let mut delayed = 0;
+            // The recovery is due after 25 s.
+            for _ in 0..600 {
+                let (call, waited) = timed_ok(&a).await;
+                assert!(call.is_rejected(), "{context}: {call:?}");
+                assert!(waited <= AT_MOST, "{context}: {waited:?}");
+                delayed += usize::from(!waited.is_zero());
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            // Who is due looks once in a back-off.
+            assert!(delayed <= 25, "{context}: {delayed} callers waited");
+            assert_eq!(a.heard(), [""; 0], "{context}: nothing is decided without the store");
+            world.engine.network("A").heal();
+            closes_within(&a, 10, &context).await;
+            assert_eq!(b.ok().await, Call::Ok, "{context}: through the store");
+        }
+    }
+}
+
 /// Good calls every half second close the circuit in so many seconds.
 async fn closes_within(a: &Environment, limit: u64, context: &str) {
     let begun = now();
     while a.state() != CircuitState::Closed {
-        let (_, waited) = timed_ok(a).await;
+        let (call, waited) = timed_ok(a).await;
         assert!(waited <= AT_MOST * 2, "{context}: {waited:?}");
         tokio::time::sleep(Duration::from_millis(500)).await;
-        assert!(begun.elapsed() < Duration::from_secs(limit), "{context}: stays open");
+        let is_late = begun.elapsed() >= Duration::from_secs(limit);
+        assert!(!is_late, "{context}: stays open: {call:?}, {:?}", a.heard());
     }
 }
 
@@ -142,9 +170,13 @@ async fn reads_that_fail_for_ever_cost_little_and_hide_no_trip_from_the_fleet() 
             waiting += waited;
         }
         assert!(waiting <= AT_MOST * 2, "{fault:?}: {waiting:?}");
-        // Writes work: at the latest when the back-off is over.
+        // Writes work: at the latest when the back-off is over. That of a store that
+        // is misconfigured is longer than a trip is evidence.
         seconds(61).await;
-        assert_eq!(world.attribute("state"), "OPEN", "{fault:?}");
+        if fault != Event::Error("AccessDeniedException") {
+            assert_eq!(world.attribute("state"), "OPEN", "{fault:?}");
+        }
+        assert_eq!(a.state(), CircuitState::Open, "{fault:?}");
         assert_eq!(a.heard().len(), 1, "{fault:?}");
     }
 }

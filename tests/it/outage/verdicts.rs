@@ -23,6 +23,19 @@ const FAULTS: [(Event, bool); 8] = [
     (Event::Error("ExpiredTokenException"), true),
 ];
 
+/// An answer, and no fault: the store is alive, and asks to be left alone.
+const THROTTLED: Event = Event::Error("ThrottlingException");
+
+/// What is told of a verdict, at once and when it is written: what is throttled holds,
+/// and is told, once it is written.
+fn told(fault: &Event, change: &str) -> (Vec<String>, Vec<String>) {
+    if *fault == THROTTLED {
+        (vec![], vec![format!("{change} local")])
+    } else {
+        (vec![format!("{change} alone")], vec![])
+    }
+}
+
 /// A circuit that was tripped by A, 30 s ago.
 async fn due() -> (World, Environment) {
     let world = World::new().await;
@@ -52,17 +65,21 @@ async fn case_36_an_election_that_fails_gives_the_fallback_and_a_back_off() {
                 assert_eq!(timed_ok(&a).await, (Call::Ok, Duration::ZERO), "{fault:?}");
             }
             assert_eq!(a.heard(), ["OPEN>HALF_OPEN alone", "HALF_OPEN>CLOSED alone"], "{fault:?}");
-            assert_eq!(world.engine.requests().len(), 0, "{fault:?}");
+            // Each goes by a read that was made for it: others may be probing (case 195).
+            assert_eq!(world.engine.count("GetItem"), 3, "{fault:?}");
+            assert_eq!(world.engine.requests().len(), 3, "{fault:?}: and nothing is written");
             continue;
         }
-        for _ in 0..70 {
+        // A back-off is from 0.75 to 1 s, and from 0.5 to 1.5 s where it is asked for.
+        let (quiet, rest) = if fault == THROTTLED { (45, 1_100) } else { (70, 300) };
+        for _ in 0..quiet {
             let (call, waited) = timed_ok(&a).await;
             assert!(call.is_rejected() && waited.is_zero(), "{fault:?}: {call:?} {waited:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert_eq!(world.engine.requests().len(), 0, "{fault:?}: nothing in the back-off");
         world.engine.network("A").heal();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(rest)).await;
         assert_eq!(a.ok().await, Call::Ok, "{fault:?}: the next attempt");
         assert_eq!(a.heard(), ["OPEN>HALF_OPEN local"], "{fault:?}");
     }
@@ -112,16 +129,19 @@ async fn case_59_a_closing_that_cannot_be_written_is_told_once_it_holds_here() {
         let waited = begun.elapsed();
         assert!(waited <= AT_MOST, "{fault:?}: {waited:?}");
         tokio::time::sleep(Duration::from_millis(1)).await;
-        assert_eq!(a.heard(), ["HALF_OPEN>CLOSED alone"], "{fault:?}");
+        let (at_once, late) = told(&fault, "HALF_OPEN>CLOSED");
+        assert_eq!(a.heard(), at_once, "{fault:?}");
         assert_eq!(world.attribute("state"), "HALF_OPEN", "{fault:?}");
         for _ in 0..20 {
-            assert_eq!(timed_ok(&a).await, (Call::Ok, Duration::ZERO), "{fault:?}: it holds here");
+            let (call, waited) = timed_ok(&a).await;
+            assert_eq!(waited, Duration::ZERO, "{fault:?}");
+            assert_eq!(call == Call::Ok, fault != THROTTLED, "{fault:?}: it holds here");
         }
         world.engine.network("A").heal();
         seconds(if misconfigured { 61 } else { 2 }).await;
         assert_eq!(world.attribute("state"), "CLOSED", "{fault:?}: and is made good");
         assert_eq!(a.ok().await, Call::Ok, "{fault:?}");
-        assert_eq!(a.heard(), [""; 0], "{fault:?}: once is enough");
+        assert_eq!(a.heard(), late, "{fault:?}: once is enough");
     }
 }
 
@@ -186,7 +206,7 @@ async fn case_60_a_reopening_that_cannot_be_written_rejects_for_the_whole_timeou
             assert!(call.is_rejected() && waited.is_zero(), "{fault:?}: {call:?} {waited:?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        assert_eq!(a.heard(), ["HALF_OPEN>OPEN alone"], "{fault:?}");
+        assert_eq!(a.heard(), told(&fault, "HALF_OPEN>OPEN").0, "{fault:?}");
         let mut reached = 0;
         for _ in 0..29 {
             reached += u32::from(a.fail().await == Call::Failed);

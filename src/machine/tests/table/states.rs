@@ -220,7 +220,7 @@ impl Bench {
     fn answered(mut self) -> Self {
         let record = match &self.world.nodes[0].job {
             Some(Job::Write { operation, .. }) => operation.apply(self.world.record.as_ref()),
-            Some(Job::Read(_)) | None => None,
+            Some(Job::Read { .. }) | None => None,
         };
         self.world.applied.push((0, "elect"));
         self.world.record.clone_from(&record);

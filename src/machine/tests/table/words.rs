@@ -43,7 +43,7 @@ impl Words {
         match effect {
             Effect::Ordered(ordered) => format!("order: {ordered:?}"),
             Effect::Defective(attribute) => format!("warn of {attribute}"),
-            Effect::Start(Job::Read(consistency)) => {
+            Effect::Start(Job::Read { consistency, .. }) => {
                 format!("start read {consistency:?}").to_lowercase()
             }
             Effect::Start(Job::Write { operation, .. }) => {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Engine;
 
 /// What happens to one request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
     /// Nothing.
     Pass,

@@ -1,0 +1,126 @@
+//! The table of `docs/fleet-size.md`: what sharing costs and what it gives.
+
+use std::time::Duration;
+
+use crate::{
+    SECOND,
+    incident::{self, Figures, Size},
+    plan::between,
+};
+
+/// Processes, calls of each in a second, and how many incidents are played.
+const SIZES: [(usize, u32, u64); 14] = [
+    (1, 2, 21),
+    (1, 10, 21),
+    (10, 2, 21),
+    (10, 10, 11),
+    (100, 2, 5),
+    (100, 10, 5),
+    (1_000, 2, 3),
+    (1_000, 10, 3),
+    (2_000, 2, 3),
+    (2_000, 10, 3),
+    (4_000, 2, 3),
+    (4_000, 10, 1),
+    (8_000, 2, 3),
+    (8_000, 10, 1),
+];
+
+const HEAD: [&str; 16] = [
+    "processes x calls/s",
+    "incidents",
+    "probes",
+    "at a time",
+    "told alone",
+    "reads",
+    "writes applied",
+    "writes refused",
+    "throttled requests",
+    "worst second: writes",
+    "reads",
+    "failing calls without a breaker",
+    "with it",
+    "until all reject",
+    "until closed, once it is well",
+    "until all know",
+];
+
+fn median<T: Ord + Copy>(figures: &[Figures], of: impl Fn(&Figures) -> T) -> T {
+    let mut all: Vec<_> = figures.iter().map(of).collect();
+    all.sort_unstable();
+    all[all.len() / 2]
+}
+
+fn most<T: Ord + Copy>(figures: &[Figures], of: impl Fn(&Figures) -> T) -> T {
+    figures.iter().map(of).max().unwrap()
+}
+
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap());
+    groups.collect::<Vec<_>>().join(",")
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+/// Medians of some incidents; of what must not happen at all, the most.
+fn line(size: Size, figures: &[Figures]) -> String {
+    let number = |of: fn(&Figures) -> usize| thousands(median(figures, of));
+    let time = |of: fn(&Figures) -> Duration| seconds(median(figures, of));
+    let know = |it: &Figures| {
+        it.closed.unwrap_or(Duration::MAX).saturating_add(it.all_know.unwrap_or(Duration::MAX))
+    };
+    let cells = [
+        format!("{} x {}", thousands(size.processes), size.rate),
+        figures.len().to_string(),
+        number(|it| it.probes),
+        most(figures, |it| it.at_once).to_string(),
+        thousands(most(figures, |it| it.told_alone)),
+        number(|it| it.reads),
+        number(|it| it.applied),
+        number(|it| it.refused),
+        thousands(most(figures, |it| it.throttled)),
+        thousands(most(figures, |it| it.worst_writes)),
+        thousands(most(figures, |it| it.worst_reads)),
+        number(|it| it.asked),
+        number(|it| it.leaked + it.probes_dead),
+        time(|it| it.all_reject),
+        time(|it| it.closed.unwrap_or(Duration::MAX)),
+        seconds(median(figures, know)),
+    ];
+    format!("| {} |", cells.join(" | "))
+}
+
+/// The incidents of a size: the dependency is down for 45 to 75 s.
+fn played(size: Size, incidents: u64) -> Vec<Figures> {
+    let play = |seed| {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0x7AB1E);
+        let down_for = between(&mut rng, 45 * SECOND, 75 * SECOND);
+        incident::incident(size, seed, down_for).1
+    };
+    (0..incidents).map(play).collect()
+}
+
+/// Prints the table if `FUSEBOARD_FLEET=table`, else plays the smallest fleets of it.
+#[test]
+fn the_table_has_a_line_for_each_size() {
+    let whole = std::env::var("FUSEBOARD_FLEET").is_ok_and(|what| what == "table");
+    println!("| {} |\n|{}", HEAD.join(" | "), "---|".repeat(HEAD.len()));
+    for (processes, rate, incidents) in SIZES {
+        let size = Size { processes, rate };
+        if !whole && processes > 10 {
+            continue;
+        }
+        let incidents = if whole { incidents } else { 3 };
+        let line = line(size, &played(size, incidents));
+        println!("{line}");
+        assert_eq!(line.matches('|').count(), HEAD.len() + 1, "{line}");
+    }
+}
+
+#[test]
+fn numbers_are_written_in_groups_of_three() {
+    assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+}
