@@ -259,6 +259,14 @@ fn told(run: &Run) -> String {
         let Second { asked, probes, leaks, alone } = second;
         let _ = writeln!(text, "{at:>4} s probes {probes} leaks {leaks} alone {alone}: {asked:?}");
     }
+    let known = |number: &usize| run.state.lives[*number].knows_at;
+    if let Some(last) = (0..run.state.lives.len()).max_by_key(known) {
+        let _ = writeln!(text, "the last to know is {last}, at {:?}", known(&last));
+        let own = run.state.partition.requests.iter().filter(|it| it.by == last);
+        for request in own {
+            let _ = writeln!(text, "    {request:?}");
+        }
+    }
     for probe in run.state.notes.probes.iter().take(40) {
         let _ = writeln!(text, "{probe:?}");
     }
