@@ -6,53 +6,48 @@
 //! its cancellation, and on nothing else. It knows the circuit only weakly, so
 //! that it never keeps its own mailbox open.
 
+mod environment;
+mod farewell;
+mod keeping;
+mod leaving;
 pub(crate) mod message;
 mod operation;
+mod orders;
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
-use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::{environment::Environment, farewell::LastTold};
 use self::{
     message::{Message, Reply, Settle},
     operation::{InFlight, Storage},
+    orders::Orders,
 };
 use crate::{
-    circuit::{Circuit, Followed, Pending, PendingGuard, Turn},
+    circuit::{Circuit, Followed, PendingGuard, Turn},
     clock::Clock,
     counting::Trip,
     error::OpenError,
     grant::Grant,
-    machine::{Admission, Answer, Arrival, Digest, Effect, Machine, Order, Ordered, Pass, Report},
-    metrics,
+    log,
+    machine::{Admission, Answer, Arrival, Digest, Effect, Machine, Ordered, Pass, Report},
     moment::{self, Moment},
-    reachability::Reachability,
-    store::ErasedStore,
-    sync::{flume, oneshot},
-    transition::{Cause, CircuitTransition},
+    panics::caught,
+    sync::flume,
 };
 
 /// How many messages one turn takes before it publishes.
 const BATCH: usize = 64;
 
 /// Takes a circuit out of its registry, if no handle is left and a last look, for which
-/// none can be made any more, says that nothing was sent since; says whether it did.
-pub(crate) type Forget = Box<dyn Fn(&Arc<Circuit>, &dyn Fn() -> bool) -> bool + Send + Sync>;
-
-/// What the actors of one registry share.
-pub(crate) struct Environment {
-    pub(crate) store: Arc<dyn ErasedStore>,
-    /// What all circuits know of the store.
-    pub(crate) reachability: Reachability,
-    pub(crate) clock: Clock,
-    pub(crate) pending: Arc<Pending>,
-    pub(crate) transitions: broadcast::Sender<CircuitTransition>,
-}
+/// none can be made any more, says that nothing was sent since; keeps what was told of it
+/// if it was not closed; says whether it did.
+pub(crate) type Forget =
+    Box<dyn Fn(&Arc<Circuit>, &dyn Fn() -> bool, Option<LastTold>) -> bool + Send + Sync>;
 
 /// A call that waits for the store.
 struct Waiter {
@@ -85,8 +80,15 @@ pub(crate) struct Actor {
     spare: Option<Box<Spare>>,
     /// Whether a call that does not wait has one of the waiters in its place.
     awaits_spare: bool,
-    /// Operators' orders, the one under way first.
-    orders: VecDeque<(Order, oneshot::Sender<Ordered>)>,
+    orders: Orders,
+    /// Lets `flush` wait for a right to probe that this process holds.
+    right: Option<PendingGuard>,
+    /// Whether somebody flushes, so that a right that nobody uses is given back.
+    is_resigning: bool,
+    /// What an earlier actor told last of this circuit.
+    told_before: Option<Box<LastTold>>,
+    /// Whether it ran to its end, and was not dropped with its runtime.
+    has_ended: bool,
 }
 
 enum Event {
@@ -118,7 +120,11 @@ impl Actor {
             published: None,
             spare: None,
             awaits_spare: false,
-            orders: VecDeque::new(),
+            orders: Orders::default(),
+            right: None,
+            is_resigning: false,
+            told_before: None,
+            has_ended: false,
         }
     }
 
@@ -170,10 +176,12 @@ impl Actor {
     }
 
     fn deadline(&self) -> Option<Duration> {
-        let spare = self.spare.as_ref().map(|spare| {
-            spare.offer.saturating_sub(self.clock().now().since(spare.since))
-        });
-        [self.machine.deadline(), spare].into_iter().flatten().min()
+        let spare = self
+            .spare
+            .as_ref()
+            .map(|spare| spare.offer.saturating_sub(self.clock().now().since(spare.since)));
+        let right = self.right.as_ref().and_then(|_| self.machine.right_ends_in());
+        [self.machine.deadline(), spare, right].into_iter().flatten().min()
     }
 
     /// Takes what else is in the mailbox, up to a batch.
@@ -214,11 +222,10 @@ impl Actor {
             Message::KeepAlive { at, pass } => self.machine.keep_alive(at, pass),
             Message::Refresh { at } => self.machine.refresh(at),
             Message::Order { at, order, reply } => {
-                self.orders.push_back((order, reply));
-                if self.orders.len() == 1 {
-                    self.give_order(at);
-                }
+                self.orders.push(order, reply);
+                self.give_order(at);
             }
+            Message::Flush(_until_here) => self.flush(),
             Message::Wake | Message::Released => {}
         }
     }
@@ -228,7 +235,7 @@ impl Actor {
             Admission::Wait => {
                 self.awaits_spare |= matches!(reply, Reply::Spare);
                 let pending = self.environment.pending.start();
-                self.waiters.push(Waiter { reply, arrival, pending });
+                self.wait(Waiter { reply, arrival, pending });
             }
             decided @ (Admission::Admitted(_) | Admission::Rejected) => {
                 self.replies.push((reply, decided));
@@ -237,23 +244,22 @@ impl Actor {
     }
 
     fn give_order(&mut self, now: Moment) {
-        if let Some((order, _)) = self.orders.front() {
-            self.machine.order(now, order.clone());
+        if let Some(order) = self.orders.begin() {
+            self.machine.order(now, order);
         }
     }
 
     /// An order has ended: its giver is told, and the next one is given.
     fn end_order(&mut self, ordered: Ordered) {
-        if let Some((_, reply)) = self.orders.pop_front() {
-            // An operator who went away has no use for it.
-            let _ = reply.send(ordered);
-        }
+        self.orders.end(ordered);
         self.give_order(self.clock().now());
     }
 
     /// The store has answered: everyone who waited is asked again.
     fn stored(&mut self, now: Moment, answer: Answer) {
+        self.withdraw_order(&answer);
         self.machine.stored(now, answer);
+        self.give_order(now);
         self.machine.reopen_claims();
         self.awaits_spare = false;
         for Waiter { reply, arrival, pending } in std::mem::take(&mut self.waiters) {
@@ -281,11 +287,11 @@ impl Actor {
     /// A probe that nobody took is given back, so that others may have it. One that
     /// the machine no longer knows is of a state that is over, and admits nobody.
     fn withdraw_spare(&mut self, circuit: &Circuit, now: Moment) {
-        let Self { machine, spare, .. } = self;
-        let is_over = |spare: &mut Box<Spare>| {
-            now.since(spare.since) >= spare.offer || !machine.is_probing(spare.pass)
-        };
-        let Some(spare) = spare.take_if(is_over) else {
+        let Self { machine, spare, is_resigning, .. } = self;
+        let Some(spare) = spare.take_if(|spare| {
+            let is_over = *is_resigning || now.since(spare.since) >= spare.offer;
+            is_over || !machine.is_probing(spare.pass)
+        }) else {
             return;
         };
         if circuit.gate.take_spare().is_some() {
@@ -306,6 +312,7 @@ impl Actor {
         let counted = self.published.as_ref().map(|digest| digest.epoch);
         let published = loop {
             self.withdraw_spare(circuit, now);
+            self.resign(now);
             let effects = self.machine.take_effects();
             let digest = self.machine.digest();
             if self.published.as_ref() != Some(&digest) {
@@ -329,6 +336,7 @@ impl Actor {
         for (reply, admission) in std::mem::take(&mut self.replies) {
             self.answer(circuit, reply, admission);
         }
+        self.account_for_right();
         if self.machine.is_settled() {
             std::mem::take(&mut self.settles).into_iter().for_each(Settle::signal);
         }
@@ -337,25 +345,7 @@ impl Actor {
 
     fn carry_out(&mut self, circuit: &Circuit, effect: Effect, operation: &mut Option<InFlight>) {
         match effect {
-            Effect::Announce(transition) => {
-                tracing::info!(
-                    circuit = %transition.circuit_name,
-                    from = %transition.from_state,
-                    to = %transition.to_state,
-                    cause = ?transition.cause,
-                    origin = ?transition.origin,
-                    "circuit changed its state"
-                );
-                if transition.cause == Cause::Refuted {
-                    tracing::warn!(
-                        circuit = %transition.circuit_name,
-                        "this process fails where others do not: the circuit is open here alone"
-                    );
-                }
-                metrics::transition(&transition);
-                // Nobody has to listen.
-                let _ = self.environment.transitions.send(transition);
-            }
+            Effect::Announce(transition) => self.announce(transition),
             Effect::Start(job) => {
                 let storage = Storage {
                     environment: Arc::clone(&self.environment),
@@ -365,12 +355,7 @@ impl Actor {
                 *operation = Some(storage.start(job, self.machine.is_ordered()));
             }
             Effect::Ordered(ordered) => self.end_order(ordered),
-            Effect::Defective(attribute) => tracing::warn!(
-                circuit = %circuit.name,
-                attribute,
-                "the shared item has a missing or unreadable attribute; \
-                 the next write that opens or closes this circuit mends it"
-            ),
+            Effect::Defective(attribute) => log::defective_item(&circuit.name, attribute),
         }
     }
 
@@ -379,11 +364,11 @@ impl Actor {
             (Reply::Caller(reply), Admission::Admitted(pass)) => {
                 // A caller that is gone: the grant comes back and is dropped,
                 // which gives a probe's right back.
-                let _ = reply.send(Ok(Grant::new(Arc::clone(circuit), pass)));
+                caught(|| reply.send(Ok(Grant::new(Arc::clone(circuit), pass))));
             }
             (Reply::Caller(reply), Admission::Rejected | Admission::Wait) => {
                 let open = self.rejection(circuit);
-                let _ = reply.send(Err(open));
+                caught(|| reply.send(Err(open)));
             }
             (Reply::Spare, Admission::Admitted(pass)) => {
                 if let Some(probe) = pass.probe {
@@ -409,7 +394,7 @@ impl Actor {
         circuit.handles.load(Ordering::Acquire) == 0
             && self.mailbox.is_empty()
             && self.machine.is_forgettable()
-            && (self.forget)(circuit, &|| {
+            && self.leave(circuit, &|| {
                 self.mailbox.is_empty()
                     && !circuit.gate.has_probe_report()
                     && circuit.failures() == failures
@@ -421,7 +406,11 @@ impl Actor {
 /// what lies in it for as long as there is a sender, and every handle is one.
 impl Drop for Actor {
     fn drop(&mut self) {
-        while self.mailbox.try_recv().is_ok() {}
+        self.note_end();
+        while let Ok(message) = self.mailbox.try_recv() {
+            caught(|| drop(message));
+        }
+        self.let_go();
         // Gone first: whoever leaves something at the gate after this finds that out.
         drop(std::mem::replace(&mut self.mailbox, flume::bounded(0).1));
         if let Some(circuit) = self.circuit.upgrade() {

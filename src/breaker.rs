@@ -323,7 +323,11 @@ impl Breaker {
                 let _ = circuit.mailbox.try_send(Message::Admit { at, reply, hurts: false });
             }
         }
-        if state == CircuitState::Closed || circuit.mailbox.is_disconnected() {
+        let is_gone = circuit.mailbox.is_disconnected();
+        if is_gone {
+            circuit.pending.ending.found_by(&circuit.name);
+        }
+        if state == CircuitState::Closed || is_gone {
             return Ok(Permit::new(circuit, Pass { epoch, probe: None }));
         }
         Err(Rejection::new(circuit, circuit.retry_after()))

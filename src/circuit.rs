@@ -16,11 +16,13 @@ use crate::{
     actor::message::Message,
     clock::Clock,
     config::Config,
+    ending::Ending,
     error::OpenError,
     gate::{Gate, Glance},
     machine::{Digest, Pass, Report},
     moment::Moment,
     name::CircuitName,
+    panics::caught,
     state::{CircuitInfo, CircuitState},
     sync::{AtomicU64, AtomicUsize, Notify, OnceLock, flume, oneshot},
 };
@@ -87,6 +89,8 @@ impl Snapshot {
 pub(crate) struct Pending {
     count: AtomicUsize,
     idle: Notify,
+    /// Whether their registry has ended.
+    pub(crate) ending: Ending,
 }
 
 impl Pending {
@@ -133,7 +137,8 @@ impl Drop for PendingGuard {
         if let Some(pending) = self.0.take()
             && pending.count.fetch_sub(1, Ordering::AcqRel) == 1
         {
-            pending.idle.notify_waiters();
+            // The waker of who flushes is code of others.
+            caught(|| pending.idle.notify_waiters());
         }
     }
 }
@@ -304,7 +309,9 @@ impl Circuit {
     /// when the actor is gone.
     pub(crate) fn unanswered(&self) -> Result<Pass, OpenError> {
         let (epoch, state, is_fresh) = self.gate.known(self.clock.coarse_wall_ms());
-        if state != CircuitState::Closed && is_fresh && !self.mailbox.is_disconnected() {
+        if self.mailbox.is_disconnected() {
+            self.pending.ending.found_by(&self.name);
+        } else if state != CircuitState::Closed && is_fresh {
             return Err(self.open_error(self.retry_after()));
         }
         Ok(Pass { epoch, probe: None })

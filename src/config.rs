@@ -1,5 +1,7 @@
 //! The settings of a circuit, checked once at construction.
 
+mod differences;
+
 use std::{
     num::{NonZeroU32, NonZeroU64},
     time::Duration,

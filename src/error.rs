@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{answer::StoreErrorKind, state::CircuitInfo};
+use crate::{answer::StoreErrorKind, name::CircuitName, state::CircuitInfo};
 
 /// A circuit name that the shared item cannot carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,19 +78,65 @@ pub enum BreakerError {
     Name(#[from] NameError),
     /// The circuit exists with other settings; one circuit has one configuration
     /// in a process.
-    #[error("circuit {name:?} already runs in this registry with other settings")]
+    #[error(
+        "circuit {name:?} already runs in this registry with other settings: {}",
+        listed(.differences)
+    )]
     ConfigMismatch {
         /// The circuit's name.
-        name: String,
+        name: CircuitName,
+        /// All settings that differ, at least one, in the order in which
+        /// [`ConfigBuilder`](crate::ConfigBuilder) lists them.
+        differences: Vec<SettingDifference>,
     },
     /// The registry was shut down.
     #[error("the registry was shut down")]
     ShutDown,
+    /// The tokio runtime that the registry was spawned on has ended, and with it the
+    /// tasks that count: a breaker would let every call through.
+    #[error(
+        "the tokio runtime of this registry has ended: spawn a registry on a runtime that lives as long as the calls"
+    )]
+    RuntimeEnded,
+}
+
+/// A setting for which a circuit that runs and a request for its breaker name two values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting} is {running}, requested is {requested}")]
+pub struct SettingDifference {
+    pub(crate) setting: &'static str,
+    pub(crate) running: String,
+    pub(crate) requested: String,
+}
+
+impl SettingDifference {
+    /// Returns the name of the setting, as [`ConfigBuilder`](crate::ConfigBuilder) has it.
+    #[must_use]
+    pub fn setting(&self) -> &'static str {
+        self.setting
+    }
+
+    /// Returns the value that the circuit runs with, as `Debug` shows it.
+    #[must_use]
+    pub fn running(&self) -> &str {
+        &self.running
+    }
+
+    /// Returns the value that was asked for, as `Debug` shows it.
+    #[must_use]
+    pub fn requested(&self) -> &str {
+        &self.requested
+    }
+}
+
+fn listed(differences: &[SettingDifference]) -> String {
+    let listed: Vec<_> = differences.iter().map(ToString::to_string).collect();
+    listed.join("; ")
 }
 
 /// The circuit rejected a call: the protected function was not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("circuit {:?} is {}; retry in {:?}", .circuit.name.as_str(), .circuit.state, self.retry_after())]
+#[error("circuit {:?} is {}; retry in {:?}", .circuit.name, .circuit.state, self.retry_after())]
 pub struct OpenError {
     /// Shared, so that the error is small: every call's result has room for it.
     circuit: Arc<CircuitInfo>,
@@ -214,6 +260,10 @@ pub enum OrderError {
     /// The store failed; the order may have been carried out.
     #[error("the store failed ({0:?}); the order may have been carried out")]
     Store(StoreErrorKind),
+    /// A later order for this circuit came before this one had begun; nothing was written
+    /// for this one.
+    #[error("a later order for the circuit replaced this one before it began; nothing was written")]
+    Replaced,
     /// The registry was shut down, dropped or disabled; nothing was written.
     #[error("the circuit's registry is shut down, dropped or disabled; nothing was written")]
     Gone,

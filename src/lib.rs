@@ -60,17 +60,21 @@ mod classifier;
 mod clock;
 mod config;
 mod counting;
+mod ending;
 mod error;
 mod gate;
 mod grant;
 pub mod guide;
 mod health;
+mod log;
 mod machine;
 mod metrics;
 mod moment;
 mod name;
 mod outcome;
+mod panics;
 mod permit;
+mod queue;
 mod reachability;
 mod record;
 mod registry;
@@ -91,7 +95,7 @@ pub use self::{
     config::{Config, ConfigBuilder, OnStoreOutage},
     error::{
         BreakerError, CallError, ConfigError, FlushError, NameError, OpenError, OrderError,
-        SpawnError,
+        SettingDifference, SpawnError,
     },
     name::{CircuitName, MAX_NAME_BYTES},
     outcome::Outcome,

@@ -31,6 +31,7 @@ mod digest;
 mod order;
 mod phase;
 mod report;
+mod resign;
 mod storage;
 
 #[cfg(test)]

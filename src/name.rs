@@ -1,6 +1,9 @@
 //! The name of a circuit, checked once where it enters the crate.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt::{self, Write as _},
+    sync::Arc,
+};
 
 use crate::error::NameError;
 
@@ -47,15 +50,62 @@ impl CircuitName {
     }
 }
 
+/// Escapes control characters, so that a name that came from a request cannot forge a
+/// line of a log. [`CircuitName::as_str`] is the name as it is.
 impl fmt::Display for CircuitName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        fmt::Display::fmt(&Escaped(&self.0), f)
     }
+}
+
+/// Text as it may be shown: control characters (line ends, terminal escapes) and
+/// characters that are invisible or reorder their line are escaped, all else is as it is.
+pub(crate) struct Escaped<T>(pub(crate) T);
+
+impl<T: fmt::Display> fmt::Display for Escaped<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Write::write_fmt(&mut Escaping(f), format_args!("{}", self.0))
+    }
+}
+
+/// Escapes what is written through it.
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for letter in text.chars() {
+            if letter.is_control() {
+                fmt::Display::fmt(&letter.escape_default(), self.0)?;
+            } else if is_deceptive(letter) {
+                fmt::Display::fmt(&letter.escape_unicode(), self.0)?;
+            } else {
+                self.0.write_char(letter)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character that is no control character shows nothing, ends a line or
+/// changes the order of what is around it ("Unicode Bidirectional Algorithm", UAX 9;
+/// line and paragraph separators; tags).
+const fn is_deceptive(letter: char) -> bool {
+    matches!(letter,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}')
 }
 
 impl fmt::Debug for CircuitName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        f.write_char('"')?;
+        for letter in self.0.chars() {
+            match letter {
+                '"' | '\\' => fmt::Display::fmt(&letter.escape_default(), f)?,
+                letter => fmt::Display::fmt(&Escaped(letter), f)?,
+            }
+        }
+        f.write_char('"')
     }
 }
 
@@ -89,6 +139,30 @@ impl<'de> serde::Deserialize<'de> for CircuitName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn case_168_a_name_is_shown_without_what_could_forge_a_line() {
+        let shown = |name: &str| CircuitName::new(name).unwrap().to_string();
+        assert_eq!(
+            shown("pay-Ünïcode 支払 e\u{301} 'x' \"y\" \\"),
+            "pay-Ünïcode 支払 e\u{301} 'x' \"y\" \\"
+        );
+        assert_eq!(shown("a\nINFO b\r\tc"), "a\\nINFO b\\r\\tc");
+        assert_eq!(shown("\u{1b}[2J\u{7}\0\u{7f}\u{9b}"), r"\u{1b}[2J\u{7}\u{0}\u{7f}\u{9b}");
+        assert_eq!(shown("a\u{202e}b\u{2066}c\u{2028}"), r"a\u{202e}b\u{2066}c\u{2028}");
+        // Every character that Rust takes for a control, and every one that reorders.
+        for letter in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+            let is_bidi = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if letter.is_control() || is_bidi {
+                let name = CircuitName::new(format!("a{letter}b")).unwrap();
+                for text in [name.to_string(), format!("{name:?}")] {
+                    assert!(!text.contains(letter), "{letter:?} in {text:?}");
+                }
+                assert!(name.as_str().contains(letter), "the key stays as it is");
+            }
+        }
+        assert_eq!(format!("{:?}", CircuitName::new("a\"\nb").unwrap()), r#""a\"\nb""#);
+    }
 
     #[test]
     fn the_limits_are_counted_in_bytes() {

@@ -8,6 +8,9 @@
 //! that circuit alone. Where one circuit alone has found no answer, another may
 //! look for itself during the back-off: it may be that one's item.
 //!
+//! A store that takes long to refuse costs a caller as much as one that hangs: after such
+//! a refusal of a read, closed circuits do not look at it for a while either.
+//!
 //! The lock is held for a few comparisons, around store operations only.
 
 use std::{
@@ -28,6 +31,13 @@ use crate::{
 /// When to ask again while another operation tries the store.
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// From when on a refusal is slow: who calls one circuit after the other would feel it.
+const SLOW: Duration = Duration::from_millis(100);
+
+/// For how long reads that can wait are spared after a slow refusal, at first and at most.
+const FIRST_SPARING: Duration = Duration::from_secs(1);
+const LONGEST_SPARING: Duration = Duration::from_secs(30);
+
 /// What the circuits of one process know of their store.
 pub(crate) struct Reachability(Mutex<State>);
 
@@ -39,7 +49,29 @@ struct State {
     witness: Witness,
     /// What was told to be misconfigured, and has not been done since.
     told: Told,
+    /// Reads that were refused slowly, since one was done.
+    slow: Option<SlowRefusals>,
     chance: Box<dyn Chance>,
+}
+
+/// Refusals in a row that took long.
+#[derive(Clone, Copy, Debug)]
+struct SlowRefusals {
+    /// When the last of them ended.
+    since: Moment,
+    /// For how long reads that can wait are spared.
+    sparing: Duration,
+}
+
+impl SlowRefusals {
+    fn left(self, now: Moment) -> Duration {
+        self.sparing.saturating_sub(now.since(self.since))
+    }
+
+    /// Whether the next slow refusal is one more of these, and not the first of others.
+    fn is_recent(self, now: Moment) -> bool {
+        now.since(self.since) < self.sparing.saturating_add(LONGEST_SPARING)
+    }
 }
 
 /// Reads and writes that were told to be misconfigured: apart, since one may be
@@ -60,8 +92,14 @@ enum Witness {
 
 impl Reachability {
     pub(crate) fn new(chance: Box<dyn Chance>) -> Self {
-        let (health, witness) = (Health::default(), Witness::Nobody);
-        Self(Mutex::new(State { health, attempt: None, witness, told: Told::default(), chance }))
+        Self(Mutex::new(State {
+            health: Health::default(),
+            attempt: None,
+            witness: Witness::Nobody,
+            told: Told::default(),
+            slow: None,
+            chance,
+        }))
     }
 
     /// Asks for leave to begin an operation that ends within `limit`. One that is
@@ -82,6 +120,10 @@ impl Reachability {
         state.forget_old(now);
         // A single failure may be anything, and keeps nothing that matters.
         let is_outage = state.health.is_outage() || state.witness == Witness::Several;
+        let sparing = state.slow.map_or(Duration::ZERO, |slow| slow.left(now));
+        if !is_urgent && !is_outage && sparing > Duration::ZERO {
+            return Err(Withheld { wait: sparing, is_outage });
+        }
         if !state.health.is_doubtful(access) || (is_urgent && !is_outage) {
             return Ok(());
         }
@@ -112,6 +154,25 @@ impl Reachability {
             state.attempt = None;
             state.witness = Witness::Nobody;
         }
+    }
+
+    /// The store has refused an operation that was begun and answered then. That it did is
+    /// an answer; what it costs others who ask is known if it took long.
+    pub(crate) fn refused(&self, access: Access, begun_at: Moment, ended_at: Moment) {
+        self.answered(access);
+        let took = ended_at.mono().saturating_sub(begun_at.mono());
+        if access == Access::Write || took <= SLOW {
+            return;
+        }
+        let mut state = self.state();
+        let before = state.slow.filter(|slow| slow.is_recent(ended_at));
+        // Operations that were under way together are refused together: once.
+        if before.is_some_and(|slow| begun_at.mono() < slow.since.mono()) {
+            return;
+        }
+        let sparing = before
+            .map_or(FIRST_SPARING, |slow| slow.sparing.saturating_mul(2).min(LONGEST_SPARING));
+        state.slow = Some(SlowRefusals { since: ended_at, sparing });
     }
 
     /// There was no answer to an operation that was begun and given up then.
@@ -149,7 +210,12 @@ impl Reachability {
 
     /// The store has done what it was asked.
     pub(crate) fn works(&self, access: Access) {
-        if std::mem::take(self.state().told.of(access)) {
+        let was_told = {
+            let mut state = self.state();
+            state.slow.take_if(|_| access == Access::Read);
+            std::mem::take(state.told.of(access))
+        };
+        if was_told {
             self.show();
         }
     }
@@ -211,207 +277,4 @@ impl fmt::Debug for Reachability {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::LeaseToken;
-
-    const LIMIT: Duration = Duration::from_secs(1);
-
-    struct NoChance;
-
-    impl Chance for NoChance {
-        fn token(&mut self) -> LeaseToken {
-            LeaseToken::new("token")
-        }
-
-        fn spread(&mut self) -> u8 {
-            0
-        }
-    }
-
-    fn at(millis: u64) -> Moment {
-        let since = Duration::from_millis(millis);
-        Moment::new(since, since, 0)
-    }
-
-    fn ask(
-        reach: &Reachability,
-        circuit: &str,
-        access: Access,
-        now: Moment,
-    ) -> Result<(), Withheld> {
-        reach.ask(&CircuitName::new(circuit).unwrap(), access, access == Access::Write, now, LIMIT)
-    }
-
-    /// Asks for a read that nothing depends on, with a limit in seconds.
-    fn ask_within(
-        reach: &Reachability,
-        circuit: &str,
-        now: Moment,
-        limit: u64,
-    ) -> Result<(), Withheld> {
-        let circuit = CircuitName::new(circuit).unwrap();
-        reach.ask(&circuit, Access::Read, false, now, Duration::from_secs(limit))
-    }
-
-    fn fail(reach: &Reachability, circuit: &str, access: Access, begun: Moment, ended: Moment) {
-        let circuit = CircuitName::new(circuit).unwrap();
-        reach.failed(&circuit, access, StoreErrorKind::Timeout, begun, ended);
-    }
-
-    fn later(millis: u64) -> Result<(), Withheld> {
-        Err(Withheld { wait: Duration::from_millis(millis), is_outage: true })
-    }
-
-    /// Two circuits were not answered.
-    fn out_at_one_second() -> Reachability {
-        let reach = Reachability::new(Box::new(NoChance));
-        for circuit in ["a", "b"] {
-            assert_eq!(ask(&reach, circuit, Access::Read, at(0)), Ok(()));
-        }
-        fail(&reach, "a", Access::Read, at(0), at(1_000));
-        fail(&reach, "b", Access::Read, at(0), at(1_000));
-        reach
-    }
-
-    #[test]
-    fn all_operations_wait_for_a_back_off_and_one_tries() {
-        let reach = out_at_one_second();
-        assert_eq!(ask(&reach, "a", Access::Write, at(1_001)), later(999));
-        assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
-        assert_eq!(ask(&reach, "b", Access::Read, at(2_300)), later(100));
-        assert_eq!(ask(&reach, "b", Access::Write, at(2_950)), later(50));
-        reach.answered(Access::Read);
-        assert_eq!(ask(&reach, "b", Access::Read, at(2_951)), Ok(()));
-        assert_eq!(ask(&reach, "b", Access::Write, at(2_951)), Ok(()));
-    }
-
-    #[test]
-    fn after_a_single_failure_nothing_that_matters_is_kept_from_the_store() {
-        let reach = Reachability::new(Box::new(NoChance));
-        fail(&reach, "a", Access::Write, at(0), at(1_000));
-        let wait = Duration::from_millis(500);
-        let withheld = Err(Withheld { wait, is_outage: false });
-        assert_eq!(ask(&reach, "b", Access::Read, at(1_500)), withheld);
-        for circuit in ["a", "b"] {
-            assert_eq!(ask(&reach, circuit, Access::Write, at(1_500)), Ok(()));
-        }
-        let read = |circuit, is_urgent| {
-            let circuit = CircuitName::new(circuit).unwrap();
-            reach.ask(&circuit, Access::Read, is_urgent, at(2_000), LIMIT)
-        };
-        assert_eq!(read("a", false), Ok(()));
-        assert!(read("b", false).is_err(), "one tries, where nothing depends on it");
-        assert_eq!(read("b", true), Ok(()));
-    }
-
-    #[test]
-    fn an_attempt_that_never_ends_does_not_keep_others_for_ever() {
-        let reach = out_at_one_second();
-        assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
-        assert_eq!(ask(&reach, "b", Access::Read, at(3_000)), Ok(()));
-    }
-
-    #[test]
-    fn an_attempt_keeps_others_for_its_limit_and_for_no_longer_than_theirs() {
-        for (its, others) in [(1, 5), (5, 1)] {
-            let reach = out_at_one_second();
-            assert_eq!(ask_within(&reach, "a", at(2_000), its), Ok(()));
-            assert_eq!(ask_within(&reach, "b", at(2_950), others), later(50));
-            assert_eq!(ask_within(&reach, "b", at(3_000), others), Ok(()));
-        }
-    }
-
-    #[test]
-    fn an_attempt_that_fails_leaves_the_store_alone_for_longer() {
-        let reach = out_at_one_second();
-        assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
-        fail(&reach, "a", Access::Read, at(2_000), at(3_000));
-        assert_eq!(ask(&reach, "b", Access::Read, at(3_000)), later(2_000));
-    }
-
-    #[test]
-    fn an_attempt_that_fails_early_keeps_nobody_for_the_rest_of_its_limit() {
-        let reach = out_at_one_second();
-        assert_eq!(ask_within(&reach, "a", at(2_000), 5), Ok(()));
-        fail(&reach, "a", Access::Read, at(2_000), at(2_010));
-        assert_eq!(ask_within(&reach, "b", at(4_009), 5), later(1));
-        assert_eq!(ask_within(&reach, "b", at(4_010), 5), Ok(()));
-    }
-
-    #[test]
-    fn a_write_that_is_answered_lets_others_read() {
-        let reach = out_at_one_second();
-        assert_eq!(ask(&reach, "a", Access::Write, at(2_000)), Ok(()));
-        reach.answered(Access::Write);
-        assert_eq!(ask(&reach, "b", Access::Read, at(2_001)), Ok(()));
-        // What several found before is past: nothing that matters is kept.
-        for circuit in ["c", "d"] {
-            let circuit = CircuitName::new(circuit).unwrap();
-            assert_eq!(reach.ask(&circuit, Access::Read, true, at(2_002), LIMIT), Ok(()));
-        }
-    }
-
-    #[test]
-    fn writes_of_one_circuit_that_fail_keep_no_other_from_writing() {
-        let reach = Reachability::new(Box::new(NoChance));
-        fail(&reach, "a", Access::Write, at(0), at(1_000));
-        reach.answered(Access::Read);
-        fail(&reach, "a", Access::Write, at(2_000), at(3_000));
-        reach.answered(Access::Read);
-        assert!(ask(&reach, "a", Access::Write, at(3_100)).is_err());
-        assert_eq!(ask(&reach, "b", Access::Write, at(3_100)), Ok(()));
-        assert!(ask(&reach, "c", Access::Write, at(3_200)).is_err(), "one at a time");
-        assert_eq!(ask(&reach, "c", Access::Read, at(3_200)), Ok(()));
-    }
-
-    #[test]
-    fn a_failure_today_is_no_outage_for_those_of_yesterday() {
-        let reach = out_at_one_second();
-        let today = 86_400_000;
-        fail(&reach, "a", Access::Write, at(today), at(today + 1_000));
-        assert_eq!(ask(&reach, "b", Access::Write, at(today + 1_001)), Ok(()));
-    }
-
-    #[test]
-    fn an_outage_of_long_ago_keeps_nobody() {
-        let reach = out_at_one_second();
-        assert_eq!(ask(&reach, "a", Access::Read, at(40_000)), Ok(()));
-        assert_eq!(ask(&reach, "b", Access::Read, at(40_000)), Ok(()));
-    }
-
-    #[test]
-    fn a_misconfiguration_is_told_once() {
-        let reach = Reachability::new(Box::new(NoChance));
-        assert!(reach.is_news(Access::Read) && !reach.is_news(Access::Read));
-        reach.works(Access::Read);
-        assert!(reach.is_news(Access::Read));
-    }
-
-    #[test]
-    fn reads_that_work_do_not_make_refused_writes_news_again() {
-        let reach = Reachability::new(Box::new(NoChance));
-        assert!(reach.is_news(Access::Write));
-        reach.works(Access::Read);
-        assert!(!reach.is_news(Access::Write));
-        reach.works(Access::Write);
-        assert!(reach.is_news(Access::Write));
-    }
-
-    #[test]
-    fn what_one_circuit_found_twice_another_may_see_for_itself() {
-        let reach = Reachability::new(Box::new(NoChance));
-        fail(&reach, "a", Access::Read, at(0), at(1_000));
-        assert!(ask(&reach, "b", Access::Read, at(1_500)).is_err(), "once is enough for a while");
-        assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
-        fail(&reach, "a", Access::Read, at(2_000), at(3_000));
-        assert!(ask(&reach, "a", Access::Read, at(3_100)).is_err());
-        assert_eq!(ask(&reach, "b", Access::Read, at(3_100)), Ok(()));
-        assert!(ask(&reach, "c", Access::Read, at(3_200)).is_err(), "one at a time");
-        fail(&reach, "b", Access::Read, at(3_100), at(4_100));
-        assert!(ask(&reach, "c", Access::Read, at(4_200)).is_err(), "it is the store");
-        assert_eq!(ask(&reach, "c", Access::Read, at(9_000)), Ok(()));
-        reach.answered(Access::Read);
-        assert_eq!(ask(&reach, "b", Access::Read, at(9_000)), Ok(()));
-    }
-}
+mod tests;

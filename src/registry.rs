@@ -2,6 +2,7 @@
 
 mod builder;
 mod chance;
+mod forgotten;
 
 use std::{
     collections::HashMap,
@@ -17,13 +18,14 @@ use tokio_util::{
 };
 
 pub use self::builder::{DISABLED_ENV, RegistryBuilder};
-use self::{builder::DEFAULT_TRANSITION_CAPACITY, chance::Jitter};
+use self::{builder::DEFAULT_TRANSITION_CAPACITY, chance::Jitter, forgotten::Forgotten};
 use crate::{
-    actor::{Actor, Environment},
+    actor::{Actor, Environment, LastTold, message::Message},
     breaker::Breaker,
     circuit::Circuit,
     clock::Clock,
     config::Config,
+    ending::End,
     error::{BreakerError, FlushError},
     gate::Gate,
     machine::Machine,
@@ -70,10 +72,17 @@ struct Inner {
     tracker: TaskTracker,
     cancel: CancellationToken,
     runtime: Handle,
-    /// Names to circuits. Held for a look-up or an insertion, never across an
-    /// await, and never for a circuit's state.
-    circuits: Mutex<HashMap<CircuitName, Arc<Circuit>>>,
+    /// Held for a look-up or an insertion, never across an await, and never for a
+    /// circuit's state.
+    circuits: Mutex<Circuits>,
     _cancel_on_drop: DropGuard,
+}
+
+/// The circuits of a registry.
+#[derive(Default)]
+struct Circuits {
+    running: HashMap<CircuitName, Arc<Circuit>>,
+    forgotten: Forgotten,
 }
 
 impl BreakerRegistry {
@@ -98,10 +107,13 @@ impl BreakerRegistry {
     /// # Errors
     ///
     /// - [`BreakerError::Name`]: the name is empty or longer than 2,048 bytes.
-    /// - [`BreakerError::ConfigMismatch`]: the circuit runs with other settings,
-    ///   given to [`breaker_with`](Self::breaker_with). Clone that breaker, or ask with
+    /// - [`BreakerError::ConfigMismatch`]: the circuit runs with other settings (the error
+    ///   names them, and both values), given to [`breaker_with`](Self::breaker_with). Clone that breaker, or ask with
     ///   its settings.
     /// - [`BreakerError::ShutDown`]: the registry was shut down. Spawn another.
+    /// - [`BreakerError::RuntimeEnded`]: the tokio runtime that the registry was spawned on
+    ///   has ended. Spawn a registry on each runtime (in each `#[tokio::test]`, on each
+    ///   worker's runtime), or one on a runtime that outlives all calls.
     pub fn breaker(&self, name: impl AsRef<str>) -> Result<Breaker, BreakerError> {
         self.handle(name.as_ref(), &self.inner.config)
     }
@@ -136,6 +148,12 @@ impl BreakerRegistry {
 
     /// Subscribes to the transitions of all circuits, from now on.
     ///
+    /// A circuit that nobody holds is forgotten `recovery_timeout` and an hour after its
+    /// last call though it is not closed. Its last transition says so
+    /// ([`Cause::Forgotten`](crate::Cause::Forgotten)): what others make of it is not heard
+    /// until a call asks for it again. An opening that was told then is not told twice, as
+    /// long as no more than 1,024 circuits were forgotten in between.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -166,11 +184,15 @@ impl BreakerRegistry {
     /// Returns how many circuits have a running actor.
     #[must_use]
     pub fn circuits(&self) -> usize {
-        self.inner.circuits().len()
+        self.inner.circuits().running.len()
     }
 
     /// Waits until no outcome is left that may still lead to a write, at most
-    /// for the budget. When there is none this is a single atomic load.
+    /// for the budget. When there is none this is two atomic loads.
+    ///
+    /// A right to probe that this process holds and nobody uses is given back. A probe
+    /// that runs is waited for: its verdict is still to come, so report a probe's permit
+    /// before you flush.
     ///
     /// Call it before an AWS Lambda environment may be frozen: what a caller
     /// did not await (a dropped probe, a permit reported without
@@ -199,21 +221,38 @@ impl BreakerRegistry {
     /// # Ok(()) }
     /// ```
     pub async fn flush(&self, budget: Duration) -> Result<(), FlushError> {
-        let pending = &self.inner.environment.pending;
-        if pending.count() == 0 {
+        if self.inner.environment.outstanding() == 0 {
             return Ok(());
         }
+        self.settle_all(budget).await
+    }
+
+    /// Has every actor settle what it can, also what was sent to it just now.
+    async fn settle_all(&self, budget: Duration) -> Result<(), FlushError> {
+        let environment = &self.inner.environment;
+        let circuits: Vec<_> = self.inner.circuits().running.values().cloned().collect();
+        let settled = async {
+            for circuit in circuits {
+                let flush = Message::Flush(environment.pending.start());
+                // An actor that is gone holds nothing.
+                let _ = circuit.mailbox.send_async(flush).await;
+            }
+            while environment.outstanding() > 0 {
+                environment.pending.idle().await;
+                environment.rights.idle().await;
+            }
+        };
         // Where no actor is left, nothing that was sent leads to a write any more.
         let over = async {
             tokio::select! {
                 biased;
-                () = pending.idle() => {}
+                () = settled => {}
                 () = self.inner.tracker.wait() => {}
             }
         };
-        match self.inner.environment.clock.within(budget, over).await {
+        match environment.clock.within(budget, Box::pin(over)).await {
             Some(()) => Ok(()),
-            None => Err(FlushError { pending: pending.count(), budget }),
+            None => Err(FlushError { pending: environment.outstanding(), budget }),
         }
     }
 
@@ -232,10 +271,11 @@ impl BreakerRegistry {
     /// registry ends it.
     pub async fn shutdown(&self, budget: Duration) -> Result<(), FlushError> {
         let started = self.inner.environment.clock.now();
-        let flushed = self.flush(budget).await;
+        let flushed = self.settle_all(budget).await;
+        self.inner.environment.pending.ending.note(End::ShutDown);
         self.inner.cancel.cancel();
         self.inner.tracker.close();
-        self.inner.circuits().clear();
+        self.inner.circuits().running.clear();
         let left = budget.saturating_sub(self.inner.environment.clock.now().since(started));
         // Cancelled tasks end at their next poll; a blocked runtime is not ours to mend.
         let ended = self.inner.tracker.wait();
@@ -250,27 +290,41 @@ impl BreakerRegistry {
         if self.inner.cancel.is_cancelled() {
             return Err(BreakerError::ShutDown);
         }
-        // One whose actor died, of a subscriber of `tracing` that panicked for
-        // example, is replaced.
-        let known = circuits.get(name).filter(|circuit| !circuit.mailbox.is_disconnected());
+        // One whose actor was dropped with its runtime is none.
+        let known = circuits.running.get(name).filter(|circuit| !circuit.mailbox.is_disconnected());
         if let Some(circuit) = known {
-            return if circuit.config == *config {
+            let is_same = Arc::ptr_eq(&circuit.config, config) || circuit.config == *config;
+            let differences = if is_same { Vec::new() } else { circuit.config.differences(config) };
+            return if differences.is_empty() {
                 Ok(Breaker::new(Arc::clone(circuit)))
             } else {
-                Err(BreakerError::ConfigMismatch { name: name.to_owned() })
+                Err(BreakerError::ConfigMismatch { name: circuit.name.clone(), differences })
             };
         }
         let name = CircuitName::new(name)?;
-        let circuit = self.spawn_circuit(name.clone(), Arc::clone(config));
+        let told = circuits.forgotten.take(&name);
+        let circuit = self.spawn_circuit(name.clone(), Arc::clone(config), told);
+        // Taken before the actor can find that there is no handle.
         let breaker = Breaker::new(Arc::clone(&circuit));
+        if !self.inner.disabled && circuit.mailbox.is_disconnected() {
+            // A task that is dropped as it is spawned: there is nothing that would run it,
+            // nor any other.
+            circuits.running.clear();
+            return Err(BreakerError::RuntimeEnded);
+        }
         // A disabled circuit has no actor that would ever take it out again.
         if !self.inner.disabled {
-            circuits.insert(name, circuit);
+            circuits.running.insert(name, circuit);
         }
         Ok(breaker)
     }
 
-    fn spawn_circuit(&self, name: CircuitName, config: Arc<Config>) -> Arc<Circuit> {
+    fn spawn_circuit(
+        &self,
+        name: CircuitName,
+        config: Arc<Config>,
+        told: Option<LastTold>,
+    ) -> Arc<Circuit> {
         let inner = &self.inner;
         let gate = if inner.disabled { Gate::disabled() } else { Gate::new() };
         let (circuit, mailbox) = Circuit::new(
@@ -286,13 +340,14 @@ impl BreakerRegistry {
         let machine = Machine::new(name, config, Box::new(inner.jitter.clone()));
         let environment = Arc::clone(&inner.environment);
         let weak = Arc::downgrade(inner);
-        let forget = Box::new(move |circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool| {
-            forget(&weak, circuit, is_clean)
+        let forget = Box::new(move |circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool, told| {
+            forget(&weak, circuit, is_clean, told)
         });
         let cancelled = inner.cancel.clone();
         let mut actor = Actor::new(&circuit, mailbox, machine, environment, cancelled, forget);
+        actor.follows(told);
         // Lent, not given: a future that takes its argument by value holds it twice.
-        let run = async move { actor.run().await };
+        let run = async move { actor.keep().await };
         inner.tracker.spawn_on(run, &inner.runtime);
         circuit
     }
@@ -302,21 +357,29 @@ impl BreakerRegistry {
 /// made under the same lock: while it is held, and none is left, nothing more is sent to
 /// the actor or counted. What a handle did that came and went since the actor looked is
 /// found by the last look, which takes place under the lock for that reason.
-fn forget(registry: &Weak<Inner>, circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool) -> bool {
+fn forget(
+    registry: &Weak<Inner>,
+    circuit: &Arc<Circuit>,
+    is_clean: &dyn Fn() -> bool,
+    told: Option<LastTold>,
+) -> bool {
     let Some(inner) = registry.upgrade() else {
         return true;
     };
     let mut circuits = inner.circuits();
     let is_over = circuit.handles.load(Ordering::Acquire) == 0 && is_clean();
     if is_over {
-        circuits.remove(circuit.name.as_str());
+        circuits.running.remove(circuit.name.as_str());
+        if let Some(told) = told {
+            circuits.forgotten.keep(circuit.name.clone(), told);
+        }
     }
     is_over
 }
 
 impl Inner {
     /// No user code runs under the lock, so a poisoned map is whole.
-    fn circuits(&self) -> MutexGuard<'_, HashMap<CircuitName, Arc<Circuit>>> {
+    fn circuits(&self) -> MutexGuard<'_, Circuits> {
         self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -324,15 +387,7 @@ impl Inner {
 /// The tasks end with the registry, and with them the protection.
 impl Drop for Inner {
     fn drop(&mut self) {
-        let in_use = |circuit: &&Arc<Circuit>| circuit.handles.load(Ordering::Acquire) > 0;
-        let orphans = self.circuits().values().filter(in_use).count();
-        if orphans > 0 {
-            tracing::warn!(
-                circuits = orphans,
-                "a registry was dropped while its breakers are in use; they let every call \
-                 through once what they know is too old: keep the registry as long as them"
-            );
-        }
+        self.environment.pending.ending.note(End::Dropped);
     }
 }
 
@@ -356,13 +411,13 @@ mod tests {
         let registry = builder.disabled(false).spawn().unwrap();
         let breaker = registry.breaker("payments").unwrap();
         let weak = Arc::downgrade(&registry.inner);
-        let circuit = Arc::clone(registry.inner.circuits().get("payments").unwrap());
-        assert!(!forget(&weak, &circuit, &|| true));
+        let circuit = Arc::clone(registry.inner.circuits().running.get("payments").unwrap());
+        assert!(!forget(&weak, &circuit, &|| true, None));
         assert_eq!(registry.circuits(), 1);
         drop(breaker);
-        assert!(!forget(&weak, &circuit, &|| false), "it has left something");
+        assert!(!forget(&weak, &circuit, &|| false, None), "it has left something");
         assert_eq!(registry.circuits(), 1);
-        assert!(forget(&weak, &circuit, &|| true));
+        assert!(forget(&weak, &circuit, &|| true, None));
         assert_eq!(registry.circuits(), 0);
     }
 

@@ -68,6 +68,11 @@ pub enum Cause {
     StoreUnreadable,
     /// Another process, or another program, changed the shared item.
     Elsewhere,
+    /// Nothing was changed: nobody has held or called a circuit that is not closed for
+    /// `recovery_timeout` and an hour, so that this process follows it no longer. Both
+    /// states of such a transition are the one that was told last, and its origin is
+    /// [`Origin::Observed`]. A call for the circuit follows it again.
+    Forgotten,
 }
 
 /// Who made a transition.

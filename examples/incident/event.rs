@@ -91,6 +91,7 @@ pub(crate) const fn cause(cause: &Cause) -> &'static str {
         Cause::RecordGone => "record gone",
         Cause::StoreUnreadable => "store unreadable",
         Cause::Elsewhere => "elsewhere",
+        Cause::Forgotten => "forgotten",
         _ => "unknown",
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     grant::Grant,
     machine::{Order, Ordered, Pass, Report},
     moment::Moment,
+    panics::caught,
     sync::oneshot,
 };
 
@@ -24,6 +25,9 @@ pub(crate) enum Message {
     Refresh { at: Moment },
     /// An operator's order.
     Order { at: Moment, order: Order, reply: oneshot::Sender<Ordered> },
+    /// Somebody waits until nothing is outstanding; the guard stands for what was sent
+    /// before this message.
+    Flush(PendingGuard),
     /// Something was left at the gate, or a trip was found.
     Wake,
     /// The last handle of the circuit is gone.
@@ -88,7 +92,9 @@ impl Settle {
     pub(super) fn signal(self) {
         match self.told {
             // A caller that went on has no use for it.
-            Told::Caller(caller) => drop(caller.send(())),
+            Told::Caller(caller) => {
+                caught(|| caller.send(()));
+            }
             Told::Nobody | Told::Callers { .. } => {}
         }
     }

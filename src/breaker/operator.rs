@@ -46,6 +46,8 @@ impl Breaker {
     ///   tries. Nothing was written; try again.
     /// - [`OrderError::Store`]: the store failed. The hold may have been written:
     ///   look at the item, or try again once the store works.
+    /// - [`OrderError::Replaced`]: a later order of this process for the circuit came before
+    ///   this one had begun. Nothing was written for this one.
     /// - [`OrderError::Gone`]: the registry was shut down, dropped or disabled. Nothing
     ///   was written.
     /// - [`OrderError::NoAnswer`]: no answer within the wait above, or the registry
@@ -53,7 +55,7 @@ impl Breaker {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future does not take the order back.
+    /// Dropping the future takes the order back, unless its write is under way by then.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -98,6 +100,8 @@ impl Breaker {
     /// - [`OrderError::Contended`]: other processes changed the item at each of five
     ///   tries. Nothing was written; try again.
     /// - [`OrderError::Store`]: the store failed. The circuit may have been closed.
+    /// - [`OrderError::Replaced`]: a later order of this process for the circuit came before
+    ///   this one had begun. Nothing was written for this one.
     /// - [`OrderError::Gone`]: the registry was shut down, dropped or disabled. Nothing
     ///   was written.
     /// - [`OrderError::NoAnswer`]: no answer in time, or the registry ended meanwhile.
@@ -105,7 +109,7 @@ impl Breaker {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future does not take the order back.
+    /// Dropping the future takes the order back, unless its write is under way by then.
     pub async fn release(&self) -> Result<(), OrderError> {
         self.order(Order::Release).await
     }
@@ -115,12 +119,16 @@ impl Breaker {
         let (reply, answer) = oneshot::channel();
         let message = Message::Order { at: circuit.now(), order, reply };
         let asked = async {
-            circuit.mailbox.send_async(message).await.map_err(|_| OrderError::Gone)?;
+            if circuit.mailbox.send_async(message).await.is_err() {
+                circuit.pending.ending.found_by(&circuit.name);
+                return Err(OrderError::Gone);
+            }
             answer.await.map_err(|_| OrderError::NoAnswer)
         };
         let limit = circuit.patience().saturating_mul(OPERATIONS);
         match circuit.clock.within(limit, Box::pin(asked)).await {
             Some(Ok(Ordered::Done)) => Ok(()),
+            Some(Ok(Ordered::Replaced)) => Err(OrderError::Replaced),
             Some(Ok(Ordered::Contended)) => Err(OrderError::Contended),
             Some(Ok(Ordered::Failed(kind))) => Err(OrderError::Store(kind)),
             Some(Err(error)) => Err(error),

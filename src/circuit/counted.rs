@@ -138,6 +138,7 @@ impl Circuit {
     /// the failure that trips the circuit, and for those that find the trip under way.
     fn count_failure(&self, epoch: u64) -> Outstanding {
         if self.mailbox.is_disconnected() {
+            self.pending.ending.found_by(&self.name);
             return None;
         }
         let (callers, is_first) = self.count(self.counted_from(epoch), epoch)?;
@@ -262,7 +263,10 @@ impl Circuit {
         let message = Message::Outcome { at, pass, report, settle: Some(settle) };
         match self.mailbox.try_send(message) {
             Ok(()) => Some(self.awaited(Settled::Answered(settled))),
-            Err(flume::TrySendError::Disconnected(_)) => None,
+            Err(flume::TrySendError::Disconnected(_)) => {
+                self.pending.ending.found_by(&self.name);
+                None
+            }
             Err(flume::TrySendError::Full(_)) => {
                 self.leave_at_the_gate(pass, report);
                 Some(self.awaited(Settled::Idle(Arc::clone(&self.pending))))

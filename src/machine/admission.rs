@@ -322,7 +322,8 @@ impl Machine {
         if self.claimed {
             return Admission::Rejected;
         }
-        if self.want.is_none() {
+        // What is under way may change what there is to write: this call asks again then.
+        if self.want.is_none() && self.job.is_none() {
             self.want = Some(want);
         }
         self.dispatch();

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Effect, Machine,
+    Answer, Effect, Machine,
     phase::{Basis, Opening, Phase, Standing, Turn},
     storage::{TTL_SLACK, seconds_up},
 };
@@ -36,6 +36,8 @@ pub(crate) enum Ordered {
     Contended,
     /// The store failed; the order may have been carried out.
     Failed(StoreErrorKind),
+    /// A later order came before this one had begun; nothing was written for it.
+    Replaced,
 }
 
 /// The order under way.
@@ -84,6 +86,24 @@ impl Machine {
             }
         }
         true
+    }
+
+    /// The giver of the order under way has gone, and this answer is about to be taken: no
+    /// write is begun for it any more. True if that ends the order, false if the answer is
+    /// one to a write of the order, which decides.
+    pub(crate) fn withdraw_order(&mut self, answer: &Answer) -> bool {
+        match answer {
+            Answer::Read(_) | Answer::Failed(_) | Answer::Withheld(_) => {
+                self.order = None;
+                true
+            }
+            Answer::Written(_) => {
+                if let Some(under_way) = &mut self.order {
+                    under_way.tries = MOST_TRIES;
+                }
+                false
+            }
+        }
     }
 
     /// Whether the store operation in flight is an operator's.

@@ -85,8 +85,8 @@ impl Want {
         matches!(
             (self, operation),
             (Self::Trip, Operation::Trip { .. })
-                | (Self::Elect, Operation::Elect { .. })
-                | (Self::TakeOver, Operation::TakeOver { .. })
+                | (Self::Elect, Operation::Elect { .. } | Operation::ElectAbsent { .. })
+                | (Self::TakeOver, Operation::TakeOver { .. } | Operation::ElectAbsent { .. })
                 | (Self::Renew { .. }, Operation::Renew { .. })
                 | (Self::HandOver, Operation::HandOver { .. })
                 | (Self::GiveBack, Operation::GiveBack { .. })

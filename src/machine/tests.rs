@@ -12,6 +12,7 @@ mod cases_store;
 mod faults;
 mod fleet;
 mod fleet_faults;
+mod fleet_rights;
 mod fleet_rules;
 mod node;
 mod promises;
@@ -87,7 +88,11 @@ impl Chance for Counted {
 fn machine(node: usize, config: Config) -> Machine {
     let name = CircuitName::new("payments").expect("a good name");
     // Without spread, so that cases hold to the millisecond; `fleet_rules` sets one.
-    Machine::new(name, Arc::new(config.for_store(false)), Box::new(Counted { node, tokens: 0, draw: 0, step: 0 }))
+    Machine::new(
+        name,
+        Arc::new(config.for_store(false)),
+        Box::new(Counted { node, tokens: 0, draw: 0, step: 0 }),
+    )
 }
 
 /// A closed record, as a recovery leaves it.

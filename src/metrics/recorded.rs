@@ -2,12 +2,11 @@
 //! apart in transitions only: faults are those of a store that all circuits
 //! share, and would make as many series as there are circuits when it fails.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::{
     answer::StoreErrorKind,
+    panics::caught,
     transition::{Cause, CircuitTransition, Origin},
 };
 
@@ -17,7 +16,7 @@ pub(super) const STORE_MISCONFIGURED: &str = "fuseboard_store_misconfigured";
 
 /// Describes every metric to the recorder that is installed.
 pub(crate) fn describe() {
-    guarded(|| {
+    caught(|| {
         describe_counter!(
             TRANSITIONS,
             Unit::Count,
@@ -35,10 +34,10 @@ pub(crate) fn describe() {
 
 /// Counts a transition.
 pub(crate) fn transition(transition: &CircuitTransition) {
-    guarded(|| {
+    caught(|| {
         counter!(
             TRANSITIONS,
-            "circuit" => transition.circuit_name.as_str().to_owned(),
+            "circuit" => transition.circuit_name.to_string(),
             "from" => transition.from_state.as_str(),
             "to" => transition.to_state.as_str(),
             "cause" => cause(&transition.cause),
@@ -50,20 +49,14 @@ pub(crate) fn transition(transition: &CircuitTransition) {
 
 /// Counts an operation, a read or the write of that name, that the store failed.
 pub(crate) fn store_fault(operation: &'static str, kind: StoreErrorKind) {
-    guarded(|| {
+    caught(|| {
         counter!(STORE_FAULTS, "operation" => operation, "kind" => fault(kind)).increment(1);
     });
 }
 
 /// Shows whether the store is misconfigured.
 pub(crate) fn store_misconfigured(is_misconfigured: bool) {
-    guarded(|| gauge!(STORE_MISCONFIGURED).set(f64::from(is_misconfigured)));
-}
-
-/// A recorder is not this crate's code, and must not take an actor with it. One
-/// that panics has been heard of through the panic hook.
-fn guarded(record: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(record));
+    caught(|| gauge!(STORE_MISCONFIGURED).set(f64::from(is_misconfigured)));
 }
 
 /// The word that `serde` has for it too.
@@ -78,7 +71,9 @@ pub(super) const fn cause(cause: &Cause) -> &'static str {
         Cause::Release => "release",
         Cause::RecordGone => "record_gone",
         Cause::StoreUnreadable => "store_unreadable",
+        Cause::Refuted => "refuted",
         Cause::Elsewhere => "elsewhere",
+        Cause::Forgotten => "forgotten",
     }
 }
 

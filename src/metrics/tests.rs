@@ -286,10 +286,28 @@ fn a_label_is_the_word_that_serde_has() {
         Cause::RecordGone,
         Cause::StoreUnreadable,
         Cause::Elsewhere,
+        Cause::Forgotten,
     ] {
         assert_eq!(serde_json::to_value(&other).unwrap(), cause(&other));
     }
     for who in [Origin::Local, Origin::WithoutStore, Origin::Observed] {
         assert_eq!(serde_json::to_value(who).unwrap(), origin(who));
     }
+}
+
+#[test]
+fn case_168_no_name_forges_a_label() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    crate::metrics::transition(&crate::CircuitTransition {
+        circuit_name: crate::CircuitName::new("evil\n\u{1b}[2J").unwrap(),
+        from_state: CircuitState::Closed,
+        to_state: CircuitState::Open,
+        opened_at: None,
+        cause: crate::Cause::Hold,
+        origin: crate::Origin::Local,
+        at: std::time::SystemTime::UNIX_EPOCH,
+    });
+    let labels = r"circuit=evil\n\u{1b}[2J from=CLOSED to=OPEN cause=hold origin=local +1";
+    assert_eq!(recorded.take(), [format!("fuseboard_transitions_total {labels}")]);
 }

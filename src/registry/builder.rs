@@ -15,7 +15,7 @@ use crate::{
     clock::{self, Clock},
     config::Config,
     error::{ConfigError, SpawnError},
-    metrics,
+    log, metrics,
     reachability::Reachability,
     store::ErasedStore,
 };
@@ -95,10 +95,7 @@ impl RegistryBuilder {
             None => disabled_by_environment()?,
         };
         if disabled {
-            tracing::warn!(
-                "circuit breakers are disabled: every call runs; \
-                 this is meant for development, not for production"
-            );
+            log::disabled();
         }
         if !(1..=MOST_TRANSITION_CAPACITY).contains(&self.transition_capacity) {
             return Err(ConfigError::new(
@@ -118,6 +115,8 @@ impl RegistryBuilder {
                     reachability: Reachability::new(Box::new(self.jitter.clone())),
                     clock: self.clock.of_registry(runtime.clone()),
                     pending: Arc::default(),
+                    rights: Arc::default(),
+                    queue: Arc::default(),
                     transitions: broadcast::channel(self.transition_capacity).0,
                 }),
                 config: Arc::new(config),

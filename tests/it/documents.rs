@@ -28,7 +28,18 @@ fn root() -> PathBuf {
 
 /// The modules that hold tests, and may be named.
 fn is_module_of_tests(first: &str) -> bool {
-    let units = ["machine", "gate", "health", "reachability", "metrics"];
+    let units = [
+        "actor",
+        "gate",
+        "health",
+        "machine",
+        "metrics",
+        "name",
+        "panics",
+        "queue",
+        "reachability",
+        "registry",
+    ];
     let there = |path: String| root().join(path).exists();
     units.contains(&first) || (there(format!("tests/it/{first}.rs")) && first != "support")
 }

@@ -46,7 +46,7 @@ struct Block {
     word: AtomicU64,
     quiet: AtomicU64,
     from: AtomicU64,
-    unsettled: AtomicU64,
+    watched: AtomicU64,
 }
 
 impl Block {
@@ -56,7 +56,7 @@ impl Block {
             word: AtomicU64::new(1),
             quiet: AtomicU64::new(u64::MAX),
             from: AtomicU64::new(0),
-            unsettled: AtomicU64::new(0),
+            watched: AtomicU64::new(0),
         }
     }
 
@@ -68,7 +68,7 @@ impl Block {
         let age = now_ms.wrapping_sub(self.from.load(Ordering::Acquire));
         age < quiet
             && self.word.load(Ordering::Relaxed) == word
-            && self.unsettled.load(Ordering::Acquire) == 0
+            && self.watched.load(Ordering::Acquire) == 0
     }
 }
 

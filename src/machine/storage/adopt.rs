@@ -55,8 +55,9 @@ impl Machine {
     pub(super) fn adopt_refused(&mut self, operation: &Operation, record: Option<Record>) {
         if matches!(operation, Operation::Trip { .. }) && record.as_ref().is_none_or(is_closed) {
             // Closed again, or gone: a newer epoch, in which nothing was counted.
-            self.learn(record);
-            return self.close_here(Basis::Stored);
+            self.learn(record.clone());
+            self.close_here(Basis::Stored);
+            return self.judge_trip(record.as_ref());
         }
         self.adopt(record);
     }
@@ -144,8 +145,14 @@ impl Machine {
         if !matches!(self.phase, Phase::Closed { .. }) {
             self.close_here(Basis::Stored);
         }
-        // Closed by probes of others: this process's own would have ended `tripped`.
-        if std::mem::take(&mut self.tripped) && !record.is_released() {
+        self.judge_trip(Some(record));
+    }
+
+    /// Others closed the circuit. If this process had tripped it, and probes closed it,
+    /// those were of others: this process's own would have ended `tripped`.
+    fn judge_trip(&mut self, record: Option<&Record>) {
+        let by_probes = record.is_some_and(|record| !record.is_released());
+        if std::mem::take(&mut self.tripped) && by_probes {
             self.contradicted_in = self.epoch;
         }
     }

@@ -72,6 +72,10 @@ impl Machine {
         }
     }
 
+    fn is_opening_of(&self, opened_at: i64) -> bool {
+        matches!(&self.phase, Phase::Open(opening) if opening.opened_at == Some(opened_at))
+    }
+
     /// An election where the record of a circuit that is not closed has vanished.
     fn elect_on_nothing(&mut self, lease_until: i64) -> Option<Operation> {
         let opened_at = self.phase.opened_at();
@@ -85,15 +89,17 @@ impl Machine {
     pub(super) fn applied(&mut self, operation: &Operation, sent_at: Moment) {
         self.meet_want(operation);
         match operation {
+            // One that had lapsed, and lands after a newer opening was decided.
+            Operation::Trip { opened_at, .. } if !self.is_opening_of(*opened_at) => {
+                self.adopt(self.known.record().cloned());
+            }
             Operation::Trip { .. } => {
                 self.opening_is_stored();
                 self.tripped = true;
                 self.announce(self.cause_of_opening(), Origin::Local);
             }
             Operation::Reopen { opened_at, .. } => {
-                let is_this = matches!(&self.phase,
-                    Phase::Open(opening) if opening.opened_at == Some(*opened_at));
-                if is_this {
+                if self.is_opening_of(*opened_at) {
                     self.opening_is_stored();
                     self.announce(Cause::ProbeFailed, Origin::Local);
                 } else {
@@ -392,9 +398,7 @@ fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
     match operation {
         Operation::Elect { token, .. }
         | Operation::ElectAbsent { token, .. }
-        | Operation::TakeOver { token, .. } => {
-            record.is_leased_to(token)
-        }
+        | Operation::TakeOver { token, .. } => record.is_leased_to(token),
         Operation::Renew { token, lease_until, .. } => {
             record.is_leased_to(token) && record.lease_until == Field::Valid(*lease_until)
         }

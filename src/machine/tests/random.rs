@@ -101,7 +101,13 @@ fn kind() -> impl Strategy<Value = StoreErrorKind> {
 }
 
 fn report() -> impl Strategy<Value = Report> {
-    select(vec![Report::Success, Report::Failure, Report::Failure, Report::Ignored, Report::NoVerdict])
+    select(vec![
+        Report::Success,
+        Report::Failure,
+        Report::Failure,
+        Report::Ignored,
+        Report::NoVerdict,
+    ])
 }
 
 fn passing() -> impl Strategy<Value = Duration> {

@@ -28,7 +28,7 @@ impl Random {
 fn half_an_hour(processes: usize, broken: usize, percent: usize, every: Duration) -> Tally {
     let mut world = World::new(processes, &spread());
     for number in 0..processes {
-        world.draws_at_random(number);
+        world.draw_at_random(number);
     }
     let mut tally = Tally { good: 0, rejected: 0, trips: 0 };
     let mut random = Random(1);

@@ -125,7 +125,7 @@ impl World {
     }
 
     /// A node draws something else each time, and other things than other nodes.
-    pub(super) fn draws_at_random(&mut self, number: usize) {
+    pub(super) fn draw_at_random(&mut self, number: usize) {
         let draw = u8::try_from(number * 101 % 256).expect("a byte");
         let step = u8::try_from(number * 2 % 256).expect("a byte") | 1;
         let chance = Counted { node: number, tokens: 1_000, draw, step };
@@ -134,7 +134,8 @@ impl World {
 
     /// What a node draws from now on, whatever it draws for.
     pub(super) fn draws(&mut self, number: usize, draw: u8) {
-        self.nodes[number].machine.chance = Box::new(Counted { node: number, tokens: 1_000, draw, step: 0 });
+        self.nodes[number].machine.chance =
+            Box::new(Counted { node: number, tokens: 1_000, draw, step: 0 });
     }
 
     fn write(&mut self, number: usize, operation: &Operation) -> Written {
@@ -283,7 +284,8 @@ fn is_told_of(transition: &CircuitTransition, kind: &str) -> bool {
         | Cause::RecordGone
         | Cause::StoreUnreadable
         | Cause::Refuted
-        | Cause::Elsewhere => return false,
+        | Cause::Elsewhere
+        | Cause::Forgotten => return false,
     };
     cause == kind && transition.origin == Origin::Local
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use fuseboard::{BreakerError, CircuitState};
+use fuseboard::{Breaker, BreakerError, CircuitState};
+use futures::FutureExt as _;
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Fleet, NAME, fail, pass, settle, succeed, timed, trip},
+    fleet::{Environment, Fleet, NAME, fail, is_rejected, pass, settle, succeed, timed, trip},
 };
 
 const BUDGET: Duration = Duration::from_millis(500);
@@ -154,7 +155,8 @@ async fn permits_that_outlive_their_registry_report_into_the_void() {
     trip(&breaker).await;
     pass(31.0).await;
     let probe = breaker.admit_owned().await.unwrap();
-    assert_eq!(environment.registry.shutdown(BUDGET).await, Ok(()));
+    let ended = environment.registry.shutdown(BUDGET).await;
+    assert_eq!(ended.unwrap_err().pending(), 1, "the probe");
     probe.keep_alive();
     probe.failure().settled().await;
     pass(31.0).await;
@@ -199,4 +201,114 @@ async fn a_call_whose_question_nobody_read_goes_through_at_once() {
     let (result, waited) = timed(asking).await;
     assert_eq!(result, Ok(42));
     assert!(waited < Duration::from_millis(10), "{waited:?}");
+}
+
+/// How long after the first process has ended another one is admitted.
+async fn waits_for_the_right(staying: &Breaker) -> f64 {
+    let mut waited = 0.0;
+    while is_rejected(&succeed(staying).await) {
+        pass(0.1).await;
+        waited += 0.1;
+        assert!(waited < 60.0, "nobody probes");
+    }
+    waited
+}
+
+/// An open circuit that is due, and two processes that know of it.
+async fn due(fleet: &Fleet) -> (Environment, Breaker, Breaker) {
+    let (leaving, staying) = (fleet.environment(), fleet.environment());
+    let (first, second) = (leaving.breaker(), staying.breaker());
+    trip(&first).await;
+    pass(6.0).await;
+    assert!(is_rejected(&succeed(&second).await));
+    pass(25.5).await;
+    (leaving, first, second)
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_161_a_probe_on_offer_is_given_back_before_a_process_leaves_or_freezes() {
+    for shuts_down in [true, false] {
+        for delay in [Fault::None, SLOW] {
+            let fleet = Fleet::new();
+            let (leaving, first, second) = due(&fleet).await;
+            leaving.store.writes_meet(delay);
+            assert!(first.try_admit().is_err(), "it wins the right for a later call");
+            if delay == Fault::None || !shuts_down {
+                settle().await;
+            }
+            let budget = Duration::from_secs(2);
+            let (ended, took) = timed(async {
+                if shuts_down {
+                    leaving.registry.shutdown(budget).await
+                } else {
+                    leaving.registry.flush(budget).await
+                }
+            })
+            .await;
+            assert_eq!(ended, Ok(()));
+            assert!(took < Duration::from_millis(500), "{took:?}");
+            // A call that was not even looked for elects nobody.
+            let log = leaving.store.log();
+            let count = |name: &str| log.iter().filter(|told| **told == name).count();
+            assert_eq!(count("elect"), count("give back"), "{log:?}");
+            let waited = waits_for_the_right(&second).await;
+            assert!(waited < 0.2, "{waited} s, {shuts_down}, {delay:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_161_the_verdict_of_a_probe_that_ends_in_the_budget_is_written() {
+    for (good, written) in [(true, "hand over"), (false, "reopen")] {
+        let fleet = Fleet::new();
+        let (leaving, first, second) = due(&fleet).await;
+        let probe = first.admit_owned().await.unwrap();
+        leaving.store.writes_meet(SLOW);
+        let probing = async {
+            pass(1.0).await;
+            drop(if good { probe.success() } else { probe.failure() });
+        };
+        let ending = leaving.registry.shutdown(Duration::from_secs(2));
+        let ((ended, ()), took) = timed(async { tokio::join!(ending, probing) }).await;
+        assert_eq!(ended, Ok(()));
+        assert!((1_200..1_300).contains(&took.as_millis()), "{took:?}");
+        assert_eq!(leaving.store.log().last(), Some(&written));
+        if good {
+            assert!(waits_for_the_right(&second).await < 4.0);
+        } else {
+            assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_161_a_probe_that_outlasts_the_budget_keeps_its_right_and_is_told() {
+    let fleet = Fleet::new();
+    let (leaving, first, _second) = due(&fleet).await;
+    let _probe = first.admit_owned().await.unwrap();
+    let (flushed, took) = timed(leaving.registry.flush(BUDGET)).await;
+    assert_eq!((flushed.unwrap_err().pending(), took), (1, BUDGET));
+    // A permit that leaks is waited for no longer than its lease.
+    pass(31.0).await;
+    assert_eq!(timed(leaving.registry.flush(BUDGET)).await, (Ok(()), Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_205_callers_that_gave_up_are_waited_for_by_no_flush() {
+    for fault in [Fault::Hang, Fault::Delay(Duration::from_secs(50))] {
+        let fleet = Fleet::with(|config| config.store_timeout(Duration::from_secs(60)));
+        let environment = fleet.environment();
+        let breaker = environment.breaker();
+        environment.store.meets(fault);
+        for _ in 0..10 {
+            let mut calls: Vec<_> = (0..300).map(|_| Box::pin(breaker.admit())).collect();
+            for call in &mut calls {
+                assert!(call.now_or_never().is_none());
+            }
+            pass(0.1).await;
+        }
+        let (flushed, took) = timed(environment.registry.flush(BUDGET)).await;
+        assert_eq!((flushed, took), (Ok(()), Duration::ZERO));
+        assert_eq!(environment.store.reads(), 1, "it still hangs");
+    }
 }

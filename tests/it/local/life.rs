@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use fuseboard::CircuitState;
+use fuseboard::{BreakerError, Cause, CircuitState, OrderError, Origin};
+use tokio::runtime::Runtime;
 use tracing::Level;
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Fleet, NAME, fail, is_rejected, pass, settle, succeed, trip},
+    fleet::{
+        Environment, Fleet, NAME, fail, heard, is_rejected, pass, settle, states, succeed, timed,
+        trip,
+    },
     log::Lines,
 };
 
@@ -17,10 +21,11 @@ async fn a_registry_that_is_dropped_while_it_is_used_says_so() {
     let environment = Fleet::new().environment();
     let breaker = environment.breaker();
     drop(environment);
-    assert_eq!(warnings.take(), 1);
+    assert_eq!(warnings.take(), 0, "it may be the end of the program");
     for _ in 0..20 {
         assert!(!is_rejected(&fail(&breaker).await), "nobody counts");
     }
+    assert_eq!(warnings.take(), 1, "but it is used");
 
     let environment = Fleet::new().environment();
     let breaker = environment.breaker();
@@ -200,46 +205,146 @@ async fn case_78_an_opening_is_kept_for_as_long_as_its_record() {
     assert_eq!(environment.registry.circuits(), 0, "and not for ever");
 }
 
-/// A subscriber of `tracing` that panics at every event.
-struct Panics;
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+}
 
-impl tracing::Subscriber for Panics {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
+#[test]
+fn case_165_a_registry_whose_runtime_has_ended_says_so_and_keeps_nothing() {
+    let warnings = Lines::of(Level::WARN);
+    let fleet = runtime().block_on(async { Fleet::new() });
+    let (registry, kept, other) = runtime().block_on(async {
+        let registry = fleet.environment().registry;
+        let (kept, other) = (registry.breaker(NAME).unwrap(), registry.breaker("other").unwrap());
+        let _ = fail(&kept).await;
+        (registry, kept, other)
+    });
+    assert_eq!(warnings.take(), 0, "nobody has used it since");
+    // A test of its own, say, with the registry in a static.
+    runtime().block_on(async {
+        for number in 0..1_000 {
+            let refused = registry.breaker(format!("tenant-{number}")).unwrap_err();
+            assert_eq!(refused, BreakerError::RuntimeEnded);
+        }
+        assert_eq!(registry.breaker(NAME).unwrap_err(), BreakerError::RuntimeEnded);
+        assert_eq!(registry.circuits(), 0);
+        for breaker in [&kept, &other] {
+            for _ in 0..2_000 {
+                let _ = fail(breaker).await;
+                let _ = breaker.try_admit();
+            }
+        }
+        assert_eq!(warnings.take(), 1, "once, for all its breakers");
+        let order = kept.release().await;
+        assert_eq!(order, Err(OrderError::Gone));
+        let (flushed, took) = timed(registry.flush(Duration::from_secs(60))).await;
+        assert_eq!((flushed, took), (Ok(()), Duration::ZERO), "nothing is pending");
+        let (ended, took) = timed(registry.shutdown(Duration::from_secs(60))).await;
+        assert_eq!((ended, took), (Ok(()), Duration::ZERO));
+    });
+}
+
+#[test]
+fn case_165_a_call_that_waits_when_the_runtime_of_its_registry_ends_is_answered() {
+    let registrys =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (environment, breaker) = registrys.block_on(async {
+        let environment = Fleet::new().environment();
+        environment.store.meets(Fault::Hang);
+        let breaker = environment.breaker();
+        (environment, breaker)
+    });
+    let answered = runtime().block_on(async {
+        let ending = async {
+            tokio::task::yield_now().await;
+            registrys.shutdown_background();
+        };
+        // By the end of its actor, and not by a limit: on this runtime no time passes.
+        tokio::join!(succeed(&breaker), ending).0
+    });
+    assert_eq!(answered, Ok(42));
+    drop(environment);
+}
+
+#[test]
+fn case_169_a_breaker_in_a_static_is_no_warning_when_main_returns() {
+    let warnings = Lines::of(Level::WARN);
+    for keeps_registry in [false, true] {
+        let main = runtime();
+        let statics = main.block_on(async {
+            let environment = Fleet::new().environment();
+            let breaker = environment.breaker();
+            let _ = succeed(&breaker).await;
+            (breaker, keeps_registry.then_some(environment))
+        });
+        drop(main);
+        drop(statics);
+        assert_eq!(warnings.take(), 0, "{keeps_registry}");
     }
+}
 
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, _: &tracing::Event<'_>) {
-        panic!("as the test says");
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
+/// Nobody calls for so long that a circuit is forgotten though it is open.
+async fn forgotten(environment: &Environment) {
+    pass(3_632.0).await;
+    assert_eq!(environment.registry.circuits(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_circuit_whose_actor_died_is_replaced_for_the_next_handle() {
-    let fleet = Fleet::with(|config| config.failure_threshold(1));
+async fn case_167_who_heard_of_an_opening_hears_that_it_is_followed_no_longer() {
+    let fleet = Fleet::new();
     let environment = fleet.environment();
-    let breaker = environment.breaker();
-    let _ = succeed(&breaker).await;
-    {
-        let _logs = tracing::subscriber::set_default(Panics);
-        let _ = fail(&breaker).await;
-        settle().await;
+    let mut transitions = environment.registry.subscribe();
+    trip(&environment.breaker()).await;
+    forgotten(&environment).await;
+    let told = heard(&mut transitions);
+    assert_eq!(told.len(), 2);
+    let last = &told[1];
+    assert_eq!((last.from_state, last.to_state), (CircuitState::Open, CircuitState::Open));
+    assert_eq!((&last.cause, last.origin), (&Cause::Forgotten, Origin::Observed));
+    assert_eq!(last.opened_at, told[0].opened_at);
+    // The item has been deleted by its time-to-live: nothing has to be told.
+    fleet.write(None);
+    assert_eq!(succeed(&environment.breaker()).await, Ok(42));
+    pass(10.0).await;
+    assert!(heard(&mut transitions).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_167_a_closed_circuit_that_is_forgotten_is_no_news() {
+    let environment = Fleet::new().environment();
+    let mut transitions = environment.registry.subscribe();
+    let _ = succeed(&environment.breaker()).await;
+    forgotten(&environment).await;
+    assert!(heard(&mut transitions).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_167_an_opening_is_not_told_twice_and_a_later_one_is() {
+    for is_same in [true, false] {
+        let fleet = Fleet::new();
+        let environment = fleet.environment();
+        let mut transitions = environment.registry.subscribe();
+        let breaker = environment.breaker();
+        breaker.hold(fleet.clock.wall() + Duration::from_secs(90_000), "long").await.unwrap();
+        drop(breaker);
+        forgotten(&environment).await;
+        assert_eq!(states(&mut transitions), [CircuitState::Open; 2]);
+        let elsewhere = fleet.environment();
+        let other = elsewhere.breaker();
+        if !is_same {
+            other.release().await.unwrap();
+            other.hold(fleet.clock.wall() + Duration::from_secs(99_000), "new").await.unwrap();
+        }
+        let breaker = environment.breaker();
+        assert!(is_rejected(&succeed(&breaker).await));
+        let again: &[CircuitState] = if is_same { &[] } else { &[CircuitState::Open] };
+        assert_eq!(states(&mut transitions), again);
+        // What comes next is told, from the state that was told.
+        breaker.release().await.unwrap();
+        let closed = heard(&mut transitions).remove(0);
+        assert_eq!(
+            (closed.from_state, closed.to_state),
+            (CircuitState::Open, CircuitState::Closed)
+        );
     }
-    pass(5.0).await;
-    assert_eq!(succeed(&breaker).await, Ok(42), "the old handle fails open");
-    let anew = environment.breaker();
-    assert!(is_rejected(&succeed(&anew).await), "and reads what was written");
-    pass(30.0).await;
-    assert_eq!(succeed(&anew).await, Ok(42));
 }

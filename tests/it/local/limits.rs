@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use fuseboard::{
-    Breaker, BreakerError, BreakerRegistry, CircuitState, Classifier, Config, MAX_NAME_BYTES,
-    MemoryStore, NameError, SpawnError,
+    Breaker, BreakerError, BreakerRegistry, CircuitState, Classifier, Config, ConfigBuilder,
+    MAX_NAME_BYTES, MemoryStore, NameError, OnStoreOutage, SpawnError,
 };
 
-use crate::support::fleet::{Fleet, fail, pass, recover, succeed, timed, trip};
+use crate::support::fleet::{Fleet, NAME, fail, pass, recover, succeed, timed, trip};
 
 #[tokio::test(start_paused = true)]
 async fn names_of_1_and_2_048_bytes_work_and_others_are_refused() {
@@ -66,11 +66,62 @@ async fn one_circuit_has_one_configuration() {
     let _ = fail(&breaker).await;
     assert_eq!(breaker.snapshot().state(), CircuitState::Open, "by its own settings");
     assert!(registry.breaker_with("own", own).is_ok());
-    let mismatch = BreakerError::ConfigMismatch { name: "own".to_owned() };
-    assert_eq!(registry.breaker("own").unwrap_err(), mismatch);
+    assert!(registry.breaker("own").is_err());
     let default = Config::builder().build().unwrap();
     assert!(registry.breaker_with("plain", default).is_ok());
     assert!(registry.breaker("plain").is_ok(), "equal settings are the same settings");
+}
+
+/// Changes one setting.
+type Change = fn(ConfigBuilder) -> ConfigBuilder;
+
+#[tokio::test(start_paused = true)]
+async fn case_162_a_mismatch_names_every_setting_that_differs_and_both_values() {
+    const LONGER: Duration = Duration::from_millis(29_500);
+    let changes: &[(&str, Change)] = &[
+        ("failure_threshold", |config| config.failure_threshold(4)),
+        ("recovery_timeout", |config| config.recovery_timeout(LONGER)),
+        ("success_threshold", |config| config.success_threshold(4)),
+        ("local_cache_max_age", |config| config.local_cache_max_age(LONGER)),
+        ("refresh_ahead", |config| config.refresh_ahead(false)),
+        ("probe_lease", |config| config.probe_lease(LONGER)),
+        ("handoff", |config| config.handoff(Duration::from_secs(2))),
+        ("election_spread", |config| config.election_spread(Duration::from_millis(700))),
+        ("probe_limit", |config| config.probe_limit(Duration::from_secs(3_600))),
+        ("store_timeout", |config| config.store_timeout(Duration::from_secs(2))),
+        ("on_store_outage", |config| config.on_store_outage(OnStoreOutage::Protect)),
+        ("max_clock_skew", |config| config.max_clock_skew(LONGER)),
+        ("await_trip_write", |config| config.await_trip_write(false)),
+        ("count_cancelled", |config| config.count_cancelled(true)),
+    ];
+    let registry = Fleet::new().environment().registry;
+    let _running = registry.breaker(NAME).unwrap();
+    let mismatch = |config: Config| {
+        let refused = registry.breaker_with(NAME, config).unwrap_err();
+        let BreakerError::ConfigMismatch { name, differences } = refused else {
+            panic!("{refused}");
+        };
+        (name, differences)
+    };
+    for (setting, change) in changes {
+        let (name, differences) = mismatch(change(Config::builder()).build().unwrap());
+        assert_eq!(name.as_str(), NAME);
+        let found = differences.iter().find(|difference| difference.setting() == *setting);
+        let found = found.unwrap();
+        assert_ne!(found.running(), found.requested());
+        let others: Vec<_> = differences.iter().map(|difference| difference.setting()).collect();
+        // Defaults follow the recovery timeout and the lease.
+        let follow = ["election_spread", "probe_lease", "probe_limit"];
+        assert!(
+            others.iter().all(|other| other == setting || follow.contains(other)),
+            "{others:?}"
+        );
+    }
+    let all = changes.iter().fold(Config::builder(), |config, (_, change)| change(config));
+    assert_eq!(mismatch(all.clone().build().unwrap()).1.len(), changes.len());
+    let text = registry.breaker_with(NAME, all.build().unwrap()).unwrap_err().to_string();
+    assert!(text.contains("recovery_timeout is 30s, requested is 29.5s"), "{text}");
+    assert!(text.contains("failure_threshold is 5, requested is 4"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use fuseboard::{Breaker, CircuitState, OnStoreOutage, Origin, store::StoreErrorKind};
+use fuseboard::{
+    Breaker, BreakerRegistry, CircuitName, CircuitState, OnStoreOutage, Origin,
+    store::{Consistency, Operation, Record, Store, StoreError, StoreErrorKind, Written},
+};
 
 use crate::support::{
     faulty::Fault,
@@ -206,7 +209,7 @@ async fn an_operator_does_not_wait_for_a_back_off_of_the_process() {
 /// Writes fail for ever, reads do not: the circuit must still recover.
 #[tokio::test(start_paused = true)]
 async fn a_circuit_recovers_though_no_write_ever_lands() {
-    let kinds = [StoreErrorKind::Unavailable, StoreErrorKind::Throttled, StoreErrorKind::BadAnswer];
+    let kinds = [StoreErrorKind::Unavailable, StoreErrorKind::BadAnswer];
     for fault in kinds.map(Fault::Fail).into_iter().chain([Fault::Hang, Fault::Panic]) {
         for policy in [OnStoreOutage::FailOpen, OnStoreOutage::Protect] {
             let environment = Fleet::with(|config| config.on_store_outage(policy)).environment();
@@ -374,4 +377,91 @@ async fn a_trip_is_shared_at_once_after_a_read_of_another_circuit_had_no_answer(
     let heard = heard(&mut transitions);
     assert_eq!(heard.len(), 1);
     assert_eq!(heard[0].origin, Origin::Local);
+}
+
+/// A store that refuses after a while.
+#[derive(Clone, Copy)]
+struct SlowlyRefuses(StoreErrorKind);
+
+impl SlowlyRefuses {
+    async fn refuse<T>(self) -> Result<T, StoreError> {
+        pass(0.9).await;
+        Err(StoreError::new(self.0, "after a while"))
+    }
+}
+
+impl Store for SlowlyRefuses {
+    async fn read(&self, _: &CircuitName, _: Consistency) -> Result<Option<Record>, StoreError> {
+        self.refuse().await
+    }
+
+    async fn write(&self, _: &CircuitName, _: &Operation) -> Result<Written, StoreError> {
+        self.refuse().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_200_a_store_that_is_slow_to_refuse_costs_one_wait_for_each_back_off() {
+    for kind in [
+        StoreErrorKind::Timeout,
+        StoreErrorKind::Unavailable,
+        StoreErrorKind::Throttled,
+        StoreErrorKind::Misconfigured,
+        StoreErrorKind::BadAnswer,
+    ] {
+        let fleet = Fleet::new();
+        let registry = BreakerRegistry::builder(SlowlyRefuses(kind)).clock(&fleet.clock);
+        let registry = registry.disabled(false).spawn().unwrap();
+        let breaker = |number: u32| registry.breaker(format!("c{number}")).unwrap();
+        let breakers: Vec<_> = (0..100).map(breaker).collect();
+        let round = async {
+            for breaker in &breakers {
+                assert_eq!(succeed(breaker).await, Ok(42));
+            }
+        };
+        let ((), took) = timed(round).await;
+        // A second circuit may look for itself, and a first failure that comes without an
+        // answer may be anything.
+        assert!(took <= Duration::from_millis(2_700), "{kind:?}: {took:?}");
+        // A minute of calls, one after the other, ten a second.
+        let minute = async {
+            for number in 0..600 {
+                assert_eq!(succeed(&breakers[number % 100]).await, Ok(42));
+                pass(0.1).await;
+            }
+        };
+        let ((), took) = timed(minute).await;
+        let waited = took.saturating_sub(Duration::from_secs(60));
+        assert!(waited <= Duration::from_millis(7_000), "{kind:?}: {waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_193_throttled_operations_are_asked_for_ever_more_rarely() {
+    for (reads, writes) in [(true, false), (false, true), (true, true)] {
+        let fleet = Fleet::new();
+        let environment = fleet.environment();
+        let breaker = environment.breaker();
+        let throttled = Fault::Fail(StoreErrorKind::Throttled);
+        if reads {
+            environment.store.reads_meet(throttled);
+        }
+        if writes {
+            environment.store.writes_meet(throttled);
+        }
+        for _ in 0..600 {
+            let _ = fail(&breaker).await;
+            pass(0.1).await;
+        }
+        // At most one read and one write a back-off: 4 s to 5 s after the first few.
+        let asked = environment.store.log().len();
+        assert!(asked <= 60, "{reads} {writes}: {asked} operations in a minute");
+        environment.store.meets(Fault::None);
+        pass(40.0).await;
+        for _ in 0..3 {
+            assert_eq!(succeed(&breaker).await, Ok(42));
+            pass(1.0).await;
+        }
+        assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
+    }
 }

@@ -192,9 +192,8 @@ async fn cases_63_64_and_67_callers_never_see_a_fault_of_bytes() {
     for_each_row(|(name, trouble, kind, applied)| async move {
         // Each second a call looks, so that this process is never taken to stand still.
         let (long, second) = (Duration::from_secs(200), Duration::from_secs(1));
-        let config = |config: ConfigBuilder| {
-            config.recovery_timeout(long).local_cache_max_age(second)
-        };
+        let config =
+            |config: ConfigBuilder| config.recovery_timeout(long).local_cache_max_age(second);
         let mut process = Process::with(config).await;
         process.wire.always(trouble);
         // Cold: the call runs, whatever the store says.

@@ -26,7 +26,12 @@ fn off(world: &World, label: &str, by_ms: i64) -> (Environment, VirtualClock) {
     off_with(world, label, by_ms, Config::builder())
 }
 
-fn off_with(world: &World, label: &str, by_ms: i64, config: ConfigBuilder) -> (Environment, VirtualClock) {
+fn off_with(
+    world: &World,
+    label: &str,
+    by_ms: i64,
+    config: ConfigBuilder,
+) -> (Environment, VirtualClock) {
     let clock = VirtualClock::following_tokio(world.clock.wall());
     clock.step_wall(by_ms);
     let builder = BreakerRegistry::builder(world.engine.store(label))

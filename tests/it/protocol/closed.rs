@@ -186,7 +186,8 @@ async fn case_12_a_fleet_that_trips_at_once_announces_one_trip() {
     }
     for environment in &fleet {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        environment.trip().await;
+        // Later ones look after two failures, and find the circuit open (case 99).
+        while environment.fail().await == Call::Failed {}
         assert_eq!(environment.state(), CircuitState::Open);
     }
     let heard: Vec<_> = fleet.iter().flat_map(|environment| environment.heard()).collect();
@@ -243,11 +244,7 @@ async fn case_40_many_calls_on_a_stale_cache_share_one_read() {
 async fn case_63_a_failing_read_fails_open_and_is_not_cached() {
     let world = World::new().await;
     let a = world.environment("A");
-    world.engine.network("A").on(
-        "GetItem",
-        3,
-        Event::Error("InternalServerError"),
-    );
+    world.engine.network("A").on("GetItem", 3, Event::Error("InternalServerError"));
     assert_eq!(a.ok().await, Call::Ok, "three attempts, then open");
     assert_eq!(world.engine.count("GetItem"), 3);
     assert_eq!(a.ok().await, Call::Ok);

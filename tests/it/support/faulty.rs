@@ -59,6 +59,11 @@ impl FaultyStore {
         Self { inner: inner.clone(), told: Arc::new(Mutex::new(told)) }
     }
 
+    /// The store behind the faults.
+    pub(crate) fn memory(&self) -> &MemoryStore {
+        &self.inner
+    }
+
     /// From now on reads and writes meet this fault.
     pub(crate) fn meets(&self, fault: Fault) {
         self.reads_meet(fault);

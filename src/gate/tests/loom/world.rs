@@ -163,6 +163,8 @@ impl World {
             reachability: Reachability::new(Box::new(NoChance)),
             clock: clock.clone(),
             pending: Arc::clone(&pending),
+            rights: Arc::default(),
+            queue: Arc::default(),
             transitions: sender,
         });
         let (mut circuit, _) =
@@ -173,7 +175,7 @@ impl World {
         let cancelled = CancellationToken::new();
         let registered = Arc::new(Mutex::new(true));
         let registry = Arc::clone(&registered);
-        let forget = Box::new(move |circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool| {
+        let forget = Box::new(move |circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool, _| {
             forget(&registry, circuit, is_clean)
         });
         let mut actor = Actor::new(&circuit, inbox, machine, environment, cancelled, forget);

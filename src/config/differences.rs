@@ -1,0 +1,42 @@
+//! In which settings two configurations differ.
+
+use super::Config;
+use crate::error::SettingDifference;
+
+impl Config {
+    /// Lists the settings in which another configuration differs, a default that follows
+    /// another setting by its value. Takes the struct apart whole, so that a new setting
+    /// cannot be left out.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<SettingDifference> {
+        let mut found = Vec::new();
+        macro_rules! compare {
+            ($($setting:ident),+) => {
+                let Self { $($setting: _),+ } = self;
+                $(if self.$setting() != other.$setting() {
+                    found.push(SettingDifference {
+                        setting: stringify!($setting),
+                        running: format!("{:?}", self.$setting()),
+                        requested: format!("{:?}", other.$setting()),
+                    });
+                })+
+            };
+        }
+        compare!(
+            failure_threshold,
+            recovery_timeout,
+            success_threshold,
+            local_cache_max_age,
+            refresh_ahead,
+            probe_lease,
+            handoff,
+            election_spread,
+            probe_limit,
+            store_timeout,
+            on_store_outage,
+            max_clock_skew,
+            await_trip_write,
+            count_cancelled
+        );
+        found
+    }
+}

@@ -1,0 +1,142 @@
+//! Panics of code that is not this crate's, where it runs on a circuit's task: a
+//! subscriber of `tracing`, a recorder of metrics, a store, the waker of a caller.
+//!
+//! One such panic must cost that one event, and not the circuit. (Where panics abort,
+//! the process ends at the first.) The panic hook has told of it already.
+
+use std::{
+    any::Any,
+    future::Future,
+    mem::ManuallyDrop,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Runs code of others; `None` if it panicked.
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(value) => Some(value),
+        Err(payload) => {
+            discard(payload);
+            None
+        }
+    }
+}
+
+/// Drops what a panic carried, which is a value of others too: its own drop may panic,
+/// and what that one carries is leaked.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        let _ = ManuallyDrop::new(second);
+    }
+}
+
+/// Drops values of others one by one, so that a panic of one leaks none of the rest.
+pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
+    for value in values {
+        caught(|| drop(value));
+    }
+}
+
+/// A future of others: its output is `None` if it panics as it is polled, and a
+/// panic as it is dropped is no panic of who drops it.
+pub(crate) struct Caught<'a, T>(Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>);
+
+impl<'a, T> Caught<'a, T> {
+    pub(crate) fn new(future: impl Future<Output = T> + Send + 'a) -> Self {
+        Self(Some(Box::pin(future)))
+    }
+
+    fn end(&mut self) {
+        let future = self.0.take();
+        caught(|| drop(future));
+    }
+}
+
+impl<T> Future for Caught<'_, T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(future) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let polled = caught(|| future.as_mut().poll(context));
+        match polled {
+            Some(Poll::Pending) => return Poll::Pending,
+            Some(Poll::Ready(_)) | None => self.end(),
+        }
+        Poll::Ready(polled.and_then(|polled| match polled {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        }))
+    }
+}
+
+impl<T> Drop for Caught<'_, T> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        sync::atomic::{AtomicUsize, Ordering},
+        task::Waker,
+    };
+
+    use super::*;
+
+    struct PanicsWhenDropped<'a>(&'a AtomicUsize);
+
+    impl Drop for PanicsWhenDropped<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            panic!("as the test says");
+        }
+    }
+
+    fn poll<T>(future: Pin<&mut Caught<'_, T>>) -> Poll<Option<T>> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn case_163_a_panic_with_a_value_that_panics_is_caught_too() {
+        static DROPS: AtomicUsize = AtomicUsize::new(0);
+        assert_eq!(caught(|| 7), Some(7));
+        let panics = || std::panic::panic_any(PanicsWhenDropped(&DROPS));
+        assert_eq!(caught::<()>(panics), None);
+        assert_eq!(DROPS.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn case_163_values_that_panic_are_all_dropped() {
+        let drops = AtomicUsize::new(0);
+        drop_each([PanicsWhenDropped(&drops), PanicsWhenDropped(&drops)]);
+        assert_eq!(drops.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn case_163_a_future_may_panic_when_it_is_polled_and_when_it_is_dropped() {
+        let drops = AtomicUsize::new(0);
+        for ends in ["ready", "pending", "panic"] {
+            let guard = PanicsWhenDropped(&drops);
+            let mut guard = Some(guard);
+            let mut future = pin!(Caught::new(std::future::poll_fn(move |_| match ends {
+                "ready" => Poll::Ready(guard.is_some()),
+                "pending" => Poll::Pending,
+                _ => panic!("as the test says, {:?}", guard.take().map(|_| ())),
+            })));
+            let output = poll(future.as_mut());
+            let expected = match ends {
+                "ready" => Poll::Ready(Some(true)),
+                "pending" => Poll::Pending,
+                _ => Poll::Ready(None),
+            };
+            assert_eq!(output, expected);
+        }
+        assert_eq!(drops.load(Ordering::Relaxed), 3);
+    }
+}
