@@ -169,7 +169,7 @@ impl Machine {
         // written always goes by a read that was made for this call.
         let was_seen_due = standing == Standing::Stored && self.known.at.is_some_and(is_due);
         // An operator's order outlasts a store that cannot be read.
-        let may_fall_open = standing == Standing::Stored && !(held && !due);
+        let may_fall_open = standing == Standing::Stored && (due || !held);
         if may_fall_open && self.is_unreadable(past) && self.fails_open() {
             return self.fall_open();
         }
