@@ -429,10 +429,16 @@ impl Machine {
             return age;
         };
         match &recovery.right {
-            Right::Theirs(theirs) if self.now.since(theirs.first_seen) >= age => age,
+            // As of the read, not as of now: a call that comes late is no reason to wait.
+            Right::Theirs(theirs) if self.known_since(theirs.first_seen) >= age => age,
             Right::Theirs(_) | Right::Free { .. } => age.min(HALF_OPEN_AGE),
             Right::Ours(_) | Right::Local(_) => age,
         }
+    }
+
+    /// How long after an instant the record was read.
+    fn known_since(&self, instant: Moment) -> Duration {
+        self.known.at.map_or(Duration::ZERO, |at| at.since(instant))
     }
 
     /// Whether the store asked to be left alone, and what is due waits for that.

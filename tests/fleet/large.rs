@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::{
     SECOND,
-    incident::{self, Size, expensive, figures, story, unprotected},
+    incident::{self, Figures, Size, expensive, figures, story, unprotected},
     judge, number,
-    plan::{Pace, Plan},
+    plan::{Careless, Pace, Plan, Way},
     seed_or, sizes_or,
     world::play,
 };
@@ -39,6 +39,32 @@ fn case_192_one_probe_at_a_time_and_nobody_alone_whatever_the_size() {
 fn case_192_one_probe_at_a_time_among_eight_thousand() {
     for size in sizes_or(&[(8_000, 1)]) {
         case_192(size, seed_or(1));
+    }
+}
+
+/// A share asks by `admit` and by `try_admit`, and drops or cancels what it was given.
+#[test]
+fn case_192_one_probe_at_a_time_however_a_circuit_is_asked() {
+    for size in sizes_or(&[(300, 5)]) {
+        let seed = seed_or(1);
+        let mut plan = incident::plan(size, seed, 40 * SECOND);
+        for (number, process) in plan.processes.iter_mut().enumerate() {
+            process.way = [Way::Call, Way::Call, Way::Admit, Way::TryAdmit][number % 4];
+            process.careless = Careless { cancelled: 0.02, dropped: 0.02, leaked: 0.0 };
+        }
+        let run = play(plan);
+        story(&run);
+        let figures = figures(&run);
+        let mut found = Vec::new();
+        // A probe that is dropped is followed by another at once.
+        if figures.at_once > 1 || figures.probes_dead > 3 {
+            let Figures { at_once, probes_dead, .. } = figures;
+            found.push(format!("{probes_dead} probes while it was down, {at_once} at a time"));
+        }
+        if figures.told_alone > 0 {
+            found.push(format!("{} told without the store", figures.told_alone));
+        }
+        judge(192, &replay(size, seed, "case_192_one_probe_at_a_time_however"), &found);
     }
 }
 
