@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How many seeds an ordinary test run plays.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 150;
 /// Until then anything may go wrong.
 const QUIET_FROM: Duration = Duration::from_secs(80);
 /// The fleet has that long to recover, and is then watched.
