@@ -182,11 +182,19 @@ fn recovers(run: &Run, found: &mut Vec<String>) {
     }
 }
 
+fn is_deleted(run: &Run) -> bool {
+    run.plan.acts.iter().any(|(_, act)| *act == Act::Delete)
+}
+
 /// Processes that the store hears probe one at a time, and let few failing calls through.
 fn protects(run: &Run, found: &mut Vec<String>) {
     let crowd = run.state.notes.probes.iter().find(|probe| probe.at_once > 1);
     if let Some(Probe { begun, at_once, by }) = crowd {
         found.push(format!("{at_once} probes at a time at {begun:?}, one by {by}"));
+    }
+    // A process that learns of a deleted item counts from the start again.
+    if is_deleted(run) {
+        return;
     }
     for outage in &run.plan.outages {
         let history = run.state.partition.history.iter();
@@ -217,7 +225,7 @@ fn acts_alone(run: &Run, number: usize) -> bool {
 
 /// Nothing is told as without the store by processes that the store hears.
 fn is_never_alone(run: &Run, found: &mut Vec<String>) {
-    if run.plan.acts.iter().any(|(_, act)| *act == Act::Delete) {
+    if is_deleted(run) {
         return;
     }
     let told = run.state.notes.told.iter().filter(|told| told.alone && !acts_alone(run, told.by));
@@ -248,7 +256,7 @@ fn trips_by_evidence(run: &Run, found: &mut Vec<String>) {
 /// A process whose own calls have been good for long rejects only for what the item says.
 fn rejects_for_a_reason(run: &Run, found: &mut Vec<String>) {
     // A circuit whose item vanished while it was open stays open until one has probed.
-    if run.plan.acts.iter().any(|(_, act)| *act == Act::Delete) {
+    if is_deleted(run) {
         return;
     }
     let history = &run.state.partition.history;
