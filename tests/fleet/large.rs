@@ -91,7 +91,7 @@ fn case_100_a_thousand_processes_let_few_failing_calls_through() {
 
 #[test]
 fn case_212_callers_in_lockstep_probe_one_at_a_time() {
-    for size in sizes_or(&[(2_000, 2)]) {
+    for size in sizes_or(&[(1_500, 2)]) {
         let seed = seed_or(1);
         let mut plan = incident::plan(size, seed, 40 * SECOND);
         for process in &mut plan.processes {
@@ -123,7 +123,7 @@ fn case_206_a_fleet_that_starts_in_one_second_is_answered_within_three() {
 
 #[test]
 fn case_206_reads_of_a_fleet_in_step_drift_apart() {
-    let (size, seed) = (Size { processes: 200, rate: 10 }, seed_or(1));
+    let (size, seed) = (Size { processes: 100, rate: 10 }, seed_or(1));
     let mut plan = Plan::fleet(seed, size.processes, size.gap());
     for process in &mut plan.processes {
         process.pace = Pace::Lockstep;
