@@ -1,7 +1,10 @@
 //! CASES.md, second part, at the public surface: the rules of a fleet that shares records.
 
 mod broken;
+mod cut;
+mod known;
 mod looks;
+mod rights;
 
 use std::time::Duration;
 
