@@ -87,12 +87,12 @@ impl Machine {
                     self.admit_ours(&ours, past)
                 }
                 Right::Theirs(theirs) => {
-                    let theirs = *theirs;
+                    let theirs = **theirs;
                     self.admit_theirs(theirs, past)
                 }
                 Right::Free { .. } => self.admit_free(past),
                 Right::Local(alone) => {
-                    let alone = *alone;
+                    let alone = **alone;
                     self.admit_local(alone, past)
                 }
             },
@@ -348,8 +348,7 @@ impl Machine {
         self.want.take_if(|want| *want == Want::Trip);
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: self.phase.opened_at(),
-            failure_count: 0,
-            right: Right::Local(Alone { successes, stage: Stage::Ready, refuted }),
+            right: Right::Local(Box::new(Alone { successes, stage: Stage::Ready, refuted })),
         }));
         self.announce(Cause::RecoveryTimeout, Origin::WithoutStore);
         self.start_probe()
