@@ -96,6 +96,9 @@ fn trip(story: &Story<'_>, number: usize, step: &Step) -> Option<&'static str> {
 /// An election names the opening that was seen, and is not early.
 fn elect(story: &Story<'_>, number: usize, step: &Step) -> Option<&'static str> {
     let before = step.before.as_ref();
+    if before.is_none() {
+        return elect_absent(story, number, step);
+    }
     if step.state_before() != Some(State::Open) {
         return Some("an election lands on another state");
     }
@@ -111,6 +114,18 @@ fn elect(story: &Story<'_>, number: usize, step: &Step) -> Option<&'static str> 
     let due = since + story.plan.config.recovery_timeout();
     let early = story.plan.clocks_agree() && step.at + Duration::from_millis(2_001) < due;
     early.then_some("an election is early")
+}
+
+/// An election on a missing item: it was shown to be missing, to a process that was
+/// shown, before that, that the circuit was not closed.
+fn elect_absent(story: &Story<'_>, number: usize, step: &Step) -> Option<&'static str> {
+    let mut shown = story.shown(&step.client, number).map(|(_, _, shown)| shown);
+    let is_not_closed = |shown: &Option<&Item>| {
+        shown.is_some_and(|item| matches!(item.state, Some(State::Open | State::HalfOpen)))
+    };
+    let was_not_closed = shown.by_ref().any(|shown| is_not_closed(&shown));
+    let is_missing = shown.any(|shown| shown.is_none());
+    (!(was_not_closed && is_missing)).then_some("an election on an item that was not missed")
 }
 
 /// A takeover names the lease that was seen.
