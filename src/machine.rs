@@ -115,7 +115,7 @@ pub(crate) struct Machine {
     /// The write to be made next.
     want: Option<Want>,
     /// What an operator ordered.
-    order: Option<UnderWay>,
+    order: Option<Box<UnderWay>>,
     health: Health,
     /// Whether a waiting call stands to get the next probe.
     claimed: bool,

@@ -100,7 +100,7 @@ impl Machine {
                 let since = match &recovery.right {
                     Right::Theirs(theirs) => {
                         return self
-                            .lease_wait(*theirs, self.now)
+                            .lease_wait(**theirs, self.now)
                             .min(self.shortly())
                             .max(at_least);
                     }

@@ -54,7 +54,7 @@ impl Machine {
     /// One at a time: the next is given when the last has ended.
     pub(crate) fn order(&mut self, now: Moment, order: Order) {
         self.advance(now);
-        self.order = Some(UnderWay { order, read: false, tries: 0 });
+        self.order = Some(Box::new(UnderWay { order, read: false, tries: 0 }));
         self.dispatch();
     }
 
@@ -129,7 +129,7 @@ impl Machine {
     pub(super) fn hold_here(&mut self, opened_at: i64) {
         self.want = None;
         self.tripped = false;
-        self.enter(Phase::Open(Opening {
+        self.enter(Phase::Open(Box::new(Opening {
             opened_at: Some(opened_at),
             failure_count: 0,
             first_seen: self.now,
@@ -137,7 +137,7 @@ impl Machine {
             standing: Standing::Stored,
             turn: Turn::Last,
             held: true,
-        }));
+        })));
         self.announce(Cause::Hold, Origin::Local);
         self.end_order(Ordered::Done);
     }

@@ -42,8 +42,8 @@ pub(super) enum Basis {
 pub(super) enum Phase {
     /// Calls flow, and are counted: see [`counting`](crate::counting).
     Closed { basis: Basis },
-    /// Calls are rejected.
-    Open(Opening),
+    /// Calls are rejected. Boxed: few circuits are open.
+    Open(Box<Opening>),
     /// One probe at a time.
     HalfOpen(Recovery),
 }
@@ -67,9 +67,8 @@ impl Phase {
 
     pub(super) fn failure_count(&self) -> u64 {
         match self {
-            Self::Closed { .. } => 0,
             Self::Open(opening) => opening.failure_count,
-            Self::HalfOpen(recovery) => recovery.failure_count,
+            Self::Closed { .. } | Self::HalfOpen(_) => 0,
         }
     }
 }
@@ -189,24 +188,23 @@ fn until(stamp: i64, after: Duration, now: Moment) -> Duration {
 #[derive(Clone, Debug)]
 pub(super) struct Recovery {
     pub(super) opened_at: Option<i64>,
-    pub(super) failure_count: u64,
     pub(super) right: Right,
 }
 
-/// Who may probe.
+/// Who may probe. Boxed: few circuits are probed.
 #[derive(Clone, Debug)]
 pub(super) enum Right {
-    /// This process, under a lease that the store knows. Boxed: few circuits have one.
+    /// This process, under a lease that the store knows.
     Ours(Box<Ours>),
     /// Another process.
-    Theirs(Theirs),
+    Theirs(Box<Theirs>),
     /// Nobody: this process gave the right back, or the record is gone.
     Free {
         /// When this process gave it back.
-        gave_back_at: Option<Moment>,
+        gave_back_at: Option<Box<Moment>>,
     },
     /// This process, without the store.
-    Local(Alone),
+    Local(Box<Alone>),
 }
 
 /// A lease of another process.

@@ -125,7 +125,7 @@ impl Machine {
     /// Opens here and now; the store is told by `want`.
     fn open(&mut self, failure_count: u64, want: Option<Want>, standing: Standing) {
         self.want = want;
-        self.enter(Phase::Open(Opening {
+        self.enter(Phase::Open(Box::new(Opening {
             opened_at: Some(self.now.unix_ceil(Duration::ZERO)),
             failure_count,
             first_seen: self.now,
@@ -133,7 +133,7 @@ impl Machine {
             standing,
             turn: Turn::Last,
             held: false,
-        }));
+        })));
     }
 
     fn report_probe(&mut self, pass: Pass, report: Report) {
@@ -154,7 +154,7 @@ impl Machine {
                 if report == Report::Success {
                     alone.successes = alone.successes.saturating_add(1);
                 }
-                let alone = *alone;
+                let alone = **alone;
                 self.judge_local_probe(alone, report);
             }
             Right::Theirs(_) | Right::Free { .. } => {}
@@ -234,7 +234,7 @@ impl Machine {
             Some(Want::GiveBack) => {
                 self.want = None;
                 if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-                    *right = Right::Free { gave_back_at: Some(self.now) };
+                    *right = Right::Free { gave_back_at: Some(Box::new(self.now)) };
                 }
             }
             Some(

@@ -209,7 +209,7 @@ pub(crate) mod oneshot {
     pub(crate) struct Receiver<T>(Arc<Shared<Slot<T>>>);
 
     /// Nobody is left to answer.
-    #[derive(Debug)]
+    #[derive(Debug, PartialEq, Eq)]
     pub(crate) struct Gone;
 
     pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {

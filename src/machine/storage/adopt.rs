@@ -98,15 +98,15 @@ impl Machine {
         match &self.phase {
             Phase::Closed { .. } => self.adopt_a_closed_phase(same, before),
             // The record of a circuit that was not closed is gone: probe first.
-            Phase::Open(Opening { standing: Standing::Stored | Standing::Owed, .. }) => {
-                self.probe_a_gone_record();
-            }
+            Phase::Open(opening) => match opening.standing {
+                Standing::Stored | Standing::Owed => self.probe_a_gone_record(),
+                Standing::Lapsed | Standing::Refuted => {}
+            },
             Phase::HalfOpen(recovery) => match recovery.right {
                 // Nobody holds it, and this process does not know more than that.
                 Right::Local(_) | Right::Free { .. } => {}
                 Right::Ours(_) | Right::Theirs(_) => self.probe_a_gone_record(),
             },
-            Phase::Open(_) => {}
         }
     }
 
@@ -115,7 +115,6 @@ impl Machine {
         self.known.election = None;
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: self.phase.opened_at(),
-            failure_count: 0,
             right: Right::Free { gave_back_at: None },
         }));
         self.announce(Cause::RecordGone, Origin::Observed);
@@ -203,7 +202,7 @@ impl Machine {
             }
         };
         let standing = Standing::Stored;
-        self.enter(Phase::Open(Opening {
+        self.enter(Phase::Open(Box::new(Opening {
             opened_at,
             failure_count,
             first_seen,
@@ -211,7 +210,7 @@ impl Machine {
             standing,
             turn,
             held,
-        }));
+        })));
         self.announce(Cause::Elsewhere, Origin::Observed);
     }
 
@@ -246,11 +245,11 @@ impl Machine {
                     Right::Free { .. } | Right::Ours(_) | Right::Local(_) => fresh.first_seen,
                 };
                 *opened = opened_at;
-                *held = Right::Theirs(Theirs { first_seen, ..fresh });
+                *held = Right::Theirs(Box::new(Theirs { first_seen, ..fresh }));
             }
             Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {
-                let right = Right::Theirs(fresh);
-                self.enter(Phase::HalfOpen(Recovery { opened_at, failure_count: 0, right }));
+                let right = Right::Theirs(Box::new(fresh));
+                self.enter(Phase::HalfOpen(Recovery { opened_at, right }));
                 self.announce(Cause::Elsewhere, Origin::Observed);
             }
         }
@@ -288,7 +287,6 @@ impl Machine {
         };
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: record.opened_at.valid().copied(),
-            failure_count: 0,
             right: Right::Ours(Box::new(ours)),
         }));
         self.announce(Cause::Elsewhere, Origin::Observed);

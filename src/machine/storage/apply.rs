@@ -182,7 +182,7 @@ impl Machine {
             self.known.election = None;
             let (since, turn) = (self.now, self.draw_turn());
             if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-                *right = Right::Theirs(Theirs { since, first_seen: since, turn });
+                *right = Right::Theirs(Box::new(Theirs { since, first_seen: since, turn }));
             }
             return;
         }
@@ -288,7 +288,9 @@ impl Machine {
             won: true,
         }));
         let gave_back_at = match &self.phase {
-            Phase::HalfOpen(Recovery { right: Right::Free { gave_back_at }, .. }) => *gave_back_at,
+            Phase::HalfOpen(Recovery { right: Right::Free { gave_back_at }, .. }) => {
+                gave_back_at.as_deref().copied()
+            }
             Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => None,
         };
         let ours = Ours {
@@ -304,7 +306,6 @@ impl Machine {
         let opened_at = self.known.record().and_then(|record| record.opened_at.valid().copied());
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: opened_at.or_else(|| self.phase.opened_at()),
-            failure_count: 0,
             right: Right::Ours(Box::new(ours)),
         }));
         self.announce(cause, Origin::Local);
@@ -351,7 +352,7 @@ impl Machine {
     fn give_up(&mut self) {
         self.known.election = None;
         if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-            *right = Right::Free { gave_back_at: Some(self.now) };
+            *right = Right::Free { gave_back_at: Some(Box::new(self.now)) };
         }
     }
 

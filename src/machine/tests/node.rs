@@ -303,7 +303,9 @@ impl Node {
         {
             assert!(self.machine.want.is_some(), "a verdict that nobody writes: stuck for ever");
         }
-        if let Phase::Open(Opening { standing: Standing::Owed, .. }) = &self.machine.phase {
+        if let Phase::Open(opening) = &self.machine.phase
+            && opening.standing == Standing::Owed
+        {
             let owed = matches!(self.machine.want, Some(Want::Trip | Want::Reopen { .. }));
             assert!(owed, "a local opening that nobody publishes");
         }
