@@ -269,7 +269,8 @@ impl ConfigBuilder {
     }
 
     /// Sets how long after a good probe that did not close the circuit other
-    /// processes may probe. Default 1 s, at most the lease.
+    /// processes may probe. Default 1 s, at most the lease. A right that no call takes
+    /// is kept for a second even if this is shorter.
     pub fn handoff(mut self, handoff: Duration) -> Self {
         self.handoff = Some(handoff);
         self

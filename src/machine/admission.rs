@@ -117,15 +117,21 @@ impl Machine {
         }
     }
 
-    /// Gives back a right that no call has taken for one `handoff`, so that others
+    /// For how long a right stays here for the next call: one `handoff`, and no less
+    /// than a second, since each turn is written twice.
+    pub(super) fn right_stays_for(&self) -> Duration {
+        self.config.handoff().max(SECOND)
+    }
+
+    /// Gives back a right that no call has taken for that long, so that others
     /// need not wait for its lease to end.
     pub(super) fn give_back_what_was_kept(&mut self) {
-        let handoff = self.config.handoff();
+        let right_stays_for = self.right_stays_for();
         if let Phase::HalfOpen(recovery) = &mut self.phase
             && let Right::Ours(ours) = &mut recovery.right
             && ours.stage == Stage::Ready
             && !self.claimed
-            && ours.kept_since.is_some_and(|since| self.now.since(since) >= handoff)
+            && ours.kept_since.is_some_and(|since| self.now.since(since) >= right_stays_for)
         {
             ours.stage = Stage::Settling;
             self.known.election = None;

@@ -178,7 +178,7 @@ impl Machine {
             return None;
         };
         let since = ours.kept_since.filter(|_| ours.stage == Stage::Ready && !self.claimed)?;
-        Some(self.config.handoff().saturating_sub(self.now.since(since)))
+        Some(self.right_stays_for().saturating_sub(self.now.since(since)))
     }
 
     /// The wall-clock window in which the hot path may decide alone.

@@ -198,8 +198,8 @@ impl Machine {
     /// for one `handoff`. A probe that was dropped gives the right back at once, but
     /// not again within a `handoff`: callers who give up in turn would write twice each.
     fn keeps(&self, ours: &mut Ours, report: Report) -> bool {
-        let handoff = self.config.handoff();
-        let is_recent = |at: Moment| self.now.since(at) < handoff;
+        let right_stays_for = self.right_stays_for();
+        let is_recent = |at: Moment| self.now.since(at) < right_stays_for;
         let kept_since = *ours.kept_since.get_or_insert(self.now);
         let gave_back = ours.gave_back_at.is_some_and(is_recent);
         is_recent(kept_since) && (report == Report::Ignored || gave_back)

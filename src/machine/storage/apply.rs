@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{Election, Machine, Ordered, TTL_SLACK, Want, seconds_up};
 use crate::{
+    answer::StoreErrorKind,
+    health::Access,
     machine::phase::{Basis, Ours, Phase, Recovery, Right, Stage, Standing, Theirs},
     moment::Moment,
     record::{Field, LeaseToken, Operation, Record},
@@ -195,6 +197,15 @@ impl Machine {
                 self.give_up();
             }
             return;
+        }
+        let is_election = matches!(
+            operation,
+            Operation::Elect { .. } | Operation::TakeOver { .. } | Operation::ElectAbsent { .. }
+        );
+        if is_election && operation.permits(shown.as_ref()) {
+            // Its own record permits it: whoever waits would ask again at once, and
+            // without end.
+            self.fail(Access::Write, StoreErrorKind::Throttled);
         }
         self.adopt_refused(operation, shown);
     }

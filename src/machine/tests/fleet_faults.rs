@@ -121,3 +121,22 @@ fn case_193_who_probes_alone_is_not_kept_waiting_by_throttled_writes() {
     }
     assert_eq!(probes, 3);
 }
+
+#[test]
+fn an_election_that_is_refused_against_its_own_record_is_not_repeated_at_once() {
+    for record in [open(START_UNIX - 60), half_open("gone", START_UNIX - 60)] {
+        for config in [spread(), Config::default()] {
+            let mut world = World::new(1, &config);
+            world.record = Some(record.clone());
+            world.faults.extend(std::iter::repeat_n(Fault::Refused, 10_000));
+            for _ in 0..600 {
+                assert_eq!(world.call(0), Call::Rejected);
+                world.pass(ms(100));
+            }
+            assert!((10..=120).contains(&world.writes), "{} writes in 60 s", world.writes);
+            world.faults.clear();
+            world.pass(s(2));
+            assert!(world.admit(0).probe.is_some());
+        }
+    }
+}

@@ -133,3 +133,22 @@ fn case_204_a_right_on_its_way_to_others_outlives_its_handoff_by_an_hour() {
         assert!(record.expires_at.valid().copied() >= least, "{handoff:?}: {record:?}");
     }
 }
+
+#[test]
+fn case_157_a_handoff_below_a_second_makes_no_more_writes() {
+    for handoff in [s(0), ms(100)] {
+        let config = Config::builder().election_spread(s(0)).handoff(handoff);
+        for report in [Report::Ignored, Report::NoVerdict] {
+            let mut world = tripped(1, &build(config.clone()));
+            world.pass(s(25));
+            for _ in 0..1_000 {
+                if let Call::Runs(pass) = world.call(0) {
+                    world.end(0, pass, report);
+                }
+                world.pass(ms(10));
+            }
+            // The first probe that was dropped gave the right back at once.
+            assert!((10..=24).contains(&world.writes), "{} writes in 10 s", world.writes);
+        }
+    }
+}

@@ -14,6 +14,8 @@ pub(super) enum Fault {
     LostRequest,
     /// It is refused with an error, at once.
     Fails(StoreErrorKind),
+    /// It is a write, and is refused, even if the record permits it.
+    Refused,
     /// It is a read, and shows what was there before.
     Stale(Option<Record>),
 }
@@ -101,6 +103,10 @@ impl World {
                     Some(Fault::LostAnswer) => Answer::Failed(StoreErrorKind::Timeout),
                     Some(_) | None => Answer::Read(self.record.clone()),
                 }
+            }
+            (Job::Write { .. }, Some(Fault::Refused)) => {
+                self.writes += 1;
+                Answer::Written(Written::Refused(self.record.clone()))
             }
             (Job::Write { operation, .. }, fault) => {
                 let written = self.write(number, &operation);

@@ -244,6 +244,35 @@ async fn a_store_that_refuses_what_its_record_permits_is_not_asked_without_end()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_elections_that_its_record_permits_is_not_asked_without_end() {
+    for by_try_admit in [false, true] {
+        let fleet = Fleet::new();
+        let environment = fleet.environment();
+        let breaker = environment.breaker();
+        trip(&breaker).await;
+        pass(31.0).await;
+        environment.store.writes_meet(Fault::Refuse);
+        let before = environment.store.writes();
+        for _ in 0..600 {
+            let is_in = match by_try_admit {
+                true => breaker.try_admit().is_ok(),
+                false => breaker.admit().await.is_ok(),
+            };
+            assert!(!is_in);
+            pass(0.1).await;
+        }
+        let writes = environment.store.writes() - before;
+        assert!((10..=120).contains(&writes), "{writes} in a minute");
+        environment.store.writes_meet(Fault::None);
+        pass(2.0).await;
+        for _ in 0..3 {
+            assert_eq!(succeed(&breaker).await, Ok(42));
+        }
+        assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_store_delays_a_cold_call_by_no_more_than_it_takes() {
     let fleet = Fleet::new();
     let environment = fleet.environment();

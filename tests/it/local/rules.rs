@@ -5,6 +5,7 @@ mod cut;
 mod known;
 mod looks;
 mod rights;
+mod variations;
 
 use std::time::Duration;
 
