@@ -16,6 +16,9 @@ type Rule<T, E> = Arc<dyn Fn(&Result<T, E>) -> bool + Send + Sync>;
 /// - a deny-list: what [`ignore_if`](ClassifierBuilder::ignore_if) names is
 ///   ignored, any other `Err` is a failure, any other `Ok` a success.
 ///
+/// Beside either, or alone, what [`success_if`](ClassifierBuilder::success_if) names is
+/// a success.
+///
 /// Rules are closures; the compiler needs to be told their types, on the
 /// classifier as here, or on the argument.
 ///
@@ -35,6 +38,7 @@ type Rule<T, E> = Arc<dyn Fn(&Result<T, E>) -> bool + Send + Sync>;
 /// # Ok::<(), fuseboard::ConfigError>(())
 /// ```
 pub struct Classifier<T, E> {
+    good: Vec<Rule<T, E>>,
     rules: Rules<T, E>,
 }
 
@@ -47,7 +51,7 @@ enum Rules<T, E> {
 impl<T, E> Classifier<T, E> {
     /// Starts without rules.
     pub fn builder() -> ClassifierBuilder<T, E> {
-        ClassifierBuilder { allow: Vec::new(), deny: Vec::new() }
+        ClassifierBuilder { good: Vec::new(), allow: Vec::new(), deny: Vec::new() }
     }
 
     /// Judges one result.
@@ -56,6 +60,9 @@ impl<T, E> Classifier<T, E> {
             Ok(_) => Outcome::Success,
             Err(_) => Outcome::Failure,
         };
+        if self.good.iter().any(|rule| rule(result)) {
+            return Outcome::Success;
+        }
         match &self.rules {
             Rules::EveryError => unlisted(result),
             Rules::Allow(rules) if rules.iter().any(|rule| rule(result)) => Outcome::Failure,
@@ -71,7 +78,7 @@ impl<T, E> Classifier<T, E> {
 
 impl<T, E> Default for Classifier<T, E> {
     fn default() -> Self {
-        Self { rules: Rules::EveryError }
+        Self { good: Vec::new(), rules: Rules::EveryError }
     }
 }
 
@@ -82,7 +89,7 @@ impl<T, E> Clone for Classifier<T, E> {
             Rules::Allow(rules) => Rules::Allow(rules.clone()),
             Rules::Deny(rules) => Rules::Deny(rules.clone()),
         };
-        Self { rules }
+        Self { good: self.good.clone(), rules }
     }
 }
 
@@ -93,18 +100,35 @@ impl<T, E> fmt::Debug for Classifier<T, E> {
             Rules::Allow(rules) => ("allow-list", rules.len()),
             Rules::Deny(rules) => ("deny-list", rules.len()),
         };
-        f.debug_struct("Classifier").field("kind", &kind).field("rules", &rules).finish()
+        f.debug_struct("Classifier")
+            .field("kind", &kind)
+            .field("rules", &rules)
+            .field("good", &self.good.len())
+            .finish()
     }
 }
 
 /// Builds a [`Classifier`]; rules of one kind add up.
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ClassifierBuilder<T, E> {
+    good: Vec<Rule<T, E>>,
     allow: Vec<Rule<T, E>>,
     deny: Vec<Rule<T, E>>,
 }
 
 impl<T, E> ClassifierBuilder<T, E> {
+    /// Takes the results for which this rule, or another `success_if` rule, holds for
+    /// successes, whatever the other rules say of them. For errors that are answers
+    /// of a dependency that is well, as a 404 or a unique violation: one ends a streak
+    /// of failures, and is a good probe.
+    pub fn success_if(
+        mut self,
+        rule: impl Fn(&Result<T, E>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.good.push(Arc::new(rule));
+        self
+    }
+
     /// Counts the results for which this rule, or another `count_if` rule, holds.
     /// Other errors are then ignored: they neither count nor end a streak.
     pub fn count_if(
@@ -129,7 +153,7 @@ impl<T, E> ClassifierBuilder<T, E> {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] when both kinds of rules were given: what neither
+    /// A [`ConfigError`] when both `count_if` and `ignore_if` were given: what neither
     /// names could then be judged either way.
     pub fn build(self) -> Result<Classifier<T, E>, ConfigError> {
         let rules = match (self.allow.is_empty(), self.deny.is_empty()) {
@@ -144,15 +168,39 @@ impl<T, E> ClassifierBuilder<T, E> {
                 ));
             }
         };
-        Ok(Classifier { rules })
+        Ok(Classifier { good: self.good, rules })
     }
 }
 
 impl<T, E> fmt::Debug for ClassifierBuilder<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClassifierBuilder")
+            .field("good", &self.good.len())
             .field("allow", &self.allow.len())
             .field("deny", &self.deny.len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Classifier, ClassifierBuilder, Outcome};
+
+    type Change = fn(ClassifierBuilder<u16, u16>) -> ClassifierBuilder<u16, u16>;
+
+    #[test]
+    fn case_158_an_error_that_is_an_answer_is_a_success_beside_any_other_rules() {
+        let others: [(Change, Outcome); 3] = [
+            (|builder| builder, Outcome::Failure),
+            (|builder| builder.count_if(|result| *result == Err(500)), Outcome::Ignored),
+            (|builder| builder.ignore_if(Result::is_err), Outcome::Ignored),
+        ];
+        for (change, other) in others {
+            let builder = Classifier::builder().success_if(|result| *result == Err(404));
+            let classifier = change(builder).build().unwrap().clone();
+            assert_eq!(classifier.judge(&Err(404)), Outcome::Success);
+            assert_eq!(classifier.judge(&Err(403)), other);
+            assert_eq!(classifier.judge(&Ok(200)), Outcome::Success);
+        }
     }
 }

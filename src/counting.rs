@@ -218,17 +218,6 @@ impl Counting {
         }
     }
 
-    /// A new epoch of the same closed state, in which the failures that stand go on
-    /// counting: only calls that began before it are strangers to it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for thaws, which the machine will tell of"))]
-    pub(crate) fn carry(&mut self, epoch: u64, last_place: u64) {
-        if epoch > self.epoch {
-            self.rules.forget_past(last_place);
-            self.rules.run = self.rules.run.map(|run| Run { place: 0, ..run });
-            self.begin(epoch, last_place);
-        }
-    }
-
     fn begin(&mut self, epoch: u64, last_place: u64) {
         self.epoch = epoch;
         self.trip = None;

@@ -15,12 +15,25 @@ use std::{
 
 /// Runs code of others; `None` if it panicked.
 pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(value) => Some(value),
-        Err(payload) => {
-            discard(payload);
-            None
-        }
+    attempt(run).ok()
+}
+
+/// Runs code of others; the text of its panic if it panicked.
+pub(crate) fn attempt<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+        let text = text_of(payload.as_ref());
+        discard(payload);
+        text
+    })
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "without a text".to_owned()
     }
 }
 

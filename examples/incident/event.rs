@@ -92,6 +92,7 @@ pub(crate) const fn cause(cause: &Cause) -> &'static str {
         Cause::StoreUnreadable => "store unreadable",
         Cause::Elsewhere => "elsewhere",
         Cause::Forgotten => "forgotten",
+        Cause::Refuted => "refuted",
         _ => "unknown",
     }
 }

@@ -127,7 +127,9 @@ impl Args {
 
     /// The settings of a circuit.
     pub(crate) fn config(&self, settings: Settings) -> Result<Config, ConfigError> {
+        // Two environments that are compared step by step are not to be spread.
         Config::builder()
+            .election_spread(Duration::ZERO)
             .failure_threshold(settings.failure_threshold)
             .recovery_timeout(Duration::from_secs(settings.recovery_timeout))
             .success_threshold(settings.success_threshold)

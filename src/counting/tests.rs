@@ -74,23 +74,6 @@ fn case_99_two_failures_in_a_row_hurt_until_a_good_call_is_known_of() {
 }
 
 #[test]
-fn case_198_an_epoch_that_is_carried_keeps_the_streak_that_stands() {
-    let mut carried = counting(3);
-    let _ = fail(&mut carried, 7);
-    let _ = fail(&mut carried, 7);
-    carried.carry(2, 7);
-    assert_eq!(carried.epoch(), 2);
-    assert!(carried.hurts());
-    assert_eq!(fail(&mut carried, 0), Some((3, false)), "the third in a row");
-    let mut over = counting(3);
-    let _ = fail(&mut over, 7);
-    over.carry(2, 8);
-    assert!(!over.stands(), "a good call ended it before");
-    over.carry(1, 0);
-    assert_eq!(over.epoch(), 2);
-}
-
-#[test]
 fn case_95_so_many_good_calls_in_a_row_end_a_contradiction_and_one_less_does_not() {
     for (good, refuted) in [(0, true), (ENOUGH - 1, true), (ENOUGH, false), (ENOUGH + 9, false)] {
         let mut counting = counting(2);
@@ -163,13 +146,12 @@ enum Step {
     Epoch {
         contradicted: bool,
     },
-    Carry,
 }
 
 /// Every outcome, in order, and what follows from the list of them alone.
 #[derive(Default)]
 struct List {
-    /// Of the streak: of this epoch, or carried into it.
+    /// Of this epoch.
     outcomes: Vec<bool>,
     /// Since others contradicted this process; good probes are among them.
     since_contradicted: Option<Vec<bool>>,
@@ -217,7 +199,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Forget),
         1 => any::<bool>().prop_map(Step::Probe),
         1 => select(vec![false, true, true]).prop_map(|contradicted| Step::Epoch { contradicted }),
-        1 => Just(Step::Carry),
     ];
     vec(step, 1..150)
 }
@@ -271,11 +252,6 @@ proptest! {
                         list.since_contradicted = Some(Vec::new());
                     }
                     watched.start(contradicted);
-                }
-                Step::Carry => {
-                    let next = watched.counting.epoch() + 1;
-                    watched.counting.carry(next, watched.place);
-                    watched.place = 0;
                 }
             }
         }

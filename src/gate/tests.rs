@@ -1,5 +1,3 @@
-#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
-
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;

@@ -168,8 +168,10 @@ impl Machine {
         // same stamp, and one of them may have been elected since. What was never
         // written always goes by a read that was made for this call.
         let was_seen_due = standing == Standing::Stored && self.known.at.is_some_and(is_due);
+        // Not written either, but the item says half-open: others take over and probe.
+        let owes_reopening = matches!(self.want, Some(Want::Reopen { .. }));
         // An operator's order outlasts a store that cannot be read.
-        let may_fall_open = standing == Standing::Stored && !(held && !due);
+        let may_fall_open = standing == Standing::Stored && (due || !held);
         if may_fall_open && self.is_unreadable(past) && self.fails_open() {
             return self.fall_open();
         }
@@ -183,12 +185,13 @@ impl Machine {
             }
             // What was never written is this process's own affair, and ends by itself
             // however long the store is throttled.
-            if standing == Standing::Stored && self.are_reads_throttled() {
+            if (standing == Standing::Stored || owes_reopening) && self.are_reads_throttled() {
                 return Admission::Rejected;
             }
         }
         match standing {
             Standing::Stored => self.claim_or_go_local(Want::Elect, 0, past),
+            Standing::Owed if owes_reopening && self.is_throttled() => Admission::Rejected,
             // What was never written, and is too old to be, is probed first.
             Standing::Owed | Standing::Lapsed => self.probe_locally(0, false),
             Standing::Refuted => self.probe_locally(0, true),
@@ -428,10 +431,16 @@ impl Machine {
             return age;
         };
         match &recovery.right {
-            Right::Theirs(theirs) if self.now.since(theirs.first_seen) >= age => age,
+            // As of the read, not as of now: a call that comes late is no reason to wait.
+            Right::Theirs(theirs) if self.known_since(theirs.first_seen) >= age => age,
             Right::Theirs(_) | Right::Free { .. } => age.min(HALF_OPEN_AGE),
             Right::Ours(_) | Right::Local(_) => age,
         }
+    }
+
+    /// How long after an instant the record was read.
+    fn known_since(&self, instant: Moment) -> Duration {
+        self.known.at.map_or(Duration::ZERO, |at| at.since(instant))
     }
 
     /// Whether the store asked to be left alone, and what is due waits for that.

@@ -1,5 +1,3 @@
-#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
-
 use std::{
     collections::BTreeSet,
     sync::{Arc, Barrier},

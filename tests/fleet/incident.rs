@@ -3,7 +3,11 @@
 //! The dependency fails every call for some time, then it is well. All figures are of
 //! what the item, the partition and the callers saw.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+    time::Duration,
+};
 
 use fuseboard::{CircuitState, Config};
 
@@ -101,14 +105,18 @@ pub(crate) fn figures(run: &Run) -> Figures {
     let Span { from, until } = run.plan.outages[0].span;
     let (partition, notes) = (&run.state.partition, &run.state.notes);
     let mut figures = Figures { processes: run.plan.processes.len(), ..Figures::default() };
+    // Who never got to write its trip, for R, is on its own until it is told better.
+    let recovery = run.plan.processes[0].config.recovery_timeout();
+    let lapses = notes.told.iter().filter(|told| notes.is_lapse(told, recovery));
+    let lapsed: HashSet<usize> = lapses.map(|told| told.by).collect();
+    let probes = notes.probes.iter().filter(|probe| !lapsed.contains(&probe.by));
     let (dead, well): (Vec<Probe>, Vec<Probe>) =
-        notes.probes.iter().partition(|probe| probe.begun + run.plan.processes[0].call < until);
-    figures.probes = notes.probes.len();
+        probes.partition(|probe| probe.begun + run.plan.processes[0].call < until);
+    figures.probes = dead.len() + well.len();
     (figures.probes_dead, figures.probes_well) = (dead.len(), well.len());
     figures.at_once = notes.probes.iter().map(|probe| probe.at_once).max().unwrap_or_default();
     figures.apart = dead.windows(2).map(|two| two[1].begun - two[0].begun).min();
-    let recovery = run.plan.processes[0].config.recovery_timeout();
-    let alone = || notes.told.iter().filter(|told| told.alone && !notes.is_lapse(told, recovery));
+    let alone = || notes.told.iter().filter(|told| told.alone && !lapsed.contains(&told.by));
     figures.told_alone = alone().count();
     figures.closed_alone = alone().filter(|told| told.to == CircuitState::Closed).count();
     figures.asked = notes.asked_in_vain;
@@ -258,6 +266,14 @@ fn told(run: &Run) -> String {
     for (at, second) in seconds {
         let Second { asked, probes, leaks, alone } = second;
         let _ = writeln!(text, "{at:>4} s probes {probes} leaks {leaks} alone {alone}: {asked:?}");
+    }
+    let known = |number: &usize| run.state.lives[*number].knows_at;
+    if let Some(last) = (0..run.state.lives.len()).max_by_key(known) {
+        let _ = writeln!(text, "the last to know is {last}, at {:?}", known(&last));
+        let own = run.state.partition.requests.iter().filter(|it| it.by == last);
+        for request in own {
+            let _ = writeln!(text, "    {request:?}");
+        }
     }
     for probe in run.state.notes.probes.iter().take(40) {
         let _ = writeln!(text, "{probe:?}");

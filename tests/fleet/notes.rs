@@ -16,6 +16,7 @@ pub(crate) struct Life {
     pub(crate) breaker: Option<Breaker>,
     /// What it was shown last, and when; when it was last not answered.
     pub(crate) shown: View,
+    pub(crate) shown_since: Duration,
     pub(crate) first_heard_at: Option<Duration>,
     pub(crate) unheard_at: Option<Duration>,
     /// The newest episode in which a call was rejected while the circuit was not closed,
@@ -139,8 +140,10 @@ impl World {
         let (life, newest) = (&mut lives[number], partition.newest());
         let episode = newest.episode;
         notes.longest_wait = notes.longest_wait.max(begun - asked);
-        let knew =
-            life.rejected_in == episode || (life.shown.episode == episode && !life.shown.is_closed);
+        // What differs from its own last write it confirms by another read first.
+        let is_confirmed = begun > life.shown_since + LONGEST_READ;
+        let was_shown = life.shown.episode == episode && !life.shown.is_closed;
+        let knew = life.rejected_in == episode || (was_shown && is_confirmed);
         let is_probe = knew && !newest.is_closed();
         if is_probe {
             notes.running += u32::from(self.plan.processes[number].is_in_reach());

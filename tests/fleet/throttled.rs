@@ -116,6 +116,10 @@ fn case_209_a_process_whose_trip_was_throttled_does_not_reject_for_ever() {
         if longest > most {
             found.push(format!("served from {served_from:?} on, one rejected for {longest:?}"));
         }
+        let alone = run.state.notes.told.iter().filter(|told| told.alone).count();
+        if alone > 0 && served_from < outage.until + recovery {
+            found.push(format!("{alone} told without the store"));
+        }
         judge(209, &replay(seed, "case_209"), &found);
     }
 }

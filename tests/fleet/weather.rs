@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How many seeds an ordinary test run plays.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 150;
 /// Until then anything may go wrong.
 const QUIET_FROM: Duration = Duration::from_secs(80);
 /// The fleet has that long to recover, and is then watched.
@@ -77,7 +77,10 @@ fn plan(seed: u64) -> Plan {
     trouble(&mut dice, &mut plan);
     if slow.is_none() && dice.one_in(3) {
         let hot = dice.span(5, 40);
-        let (writes, reads) = (0.5 + dice.0.f64() * 5.0, 3.0 + dice.0.f64() * 20.0);
+        // One time in four hardly any units are left, so that most looks are throttled.
+        let left = if dice.one_in(4) { 0.2 } else { 1.0 };
+        let writes = left * (0.5 + dice.0.f64() * 5.0);
+        let reads = left * (3.0 + dice.0.f64() * 20.0);
         plan.limits.push(Limits { from: hot.from, writes, reads });
         plan.limits.push(Limits { from: hot.until, writes: 1_000.0, reads: 3_000.0 });
     }
@@ -179,11 +182,19 @@ fn recovers(run: &Run, found: &mut Vec<String>) {
     }
 }
 
+fn is_deleted(run: &Run) -> bool {
+    run.plan.acts.iter().any(|(_, act)| *act == Act::Delete)
+}
+
 /// Processes that the store hears probe one at a time, and let few failing calls through.
 fn protects(run: &Run, found: &mut Vec<String>) {
     let crowd = run.state.notes.probes.iter().find(|probe| probe.at_once > 1);
     if let Some(Probe { begun, at_once, by }) = crowd {
         found.push(format!("{at_once} probes at a time at {begun:?}, one by {by}"));
+    }
+    // A process that learns of a deleted item counts from the start again.
+    if is_deleted(run) {
+        return;
     }
     for outage in &run.plan.outages {
         let history = run.state.partition.history.iter();
@@ -214,7 +225,7 @@ fn acts_alone(run: &Run, number: usize) -> bool {
 
 /// Nothing is told as without the store by processes that the store hears.
 fn is_never_alone(run: &Run, found: &mut Vec<String>) {
-    if run.plan.acts.iter().any(|(_, act)| *act == Act::Delete) {
+    if is_deleted(run) {
         return;
     }
     let told = run.state.notes.told.iter().filter(|told| told.alone && !acts_alone(run, told.by));
@@ -245,7 +256,7 @@ fn trips_by_evidence(run: &Run, found: &mut Vec<String>) {
 /// A process whose own calls have been good for long rejects only for what the item says.
 fn rejects_for_a_reason(run: &Run, found: &mut Vec<String>) {
     // A circuit whose item vanished while it was open stays open until one has probed.
-    if run.plan.acts.iter().any(|(_, act)| *act == Act::Delete) {
+    if is_deleted(run) {
         return;
     }
     let history = &run.state.partition.history;
@@ -285,17 +296,19 @@ fn case_79_whatever_the_weather_a_fleet_protects_and_recovers() {
         Some(seed) => seed..seed + 1,
         None => 0..number("FUSEBOARD_FLEET_SEEDS").unwrap_or(SEEDS),
     };
-    let (mut openings, mut failed, all) = (0, 0, seeds.end - seeds.start);
+    let all = seeds.end - seeds.start;
+    let (mut openings, mut failed) = (0, Vec::new());
     for seed in seeds {
         let run = play(plan(seed));
         openings += run.state.partition.newest().episode;
-        let found = findings(&run);
         story(&run);
-        failed += u64::from(!found.is_empty());
-        let replay =
-            format!("FUSEBOARD_FLEET_SEED={seed} cargo test --test fleet weather -- --nocapture");
-        judge(79, &replay, &found);
+        let found = findings(&run);
+        if !found.is_empty() {
+            let test = "cargo test --test fleet weather -- --nocapture";
+            println!("FUSEBOARD_FLEET_SEED={seed} {test}\n    {}", found.join("\n    "));
+            failed.push(seed);
+        }
     }
-    println!("{failed} of {all} seeds found something");
+    judge(79, "", &failed.iter().map(|seed| format!("seed {seed}")).collect::<Vec<_>>());
     assert!(u64::from(openings) >= all / 2, "circuits opened {openings} times");
 }

@@ -199,6 +199,9 @@ impl World {
         let at = self.at();
         let state = &mut *self.state();
         let life = &mut state.lives[number];
+        if life.shown != view {
+            life.shown_since = at;
+        }
         life.shown = view;
         life.first_heard_at.get_or_insert(at);
         let newest = state.partition.newest();

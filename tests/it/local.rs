@@ -13,6 +13,7 @@ mod panics;
 mod probes;
 mod queue;
 mod refresh;
+mod rules;
 mod settings;
 mod starved;
 mod stragglers;

@@ -4,6 +4,7 @@
 mod clocks;
 mod closed;
 mod election;
+mod fleet;
 mod half_open;
 mod http;
 mod items;

@@ -51,13 +51,16 @@ impl Machine {
                 let expires_at = self.expires_after(lease_until);
                 Some(Operation::Renew { token, lease_until, expires_at, starts_probe })
             }
-            Want::HandOver => Some(Operation::HandOver {
-                token: self.token()?,
-                known_lease: self.known_lease(),
-                success_count: self.successes(),
-                lease_until: self.now.unix_ceil(self.config.handoff()),
-                expires_at,
-            }),
+            Want::HandOver => {
+                let lease_until = self.now.unix_ceil(self.config.handoff());
+                Some(Operation::HandOver {
+                    token: self.token()?,
+                    known_lease: self.known_lease(),
+                    success_count: self.successes(),
+                    lease_until,
+                    expires_at: self.expires_after(lease_until),
+                })
+            }
             Want::GiveBack => Some(Operation::GiveBack {
                 token: self.token()?,
                 known_lease: self.known_lease(),

@@ -119,3 +119,17 @@ fn case_204_a_record_outlives_its_lease_by_an_hour() {
     assert_eq!(world.writes, 2);
     assert!(outlives(&world));
 }
+
+#[test]
+fn case_204_a_right_on_its_way_to_others_outlives_its_handoff_by_an_hour() {
+    for handoff in [s(1), s(7_200)] {
+        let config = Config::builder().recovery_timeout(s(1)).probe_lease(s(86_400));
+        let (mut world, pass) = probing(&build(config.handoff(handoff)), 1);
+        world.advance(ms(1_500));
+        world.end(0, pass, Report::Success);
+        let record = world.stored();
+        assert_eq!(record.success_count, 1.into());
+        let least = record.lease_until.valid().map(|at| at + 3_600);
+        assert!(record.expires_at.valid().copied() >= least, "{handoff:?}: {record:?}");
+    }
+}

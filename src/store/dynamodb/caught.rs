@@ -5,10 +5,11 @@
 //! with it, and its text is what tells the cause.
 
 use std::{
-    any::Any,
     future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
+    task::Poll,
 };
+
+use crate::panics::{attempt, caught as without_panic};
 
 /// A panic of code that is not this crate's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,26 +20,13 @@ pub(super) struct Panicked(String);
 /// dropping it may panic once more, which says nothing new.
 pub(super) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
     let mut future = Box::pin(future);
-    let polled = poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-        match polled {
-            Ok(polled) => polled.map(Ok),
-            Err(payload) => std::task::Poll::Ready(Err(Panicked(text_of(payload.as_ref())))),
-        }
+    let polled = poll_fn(|context| match attempt(|| future.as_mut().poll(context)) {
+        Ok(polled) => polled.map(Ok),
+        Err(text) => Poll::Ready(Err(Panicked(text))),
     })
     .await;
     if polled.is_err() {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+        without_panic(|| drop(future));
     }
     polled
-}
-
-fn text_of(payload: &(dyn Any + Send)) -> String {
-    if let Some(text) = payload.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "without a text".to_owned()
-    }
 }

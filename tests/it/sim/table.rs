@@ -210,7 +210,7 @@ fn line(environments: usize, figures: &[Figures]) -> String {
     )
 }
 
-/// Prints the table of the documentation if `FUSEBOARD_SIM=table`.
+/// Prints a table, up to a thousand environments, if `FUSEBOARD_SIM=table`.
 #[test]
 #[expect(clippy::print_stdout, reason = "prints a table")]
 fn an_incident_costs_and_leaks_no_more_than_promised() {

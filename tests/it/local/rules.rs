@@ -1,0 +1,61 @@
+//! CASES.md, second part, at the public surface: the rules of a fleet that shares records.
+
+mod broken;
+mod cut;
+mod known;
+mod looks;
+mod rights;
+
+use std::time::Duration;
+
+use fuseboard::{Breaker, CircuitState};
+
+use crate::support::fleet::{Environment, Fleet, fail, pass, succeed, trip};
+
+/// The defaults over a store that other processes share.
+fn fleet() -> Fleet {
+    Fleet::with(|config| config.election_spread(Duration::from_secs(1)))
+}
+
+/// Environments that spread in the same way in every run.
+fn members(fleet: &Fleet, count: u64) -> Vec<Environment> {
+    (0..count).map(|seed| fleet.environment_with(|builder| builder.jitter_seed(seed))).collect()
+}
+
+/// Calls every 100 ms that are well, until this process knows a circuit that was open
+/// to be closed.
+async fn closes(breaker: &Breaker, within: f64) {
+    let (mut waited, mut was_open) = (0.0, false);
+    while !was_open || breaker.snapshot().state() != CircuitState::Closed {
+        was_open |= breaker.snapshot().state() != CircuitState::Closed;
+        let _ = succeed(breaker).await;
+        pass(0.1).await;
+        waited += 0.1;
+        assert!(waited <= within, "not closed within {within} s");
+    }
+}
+
+/// A fleet of two: the circuit that the first one tripped was closed by the other.
+async fn contradicted() -> (Fleet, Environment, Environment) {
+    let fleet = fleet();
+    let (first, other) = (fleet.environment(), fleet.environment());
+    assert_eq!(succeed(&other.breaker()).await, Ok(42));
+    trip(&first.breaker()).await;
+    pass(5.0).await;
+    closes(&other.breaker(), 40.0).await;
+    pass(6.0).await;
+    // It hears of the closing, and has no good call of its own.
+    for _ in 0..2 {
+        let _ = first.breaker().admit().await.map(|permit| permit.ignore());
+        pass(1.0).await;
+    }
+    assert_eq!(first.breaker().snapshot().state(), CircuitState::Closed);
+    (fleet, first, other)
+}
+
+/// Fails that often, without expecting that each runs.
+async fn failures(breaker: &Breaker, count: usize) {
+    for _ in 0..count {
+        let _ = fail(breaker).await;
+    }
+}

@@ -1,0 +1,209 @@
+//! CASES.md 199, 206, 207 and 211: what is known, how old it may be, and who looks.
+
+use std::time::Duration;
+
+use fuseboard::{Breaker, CircuitState};
+use futures::future::join_all;
+
+use super::{closes, fleet, members};
+use crate::support::{
+    faulty::Fault,
+    fleet::{NAME, is_rejected, pass, settle, succeed, timed, trip},
+};
+
+/// As many calls at once; says how many were rejected, and how long they took in all.
+async fn burst(breaker: &Breaker, calls: usize) -> (usize, Duration) {
+    let (calls, waited) = timed(join_all((0..calls).map(|_| succeed(breaker)))).await;
+    (calls.iter().filter(|call| is_rejected(call)).count(), waited)
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_199_a_burst_on_a_cold_process_goes_by_one_look() {
+    for open in [false, true] {
+        let fleet = fleet();
+        let other = fleet.environment();
+        assert_eq!(succeed(&other.breaker()).await, Ok(42));
+        trip(&other.breaker()).await;
+        if !open {
+            pass(25.0).await;
+            closes(&other.breaker(), 20.0).await;
+        }
+        let cold = fleet.environment();
+        cold.store.reads_meet(Fault::Delay(Duration::from_millis(60)));
+        let (rejected, waited) = burst(&cold.breaker(), 64).await;
+        assert_eq!((cold.store.reads(), cold.store.writes()), (1, 0));
+        assert_eq!((rejected, waited), (if open { 64 } else { 0 }, Duration::from_millis(60)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_199_a_burst_on_a_cold_process_without_an_answer_rejects_nobody() {
+    for fault in [Fault::Hang, Fault::Fail(fuseboard::store::StoreErrorKind::Throttled)] {
+        let fleet = fleet();
+        trip(&fleet.environment().breaker()).await;
+        let cold = fleet.environment();
+        cold.store.reads_meet(fault);
+        assert_eq!(burst(&cold.breaker(), 64).await.0, 0, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_199_a_burst_that_is_due_by_old_knowledge_goes_by_one_look() {
+    for half_open in [false, true] {
+        for slow in [0, 60, 600] {
+            let fleet = fleet();
+            let members = members(&fleet, 2);
+            let (old, other) = (members[0].breaker(), members[1].breaker());
+            assert_eq!(succeed(&old).await, Ok(42));
+            trip(&other).await;
+            pass(6.0).await;
+            let _ = succeed(&old).await;
+            settle().await;
+            pass(24.0).await;
+            if half_open {
+                let mut probe = None;
+                while probe.is_none() {
+                    pass(0.1).await;
+                    probe = other.admit().await.ok();
+                }
+                let _ = succeed(&old).await;
+                settle().await;
+                assert_eq!(old.snapshot().state(), CircuitState::HalfOpen);
+                let _ = probe.unwrap().success().settled().await;
+            }
+            while fleet.stored_state() != Some(CircuitState::Closed) {
+                pass(0.1).await;
+                let _ = succeed(&other).await;
+            }
+            // 50 minutes later it knows the circuit as it was.
+            pass(3_000.0).await;
+            let reads = members[0].store.reads();
+            members[0].store.reads_meet(Fault::Delay(Duration::from_millis(slow)));
+            let (rejected, _) = burst(&old, 64).await;
+            assert_eq!(rejected, 0, "half open: {half_open}, {slow} ms");
+            // One look; an item that may be older than what is known is confirmed.
+            let looked = members[0].store.reads() - reads;
+            assert!((1..=1 + usize::from(half_open)).contains(&looked), "{looked} reads");
+            assert_eq!(members[0].store.writes(), 0);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_199_who_is_not_due_rejects_at_once_and_reads_in_the_background() {
+    let fleet = fleet();
+    let members = members(&fleet, 2);
+    let (old, other) = (members[0].breaker(), members[1].breaker());
+    trip(&other).await;
+    assert!(is_rejected(&succeed(&old).await));
+    pass(6.0).await;
+    other.release().await.unwrap();
+    let reads = members[0].store.reads();
+    members[0].store.reads_meet(Fault::Delay(Duration::from_millis(60)));
+    assert_eq!(burst(&old, 64).await, (64, Duration::ZERO));
+    pass(0.1).await;
+    assert_eq!(members[0].store.reads() - reads, 1);
+    assert_eq!(burst(&old, 64).await, (0, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_206_a_fleet_in_step_reads_less_and_less_in_step() {
+    let fleet = fleet();
+    let members = members(&fleet, 20);
+    let mut last = Vec::new();
+    for window in 0..4_000 {
+        let before: Vec<_> = members.iter().map(|member| member.store.reads()).collect();
+        for member in &members {
+            assert_eq!(succeed(&member.breaker()).await, Ok(42));
+        }
+        let now = members.iter().map(|member| member.store.reads());
+        let read = now.zip(before).filter(|(now, before)| now > before).count();
+        last.push(read);
+        if window == 0 {
+            assert_eq!(read, 20, "cold, and in step");
+        }
+        pass(0.03).await;
+    }
+    // In the last of two minutes: those that read in the same 30 ms.
+    let most = last[2_000..].iter().max().unwrap();
+    assert!(*most <= 6, "{most} of 20 read within 30 ms");
+    for member in &members {
+        // One for each 0.8 of 0.9 to 1.0 of the age at most, and one for each age at least.
+        let reads = member.store.reads();
+        assert!((24..=34).contains(&reads), "{reads} reads in two minutes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_207_a_record_that_vanished_is_probed_by_one_at_a_time() {
+    for half_open in [false, true] {
+        let fleet = fleet();
+        let members = members(&fleet, 10);
+        trip(&members[0].breaker()).await;
+        let mut probe = None;
+        pass(if half_open { 32.5 } else { 3.0 }).await;
+        for member in &members {
+            let breaker = member.breaker();
+            probe = probe.or(breaker.admit_owned().await.ok());
+            settle().await;
+        }
+        assert_eq!(probe.is_some(), half_open);
+        let _leaked = probe.map(std::mem::forget);
+        fleet.write(None);
+        let (mut held, mut waited) = (None, 0);
+        while fleet.stored_state() != Some(CircuitState::Closed) {
+            for member in &members {
+                if let Ok(permit) = member.breaker().admit_owned().await
+                    && permit.is_probe()
+                {
+                    assert!(held.is_none(), "two probes at once");
+                    held = Some((permit, waited));
+                }
+            }
+            pass(0.1).await;
+            waited += 1;
+            if held.as_ref().is_some_and(|(_, since)| waited - since > 5) {
+                let _ = held.take().unwrap().0.success().settled().await;
+            }
+            assert!(waited < 2_000, "half open: {half_open}: never closed");
+        }
+        assert!(fleet.memory.record(NAME).is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_211_half_open_elsewhere_is_read_again_after_two_seconds() {
+    for try_admit in [false, true] {
+        let fleet = fleet();
+        let members = members(&fleet, 2);
+        let (here, other) = (members[0].breaker(), members[1].breaker());
+        assert_eq!(succeed(&here).await, Ok(42));
+        trip(&other).await;
+        pass(31.5).await;
+        let mut probe = None;
+        while probe.is_none() {
+            pass(0.1).await;
+            probe = other.admit().await.ok();
+        }
+        let _ = succeed(&here).await;
+        settle().await;
+        assert_eq!(here.snapshot().state(), CircuitState::HalfOpen);
+        let _ = probe.unwrap().success().settled().await;
+        let mut closed = Vec::new();
+        for _ in 0..2 {
+            assert_eq!(succeed(&other).await, Ok(42));
+        }
+        assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+        for tenth in 0..30 {
+            let is_in = match try_admit {
+                true => here.try_admit().is_ok(),
+                false => here.admit().await.is_ok(),
+            };
+            if is_in {
+                closed.push(tenth);
+            }
+            pass(0.1).await;
+        }
+        assert!(closed.first().is_some_and(|tenth| *tenth <= 21), "{closed:?}, {try_admit}");
+    }
+}
