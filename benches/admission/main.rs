@@ -16,7 +16,7 @@ mod timed;
 use std::{error::Error, hint::black_box};
 
 use criterion::Criterion;
-use fuseboard::CallError;
+use fuseboard::{Breaker, CallError};
 use futures::executor::block_on;
 
 use self::{
@@ -188,17 +188,20 @@ fn open(criterion: &mut Criterion, stage: &Stage) {
     group.finish();
 }
 
-/// Failures that do not trip.
+/// Failures that do not trip, and the good calls that are counted beside them.
 fn failures(criterion: &mut Criterion, stage: &Stage) {
     let mut group = criterion.benchmark_group("failures");
-    // Each is told to an actor that sleeps, and that wakes on another thread.
-    group.bench_function("one that does not trip, the caller's part", |b| {
-        let failing = &stage.failing;
-        in_turn(
-            b,
-            || failing.try_admit().map(|permit| permit.failure()).is_ok(),
-            || stage.settle(failing),
-        );
+    let succeed =
+        |breaker: &Breaker| black_box(breaker).try_admit().map(|permit| permit.success()).is_ok();
+    let fail =
+        |breaker: &Breaker| black_box(breaker).try_admit().map(|permit| permit.failure()).is_ok();
+    group.bench_function("none stands: a good call", |b| b.iter(|| succeed(&stage.closed)));
+    // It stands for as long as nobody fails, and the actor sleeps.
+    let _ = fail(&stage.watched);
+    group.bench_function("one stands: a good call", |b| b.iter(|| succeed(&stage.watched)));
+    // Of two in a row each call would want fresher news.
+    group.bench_function("one that does not trip, and a good call", |b| {
+        b.iter(|| fail(&stage.failing) && succeed(&stage.failing));
     });
     group.bench_function("one in ten calls fails, mean of all", |b| {
         let mut number = 0_u64;

@@ -16,6 +16,8 @@ pub(crate) struct Stage {
     pub(crate) half_open: Breaker,
     /// Fails and is not tripped by it.
     pub(crate) failing: Breaker,
+    /// Has failed once.
+    pub(crate) watched: Breaker,
     pub(crate) flaky: Breaker,
     /// Trips at the first failure.
     pub(crate) tripping: Breaker,
@@ -56,6 +58,7 @@ impl Stage {
         Ok(Self {
             closed: circuit("closed", Config::builder())?,
             failing: circuit("failing", patient.clone())?,
+            watched: circuit("watched", patient.clone())?,
             flaky: circuit("flaky", patient)?,
             tripping: circuit("tripping", tripping)?,
             open,
@@ -64,20 +67,6 @@ impl Stage {
             registry,
             runtime,
         })
-    }
-
-    /// Resets a circuit's streak, and waits until its actor sleeps: until the one
-    /// thread of the runtime has gone to sleep since.
-    pub(crate) fn settle(&self, breaker: &Breaker) {
-        let metrics = self.runtime.metrics();
-        let before = metrics.worker_park_unpark_count(0);
-        let _ = breaker.try_admit().map(|permit| permit.success());
-        // It counts each falling asleep and each waking up: odd is asleep.
-        while metrics.worker_park_unpark_count(0) == before
-            || metrics.worker_park_unpark_count(0).is_multiple_of(2)
-        {
-            thread::yield_now();
-        }
     }
 
     /// Closes a circuit that was tripped, and makes what is known of it fresh.
