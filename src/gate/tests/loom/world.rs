@@ -1,6 +1,7 @@
 //! A circuit and its actor, in one process over a store in memory: the crate's own
 //! from the report of an outcome to the answer. What stands in for its channels is
 //! in `sync`, and the tests take the place of the runtime.
+#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 
 use std::{
     pin::{Pin, pin},
