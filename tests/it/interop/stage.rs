@@ -66,7 +66,9 @@ impl Stage {
 
     /// An environment of this crate.
     pub(super) fn rust(&self) -> Player {
-        let config = Config::builder().success_threshold(self.success_threshold);
+        // Step by step, so without spread.
+        let config = Config::builder().election_spread(Duration::ZERO);
+        let config = config.success_threshold(self.success_threshold);
         // What is slow to answer here is a machine with other work.
         let config = config.store_timeout(Duration::from_secs(30)).build().unwrap();
         let rust = Rust::new(self.store(), config, &self.clock);
