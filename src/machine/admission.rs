@@ -100,9 +100,9 @@ impl Machine {
     }
 
     /// Called once after all waiting calls were asked again: a right to probe that
-    /// none of them took is kept for the next call. Whoever it was won for may have
-    /// given up waiting: given back at once, it would be won, and written, for
-    /// nobody again and again over a store that takes longer than callers wait.
+    /// none of them took is kept for the next call. The caller that it was won for may
+    /// have given up: over a store that takes longer than callers wait, a right that is
+    /// given back at once would be won and written again and again, and never used.
     pub(crate) fn settle_claim(&mut self, now: Moment) {
         self.advance(now);
         self.claimed = self.claimed && (self.job.is_some() || self.want.is_some());
@@ -171,8 +171,8 @@ impl Machine {
         let is_due = |at| opening.wait(at, &self.config) == Duration::ZERO;
         let (due, standing, held) = (is_due(self.now), opening.standing, opening.held);
         // Known only as it was before it was due: all others of the fleet are due by the
-        // same stamp, and one of them may have been elected since. What was never
-        // written always goes by a read that was made for this call.
+        // same stamp, and one of them may have been elected since. An opening that was
+        // never written always goes by a read that was made for this call.
         let was_seen_due = standing == Standing::Stored && self.known.at.is_some_and(is_due);
         // Not written either, but the item says half-open: others take over and probe.
         let owes_reopening = matches!(self.want, Some(Want::Reopen { .. }));
@@ -189,8 +189,8 @@ impl Machine {
                 self.start_read();
                 return Admission::Wait;
             }
-            // What was never written is this process's own affair, and ends by itself
-            // however long the store is throttled.
+            // An opening that was never written concerns this process alone: it has to
+            // end however long the store is throttled.
             if (standing == Standing::Stored || owes_reopening) && self.are_reads_throttled() {
                 return Admission::Rejected;
             }
@@ -198,7 +198,7 @@ impl Machine {
         match standing {
             Standing::Stored => self.claim_or_go_local(Want::Elect, 0, past),
             Standing::Owed if owes_reopening && self.is_throttled() => Admission::Rejected,
-            // What was never written, and is too old to be, is probed first.
+            // An opening that was never written, and is too old to be, is probed first.
             Standing::Owed | Standing::Lapsed => self.probe_locally(0, false),
             Standing::Refuted => self.probe_locally(0, true),
         }

@@ -260,7 +260,7 @@ impl Machine {
 
     /// An eventually consistent read is acted upon as it is: what is written on its
     /// ground is conditional. One that may be older than what is known is confirmed
-    /// first, lest this process go back behind its own write.
+    /// first: otherwise this process could go back behind its own write.
     fn read(&mut self, consistency: Consistency, record: Option<Record>) {
         if consistency == Consistency::Eventual && self.may_be_older(record.as_ref()) {
             return self.begin_read(Consistency::Strong);

@@ -127,7 +127,7 @@ impl Machine {
                 !same && before.is_some()
             }
             Phase::Open(opening) => match opening.standing {
-                // What was owed is not any more: others have closed since.
+                // The write that was owed applies no more: others have closed since.
                 Standing::Stored | Standing::Owed => true,
                 // Before the first sight of the record there is nothing to tell that by.
                 Standing::Lapsed => !same && before.is_some(),

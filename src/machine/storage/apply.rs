@@ -203,7 +203,7 @@ impl Machine {
             Operation::Elect { .. } | Operation::TakeOver { .. } | Operation::ElectAbsent { .. }
         );
         if is_election && operation.permits(shown.as_ref()) {
-            // Its own record permits it: whoever waits would ask again at once, and
+            // Its own record permits it: waiting calls would ask again at once, and
             // without end.
             self.fail(Access::Write, StoreErrorKind::Throttled);
         }
