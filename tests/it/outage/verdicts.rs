@@ -212,7 +212,10 @@ async fn case_60_a_reopening_that_cannot_be_written_rejects_for_the_whole_timeou
             reached += u32::from(a.fail().await == Call::Failed);
             seconds(1).await;
         }
-        assert_eq!(reached, 1, "{fault:?}: one probe without the store");
+        // While the store is throttled the reopening is still owed, and others may hold
+        // the right to probe by now: nobody probes alone (case 193).
+        let alone = u32::from(!told(&fault, "HALF_OPEN>OPEN").0.is_empty());
+        assert_eq!(reached, alone, "{fault:?}: probes without the store");
         // The item shows the lease of a token that has ended: it wins, and the
         // lease has run out, so that anyone may probe.
         world.engine.network("A").heal();
