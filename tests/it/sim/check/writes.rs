@@ -2,8 +2,6 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use fuseboard::{CircuitState, Origin};
-
 use super::{Findings, Story};
 use crate::{
     protocol::rows,
@@ -76,21 +74,13 @@ fn trip(story: &Story<'_>, number: usize, step: &Step) -> Option<&'static str> {
         Some((0, _)) => Duration::ZERO,
         Some((_, (since, _, _))) => since,
     };
-    // An opening that was decided without the store is offered to a later item,
-    let alone = story.run.notes.told.iter().any(|told| {
-        told.client == step.client
-            && told.at <= step.at
-            && told.transition.origin == Origin::WithoutStore
-            && told.transition.to_state == CircuitState::Open
-    });
     let ended = |at: Option<Duration>| at.is_some_and(|at| since <= at && at <= step.at);
     let failed = || story.calls(&step.client).filter(|call| !call.good && ended(call.ended));
-    // and so is that of a failed probe of a circuit whose item was gone.
+    // A failed probe without the store, or of a circuit whose item was gone, trips as well.
     let probed = failed().any(|call| call.probe);
     let counted = failed().filter(|call| !call.probe).count();
     let enough = usize::try_from(story.plan.config.failure_threshold().get()).unwrap();
-    (!alone && !probed && counted < enough)
-        .then_some("a trip lands in an epoch that was not counted")
+    (!probed && counted < enough).then_some("a trip lands in an epoch that was not counted")
 }
 
 /// An election names the opening that was seen, and is not early.
