@@ -163,7 +163,9 @@ impl OpenError {
     }
 
     /// Returns how long until this circuit may admit a probe, as far as this
-    /// process knows. Zero means that the next call may be the one.
+    /// process knows. Zero means that the next call may be the one. While a probe runs,
+    /// here or elsewhere, it is at most one `handoff` (1 s by default), since the probe
+    /// may end well.
     #[must_use]
     pub fn retry_after(&self) -> Duration {
         Duration::from_nanos(self.retry_after)
