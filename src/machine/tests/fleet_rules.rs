@@ -104,6 +104,18 @@ fn case_192_who_is_due_by_old_knowledge_looks_before_it_writes() {
 }
 
 #[test]
+fn case_192_knowledge_that_is_young_but_of_before_the_due_instant_is_looked_at_again() {
+    let mut world = tripped(2, &spread());
+    world.pass(s(23));
+    assert_eq!(look(&mut world, 1), Call::Rejected);
+    world.pass(s(2));
+    world.reads = 0;
+    assert!(world.nodes[1].machine.is_fresh(), "read two seconds ago, and not due then");
+    assert!(world.admit(1).probe.is_some());
+    assert_eq!((world.reads, world.writes), (1, 1), "a look, and an election");
+}
+
+#[test]
 fn case_192_a_take_over_looks_and_is_spread_as_well() {
     let mut world = World::new(2, &spread());
     world.record = Some(half_open("gone", START_UNIX + 30));
