@@ -57,6 +57,13 @@ struct Waiter {
     pending: PendingGuard,
 }
 
+/// What the machine was shown in a turn, besides messages.
+struct Shown {
+    trip: Option<Box<Trip>>,
+    /// How many freezes of the process it knows of.
+    freezes: u64,
+}
+
 /// A probe on offer at the gate, since when, and for how long.
 struct Spare {
     pass: Pass,
@@ -145,6 +152,7 @@ impl Actor {
             let Some(circuit) = self.circuit.upgrade() else {
                 return;
             };
+            let freezes = self.notice_freeze(&circuit, now);
             // Failures that ended before a call asked come before it.
             let trip = self.take_trip(&circuit, None);
             match event {
@@ -160,7 +168,8 @@ impl Actor {
             self.machine.tick(now);
             circuit.start_turn();
             self.take_probe_report(&circuit, now);
-            let failures = self.publish(&circuit, now, &mut operation, trip);
+            let shown = Shown { trip, freezes };
+            let failures = self.publish(&circuit, now, &mut operation, shown);
             if self.is_over(&circuit, failures) {
                 return;
             }
@@ -169,6 +178,20 @@ impl Actor {
             // others of its thread run as well, it yields after some turns.
             tokio::task::consume_budget().await;
         }
+    }
+
+    /// Tells the machine that the process was frozen since the last turn, before anything
+    /// that came of it; says how many freezes there were by now.
+    fn notice_freeze(&mut self, circuit: &Circuit, now: Moment) -> u64 {
+        let clock = &self.environment.clock;
+        clock.watch_for_freezes(now);
+        let freezes = clock.freezes(now);
+        if circuit.knows_freezes(freezes) {
+            return freezes;
+        }
+        log::thawed(&circuit.name);
+        self.machine.thawed(now);
+        freezes
     }
 
     fn clock(&self) -> &Clock {
@@ -307,8 +330,9 @@ impl Actor {
         circuit: &Arc<Circuit>,
         now: Moment,
         operation: &mut Option<InFlight>,
-        trip: Option<Box<Trip>>,
+        shown: Shown,
     ) -> u64 {
+        let Shown { trip, freezes } = shown;
         let counted = self.published.as_ref().map(|digest| digest.epoch);
         let published = loop {
             self.withdraw_spare(circuit, now);
@@ -329,7 +353,8 @@ impl Actor {
         // Asked once for each epoch.
         let is_contradicted =
             counted != Some(self.machine.epoch()) && self.machine.is_contradicted();
-        let turn = Turn { published: &published, is_contradicted, trip };
+        let is_thaw = self.machine.has_thawed();
+        let turn = Turn { published: &published, is_contradicted, is_thaw, freezes, trip };
         let Followed { settles, stands, failures } = circuit.follow(&turn);
         self.settles.extend(settles);
         self.machine.learn_whether_failures_stand(stands);

@@ -188,6 +188,8 @@ pub(crate) struct Circuit {
     /// it does not.
     turns: AtomicU64,
     deaf_since: AtomicU64,
+    /// How many freezes of the process the epoch that is admitted in comes after.
+    freezes: AtomicU64,
 }
 
 impl Circuit {
@@ -212,6 +214,7 @@ impl Circuit {
         };
         let snapshot = ArcSwap::from_pointee(Snapshot::new(&name, &digest));
         let handles = AtomicUsize::new(0);
+        let freezes = AtomicU64::new(clock.freezes(clock.now()));
         let (turns, deaf_since) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
         let circuit = Self {
             gate,
@@ -225,6 +228,7 @@ impl Circuit {
             handles,
             turns,
             deaf_since,
+            freezes,
         };
         (Arc::new(circuit), inbox)
     }

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     task::Poll,
@@ -14,7 +14,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use crate::{moment::Moment, store::ServerTime};
+use crate::{heartbeat, moment::Moment, store::ServerTime};
 
 /// Where a registry gets its time from.
 ///
@@ -29,7 +29,7 @@ pub struct Clock {
 
 #[derive(Clone, Debug)]
 enum Source {
-    System { origin: Instant },
+    System,
     Virtual(VirtualClock),
 }
 
@@ -42,9 +42,8 @@ impl Default for Clock {
 impl Clock {
     /// Returns the clocks of the operating system.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
     pub fn system() -> Self {
-        Self::over(Source::System { origin: Instant::now() })
+        Self::over(Source::System)
     }
 
     /// The same clock for a registry on this runtime, without what others have
@@ -57,13 +56,31 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
     pub(crate) fn now(&self) -> Moment {
         let (mono, wall) = match &self.source {
-            Source::System { origin } => (
-                Instant::now().saturating_duration_since(*origin),
+            Source::System => (
+                Instant::now().saturating_duration_since(*ORIGIN),
                 SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO),
             ),
             Source::Virtual(hands) => hands.now(),
         };
         Moment::new(mono, wall, self.correction.ahead_ms.load(Ordering::Relaxed))
+    }
+
+    /// Has freezes of this process noticed from now on, for a minute after the last use.
+    pub(crate) fn watch_for_freezes(&self, now: Moment) {
+        if let Source::System = self.source {
+            heartbeat::OF_THIS_PROCESS.keep(now, || {
+                let clock = self.clone();
+                heartbeat::start(move || clock.now())
+            });
+        }
+    }
+
+    /// How many freezes of this process were noticed until now.
+    pub(crate) fn freezes(&self, now: Moment) -> u64 {
+        match &self.source {
+            Source::System => heartbeat::OF_THIS_PROCESS.freezes(now),
+            Source::Virtual(hands) => hands.0.freezes.load(Ordering::SeqCst),
+        }
     }
 
     /// The store's clock showed this while an operation ran that was begun and
@@ -163,11 +180,15 @@ impl Clock {
     #[inline]
     pub(crate) fn coarse_wall_ms(&self) -> u64 {
         match &self.source {
-            Source::System { .. } => coarse_wall_ms(),
+            Source::System => coarse_wall_ms(),
             Source::Virtual(hands) => crate::moment::millis(hands.now().1),
         }
     }
 }
+
+/// Where monotonic time begins: one for all registries, as the heartbeat is.
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// What a store's answers have shown about the wall clock.
 #[derive(Debug, Default)]
@@ -246,6 +267,8 @@ struct Hands {
     advanced: AtomicU64,
     /// By how much the wall clock was set, in nanoseconds.
     stepped: AtomicI64,
+    /// How often the process was said to have been frozen.
+    freezes: AtomicU64,
 }
 
 impl VirtualClock {
@@ -271,6 +294,16 @@ impl VirtualClock {
         });
     }
 
+    /// Moves both clocks forward, as [`advance`](Self::advance) does, and says that the
+    /// process was frozen meanwhile, as an AWS Lambda environment is between invocations:
+    /// failures of calls that were admitted before count for nothing.
+    ///
+    /// A [`Clock::system`] notices a freeze of three seconds or more by itself.
+    pub fn freeze(&self, lasting: Duration) {
+        self.advance(lasting);
+        self.0.freezes.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Sets the wall clock alone, by so many milliseconds, forward or back; the
     /// monotonic clock goes on as it was, as when a machine's time is set.
     pub fn step_wall(&self, by_ms: i64) {
@@ -293,6 +326,7 @@ impl VirtualClock {
             start,
             advanced: AtomicU64::new(0),
             stepped: AtomicI64::new(0),
+            freezes: AtomicU64::new(0),
         }))
     }
 

@@ -71,6 +71,14 @@ impl Rules {
         self.run = self.run.filter(|run| run.place == place);
     }
 
+    /// Goes on under another count of good calls, which begins at zero.
+    fn carry_over(&mut self, last_place: u64) {
+        self.forget_past(last_place);
+        if let Some(run) = &mut self.run {
+            run.place = 0;
+        }
+    }
+
     fn stands(&self) -> bool {
         self.run.is_some()
     }
@@ -100,7 +108,12 @@ impl Contradiction {
 
     /// The good calls in a row before this place.
     fn in_a_row(self, place: u64) -> u64 {
-        self.carried.saturating_add(distance(place, self.base))
+        let since = distance(place, self.base);
+        // A thread that counts in the next epoch already is missing from the last sum of
+        // this one, which may then be less than the base: that is no million million of
+        // good calls.
+        let since = if since > COUNT_MASK / 2 { 0 } else { since };
+        self.carried.saturating_add(since)
     }
 }
 
@@ -216,6 +229,21 @@ impl Counting {
                 trip.refuted = true;
             }
         }
+    }
+
+    /// The process was frozen while the circuit was closed. The epoch gets a new number, so
+    /// that calls which were admitted before it count for nothing; what was counted stands,
+    /// or a process that is frozen between any two calls would never trip. A trip that was
+    /// found before the freeze, and not published, is dropped with what it counted.
+    pub(crate) fn renumber(&mut self, epoch: u64, last_place: u64) {
+        if epoch <= self.epoch {
+            return;
+        }
+        if self.trip.is_some() {
+            self.rules.clear();
+        }
+        self.rules.carry_over(last_place);
+        self.begin(epoch, last_place);
     }
 
     fn begin(&mut self, epoch: u64, last_place: u64) {

@@ -66,6 +66,7 @@ mod gate;
 mod grant;
 pub mod guide;
 mod health;
+mod heartbeat;
 mod log;
 mod machine;
 mod metrics;

@@ -46,6 +46,13 @@ pub(crate) fn defective_item(circuit: &CircuitName, attribute: &'static str) {
     });
 }
 
+/// This process was frozen, and goes on.
+pub(crate) fn thawed(circuit: &CircuitName) {
+    caught(|| {
+        tracing::debug!(%circuit, "this process was frozen: calls from before count for nothing");
+    });
+}
+
 /// A store operation failed because the process stood still meanwhile.
 pub(crate) fn stood_still(circuit: &CircuitName, error: &dyn Display) {
     caught(|| {

@@ -120,6 +120,10 @@ pub(crate) struct Machine {
     /// Whether a waiting call stands to get the next probe.
     claimed: bool,
     last_probe: ProbeId,
+    /// The epoch that began because the process had been frozen; zero is none.
+    thawed_into: u64,
+    /// The last probe that a freeze may have cut off.
+    cut_off: Option<ProbeId>,
     effects: Vec<Effect>,
 }
 
@@ -147,6 +151,8 @@ impl Machine {
             health: Health::default(),
             claimed: false,
             last_probe: ProbeId::FIRST,
+            thawed_into: 0,
+            cut_off: None,
             effects: Vec::new(),
         }
     }
@@ -166,6 +172,29 @@ impl Machine {
     /// the circuit for itself alone.
     pub(crate) fn is_contradicted(&self) -> bool {
         self.contradicted_in == self.epoch
+    }
+
+    /// The process was frozen. Calls that were admitted before are no evidence: they may
+    /// fail because they were cut off. While the circuit is closed a new epoch tells them
+    /// from those to come, and a probe's failure is ignored.
+    pub(crate) fn thawed(&mut self, now: Moment) {
+        self.advance(now);
+        match self.phase {
+            Phase::Closed { basis } => {
+                self.enter(Phase::Closed { basis });
+                self.thawed_into = self.epoch;
+            }
+            Phase::HalfOpen(_) => self.cut_off = Some(self.last_probe),
+            // What was owed from before the freeze is not written.
+            Phase::Open(_) if self.want == Some(Want::Trip) => self.lapse(),
+            Phase::Open(_) => {}
+        }
+    }
+
+    /// Whether the current epoch is the one before under a new number: what was counted
+    /// in that one stands.
+    pub(crate) fn has_thawed(&self) -> bool {
+        self.thawed_into == self.epoch
     }
 
     /// Learns whether failures stand in what is counted: they are kept for a while.

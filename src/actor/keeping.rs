@@ -58,7 +58,9 @@ impl Actor {
         // for a trip of it is let go.
         let published = self.machine.digest();
         circuit.publish(&published);
-        let turn = Turn { published: &published, is_contradicted: false, trip: None };
+        let freezes = self.clock().freezes(self.clock().now());
+        let (is_contradicted, is_thaw, trip) = (false, false, None);
+        let turn = Turn { published: &published, is_contradicted, is_thaw, freezes, trip };
         drop_each(circuit.follow(&turn).settles);
     }
 

@@ -15,7 +15,7 @@
 //!    state that is over, and return while the gate still admits.
 //! 3. It answers those who wait.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use super::{Awaited, Circuit, Outstanding, Pending, Settled};
 use crate::{
@@ -63,6 +63,10 @@ pub(crate) struct Turn<'a> {
     pub(crate) published: &'a Digest,
     /// Whether the epoch begins with a contradiction; asked once for each epoch.
     pub(crate) is_contradicted: bool,
+    /// Whether the epoch is the one before under a new number, since the process was frozen.
+    pub(crate) is_thaw: bool,
+    /// How many freezes of the process the machine knows of.
+    pub(crate) freezes: u64,
     /// The trip that was shown to the machine in this turn.
     pub(crate) trip: Option<Box<Trip>>,
 }
@@ -141,6 +145,12 @@ impl Circuit {
             self.pending.ending.found_by(&self.name);
             return None;
         }
+        if self.is_cut_off() {
+            // The actor begins an epoch that this call is not of. It has a turn to come if
+            // its mailbox is full.
+            let _ = self.mailbox.try_send(Message::Wake);
+            return None;
+        }
         let (callers, is_first) = self.count(self.counted_from(epoch), epoch)?;
         // A full mailbox has the actor at work already, and it looks for a trip after
         // each batch. Those who find the trip have no one to wake.
@@ -179,6 +189,21 @@ impl Circuit {
         Some((callers, true))
     }
 
+    /// Whether the process was frozen since the epoch began that calls are admitted in, or
+    /// the actor has yet to begin the next one. Failures are no evidence then: their calls
+    /// may have been cut off.
+    ///
+    /// Acquired: whoever sees the newest freeze sees that the counting is in the epoch that
+    /// came after it.
+    fn is_cut_off(&self) -> bool {
+        self.clock.freezes(self.clock.now()) != self.freezes.load(Ordering::Acquire)
+    }
+
+    /// Whether the machine was told of so many freezes, and what came of it published.
+    pub(crate) fn knows_freezes(&self, freezes: u64) -> bool {
+        self.freezes.load(Ordering::Relaxed) == freezes
+    }
+
     /// What is counted, which begins with this epoch if nothing was before.
     fn counted_from(&self, epoch: u64) -> &Counted {
         self.counted.get_or_init(|| Counted::new(&self.config, epoch))
@@ -202,6 +227,12 @@ impl Circuit {
     /// The counting follows what was published. Called by the actor alone, after each
     /// turn, which makes each turn the one that forgets what good calls have ended.
     pub(crate) fn follow(&self, turn: &Turn<'_>) -> Followed {
+        let followed = self.follow_epoch(turn);
+        self.freezes.store(turn.freezes, Ordering::Release);
+        followed
+    }
+
+    fn follow_epoch(&self, turn: &Turn<'_>) -> Followed {
         let epoch = turn.published.epoch;
         // Of a process that is contradicted good calls count before any failure.
         let counted =
@@ -211,6 +242,9 @@ impl Circuit {
         };
         let mut tally = counted.tally();
         let counting = &mut tally.counting;
+        if turn.is_thaw {
+            counting.renumber(epoch, counted.place(counting));
+        }
         counting.start_epoch(epoch, counted.place(counting), turn.is_contradicted);
         // Refused in its own epoch: what comes next is counted from none on. A trip that
         // was found since is still to be shown to the machine.
@@ -250,6 +284,9 @@ impl Circuit {
     }
 
     fn report_probe(&self, pass: Pass, report: Report) -> Outstanding {
+        // The right to probe stays for the next call.
+        let is_cut_off = report == Report::Failure && self.is_cut_off();
+        let report = if is_cut_off { Report::Ignored } else { report };
         if let Some(counted) = self.counted.get()
             && matches!(report, Report::Success | Report::Failure)
         {

@@ -126,6 +126,32 @@ fn a_failure_that_knows_of_an_epoch_before_the_actor_is_told_does_not_hide_a_con
 }
 
 #[test]
+fn case_198_a_freeze_drops_a_trip_that_nobody_has_seen_and_no_streak() {
+    let mut counting = counting(3);
+    let _ = fail(&mut counting, 7);
+    let _ = fail(&mut counting, 7);
+    counting.renumber(2, 7);
+    assert_eq!((counting.epoch(), counting.in_a_row()), (2, 2));
+    assert_eq!(fail(&mut counting, 0), Some((3, false)));
+    counting.renumber(3, 0);
+    assert_eq!((counting.trip(), counting.in_a_row()), (None, 0));
+    let _ = fail(&mut counting, 0);
+    counting.renumber(4, 1);
+    assert_eq!(counting.in_a_row(), 0, "a good call came before the freeze");
+    counting.renumber(4, 9);
+    assert_eq!(counting.epoch(), 4);
+}
+
+#[test]
+fn a_sum_that_misses_a_thread_of_the_next_epoch_ends_no_contradiction() {
+    let mut counting = counting(1);
+    counting.start_epoch(2, 0, true);
+    counting.forget_past(5);
+    counting.renumber(3, 4);
+    assert!(counting.stands());
+}
+
+#[test]
 fn places_that_wrap_are_compared_around_the_wrap() {
     assert_eq!(distance(1, COUNT_MASK), 2);
     let mut counting = counting(2);
@@ -146,6 +172,8 @@ enum Step {
     Epoch {
         contradicted: bool,
     },
+    /// The process was frozen between two calls.
+    Thaw,
 }
 
 /// Every outcome, in order, and what follows from the list of them alone.
@@ -199,6 +227,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Forget),
         1 => any::<bool>().prop_map(Step::Probe),
         1 => select(vec![false, true, true]).prop_map(|contradicted| Step::Epoch { contradicted }),
+        2 => Just(Step::Thaw),
     ];
     vec(step, 1..150)
 }
@@ -252,6 +281,11 @@ proptest! {
                         list.since_contradicted = Some(Vec::new());
                     }
                     watched.start(contradicted);
+                }
+                Step::Thaw => {
+                    let epoch = watched.counting.epoch() + 1;
+                    watched.counting.renumber(epoch, watched.place);
+                    watched.place = 0;
                 }
             }
         }

@@ -43,7 +43,8 @@ impl Machine {
     pub(crate) fn report(&mut self, now: Moment, pass: Pass, report: Report) {
         self.advance(now);
         self.used_at = self.now;
-        self.report_probe(pass, report);
+        let is_cut_off = report == Report::Failure && pass.probe <= self.cut_off;
+        self.report_probe(pass, if is_cut_off { Report::Ignored } else { report });
     }
 
     /// Whether this call is the probe whose verdict is awaited.

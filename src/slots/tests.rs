@@ -11,6 +11,7 @@ fn slots(epoch: u64) -> Arc<Slots> {
 }
 
 /// Not scoped: who joins it has seen its destructors run.
+#[expect(clippy::disallowed_methods, reason = "a thread of the test")]
 fn in_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
     thread::Builder::new().spawn(run).unwrap()
 }

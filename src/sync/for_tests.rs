@@ -55,8 +55,18 @@ impl<T> OnceLock<T> {
     }
 
     pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
-        let value = self.value.get_or_init(make);
-        self.is_set.store(1, Ordering::Release);
+        let mut is_made_here = false;
+        let value = self.value.get_or_init(|| {
+            is_made_here = true;
+            make()
+        });
+        if is_made_here {
+            self.is_set.store(1, Ordering::Release);
+        }
+        // As the real one does, which keeps others waiting until the value is there for them.
+        while self.is_set.load(Ordering::Acquire) == 0 {
+            ::loom::thread::yield_now();
+        }
         value
     }
 }

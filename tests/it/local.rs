@@ -1,6 +1,7 @@
 //! Environments over a store in memory.
 
 mod closed;
+mod cut_off;
 mod faults;
 mod flush;
 mod life;

@@ -6,6 +6,7 @@
 
 mod between;
 mod child;
+mod cut_off;
 mod environment;
 mod fleet;
 mod killed;

@@ -12,6 +12,7 @@ use crate::{
 
 /// A circuit and its mailbox, whose actor is the test.
 struct Bench {
+    hands: VirtualClock,
     circuit: Arc<Circuit>,
     inbox: flume::Receiver<Message>,
 }
@@ -41,7 +42,7 @@ impl Bench {
             Arc::default(),
             Gate::new(),
         );
-        Self { circuit, inbox }
+        Self { hands, circuit, inbox }
     }
 
     fn end(&self, epoch: u64, report: Report) -> Outstanding {
@@ -63,7 +64,8 @@ impl Bench {
         trip: Option<Box<Trip>>,
         is_contradicted: bool,
     ) -> Followed {
-        self.circuit.follow(&Turn { published, is_contradicted, trip })
+        let (is_thaw, freezes) = (false, self.circuit.clock.freezes(self.circuit.clock.now()));
+        self.circuit.follow(&Turn { published, is_contradicted, is_thaw, freezes, trip })
     }
 
     fn counted(&self) -> Option<u64> {
@@ -89,6 +91,32 @@ fn a_failure_that_decides_nothing_wakes_nobody_and_waits_for_nobody() {
     }
     assert!(bench.inbox.is_empty());
     assert_eq!(bench.circuit.pending.count(), 0);
+}
+
+#[test]
+fn case_198_calls_of_before_a_freeze_count_for_nothing_and_failures_of_before_stand() {
+    let bench = Bench::new(3);
+    assert!(bench.fail(1).is_none());
+    bench.hands.freeze(std::time::Duration::from_secs(5));
+    for _ in 0..9 {
+        assert!(bench.fail(1).is_none());
+    }
+    assert_eq!(bench.counted(), None);
+    assert!(bench.inbox.try_recv().is_ok(), "the actor begins an epoch");
+    let turn = Turn {
+        published: &digest(2, CircuitState::Closed),
+        is_contradicted: false,
+        is_thaw: true,
+        freezes: 1,
+        trip: None,
+    };
+    let _ = bench.circuit.follow(&turn);
+    for _ in 0..9 {
+        assert!(bench.fail(1).is_none(), "admitted before");
+    }
+    assert!(bench.fail(2).is_none());
+    assert!(bench.fail(2).is_some());
+    assert_eq!(bench.counted(), Some(3), "one of before the freeze, and two after");
 }
 
 #[test]
@@ -217,7 +245,7 @@ fn case_95_good_probes_count_towards_the_end_of_a_contradiction() {
 fn nobody_waits_once_the_actor_has_gone() {
     let bench = Bench::new(1);
     let waits = bench.fail(1);
-    let Bench { circuit, inbox } = bench;
+    let Bench { circuit, inbox, .. } = bench;
     drop(inbox);
     circuit.end_counting();
     assert!(is_over(&waits));

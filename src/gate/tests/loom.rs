@@ -21,6 +21,7 @@ mod offering;
 mod publication;
 mod reporting;
 mod returning;
+mod thawing;
 mod world;
 
 use std::sync::{Arc, Mutex};

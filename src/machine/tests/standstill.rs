@@ -174,3 +174,27 @@ fn an_order_unanswered_over_the_standstill_is_told_to_have_failed() {
         assert!(world.nodes[0].effects.contains(&failed), "{answered} answers");
     }
 }
+
+#[test]
+fn case_198_a_probe_that_a_freeze_cut_off_does_not_reopen_the_circuit() {
+    let (mut world, cut_off) = probing(&quick(5, 2), 1);
+    let now = world.nodes[0].now;
+    world.nodes[0].machine.thawed(now);
+    world.nodes[0].end(cut_off, Report::Failure);
+    world.settle(0);
+    assert_eq!(world.nodes[0].machine.digest().state, CircuitState::HalfOpen);
+    let Call::Runs(next) = world.call(0) else { panic!("the right stays for the next call") };
+    world.nodes[0].end(next, Report::Failure);
+    world.settle(0);
+    assert_eq!(world.nodes[0].machine.digest().state, CircuitState::Open);
+}
+
+#[test]
+fn case_198_a_good_probe_counts_whatever_came_between() {
+    let (mut world, probe) = probing(&quick(5, 1), 1);
+    let now = world.nodes[0].now;
+    world.nodes[0].machine.thawed(now);
+    world.nodes[0].end(probe, Report::Success);
+    world.settle(0);
+    assert_eq!(world.nodes[0].machine.digest().state, CircuitState::Closed);
+}

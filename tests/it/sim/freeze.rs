@@ -69,7 +69,12 @@ impl Watch {
         let (mono, wall) = self.shows(at);
         let mut moved = self.moved.lock().unwrap();
         let both = mono.saturating_sub(moved.0);
-        self.hands.advance(both);
+        let ends = |freeze: &Span| self.since + moved.1 < freeze.until && freeze.until <= at;
+        if self.freezes.iter().any(ends) {
+            self.hands.freeze(both);
+        } else {
+            self.hands.advance(both);
+        }
         let step = wall.saturating_sub(moved.1 + both);
         self.hands.step_wall(i64::try_from(step.as_millis()).unwrap());
         *moved = (mono, wall);

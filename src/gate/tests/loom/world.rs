@@ -71,6 +71,7 @@ pub(super) struct World {
     pub(super) circuit: Arc<Circuit>,
     /// Whether the registry knows the circuit.
     registered: Arc<Mutex<bool>>,
+    hands: VirtualClock,
     transitions: broadcast::Receiver<CircuitTransition>,
     threshold: u64,
     /// The epoch of all calls.
@@ -103,7 +104,7 @@ impl Turns {
 impl World {
     /// One that nobody has called yet, which is forgotten unless somebody holds it.
     pub(super) fn uncalled(threshold: u32) -> (Arc<Self>, Turns) {
-        let (world, actor, _) = Self::over(MemoryStore::new(), 9, threshold);
+        let (world, actor) = Self::over(MemoryStore::new(), 9, threshold);
         (Arc::new(world), actor)
     }
 
@@ -121,7 +122,7 @@ impl World {
     /// A closed circuit whose mailbox has so much room, and that trips after so many
     /// failures.
     pub(super) fn new(room: usize, threshold: u32) -> (Arc<Self>, Turns) {
-        let (world, mut actor, _) = Self::over(MemoryStore::new(), room, threshold);
+        let (world, mut actor) = Self::over(MemoryStore::new(), room, threshold);
         let _ = world.ask(&mut actor);
         assert_eq!(world.passes(), Some(1), "it was read");
         (Arc::new(world), actor)
@@ -130,13 +131,13 @@ impl World {
     /// One that has recovered from an opening of which its store was never told: the
     /// next one is all its own.
     pub(super) fn without_store(room: usize, threshold: u32) -> (Arc<Self>, Turns) {
-        let (mut world, mut actor, hands) = Self::over(Forbidden, room, threshold);
+        let (mut world, mut actor) = Self::over(Forbidden, room, threshold);
         let _ = world.ask(&mut actor);
         for _ in 0..threshold {
             world.send("F");
             actor.run();
         }
-        hands.advance(Duration::from_secs(31));
+        world.hands.advance(Duration::from_secs(31));
         let probe = world.ask(&mut actor).unwrap();
         drop(world.circuit.report(probe, Report::Success));
         actor.run();
@@ -150,7 +151,7 @@ impl World {
         (Arc::new(Self { epoch, ..world }), actor)
     }
 
-    fn over(store: impl Store, room: usize, threshold: u32) -> (Self, Turns, VirtualClock) {
+    fn over(store: impl Store, room: usize, threshold: u32) -> (Self, Turns) {
         let name = CircuitName::new("payments").unwrap();
         let config = Config::builder().failure_threshold(threshold).success_threshold(1);
         let config = Arc::new(config.build().unwrap());
@@ -182,8 +183,21 @@ impl World {
         let mut actor = Actor::new(&circuit, inbox, machine, environment, cancelled, forget);
         let run = async move { actor.run().await };
         let threshold = u64::from(threshold);
-        let world = Self { circuit, registered, transitions, threshold, epoch: 1 };
-        (world, Turns(Box::pin(run)), hands)
+        let world = Self { circuit, registered, hands, transitions, threshold, epoch: 1 };
+        (world, Turns(Box::pin(run)))
+    }
+
+    /// The process is frozen, and goes on.
+    pub(super) fn freeze(&self) {
+        self.hands.freeze(Duration::from_secs(1));
+    }
+
+    /// Ends calls of the newest epoch with a failure each.
+    pub(super) fn fail_now(&self, times: u64) {
+        let (epoch, _) = self.circuit.gate.last_known();
+        for _ in 0..times {
+            drop(self.circuit.report(Pass { epoch, probe: None }, Report::Failure));
+        }
     }
 
     /// Asks the actor to admit a call.
