@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::{
     Client,
     config::{Credentials, Region},
 };
+use aws_smithy_http_client::{Connector, proxy::ProxyConfig};
 use fuseboard::{
     CircuitName, DynamoDbStore,
     store::{
@@ -58,6 +59,22 @@ async fn case_172_a_port_where_nobody_listens_is_told_with_all_causes() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let store = DynamoDbStore::new(http_client(port), TABLE);
+    assert_eq!(read(&store).await.kind(), Unavailable);
+    all_tell(&store, &["the connection failed: ", "tcp connect error", "Connection refused"]).await;
+}
+
+#[tokio::test]
+async fn case_172_a_proxy_where_nobody_listens_is_told() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = ProxyConfig::http(format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    drop(listener);
+    let http = aws_smithy_http_client::Builder::new().build_with_connector_fn(move |_, _| {
+        Connector::builder().proxy_config(proxy.clone()).build_http()
+    });
+    // The proxy is what is asked, so that the endpoint's name need not exist.
+    let config = http_client(9).config().to_builder().http_client(http);
+    let config = config.endpoint_url("http://dynamodb.invalid:8000").build();
+    let store = DynamoDbStore::new(Client::from_conf(config), TABLE);
     assert_eq!(read(&store).await.kind(), Unavailable);
     all_tell(&store, &["the connection failed: ", "tcp connect error", "Connection refused"]).await;
 }
