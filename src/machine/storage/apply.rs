@@ -423,9 +423,12 @@ fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
                 && record.lease_until == Field::Valid(*lease_until)
                 && record.success_count == Field::Valid(*success_count)
         }
+        // Without `released` an operator's release of the same second would be told as
+        // our closing, and as the operator's.
         Operation::Close { expires_at, .. } => {
             record.state == Field::Valid(CircuitState::Closed)
                 && record.expires_at == Field::Valid(*expires_at)
+                && !record.is_released()
         }
         Operation::Hold { owner, opened_at, expires_at, .. } => {
             record.is_held()
@@ -433,9 +436,10 @@ fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
                 && record.opened_at == Field::Valid(*opened_at)
                 && record.expires_at == Field::Valid(*expires_at)
         }
-        Operation::Release { expires_at, .. } => {
+        Operation::Release { released_at, expires_at, .. } => {
             record.state == Field::Valid(CircuitState::Closed)
                 && record.expires_at == Field::Valid(*expires_at)
+                && record.released == Field::Valid(*released_at)
         }
         // A trip or a reopening carries nothing that is only ours.
         Operation::Trip { .. } | Operation::Reopen { .. } => false,

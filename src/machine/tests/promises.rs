@@ -161,3 +161,15 @@ fn the_back_off_doubles_up_to_half_a_minute() {
     assert!(gaps.windows(2).all(|two| two[0] <= two[1]), "{gaps:?}");
     assert!(gaps.first().is_some_and(|gap| *gap <= 1) && gaps.contains(&30), "{gaps:?}");
 }
+
+#[test]
+fn a_release_in_the_second_of_a_closing_is_not_told_as_that_closing() {
+    let (mut world, pass) = probing(&quick(5, 1), 1);
+    world.nodes[0].end(pass, Report::Success);
+    // An operator is first, and both writes would leave the same `expiration`.
+    let expires_at = world.nodes[0].machine.expires_at();
+    world.record = Some(Record { released: START_UNIX.into(), ..closed(expires_at) });
+    world.settle(0);
+    assert_eq!(world.state(0), CircuitState::Closed);
+    assert_eq!(world.local(0).last(), Some(&(CircuitState::Open, CircuitState::HalfOpen)));
+}
