@@ -104,7 +104,7 @@ pub(crate) struct Machine {
     /// Whether a trip of this process was applied, and nobody has judged it yet.
     tripped: bool,
     /// The epoch in which this process was contradicted: others' probes closed the
-    /// circuit that its trip had opened. Zero is none.
+    /// circuit that its trip had opened. Zero is none, or one that good calls have ended.
     contradicted_in: u64,
     /// The store operation in flight.
     job: Option<Job>,
@@ -197,9 +197,14 @@ impl Machine {
         self.thawed_into == self.epoch
     }
 
-    /// Learns whether failures stand in what is counted: they are kept for a while.
+    /// Learns whether failures stand in what is counted, or a contradiction: they are
+    /// kept for a while.
     pub(crate) fn learn_whether_failures_stand(&mut self, stand: bool) {
         self.failures_stand = stand;
+        if !stand {
+            // Enough good calls in a row have ended the contradiction: it is heard again.
+            self.contradicted_in = 0;
+        }
     }
 
     /// Time passes: starts what has become due.

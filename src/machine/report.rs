@@ -251,10 +251,14 @@ impl Machine {
 
     fn judge_local_probe(&mut self, alone: Alone, report: Report) {
         match report {
-            Report::Failure if alone.refuted => self.open_alone(0),
             Report::Failure => {
                 // A token of ours that may still stand saw a failure.
                 self.known.election = None;
+                // A contradicted process is no witness for the fleet. Without this its
+                // opening is owed, and written as soon as the item is deleted.
+                if alone.refuted || self.contradicted_in != 0 {
+                    return self.open_alone(0);
+                }
                 self.open(0, Some(Want::Trip), Standing::Owed);
                 if self.is_store_out() {
                     self.announce(Cause::ProbeFailed, Origin::WithoutStore);

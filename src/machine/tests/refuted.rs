@@ -241,3 +241,50 @@ fn case_97_an_opening_of_another_is_adopted_by_who_is_open_for_itself() {
     world.fail(0, 1);
     assert_eq!((world.state(0), world.writes), (CircuitState::Open, 0), "as in case 93");
 }
+
+/// A process that was contradicted, and has had so many good calls since, probes alone
+/// what another has opened: writes are denied. The probe fails, and somebody deletes the
+/// item before the store may be written again.
+fn fails_a_lone_probe(good: u64) -> World {
+    let mut world = contradicted();
+    (0..good).for_each(|_| world.succeed(0));
+    world.fail(1, 5);
+    world.pass(s(6));
+    while world.state(0) != CircuitState::Open {
+        let _ = world.call(0);
+    }
+    world.deny_writes = Some(StoreErrorKind::Unavailable);
+    let pass = loop {
+        if let Call::Runs(pass) = world.call(0) {
+            break pass;
+        }
+        world.pass(s(1));
+    };
+    assert_eq!(world.of_origin(0, Origin::WithoutStore).len(), 1, "it probes alone");
+    world.end(0, pass, Report::Failure);
+    world.deny_writes = None;
+    world.record = None;
+    world
+}
+
+#[test]
+fn case_94_who_was_contradicted_and_fails_a_lone_probe_opens_for_itself_alone() {
+    let mut world = fails_a_lone_probe(0);
+    assert_eq!(world.state(0), CircuitState::Open);
+    world.writes = 0;
+    world.pass(s(31));
+    assert_eq!((world.record.clone(), world.writes), (None, 0), "it trips for nobody else");
+    for _ in 0..3 {
+        let pass = world.admit(0);
+        assert!(pass.probe.is_some());
+        world.end(0, pass, Report::Success);
+    }
+    assert_eq!((world.state(0), world.writes), (CircuitState::Closed, 0));
+}
+
+#[test]
+fn case_95_a_lone_probe_that_fails_is_told_once_enough_good_calls_have_made_it_heard() {
+    let mut world = fails_a_lone_probe(24);
+    world.pass(s(29));
+    assert_eq!(world.applied.iter().filter(|made| **made == (0, "trip")).count(), 2);
+}
