@@ -1,7 +1,8 @@
 //! The machine, proved by a table, by named cases, and by random operations.
 //!
 //! [`node`] drives one machine as its actor does and checks invariants after
-//! every step; [`world`] lets several share one record, on a virtual clock.
+//! every step; [`world`] lets several share one record, on a virtual clock, and
+//! [`watch`] judges what becomes of it.
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 
@@ -17,10 +18,13 @@ mod fleet_rules;
 mod node;
 mod promises;
 mod random;
+mod random_ops;
 mod random_world;
 mod refuted;
+mod seeds;
 mod standstill;
 mod table;
+mod watch;
 mod world;
 
 use std::{sync::Arc, time::Duration};

@@ -16,9 +16,61 @@ pub(super) enum Call {
     Waits(u64),
 }
 
+/// A probe that was begun without a lease.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lone {
+    /// By the world's clock, when its call came.
+    pub(super) came: Duration,
+    /// Whether its process is open for itself alone.
+    pub(super) refuted: bool,
+    /// Whether it was for the store to say who probes.
+    pub(super) was_stored: bool,
+}
+
+/// The last failure that counted: what a trip stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed {
+    at: Moment,
+    /// By the world's clock.
+    pub(super) clock: Duration,
+    /// The record was never seen before.
+    pub(super) blind: bool,
+    /// This process stood still since.
+    stood_still: bool,
+}
+
+impl Failed {
+    /// What an opening for this failure is stamped with.
+    pub(super) fn stamp(&self) -> i64 {
+        self.at.unix_ceil(Duration::ZERO)
+    }
+}
+
+/// A process that stands still.
+#[derive(Clone, Copy, Debug)]
+struct Stands {
+    since: Duration,
+    /// For how long nothing would have happened anyway.
+    idle_for: Duration,
+}
+
 pub(super) struct Node {
     pub(super) machine: Machine,
     pub(super) now: Moment,
+    /// The world's clock, which no process sees.
+    pub(super) clock: Duration,
+    /// The probes without a lease that nobody has judged yet.
+    pub(super) lone: Vec<Lone>,
+    pub(super) failed: Option<Failed>,
+    /// When the probe that was admitted last began.
+    probe_began: Moment,
+    /// The outcomes since others contradicted this process, until enough are good.
+    pub(super) since_contradicted: Option<Vec<bool>>,
+    /// It was contradicted once, and had enough good calls since.
+    pub(super) is_heard_again: bool,
+    /// The record that contradicted it just now.
+    pub(super) contradicted_by: Option<Option<Record>>,
+    stands: Option<Stands>,
     /// The store operation in flight.
     pub(super) job: Option<Job>,
     pub(super) transitions: Vec<CircuitTransition>,
@@ -30,7 +82,7 @@ pub(super) struct Node {
     good: (u64, u64),
     /// The last epoch that the counting was told of.
     counted: u64,
-    waiting: VecDeque<(u64, Arrival)>,
+    waiting: VecDeque<(u64, Arrival, Duration)>,
     decided: Vec<(u64, Call)>,
     calls: u64,
     last: (u64, CircuitState),
@@ -49,6 +101,14 @@ impl Node {
         Self {
             machine,
             now: START,
+            clock: Duration::ZERO,
+            lone: Vec::new(),
+            failed: None,
+            probe_began: START,
+            since_contradicted: None,
+            is_heard_again: false,
+            contradicted_by: None,
+            stands: None,
             job: None,
             transitions: Vec::new(),
             defects: Vec::new(),
@@ -82,12 +142,13 @@ impl Node {
 
     fn call_with(&mut self, arrival: Arrival) -> Call {
         self.calls += 1;
-        let call = self.judge(self.calls, arrival);
+        let call = self.judge(self.calls, arrival, self.clock);
         self.after();
         call
     }
 
-    fn judge(&mut self, number: u64, arrival: Arrival) -> Call {
+    fn judge(&mut self, number: u64, arrival: Arrival, came: Duration) -> Call {
+        let was_stored = self.is_for_the_store();
         match self.machine.admit(self.now, arrival) {
             Admission::Admitted(pass) => {
                 assert_eq!(pass.epoch, self.machine.epoch(), "a pass is of the current epoch");
@@ -100,6 +161,12 @@ impl Node {
                         Phase::HalfOpen(Recovery { right: Right::Ours(_), .. })
                     );
                     assert!(!own || self.probes_under_lease(), "a probe on a lease that ran out");
+                    if let Phase::HalfOpen(Recovery { right: Right::Local(alone), .. }) =
+                        &self.machine.phase
+                    {
+                        self.lone.push(Lone { came, refuted: alone.refuted, was_stored });
+                    }
+                    self.probe_began = self.machine.now;
                 } else {
                     assert_eq!(self.state(), CircuitState::Closed, "calls flow while closed only");
                 }
@@ -115,7 +182,7 @@ impl Node {
                 Call::Rejected
             }
             Admission::Wait => {
-                self.waiting.push_back((number, arrival));
+                self.waiting.push_back((number, arrival, came));
                 Call::Waits(number)
             }
         }
@@ -134,7 +201,7 @@ impl Node {
 
     /// The calls that wait for the store.
     pub(super) fn waiters(&self) -> Vec<Call> {
-        self.waiting.iter().map(|(number, _)| Call::Waits(*number)).collect()
+        self.waiting.iter().map(|(number, ..)| Call::Waits(*number)).collect()
     }
 
     /// The callers give up waiting.
@@ -147,8 +214,8 @@ impl Node {
         self.job = None;
         self.machine.stored(self.now, answer);
         self.machine.reopen_claims();
-        for (number, arrival) in std::mem::take(&mut self.waiting) {
-            match self.judge(number, arrival) {
+        for (number, arrival, came) in std::mem::take(&mut self.waiting) {
+            match self.judge(number, arrival, came) {
                 Call::Waits(_) => {}
                 call @ (Call::Runs(_) | Call::Rejected) => self.decided.push((number, call)),
             }
@@ -173,6 +240,7 @@ impl Node {
     /// A call ends. One that is no probe is counted beside the machine.
     pub(super) fn end(&mut self, pass: Pass, report: Report) {
         let place = self.place();
+        self.note_outcome(pass, report);
         match (pass.probe, report) {
             (Some(_), Report::Success) => self.counting.probe(place, true),
             (Some(_), Report::Failure) => self.counting.probe(place, false),
@@ -183,6 +251,61 @@ impl Node {
         if pass.probe.is_some() {
             self.machine.report(self.now, pass, report);
         }
+        self.after();
+    }
+
+    /// Notes what the promises are judged by, in words of its own: the counting and the
+    /// machine are not asked what they make of it.
+    fn note_outcome(&mut self, pass: Pass, report: Report) {
+        let is_good = match report {
+            Report::Success => true,
+            Report::Failure => false,
+            Report::Ignored | Report::NoVerdict => return,
+        };
+        let counts = pass.probe.is_some() || pass.epoch == self.counting.epoch();
+        if !counts {
+            return;
+        }
+        let judged = pass.probe.is_none() || self.machine.is_probing(pass);
+        if !is_good && judged {
+            let at =
+                if self.now.mono() < self.machine.now.mono() { self.machine.now } else { self.now };
+            let blind = self.machine.known.at.is_none();
+            self.failed = Some(Failed { at, clock: self.clock, blind, stood_still: false });
+        }
+        let enough = self.machine.config.success_threshold().get().saturating_mul(8);
+        if let Some(outcomes) = &mut self.since_contradicted {
+            outcomes.push(is_good);
+            let good = outcomes.iter().rev().take_while(|is_good| **is_good).count();
+            if u64::try_from(good).is_ok_and(|good| good >= enough) {
+                self.since_contradicted = None;
+                self.is_heard_again = true;
+            }
+        }
+    }
+
+    /// This process stands still from now on.
+    pub(super) fn stop(&mut self) {
+        let idle_for = if self.job.is_some() {
+            self.machine.config.store_timeout()
+        } else {
+            self.machine.deadline().unwrap_or(Duration::MAX)
+        };
+        self.stands = Some(Stands { since: self.clock, idle_for });
+    }
+
+    /// It goes on: what it had decided before is of another time.
+    pub(super) fn go_on(&mut self) {
+        if let Some(Stands { since, idle_for }) = self.stands.take()
+            && let Some(failed) = &mut self.failed
+        {
+            failed.stood_still |= self.clock - since > idle_for.saturating_add(s(1));
+        }
+    }
+
+    /// It has noticed that it stood still.
+    pub(super) fn thaw(&mut self) {
+        self.machine.thawed(self.now);
         self.after();
     }
 
@@ -201,6 +324,7 @@ impl Node {
             self.counting.failure(self.place(), self.now);
         }
         if let Some(trip) = self.counting.trip().cloned() {
+            assert_eq!(trip.refuted, self.since_contradicted.is_some(), "who is heard");
             self.machine.trip(self.now, &trip);
         }
     }
@@ -221,6 +345,13 @@ impl Node {
         let epoch = self.machine.epoch();
         let contradicted = epoch > self.counted && self.machine.is_contradicted();
         self.counted = epoch;
+        if contradicted {
+            self.contradicted_by = Some(self.machine.known.record().cloned());
+            self.since_contradicted.get_or_insert_default();
+        }
+        if self.machine.has_thawed() {
+            self.counting.renumber(epoch, self.place());
+        }
         let is_refused = self.counting.trip().is_some_and(|trip| trip.epoch == epoch);
         self.counting.start_epoch(epoch, self.place(), contradicted);
         if is_refused {
@@ -231,7 +362,13 @@ impl Node {
     }
 
     pub(super) fn keep_alive(&mut self, pass: Pass) {
+        let renews = |machine: &Machine| machine.want == Some(Want::Renew { starts_probe: false });
+        let renewed = renews(&self.machine);
         self.machine.keep_alive(self.now, pass);
+        if !renewed && renews(&self.machine) {
+            let runs_for = self.machine.now.since(self.probe_began);
+            assert!(runs_for < self.machine.config.probe_limit(), "renewed after {runs_for:?}");
+        }
         self.after();
     }
 
@@ -251,16 +388,60 @@ impl Node {
         self.after();
     }
 
-    /// The right that this node holds and probes under, if its lease is live.
+    /// Whether this node probes under a lease of its own that is live.
     pub(super) fn probes_under_lease(&self) -> bool {
+        self.token_probed_under().is_some()
+    }
+
+    /// The token that this node probes under, if its lease is live.
+    pub(super) fn token_probed_under(&self) -> Option<&LeaseToken> {
         let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.machine.phase else {
-            return false;
+            return None;
         };
         // An event that was overtaken is judged by the machine's own time.
         let overtaken = self.now.mono() < self.machine.now.mono();
         let now = if overtaken { self.machine.now } else { self.now };
         let live = now.is_within(ours.leased_at, self.machine.config.probe_lease());
-        live && matches!(ours.stage, Stage::Probing { .. })
+        (live && matches!(ours.stage, Stage::Probing { .. })).then_some(&ours.token)
+    }
+
+    /// Whether the store has said that the circuit is not closed, and says who probes.
+    fn is_for_the_store(&self) -> bool {
+        match &self.machine.phase {
+            Phase::Closed { .. } => false,
+            Phase::Open(opening) => opening.standing == Standing::Stored,
+            Phase::HalfOpen(recovery) => !matches!(recovery.right, Right::Local(_)),
+        }
+    }
+
+    pub(super) fn owes_trip(&self) -> bool {
+        self.machine.want == Some(Want::Trip)
+    }
+
+    /// Whether this process fails where others do not, and is not closed for itself.
+    pub(super) fn is_refuted(&self) -> bool {
+        match &self.machine.phase {
+            Phase::Open(opening) => opening.standing == Standing::Refuted,
+            Phase::HalfOpen(Recovery { right: Right::Local(alone), .. }) => alone.refuted,
+            Phase::HalfOpen(_) | Phase::Closed { .. } => false,
+        }
+    }
+
+    /// What a write may not be sent for, whatever the machine has made of it.
+    fn check_sent(&self, operation: &Operation) {
+        if matches!(operation, Operation::Hold { .. } | Operation::Release { .. }) {
+            return;
+        }
+        assert!(!self.is_refuted(), "a refuted process writes: {}", operation.name());
+        if !matches!(operation, Operation::Trip { .. }) {
+            return;
+        }
+        assert!(self.since_contradicted.is_none(), "who was contradicted trips for all");
+        let now = self.machine.now;
+        let failed = self.failed.expect("a trip stands for failures");
+        let age = now.since(failed.at);
+        assert!(age < self.machine.config.recovery_timeout(), "a trip for failures {age:?} old");
+        assert!(!failed.stood_still, "a trip for failures from before a standstill");
     }
 
     fn collect(&mut self) {
@@ -273,6 +454,7 @@ impl Node {
                     assert_eq!(self.job, None, "a second store operation was started");
                     if let Job::Write { operation, .. } = job {
                         check_operation(operation);
+                        self.check_sent(operation);
                     }
                     self.job = Some(job.clone());
                 }
@@ -298,6 +480,11 @@ impl Node {
         assert!(self.streak() < threshold, "a streak without a trip");
         assert_eq!(self.counting.trip(), None, "a trip that the machine neither took nor refused");
         assert_eq!(self.machine.job, self.job);
+        if self.job.is_none() && self.machine.want.is_none() {
+            assert_eq!(self.machine.announced, state, "a state that nobody was told of");
+        }
+        let told = self.transitions.last().map_or(CircuitState::Closed, |last| last.to_state);
+        assert_eq!(told, self.machine.announced);
         if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.machine.phase
             && ours.stage == Stage::Settling
         {

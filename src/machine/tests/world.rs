@@ -1,8 +1,9 @@
 //! Several machines over one record, on one virtual clock, with scripted faults.
+//! [`watch`](super::watch) judges every write and every step.
 
 use std::collections::VecDeque;
 
-use super::{node::*, *};
+use super::{node::*, watch::Watch, *};
 use crate::machine::{Answer, Job};
 
 /// What befalls the next store operation.
@@ -30,15 +31,40 @@ pub(super) struct World {
     pub(super) deny_writes: Option<StoreErrorKind>,
     /// Every write is throttled.
     pub(super) throttle_writes: bool,
+    /// Every read is throttled.
+    pub(super) throttle_reads: bool,
+    /// The processes that no answer of the store reaches, nor their requests the store.
+    pub(super) cut_off: Vec<bool>,
+    /// The answers to so many writes get lost.
+    pub(super) lost_answers: u32,
     pub(super) throttled: u64,
     pub(super) reads: u64,
     /// Writes that were asked for.
     pub(super) writes: u64,
     /// Writes that were applied: by whom, and what.
     pub(super) applied: Vec<(usize, &'static str)>,
+    /// What every write and every step is judged by.
+    pub(super) watch: Watch,
     /// Answers on their way.
-    delayed: Vec<Option<Answer>>,
+    delayed: Vec<Option<Delayed>>,
+    /// The processes that stand still.
+    stops: Vec<Option<Stop>>,
     lives: usize,
+}
+
+struct Delayed {
+    answer: Answer,
+    /// A read that showed what was there before.
+    is_stale: bool,
+}
+
+/// How a process stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Its monotonic clock stands still as well: its clocks disagree afterwards.
+    Frozen,
+    /// Both clocks go on.
+    Paused,
 }
 
 impl World {
@@ -50,34 +76,70 @@ impl World {
             down: None,
             deny_writes: None,
             throttle_writes: false,
+            throttle_reads: false,
+            cut_off: vec![false; nodes],
+            lost_answers: 0,
             throttled: 0,
             reads: 0,
             writes: 0,
             applied: Vec::new(),
-            delayed: vec![None; nodes],
+            watch: Watch::new(nodes, config),
+            delayed: (0..nodes).map(|_| None).collect(),
+            stops: vec![None; nodes],
             lives: nodes,
         }
     }
 
     /// Time passes, for everyone.
     pub(super) fn advance(&mut self, by: Duration) {
-        for node in &mut self.nodes {
-            node.now = later(node.now, by);
+        self.watch.advance(by);
+        for (node, stop) in self.nodes.iter_mut().zip(&self.stops) {
+            let (mono, now) = (node.now.mono(), later(node.now, by));
+            let is_frozen = *stop == Some(Stop::Frozen);
+            node.now = if is_frozen { Moment::new(mono, now.wall(), 0) } else { now };
+            node.clock = self.watch.clock;
         }
         self.check();
+    }
+
+    /// A process stands still: requests of it that are under way may reach the store.
+    pub(super) fn stop(&mut self, number: usize, stop: Stop) {
+        if self.stops[number].is_none() {
+            self.stops[number] = Some(stop);
+            self.nodes[number].stop();
+        }
+    }
+
+    pub(super) fn go_on(&mut self, number: usize) {
+        if self.stops[number].take().is_some() {
+            self.nodes[number].go_on();
+        }
+    }
+
+    pub(super) fn is_stopped(&self, number: usize) -> bool {
+        self.stops[number].is_some()
+    }
+
+    /// Somebody deletes the item.
+    pub(super) fn delete(&mut self) {
+        self.watch.ends_tokens_of(self.record.as_ref());
+        self.record = None;
     }
 
     /// Time passes with running timers: every deadline is kept on the way.
     pub(super) fn pass(&mut self, by: Duration) {
         let mut left = by;
         while left > Duration::ZERO {
-            let next = self.nodes.iter().filter_map(|node| node.machine.deadline()).min();
+            let running = self.nodes.iter().zip(&self.stops).filter(|(_, stop)| stop.is_none());
+            let next = running.filter_map(|(node, _)| node.machine.deadline()).min();
             let step = next.unwrap_or(left).max(ms(1)).min(left);
             self.advance(step);
             left = left.saturating_sub(step);
             for number in 0..self.nodes.len() {
-                self.nodes[number].tick();
-                self.settle(number);
+                if !self.is_stopped(number) {
+                    self.nodes[number].tick();
+                    self.settle(number);
+                }
             }
         }
     }
@@ -88,13 +150,16 @@ impl World {
             return;
         };
         assert!(self.delayed[number].is_none(), "the operation arrived already");
-        let fault = self.down.map(Fault::Fails).or_else(|| self.write_fault(&job));
+        let cut = self.cut_off[number].then_some(Fault::LostRequest);
+        let fault = cut.or(self.down.map(Fault::Fails)).or_else(|| self.fault_of(&job));
         let fault = fault.or_else(|| self.faults.pop_front());
+        let mut is_stale = false;
         let answer = match (job, fault) {
             (_, Some(Fault::LostRequest)) => Answer::Failed(StoreErrorKind::Timeout),
             (_, Some(Fault::Fails(kind))) => Answer::Failed(kind),
             (Job::Read { consistency: Consistency::Eventual, .. }, Some(Fault::Stale(record))) => {
                 self.reads += 1;
+                is_stale = record != self.record;
                 Answer::Read(record)
             }
             (Job::Read { .. }, fault) => {
@@ -116,16 +181,20 @@ impl World {
                 }
             }
         };
-        self.delayed[number] = Some(answer);
+        self.delayed[number] = Some(Delayed { answer, is_stale });
     }
 
-    fn write_fault(&mut self, job: &Job) -> Option<Fault> {
+    fn fault_of(&mut self, job: &Job) -> Option<Fault> {
         if matches!(job, Job::Read { .. }) {
-            return None;
+            return self.throttle_reads.then_some(Fault::Fails(StoreErrorKind::Throttled));
         }
         if self.throttle_writes {
             self.throttled += 1;
             return Some(Fault::Fails(StoreErrorKind::Throttled));
+        }
+        if self.lost_answers > 0 {
+            self.lost_answers -= 1;
+            return Some(Fault::LostAnswer);
         }
         self.deny_writes.map(Fault::Fails)
     }
@@ -146,8 +215,11 @@ impl World {
 
     fn write(&mut self, number: usize, operation: &Operation) -> Written {
         self.writes += 1;
+        self.watch.sent(number, operation);
         match operation.apply(self.record.as_ref()) {
             Some(record) => {
+                let node = &self.nodes[number];
+                self.watch.applied((number, node), operation, self.record.as_ref(), &record);
                 self.record = Some(record.clone());
                 self.applied.push((number, operation.name()));
                 Written::Applied(record)
@@ -162,9 +234,12 @@ impl World {
 
     /// A node is gone, and comes back without a memory.
     pub(super) fn restart(&mut self, number: usize, config: &Config) {
-        let now = self.nodes[number].now;
+        let (now, clock) = (self.nodes[number].now, self.nodes[number].clock);
         self.nodes[number] = Node::new(number, config.clone());
         self.nodes[number].now = now;
+        self.nodes[number].clock = clock;
+        self.stops[number] = None;
+        self.watch.restarted(number);
         // Tokens are random in earnest: those of a former life never come back.
         self.lives += 1;
         self.nodes[number].machine.chance =
@@ -177,8 +252,15 @@ impl World {
 
     /// The answer that waits reaches its node.
     pub(super) fn deliver(&mut self, number: usize) {
-        if let Some(answer) = self.delayed[number].take() {
+        if let Some(Delayed { answer, is_stale }) = self.delayed[number].take() {
+            let job = self.nodes[number].job.clone();
+            self.watch.answered(number, job.as_ref(), &answer, is_stale);
+            let is_shown = matches!(answer, Answer::Read(_) | Answer::Written(_));
+            let before = (self.nodes[number].state(), self.nodes[number].machine.order.is_some());
             self.nodes[number].answer(answer);
+            if is_shown {
+                self.watch.has_learned(number, &self.nodes[number], before, job.as_ref());
+            }
             self.check();
         }
     }
@@ -260,14 +342,15 @@ impl World {
     }
 
     /// What holds in every world whose clocks are honest.
-    pub(super) fn check(&self) {
-        let probing = self.nodes.iter().filter(|node| node.probes_under_lease()).count();
-        assert!(probing <= 1, "{probing} probes under a live lease");
+    pub(super) fn check(&mut self) {
+        self.watch.check(&mut self.nodes);
         for (number, node) in self.nodes.iter().enumerate() {
-            for kind in ["open", "elect", "take over", "close"] {
-                // A failed probe of a circuit without record is written as a trip.
+            for kind in ["open", "elect", "take over", "close", "hold", "release"] {
                 let is = |name: &str| {
-                    name == kind || (kind == "open" && matches!(name, "trip" | "reopen"))
+                    name == kind
+                        // A failed probe of a circuit without record is written as a trip.
+                        || (kind == "open" && matches!(name, "trip" | "reopen"))
+                        || (kind == "elect" && name == "elect absent")
                 };
                 let made =
                     self.applied.iter().filter(|made| made.0 == number && is(made.1)).count();
@@ -285,9 +368,9 @@ fn is_told_of(transition: &CircuitTransition, kind: &str) -> bool {
         Cause::RecoveryTimeout => "elect",
         Cause::TakeOver { .. } => "take over",
         Cause::ProbesSucceeded => "close",
-        Cause::Hold
-        | Cause::Release
-        | Cause::RecordGone
+        Cause::Hold => "hold",
+        Cause::Release => "release",
+        Cause::RecordGone
         | Cause::StoreUnreadable
         | Cause::Refuted
         | Cause::Elsewhere

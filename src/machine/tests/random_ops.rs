@@ -1,0 +1,205 @@
+//! What may happen in a random world.
+
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+use super::{world::*, *};
+use crate::config::OnStoreOutage;
+
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    /// A process does something, if it does not stand still.
+    Act(usize, Act),
+    /// What it has asked for reaches the store.
+    Arrive(usize),
+    /// It is gone, and comes back without a memory.
+    Restart(usize),
+    Stop(usize, Stop),
+    /// It goes on, and perhaps notices that it stood still.
+    GoOn(usize, bool),
+    Advance(u64),
+    Fault(Trouble),
+    Down(bool),
+    Throttle {
+        reads: bool,
+        writes: bool,
+    },
+    Deny(Option<StoreErrorKind>),
+    /// The store is out of reach for one process.
+    CutOff(usize, bool),
+    Delete,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Act {
+    /// A call, all that the store has to say, and perhaps its end.
+    Visit(Option<Report>),
+    /// So many of them that end alike.
+    Row(Report, u32),
+    /// Good calls, until this process takes the circuit to be closed.
+    Recover,
+    /// A call that ends when something else has come to pass.
+    Slow(usize, Meanwhile, Report),
+    /// It trips, another closes the circuit, and it trips again after so many good calls.
+    IsContradicted(usize, u32),
+    /// Writes are denied, it fails the probes that it makes without the store of what
+    /// another has tripped, and the item is deleted.
+    FailsAlone(usize),
+    /// Cut off, it trips what another has tripped before, and closes meanwhile.
+    IsCutOff(usize),
+    Call,
+    End(usize, Report),
+    KeepAlive(usize),
+    Refresh,
+    Tick,
+    GiveUpWaiting,
+    Deliver,
+    Settle,
+    /// An operator holds the circuit for so many seconds, or releases it.
+    Order(Option<i64>),
+}
+
+/// What another process does while a call is slow.
+#[derive(Clone, Debug)]
+pub(super) enum Meanwhile {
+    /// It calls when the lease is over, and takes over.
+    Calls,
+    /// It closes the circuit.
+    Recovers,
+    Orders(Option<i64>),
+    Deletes,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Trouble {
+    LostAnswer,
+    LostAnswersOfWrites(u32),
+    LostRequest,
+    Fails(StoreErrorKind),
+    Stale(usize),
+}
+
+fn report() -> impl Strategy<Value = Report> {
+    select(vec![
+        Report::Success,
+        Report::Failure,
+        Report::Failure,
+        Report::Ignored,
+        Report::NoVerdict,
+    ])
+}
+
+fn trouble() -> impl Strategy<Value = Trouble> {
+    prop_oneof![
+        2 => Just(Trouble::LostAnswer),
+        2 => (1_u32..4).prop_map(Trouble::LostAnswersOfWrites),
+        1 => Just(Trouble::LostRequest),
+        1 => select(vec![StoreErrorKind::Throttled, StoreErrorKind::Misconfigured])
+            .prop_map(Trouble::Fails),
+        2 => (0_usize..16).prop_map(Trouble::Stale),
+    ]
+}
+
+fn weather() -> impl Strategy<Value = Op> {
+    let denied = select(vec![
+        None,
+        Some(StoreErrorKind::Misconfigured),
+        Some(StoreErrorKind::Timeout),
+        Some(StoreErrorKind::Unavailable),
+    ]);
+    prop_oneof![
+        4 => trouble().prop_map(Op::Fault),
+        2 => any::<bool>().prop_map(Op::Down),
+        3 => (any::<bool>(), any::<bool>())
+            .prop_map(|(reads, writes)| Op::Throttle { reads, writes }),
+        2 => denied.prop_map(Op::Deny),
+        2 => (0_usize..4, any::<bool>()).prop_map(|(n, is_cut)| Op::CutOff(n, is_cut)),
+    ]
+}
+
+/// What comes upon a process, or upon the item.
+fn strike() -> impl Strategy<Value = Op> {
+    let node = || 0_usize..4;
+    let stop = select(vec![Stop::Frozen, Stop::Paused]);
+    prop_oneof![
+        2 => node().prop_map(Op::Restart),
+        4 => (node(), stop).prop_map(|(n, stop)| Op::Stop(n, stop)),
+        6 => (node(), any::<bool>()).prop_map(|(n, notices)| Op::GoOn(n, notices)),
+        2 => Just(Op::Delete),
+    ]
+}
+
+fn slow() -> impl Strategy<Value = Act> {
+    let meanwhile = prop_oneof![
+        2 => Just(Meanwhile::Calls),
+        2 => Just(Meanwhile::Recovers),
+        2 => option::weighted(0.3, 1_i64..20).prop_map(Meanwhile::Orders),
+        1 => Just(Meanwhile::Deletes),
+    ];
+    let ends = prop_oneof![1 => Just(Report::Success), 2 => report()];
+    (0_usize..4, meanwhile, ends)
+        .prop_map(|(other, meanwhile, report)| Act::Slow(other, meanwhile, report))
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let alike = select(vec![Report::Failure, Report::Failure, Report::Success]);
+    prop_oneof![
+        24 => option::weighted(0.7, report()).prop_map(Act::Visit),
+        8 => (alike, 1_u32..30).prop_map(|(report, times)| Act::Row(report, times)),
+        3 => Just(Act::Recover),
+        8 => slow(),
+        2 => (0_usize..4, 0_u32..30).prop_map(|(n, good)| Act::IsContradicted(n, good)),
+        2 => (0_usize..4).prop_map(Act::FailsAlone),
+        2 => (0_usize..4).prop_map(Act::IsCutOff),
+        6 => Just(Act::Call),
+        8 => (0_usize..2, report()).prop_map(|(at, report)| Act::End(at, report)),
+        4 => (0_usize..2).prop_map(Act::KeepAlive),
+        1 => Just(Act::Refresh),
+        2 => Just(Act::Tick),
+        2 => Just(Act::GiveUpWaiting),
+        4 => Just(Act::Deliver),
+        4 => Just(Act::Settle),
+        2 => option::weighted(0.5, 1_i64..20).prop_map(Act::Order),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let node = || 0_usize..4;
+    prop_oneof![
+        74 => (node(), act()).prop_map(|(n, act)| Op::Act(n, act)),
+        6 => node().prop_map(Op::Arrive),
+        8 => (1_u64..2_000).prop_map(Op::Advance),
+        6 => (2_000_u64..9_000).prop_map(Op::Advance),
+        1 => (9_000_u64..70_000).prop_map(Op::Advance),
+        9 => weather(),
+        10 => strike(),
+    ]
+}
+
+fn settings() -> impl Strategy<Value = Config> {
+    (
+        (1_u32..4, 1_u32..4, any::<bool>(), select(vec![0, 1_000, 5_000])),
+        (select(vec![1, 5, 12]), 1_u64..6, select(vec![1, 2, 4])),
+        (select(vec![0_u64, 500, 1_000]), select(vec![0_u64, 1, 2])),
+    )
+        .prop_map(|((failures, successes, protect, age), (timeout, lease, limit), spread)| {
+            let policy = if protect { OnStoreOutage::Protect } else { OnStoreOutage::FailOpen };
+            let (handoff, halves) = spread;
+            build(
+                Config::builder()
+                    .failure_threshold(failures)
+                    .success_threshold(successes)
+                    .recovery_timeout(s(timeout))
+                    .probe_lease(s(lease))
+                    .probe_limit(s(lease * limit))
+                    .handoff(ms(handoff))
+                    .election_spread(ms(handoff * halves / 2))
+                    .local_cache_max_age(ms(age))
+                    .on_store_outage(policy),
+            )
+        })
+}
+
+/// What a world begins with, and what happens to it.
+pub(super) fn worlds() -> impl Strategy<Value = (usize, Config, bool, bool, Vec<Op>)> {
+    (1_usize..5, settings(), any::<bool>(), any::<bool>(), vec(op(), 1..150))
+}
