@@ -10,11 +10,12 @@ use std::{
 
 use fuseboard::Config;
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "ARCHITECTURE.md",
     "docs/failure-modes.md",
     "docs/fleet-size.md",
     "docs/metrics.md",
+    "docs/model.md",
     "docs/performance.md",
     "docs/python.md",
 ];

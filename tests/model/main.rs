@@ -19,8 +19,8 @@
 //!   when another is elected.
 //! - A closing in the very second of an operator's release may be told by both.
 //!
-//! `FUSEBOARD_MODEL=large` checks larger bounds, up to some million states each: minutes
-//! in release, and with `--test-threads=1` one at a time.
+//! `FUSEBOARD_MODEL=large` checks larger bounds, up to 13 million states each: minutes
+//! in release, and with `--test-threads=1` one at a time. `docs/model.md` lists them.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
