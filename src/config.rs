@@ -242,8 +242,8 @@ impl ConfigBuilder {
 
     /// Sets the maximum age of the cached record. Default 5 s, at most 1 day. Once it
     /// is older, the next call on a closed circuit waits for a read, as does one that may
-    /// be a probe; a call that is rejected anyway does not wait, and the read is made in
-    /// the background, so that a change elsewhere is seen by the call after it. Where
+    /// be a probe. Where all calls would be rejected, one waits for a read, 0.1 s at
+    /// most, and goes by what it shows; the others are rejected at once. Where
     /// `election_spread` is above zero each age is cut by up to a tenth; a circuit that
     /// another process probes is read again after 2 s.
     ///
