@@ -14,6 +14,7 @@ mod fleet;
 mod fleet_faults;
 mod fleet_rights;
 mod fleet_rules;
+mod looks;
 mod node;
 mod promises;
 mod random;

@@ -25,7 +25,7 @@ pub(super) fn tripped(nodes: usize, config: &Config) -> World {
 }
 
 /// Milliseconds until a call of this node runs, in steps.
-fn waits(world: &mut World, number: usize, step: u64) -> u64 {
+pub(super) fn waits(world: &mut World, number: usize, step: u64) -> u64 {
     let mut waited = 0;
     while world.call(number) == Call::Rejected {
         world.pass(ms(step));
@@ -124,80 +124,7 @@ fn case_192_a_take_over_looks_and_is_spread_as_well() {
     assert_eq!(world.writes, 1, "the second one looked first");
 }
 
-#[test]
-fn case_199_a_burst_that_is_due_by_stale_knowledge_goes_by_one_look() {
-    for config in [spread(), Config::default()] {
-        let mut world = World::new(1, &config);
-        world.record = Some(open(START_UNIX));
-        assert_eq!(world.call(0), Call::Rejected);
-        world.record = Some(closed(START_UNIX + 4_000));
-        world.advance(s(3_000));
-        world.reads = 0;
-        let calls: Vec<_> = (0..64).map(|_| world.nodes[0].call()).collect();
-        world.settle(0);
-        for call in calls {
-            assert!(matches!(world.nodes[0].decision(call), Some(Call::Runs(_))), "rejected");
-        }
-        assert_eq!((world.reads, world.writes), (1, 0));
-    }
-}
-
-#[test]
-fn case_199_where_nobody_is_due_one_call_looks_and_the_others_are_rejected() {
-    for record in [open(START_UNIX), half_open("another", START_UNIX + 60)] {
-        let mut world = World::new(1, &Config::default());
-        world.record = Some(record);
-        assert_eq!(world.call(0), Call::Rejected);
-        world.advance(s(6));
-        world.record = Some(closed(START_UNIX + 4_000));
-        let looker = world.nodes[0].call();
-        assert!(world.nodes[0].looks(looker), "it waits a moment only");
-        for _ in 0..63 {
-            assert_eq!(world.nodes[0].call(), Call::Rejected, "nobody else waits");
-        }
-        world.settle(0);
-        assert!(matches!(world.nodes[0].decision(looker), Some(Call::Runs(_))));
-        assert_eq!((world.reads, world.writes), (2, 0));
-        assert!(matches!(world.call(0), Call::Runs(_)));
-    }
-}
-
-#[test]
-fn case_199_the_call_that_looks_goes_by_what_confirms_its_look() {
-    let mut world = World::new(1, &Config::default());
-    world.succeed(0);
-    world.fail(0, 5);
-    world.advance(s(6));
-    // Closed by others since: read twice, for this process wrote the opening.
-    world.record = Some(closed(START_UNIX + 4_000));
-    let looker = world.nodes[0].call();
-    let reads = world.reads;
-    world.arrive(0);
-    world.deliver(0);
-    assert_eq!(world.nodes[0].decision(looker), None, "it waits for what is left");
-    world.settle(0);
-    assert!(matches!(world.nodes[0].decision(looker), Some(Call::Runs(_))));
-    assert_eq!(world.reads - reads, 2);
-}
-
-#[test]
-fn case_210_a_call_that_would_be_rejected_looks_once_for_each_back_off() {
-    let mut world = World::new(1, &spread());
-    world.record = Some(open(START_UNIX));
-    assert_eq!(world.call(0), Call::Rejected);
-    world.pass(s(6));
-    world.down = Some(StoreErrorKind::Throttled);
-    let mut looked = 0;
-    for _ in 0..200 {
-        let call = world.nodes[0].call();
-        looked += usize::from(world.nodes[0].looks(call));
-        world.settle(0);
-        assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
-        world.pass(ms(1));
-    }
-    assert_eq!(looked, 1, "reads are left alone, and nobody waits for them");
-}
-
+/// What another process's probe left at `at`, and the records that follow it within its
 #[test]
 fn case_193_a_throttled_election_is_an_answer_and_not_an_outage() {
     let mut world = tripped(2, &spread());
@@ -217,27 +144,6 @@ fn case_193_a_throttled_election_is_an_answer_and_not_an_outage() {
     waits(&mut world, 1, 100);
     assert!(world.reads > reads, "it looks before it writes again");
     assert_eq!(world.applied.last(), Some(&(1, "elect")));
-}
-
-#[test]
-fn case_210_throttled_reads_let_no_call_through_and_keep_none_waiting() {
-    for record in [open(START_UNIX), half_open("another", START_UNIX + 10)] {
-        let mut world = World::new(1, &spread());
-        world.record = Some(record);
-        assert_eq!(world.call(0), Call::Rejected);
-        world.down = Some(StoreErrorKind::Throttled);
-        let mut waited = 0;
-        for _ in 0..600 {
-            world.pass(ms(100));
-            let call = world.nodes[0].call();
-            waited += usize::from(matches!(call, Call::Waits(_)));
-            world.settle(0);
-            assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
-        }
-        assert!(waited <= 40, "{waited} of 600 calls waited for a look");
-        world.down = None;
-        waits(&mut world, 0, 100);
-    }
 }
 
 #[test]
