@@ -240,3 +240,14 @@ fn case_97_an_opening_of_another_is_adopted_by_who_is_open_for_itself() {
     world.fail(0, 1);
     assert_eq!((world.state(0), world.writes), (CircuitState::Open, 0), "as in case 93");
 }
+
+#[test]
+fn case_199_who_is_open_for_itself_alone_waits_for_no_look() {
+    let mut world = contradicted();
+    world.fail(0, 5);
+    world.advance(s(6));
+    let reads = world.reads;
+    assert_eq!(world.nodes[0].call(), Call::Rejected, "no read closes it");
+    world.settle(0);
+    assert_eq!(world.reads - reads, 1, "read all the same: another may have opened it");
+}
