@@ -10,6 +10,7 @@ mod environment;
 mod farewell;
 mod keeping;
 mod leaving;
+mod looking;
 pub(crate) mod message;
 mod operation;
 mod orders;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{environment::Environment, farewell::LastTold};
 use self::{
+    looking::Looker,
     message::{Message, Reply, Settle},
     operation::{InFlight, Storage},
     orders::Orders,
@@ -81,6 +83,7 @@ pub(crate) struct Actor {
     cancelled: CancellationToken,
     forget: Forget,
     waiters: Vec<Waiter>,
+    looker: Option<Box<Looker>>,
     settles: Vec<Settle>,
     replies: Vec<(Reply, Admission)>,
     published: Option<Digest>,
@@ -122,6 +125,7 @@ impl Actor {
             cancelled,
             forget,
             waiters: Vec::new(),
+            looker: None,
             settles: Vec::new(),
             replies: Vec::new(),
             published: None,
@@ -166,6 +170,7 @@ impl Actor {
             let trip = self.take_trip(&circuit, trip);
             // Whatever woke it: timers do not run while a process is frozen.
             self.machine.tick(now);
+            self.end_look(now);
             circuit.start_turn();
             self.take_probe_report(&circuit, now);
             let shown = Shown { trip, freezes };
@@ -204,7 +209,7 @@ impl Actor {
             .as_ref()
             .map(|spare| spare.offer.saturating_sub(self.clock().now().since(spare.since)));
         let right = self.right.as_ref().and_then(|_| self.machine.right_ends_in());
-        [self.machine.deadline(), spare, right].into_iter().flatten().min()
+        [self.machine.deadline(), spare, right, self.look_ends_in()].into_iter().flatten().min()
     }
 
     /// Takes what else is in the mailbox, up to a batch.
@@ -260,6 +265,7 @@ impl Actor {
                 let pending = self.environment.pending.start();
                 self.wait(Waiter { reply, arrival, pending });
             }
+            Admission::Look => self.look(at, reply, arrival),
             decided @ (Admission::Admitted(_) | Admission::Rejected) => {
                 self.replies.push((reply, decided));
             }
@@ -285,7 +291,9 @@ impl Actor {
         self.give_order(now);
         self.machine.reopen_claims();
         self.awaits_spare = false;
-        for Waiter { reply, arrival, pending } in std::mem::take(&mut self.waiters) {
+        let waiters = std::mem::take(&mut self.waiters);
+        self.resume_look(now);
+        for Waiter { reply, arrival, pending } in waiters {
             if !reply.is_gone() {
                 self.judge(now, reply, arrival);
             }
@@ -391,7 +399,7 @@ impl Actor {
                 // which gives a probe's right back.
                 caught(|| reply.send(Ok(Grant::new(Arc::clone(circuit), pass))));
             }
-            (Reply::Caller(reply), Admission::Rejected | Admission::Wait) => {
+            (Reply::Caller(reply), Admission::Rejected | Admission::Wait | Admission::Look) => {
                 let open = self.rejection(circuit);
                 caught(|| reply.send(Err(open)));
             }
@@ -404,7 +412,7 @@ impl Actor {
                     self.spare = Some(Box::new(Spare { pass, since, offer }));
                 }
             }
-            (Reply::Spare, Admission::Rejected | Admission::Wait) => {}
+            (Reply::Spare, Admission::Rejected | Admission::Wait | Admission::Look) => {}
         }
     }
 

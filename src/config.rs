@@ -242,8 +242,8 @@ impl ConfigBuilder {
 
     /// Sets the maximum age of the cached record. Default 5 s, at most 1 day. Once it
     /// is older, the next call on a closed circuit waits for a read, as does one that may
-    /// be a probe; a call that is rejected anyway does not wait, and the read is made in
-    /// the background, so that a change elsewhere is seen by the call after it. Where
+    /// be a probe. Where all calls would be rejected, one waits for a read, 0.1 s at
+    /// most, and goes by what it shows; the others are rejected at once. Where
     /// `election_spread` is above zero each age is cut by up to a tenth; a circuit that
     /// another process probes is read again after 2 s.
     ///
@@ -262,9 +262,15 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets the length of a probe's lease. Default: the recovery timeout; 1 s
-    /// to 365 days. [`Breaker::call`](crate::Breaker::call) renews it while the
-    /// probe runs; a permit held by hand does not, unless it is kept alive.
+    /// Sets the length of a probe's lease. Default: the greater of
+    /// `recovery_timeout` and three times `store_timeout`, which is 30 s at the
+    /// defaults; 1 s to 365 days. [`Breaker::call`](crate::Breaker::call) renews it while
+    /// the probe runs; a permit held by hand does not, unless it is kept alive.
+    ///
+    /// The lease begins when its write is sent. One that is shorter than three times
+    /// `store_timeout` may be over, over a slow store, before a call can use it: then a
+    /// circuit whose callers do not wait, or wait for less than the store takes, stays
+    /// half-open.
     ///
     /// Processes that share a circuit should share this setting: one that sees a
     /// lease unchanged for the length of its own takes it over. No harm is done
@@ -370,7 +376,16 @@ impl ConfigBuilder {
             YEAR,
             "must be between 1 s and 365 days",
         )?;
-        config.probe_lease = self.probe_lease.unwrap_or(config.recovery_timeout);
+        within(
+            "store_timeout",
+            config.store_timeout,
+            Duration::from_millis(1),
+            Duration::from_secs(60),
+            "must be between 1 ms and 60 s",
+        )?;
+        let for_a_slow_store = config.store_timeout.saturating_mul(3);
+        let lease = config.recovery_timeout.max(for_a_slow_store);
+        config.probe_lease = self.probe_lease.unwrap_or(lease);
         within(
             "probe_lease",
             config.probe_lease,
@@ -404,13 +419,6 @@ impl ConfigBuilder {
             "must be at most 1 day",
         )?;
         within(
-            "store_timeout",
-            config.store_timeout,
-            Duration::from_millis(1),
-            Duration::from_secs(60),
-            "must be between 1 ms and 60 s",
-        )?;
-        within(
             "max_clock_skew",
             config.max_clock_skew,
             Duration::ZERO,
@@ -442,56 +450,4 @@ fn within(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(builder: ConfigBuilder) -> &'static str {
-        builder.build().expect_err("out of range").field()
-    }
-
-    /// Case 77.
-    #[test]
-    fn case_77_a_setting_out_of_range_is_named() {
-        let config = Config::builder;
-        assert_eq!(refused(config().failure_threshold(0)), "failure_threshold");
-        assert_eq!(refused(config().success_threshold(0)), "success_threshold");
-        for bad in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
-            assert_eq!(refused(config().recovery_timeout(bad)), "recovery_timeout");
-            assert_eq!(refused(config().probe_lease(bad)), "probe_lease");
-            assert_eq!(refused(config().store_timeout(bad)), "store_timeout");
-        }
-        assert_eq!(refused(config().local_cache_max_age(Duration::MAX)), "local_cache_max_age");
-        assert_eq!(refused(config().max_clock_skew(Duration::MAX)), "max_clock_skew");
-        assert_eq!(refused(config().handoff(Duration::MAX)), "handoff");
-        let contradiction =
-            config().probe_lease(Duration::from_secs(2)).handoff(Duration::from_secs(3));
-        assert_eq!(
-            contradiction.build().unwrap_err().to_string(),
-            "handoff must not be longer than probe_lease, got 3s"
-        );
-        let spread = config().election_spread(Duration::from_millis(1_001)).build().unwrap_err();
-        assert_eq!(
-            spread.to_string(),
-            "election_spread must not be longer than handoff, got 1.001s"
-        );
-        for bad in [Duration::ZERO, Duration::from_secs(29), Duration::MAX] {
-            assert_eq!(refused(config().probe_limit(bad)), "probe_limit");
-        }
-    }
-
-    #[test]
-    fn the_defaults_are_those_of_the_reference() {
-        let config = Config::builder().build().unwrap();
-        assert_eq!(config, Config::default());
-        assert_eq!(config.failure_threshold().get(), 5);
-        assert_eq!(config.recovery_timeout(), Duration::from_secs(30));
-        assert_eq!(config.success_threshold().get(), 3);
-        assert_eq!(config.local_cache_max_age(), Duration::from_secs(5));
-        assert_eq!(config.probe_lease(), config.recovery_timeout());
-        assert_eq!(config.election_spread(), Duration::from_secs(1));
-        assert_eq!(config.probe_limit(), Duration::from_secs(120));
-        assert_eq!(config.for_store(false).election_spread(), Duration::ZERO);
-        let quick = Config::builder().recovery_timeout(Duration::from_secs(3)).build().unwrap();
-        assert_eq!(quick.for_store(true).election_spread(), Duration::from_millis(100));
-    }
-}
+mod tests;

@@ -40,7 +40,7 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 pub(crate) use self::{
-    admission::{Admission, Arrival, Pass},
+    admission::{Admission, Arrival, LONGEST_LOOK, Pass},
     digest::{CLOCK_TICK_MS, Digest},
     order::{Order, Ordered},
     phase::ProbeId,

@@ -127,9 +127,11 @@ impl Args {
 
     /// The settings of a circuit.
     pub(crate) fn config(&self, settings: Settings) -> Result<Config, ConfigError> {
-        // Two environments that are compared step by step are not to be spread.
+        // Two environments that are compared step by step are not to be spread, and
+        // their leases are as long as those of the reference.
         Config::builder()
             .election_spread(Duration::ZERO)
+            .probe_lease(Duration::from_secs(settings.recovery_timeout))
             .failure_threshold(settings.failure_threshold)
             .recovery_timeout(Duration::from_secs(settings.recovery_timeout))
             .success_threshold(settings.success_threshold)

@@ -1,5 +1,7 @@
 //! Whether one more call may run.
 
+mod known;
+
 use std::time::Duration;
 
 use super::{
@@ -8,11 +10,9 @@ use super::{
     storage::Want,
 };
 use crate::{
-    answer::Consistency,
     config::OnStoreOutage,
     health::Access,
     moment::Moment,
-    record::Field,
     state::CircuitState,
     transition::{Cause, Origin},
 };
@@ -20,8 +20,8 @@ use crate::{
 /// While calls fail, what is known may be no older than this.
 const AGE_WHILE_IT_HURTS: Duration = Duration::from_millis(250);
 
-/// The most that another's lease, or a right that nobody holds, is believed unread.
-const HALF_OPEN_AGE: Duration = Duration::from_secs(2);
+/// How long a call that would be rejected waits for the look that it has begun.
+pub(crate) const LONGEST_LOOK: Duration = Duration::from_millis(100);
 
 /// What a call is judged by when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,9 @@ pub(crate) enum Admission {
     Rejected,
     /// Ask again, with what this call has behind it, when the store has answered.
     Wait,
+    /// The same, and rejected without an answer within [`LONGEST_LOOK`]: the call would
+    /// be rejected by what is known, and has begun the read that may change that.
+    Look,
 }
 
 /// What was known when a call came.
@@ -52,6 +55,15 @@ pub(crate) struct Arrival {
     outage: bool,
     /// Two or more failures in a row stand: others may have tripped already.
     hurts: bool,
+    /// It has begun a look since.
+    looks: bool,
+}
+
+impl Arrival {
+    /// The same arrival, of a call that was told to [look](Admission::Look).
+    pub(crate) fn looking(self) -> Self {
+        Self { looks: true, ..self }
+    }
 }
 
 /// What a call has behind it.
@@ -63,21 +75,23 @@ struct Past {
     outage: bool,
     /// Two or more failures in a row stood when it came.
     hurts: bool,
+    /// It has begun a look since.
+    looks: bool,
 }
 
 impl Machine {
     /// An arrival for a call that comes now. `hurts`: two or more failures in a row
     /// stand in what counts them.
     pub(crate) fn arrival(&self, hurts: bool) -> Arrival {
-        Arrival { reads: self.known.reads, outage: self.health.is_outage(), hurts }
+        Arrival { reads: self.known.reads, outage: self.health.is_outage(), hurts, looks: false }
     }
 
     /// Judges one call.
     pub(crate) fn admit(&mut self, now: Moment, arrival: Arrival) -> Admission {
         self.advance(now);
         self.used_at = self.now;
-        let Arrival { reads, outage, hurts } = arrival;
-        let past = Past { looked: self.known.reads > reads, outage, hurts };
+        let Arrival { reads, outage, hurts, looks } = arrival;
+        let past = Past { looked: self.known.reads > reads, outage, hurts, looks };
         match &self.phase {
             Phase::Closed { .. } => self.admit_closed(past),
             Phase::Open(_) => self.admit_open(past),
@@ -181,8 +195,12 @@ impl Machine {
         if may_fall_open && self.is_unreadable(past) && self.fails_open() {
             return self.fall_open();
         }
-        if !due {
+        // Open for itself alone, whatever others find: no read closes it.
+        if !due && standing == Standing::Refuted {
             return self.reject_and_look(past);
+        }
+        if !due {
+            return self.look_or_reject(past);
         }
         if !(was_seen_due && self.is_current(past)) {
             if self.may_look(past) {
@@ -232,7 +250,7 @@ impl Machine {
         }
         let is_due = |at| self.lease_wait(theirs, at) == Duration::ZERO;
         if !is_due(self.now) {
-            return self.reject_and_look(past);
+            return self.look_or_reject(past);
         }
         let was_seen_due = self.known.at.is_some_and(is_due);
         if !(was_seen_due && self.is_current(past)) {
@@ -282,15 +300,6 @@ impl Machine {
                 self.start_probe()
             }
         }
-    }
-
-    /// Rejects, and reads in the background if what is known is old: nobody waits
-    /// for a read that cannot change the answer soon.
-    fn reject_and_look(&mut self, past: Past) -> Admission {
-        if !self.is_current(past) && self.may_look(past) {
-            self.start_read();
-        }
-        Admission::Rejected
     }
 
     /// Hands the probe to the call that asks.
@@ -380,114 +389,11 @@ impl Machine {
             }
             Phase::HalfOpen(recovery) => matches!(recovery.right, Right::Theirs(_)),
         };
-        let past = Past { looked: false, outage: false, hurts: false };
+        let past = Past { looked: false, outage: false, hurts: false, looks: false };
         may && self.fails_open() && self.is_unreadable(past)
     }
 
     fn fails_open(&self) -> bool {
         self.config.on_store_outage() == OnStoreOutage::FailOpen
-    }
-
-    /// Whether this call may wait for the store. One that is known to be out, and has
-    /// not answered a read since, is waited for by the call that tries it, and by no
-    /// other.
-    fn may_look(&self, past: Past) -> bool {
-        let is_tried = past.outage && self.job.is_some() && self.health.is_doubtful(Access::Read);
-        !past.looked && !is_tried && self.health.is_usable(Access::Read, self.now)
-    }
-
-    /// Whether what is known is too old, and cannot be learned: not for being throttled,
-    /// which is an answer of a store that is alive.
-    fn is_unreadable(&self, past: Past) -> bool {
-        if self.are_reads_throttled() {
-            return false;
-        }
-        // The last one, perhaps of a call that did not wait for it, failed just now.
-        let recent = self.config.local_cache_max_age().max(SECOND);
-        let in_vain = past.looked
-            || !self.health.is_usable(Access::Read, self.now)
-            || self.now.since(self.started_at) < recent;
-        !self.is_current(past) && self.known.is_unread && in_vain
-    }
-
-    /// Whether what is known may be acted upon: fresh by clocks that agree, or read
-    /// for this very call.
-    fn is_current(&self, past: Past) -> bool {
-        (self.is_fresh() && !self.is_out_of_step()) || (past.looked && self.known.read_ok)
-    }
-
-    /// Whether this process was frozen, or its wall clock set, since the store was
-    /// last heard: then it is asked, which also tells the time, before anything is
-    /// taken to be due.
-    fn is_out_of_step(&self) -> bool {
-        self.known.at.is_some_and(|at| self.now.disagrees(at))
-    }
-
-    /// Whether what is known may still be relied upon.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.known.at.is_some_and(|at| self.now.is_within(at, self.cache_age()))
-    }
-
-    /// For how long what is known may be relied upon: cut by a random part, so that
-    /// a fleet does not read in step. Half-open is soon over, and read sooner, until
-    /// a probe has taken long enough to show that this one is not.
-    pub(super) fn cache_age(&self) -> Duration {
-        let age = self.known.cut(self.config.local_cache_max_age());
-        let Phase::HalfOpen(recovery) = &self.phase else {
-            return age;
-        };
-        match &recovery.right {
-            // As of the read, not as of now: a call that comes late is no reason to wait.
-            Right::Theirs(theirs) if self.known_since(theirs.first_seen) >= age => age,
-            Right::Theirs(_) | Right::Free { .. } => age.min(HALF_OPEN_AGE),
-            Right::Ours(_) | Right::Local(_) => age,
-        }
-    }
-
-    /// How long after an instant the record was read.
-    fn known_since(&self, instant: Moment) -> Duration {
-        self.known.at.map_or(Duration::ZERO, |at| at.since(instant))
-    }
-
-    /// Whether the store asked to be left alone, and what is due waits for that.
-    pub(super) fn is_throttled(&self) -> bool {
-        self.are_reads_throttled() || self.health.is_throttled(Access::Write, self.now)
-    }
-
-    fn are_reads_throttled(&self) -> bool {
-        self.health.is_throttled(Access::Read, self.now)
-    }
-
-    /// How long until another's lease may be taken over, as of a moment: past by more
-    /// than the tolerated skew on the wall clock, or seen unchanged here for its whole
-    /// length, and this process's part of the spread more. A record without a readable
-    /// lease counts as one that started when it was first seen.
-    pub(super) fn lease_wait(&self, theirs: Theirs, now: Moment) -> Duration {
-        let unchanged = now.since(theirs.since);
-        let turn = theirs.turn.wait(&self.config);
-        let Some(record) = self.known.record() else {
-            return Duration::ZERO;
-        };
-        let Field::Valid(until) = record.lease_until else {
-            let timeout = self.config.recovery_timeout();
-            return timeout.saturating_add(turn).saturating_sub(unchanged);
-        };
-        let handed_over = record.success_count.valid().is_some_and(|count| *count > 0);
-        let length = if handed_over { self.config.handoff() } else { self.config.probe_lease() };
-        let length = length.saturating_add(SECOND).saturating_add(turn);
-        let by_sight = length.saturating_sub(unchanged);
-        let free_at = u64::try_from(until).map_or(Duration::ZERO, |until| {
-            Duration::from_secs(until).saturating_add(self.config.max_clock_skew())
-        });
-        by_sight.min(free_at.saturating_add(turn).saturating_sub(now.shared()))
-    }
-
-    /// Reads, unless a store operation is in flight already.
-    pub(super) fn start_read(&mut self) {
-        if self.job.is_some() {
-            return;
-        }
-        let eventual = self.known.certain || self.known.at.is_none();
-        self.begin_read(if eventual { Consistency::Eventual } else { Consistency::Strong });
     }
 }

@@ -268,6 +268,8 @@ impl Machine {
         self.adopt(record);
     }
 
+    /// Where this process wrote what is known, anything else may be older. Otherwise it
+    /// is what expires sooner, if no stamp shows that it is later all the same.
     fn may_be_older(&self, shown: Option<&Record>) -> bool {
         let known = self.known.record();
         if self.known.at.is_none() || shown == known {
@@ -276,7 +278,9 @@ impl Machine {
         let expires_at = |record: Option<&Record>| {
             record.and_then(|record| record.expires_at.valid().copied()).unwrap_or(i64::MIN)
         };
-        self.known.is_own || expires_at(shown) < expires_at(known)
+        let is_later =
+            || known.zip(shown).is_some_and(|(known, shown)| self.is_after_opening(known, shown));
+        self.known.is_own || (expires_at(shown) < expires_at(known) && !is_later())
     }
 
     /// Notes what the store showed, without drawing conclusions.

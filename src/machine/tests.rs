@@ -15,6 +15,7 @@ mod fleet;
 mod fleet_faults;
 mod fleet_rights;
 mod fleet_rules;
+mod looks;
 mod node;
 mod promises;
 mod random;

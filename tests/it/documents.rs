@@ -201,14 +201,15 @@ fn the_readme_gives_the_default_of_every_setting() {
     let seconds = |length: Duration| format!("{} s", length.as_secs());
     let on = |is_on| if is_on { "on" } else { "off" }.to_owned();
     let leases = config.probe_limit().as_secs() / config.probe_lease().as_secs();
-    assert_eq!(config.probe_lease(), config.recovery_timeout());
+    let least = config.store_timeout().saturating_mul(3);
+    assert_eq!(config.probe_lease(), config.recovery_timeout().max(least));
     let defaults = [
         ("failure_threshold", config.failure_threshold().to_string()),
         ("recovery_timeout", seconds(config.recovery_timeout())),
         ("success_threshold", config.success_threshold().to_string()),
         ("local_cache_max_age", seconds(config.local_cache_max_age())),
         ("refresh_ahead", on(config.refresh_ahead())),
-        ("probe_lease", "`recovery_timeout`".to_owned()),
+        ("probe_lease", format!("max(R, 3 `store_timeout`) = {}", seconds(config.probe_lease()))),
         ("handoff", seconds(config.handoff())),
         (
             "election_spread",

@@ -92,6 +92,26 @@ impl Machine {
         owes
     }
 
+    /// Whether what is shown was written after the opening that is known had ended. The
+    /// stamps of openings grow, and a closing of before the opening expires no later than
+    /// the opening did. `expires_at` alone does not tell the two apart: that of a lease
+    /// is rounded up and may be long, so that the closing after it expires before it.
+    pub(super) fn is_after_opening(&self, known: &Record, shown: &Record) -> bool {
+        let Some(opened_at) = known.opened_at.valid().filter(|_| !is_closed(known)) else {
+            return false;
+        };
+        match shown.state.valid() {
+            Some(CircuitState::Open | CircuitState::HalfOpen) => {
+                shown.opened_at.valid().is_some_and(|at| at > opened_at)
+            }
+            Some(CircuitState::Closed) => {
+                let opening_expired_at = opened_at.saturating_add(self.life());
+                shown.expires_at.valid().is_some_and(|at| *at > opening_expired_at)
+            }
+            None => false,
+        }
+    }
+
     fn adopt_none(&mut self, same: bool, before: Option<Moment>) {
         // Who closed the circuit is not known any more.
         self.tripped = false;

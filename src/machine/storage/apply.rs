@@ -391,8 +391,12 @@ impl Machine {
     }
 
     pub(in crate::machine) fn expires_at(&self) -> i64 {
-        let life = seconds_up(self.config.recovery_timeout()).saturating_add(seconds_up(TTL_SLACK));
-        self.now.unix_floor(Duration::ZERO).saturating_add(life)
+        self.now.unix_floor(Duration::ZERO).saturating_add(self.life())
+    }
+
+    /// How long a record lives, in whole seconds, if no lease or hold needs it for longer.
+    pub(super) fn life(&self) -> i64 {
+        seconds_up(self.config.recovery_timeout()).saturating_add(seconds_up(TTL_SLACK))
     }
 
     /// When the store may delete a record that is needed until then.

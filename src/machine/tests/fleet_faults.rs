@@ -28,15 +28,31 @@ fn case_66_a_look_that_decides_a_call_is_not_spared_for_another_circuits_failure
 }
 
 #[test]
-fn case_21_after_a_read_in_the_background_that_failed_the_next_call_is_not_rejected_unasked() {
+fn case_21_after_a_read_that_failed_no_call_is_rejected_by_old_knowledge() {
     for record in [open(START_UNIX), half_open("another", START_UNIX + 60)] {
         let mut world = World::new(1, &Config::default());
         world.record = Some(record);
         assert_eq!(world.call(0), Call::Rejected);
         world.pass(s(6));
         world.down = Some(StoreErrorKind::Misconfigured);
-        assert_eq!(world.call(0), Call::Rejected, "it is read in the background");
+        // It was rejected before the answer came, and nobody waited for that.
+        let call = world.nodes[0].call();
+        assert!(world.nodes[0].looks(call));
+        world.nodes[0].forget_waiters();
+        world.settle(0);
         assert_eq!(world.nodes[0].machine.digest().span_ms, 0);
+        assert!(matches!(world.call(0), Call::Runs(Pass { probe: None, .. })));
+    }
+}
+
+#[test]
+fn case_21_a_call_whose_look_fails_in_time_falls_open() {
+    for record in [open(START_UNIX), half_open("another", START_UNIX + 60)] {
+        let mut world = World::new(1, &Config::default());
+        world.record = Some(record);
+        assert_eq!(world.call(0), Call::Rejected);
+        world.pass(s(6));
+        world.down = Some(StoreErrorKind::Misconfigured);
         assert!(matches!(world.call(0), Call::Runs(Pass { probe: None, .. })));
     }
 }

@@ -1,12 +1,6 @@
 //! CASES.md 156 to 160 and 204: rights to probe, kept, given back and bounded.
 
-use super::{
-    faults::probing,
-    fleet_rules::{look, tripped},
-    node::*,
-    world::*,
-    *,
-};
+use super::{faults::probing, fleet_rules::tripped, node::*, world::*, *};
 
 #[test]
 fn case_156_a_right_that_was_won_for_a_caller_who_left_is_kept_for_the_next() {
@@ -91,8 +85,8 @@ fn case_159_a_hanging_probe_without_the_store_ends_as_well() {
 #[test]
 fn case_160_while_a_probe_runs_a_rejection_names_a_handoff() {
     let (mut world, pass) = probing(&Config::default(), 2);
-    assert_eq!(look(&mut world, 1), Call::Rejected);
-    assert_eq!(look(&mut world, 0), Call::Rejected);
+    assert_eq!(world.call(1), Call::Rejected);
+    assert_eq!(world.call(0), Call::Rejected);
     for node in &world.nodes {
         assert_eq!(node.machine.retry_after(), s(1));
     }

@@ -16,7 +16,7 @@ pub(super) fn tripped(nodes: usize, config: &Config) -> World {
     world.fail(0, 5);
     world.advance(s(5));
     for number in 0..nodes {
-        assert_eq!(look(&mut world, number), Call::Rejected);
+        assert_eq!(world.call(number), Call::Rejected);
         assert_eq!(world.state(number), CircuitState::Open);
     }
     world.reads = 0;
@@ -24,16 +24,8 @@ pub(super) fn tripped(nodes: usize, config: &Config) -> World {
     world
 }
 
-/// A call, and another if the first one only started a read in the background.
-pub(super) fn look(world: &mut World, number: usize) -> Call {
-    match world.call(number) {
-        Call::Rejected => world.call(number),
-        runs @ (Call::Runs(_) | Call::Waits(_)) => runs,
-    }
-}
-
 /// Milliseconds until a call of this node runs, in steps.
-fn waits(world: &mut World, number: usize, step: u64) -> u64 {
+pub(super) fn waits(world: &mut World, number: usize, step: u64) -> u64 {
     let mut waited = 0;
     while world.call(number) == Call::Rejected {
         world.pass(ms(step));
@@ -51,7 +43,7 @@ fn case_98_who_wrote_the_opening_is_due_after_all_others() {
     world.succeed(1);
     world.fail(0, 5);
     world.advance(s(5));
-    assert_eq!(look(&mut world, 1), Call::Rejected);
+    assert_eq!(world.call(1), Call::Rejected);
     world.pass(ms(25_970));
     assert_eq!([world.call(0), world.call(1)], [Call::Rejected, Call::Rejected]);
     world.pass(ms(20));
@@ -82,7 +74,7 @@ fn case_192_each_process_waits_a_part_of_the_spread_of_its_own() {
         world.record = Some(open(START_UNIX + 1));
         world.advance(s(1));
         world.advance(s(5));
-        assert_eq!(look(&mut world, 1), Call::Rejected);
+        assert_eq!(world.call(1), Call::Rejected);
         let waited = waits(&mut world, 1, 1);
         // It last knew that it was otherwise five seconds after the start.
         assert_eq!(waited, 24_000 + share, "draw {draw}");
@@ -107,7 +99,7 @@ fn case_192_who_is_due_by_old_knowledge_looks_before_it_writes() {
 fn case_192_knowledge_that_is_young_but_of_before_the_due_instant_is_looked_at_again() {
     let mut world = tripped(2, &spread());
     world.pass(s(23));
-    assert_eq!(look(&mut world, 1), Call::Rejected);
+    assert_eq!(world.call(1), Call::Rejected);
     world.pass(s(2));
     world.reads = 0;
     assert!(world.nodes[1].machine.is_fresh(), "read two seconds ago, and not due then");
@@ -120,7 +112,7 @@ fn case_192_a_take_over_looks_and_is_spread_as_well() {
     let mut world = World::new(2, &spread());
     world.record = Some(half_open("gone", START_UNIX + 30));
     world.draws(1, 255);
-    assert_eq!([look(&mut world, 0), look(&mut world, 1)], [Call::Rejected, Call::Rejected]);
+    assert_eq!([world.call(0), world.call(1)], [Call::Rejected, Call::Rejected]);
     world.pass(s(31) - ms(1));
     assert_eq!([world.call(0), world.call(1)], [Call::Rejected, Call::Rejected]);
     world.reads = 0;
@@ -132,36 +124,7 @@ fn case_192_a_take_over_looks_and_is_spread_as_well() {
     assert_eq!(world.writes, 1, "the second one looked first");
 }
 
-#[test]
-fn case_199_a_burst_that_is_due_by_stale_knowledge_goes_by_one_look() {
-    for config in [spread(), Config::default()] {
-        let mut world = World::new(1, &config);
-        world.record = Some(open(START_UNIX));
-        assert_eq!(look(&mut world, 0), Call::Rejected);
-        world.record = Some(closed(START_UNIX + 4_000));
-        world.advance(s(3_000));
-        world.reads = 0;
-        let calls: Vec<_> = (0..64).map(|_| world.nodes[0].call()).collect();
-        world.settle(0);
-        for call in calls {
-            assert!(matches!(world.nodes[0].decision(call), Some(Call::Runs(_))), "rejected");
-        }
-        assert_eq!((world.reads, world.writes), (1, 0));
-    }
-}
-
-#[test]
-fn case_199_who_is_not_due_rejects_and_reads_in_the_background() {
-    let mut world = World::new(1, &Config::default());
-    world.record = Some(open(START_UNIX));
-    assert_eq!(look(&mut world, 0), Call::Rejected);
-    world.advance(s(6));
-    world.record = Some(closed(START_UNIX + 4_000));
-    assert_eq!(world.nodes[0].call(), Call::Rejected, "nobody waits");
-    world.settle(0);
-    assert!(matches!(world.call(0), Call::Runs(_)));
-}
-
+/// What another process's probe left at `at`, and the records that follow it within its
 #[test]
 fn case_193_a_throttled_election_is_an_answer_and_not_an_outage() {
     let mut world = tripped(2, &spread());
@@ -181,27 +144,6 @@ fn case_193_a_throttled_election_is_an_answer_and_not_an_outage() {
     waits(&mut world, 1, 100);
     assert!(world.reads > reads, "it looks before it writes again");
     assert_eq!(world.applied.last(), Some(&(1, "elect")));
-}
-
-#[test]
-fn case_210_throttled_reads_let_no_call_through_and_keep_none_waiting() {
-    for record in [open(START_UNIX), half_open("another", START_UNIX + 10)] {
-        let mut world = World::new(1, &spread());
-        world.record = Some(record);
-        assert_eq!(look(&mut world, 0), Call::Rejected);
-        world.down = Some(StoreErrorKind::Throttled);
-        let mut waited = 0;
-        for _ in 0..600 {
-            world.pass(ms(100));
-            let call = world.nodes[0].call();
-            waited += usize::from(matches!(call, Call::Waits(_)));
-            world.settle(0);
-            assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
-        }
-        assert!(waited <= 40, "{waited} of 600 calls waited for a look");
-        world.down = None;
-        waits(&mut world, 0, 100);
-    }
 }
 
 #[test]
@@ -234,7 +176,7 @@ fn case_195_with_writes_denied_what_is_due_is_decided_on_a_read() {
         // Others have closed it: the next calls run.
         world.record = Some(closed(START_UNIX + 5_000));
         world.pass(s(6));
-        assert!(matches!(look(&mut world, 0), Call::Runs(Pass { probe: None, .. })));
+        assert!(matches!(world.call(0), Call::Runs(Pass { probe: None, .. })));
     }
 }
 
@@ -268,7 +210,7 @@ fn case_195_a_closing_elsewhere_ends_an_opening_that_was_decided_alone() {
     assert_eq!(world.state(0), CircuitState::Open);
     world.pass(s(6));
     world.record = Some(closed(START_UNIX + 3_700));
-    assert!(matches!(look(&mut world, 0), Call::Runs(Pass { probe: None, .. })));
+    assert!(matches!(world.call(0), Call::Runs(Pass { probe: None, .. })));
     world.deny_writes = None;
     world.pass(s(120));
     assert_eq!(world.record, Some(closed(START_UNIX + 3_700)), "the trip is of an epoch before");
@@ -363,12 +305,12 @@ fn case_207_a_record_that_vanished_is_elected_on_by_one_of_fifty() {
         let mut world = World::new(50, &config);
         world.record = Some(open(START_UNIX));
         for number in 0..50 {
-            assert_eq!(look(&mut world, number), Call::Rejected);
+            assert_eq!(world.call(number), Call::Rejected);
         }
         world.record = None;
         world.pass(s(6));
         let probes: Vec<_> =
-            (0..50).filter(|number| matches!(look(&mut world, *number), Call::Runs(_))).collect();
+            (0..50).filter(|number| matches!(world.call(*number), Call::Runs(_))).collect();
         assert_eq!(probes.len(), 1, "{probes:?}");
         assert_eq!(world.stored().state, CircuitState::HalfOpen.into());
         assert_eq!(world.stored().opened_at, START_UNIX.into());
@@ -379,17 +321,17 @@ fn case_207_a_record_that_vanished_is_elected_on_by_one_of_fifty() {
 fn case_211_half_open_elsewhere_is_read_again_after_two_seconds() {
     let mut world = World::new(1, &Config::default());
     world.record = Some(half_open("another", START_UNIX + 30));
-    assert_eq!(look(&mut world, 0), Call::Rejected);
+    assert_eq!(world.call(0), Call::Rejected);
     world.record = Some(closed(START_UNIX + 4_000));
     world.pass(ms(1_999));
-    assert_eq!(look(&mut world, 0), Call::Rejected);
+    assert_eq!(world.call(0), Call::Rejected);
     world.pass(ms(1));
-    assert!(matches!(look(&mut world, 0), Call::Runs(_)));
+    assert!(matches!(world.call(0), Call::Runs(_)));
     // A probe that takes long is looked at as rarely as anything else.
     let mut world = World::new(1, &Config::default());
     world.record = Some(half_open("another", START_UNIX + 300));
     for _ in 0..200 {
-        look(&mut world, 0);
+        world.call(0);
         world.pass(ms(100));
     }
     assert!((5..=7).contains(&world.reads), "{} reads in 20 s", world.reads);

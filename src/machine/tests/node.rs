@@ -83,6 +83,8 @@ pub(super) struct Node {
     /// The last epoch that the counting was told of.
     counted: u64,
     waiting: VecDeque<(u64, Arrival, Duration)>,
+    /// The call that has begun a look, and waits a moment for it.
+    looker: Option<u64>,
     decided: Vec<(u64, Call)>,
     calls: u64,
     last: (u64, CircuitState),
@@ -117,6 +119,7 @@ impl Node {
             good: (0, 0),
             counted: 0,
             waiting: VecDeque::new(),
+            looker: None,
             decided: Vec::new(),
             calls: 0,
             last,
@@ -185,6 +188,12 @@ impl Node {
                 self.waiting.push_back((number, arrival, came));
                 Call::Waits(number)
             }
+            Admission::Look => {
+                assert_ne!(self.state(), CircuitState::Closed, "it would be rejected otherwise");
+                self.looker = Some(number);
+                self.waiting.push_back((number, arrival.looking(), came));
+                Call::Waits(number)
+            }
         }
     }
 
@@ -197,6 +206,11 @@ impl Node {
                 Some(self.decided.swap_remove(at).1)
             }
         }
+    }
+
+    /// Whether a call waits a moment only, for the look that it has begun.
+    pub(super) fn looks(&self, call: Call) -> bool {
+        self.looker.is_some_and(|number| call == Call::Waits(number))
     }
 
     /// The calls that wait for the store.

@@ -118,7 +118,7 @@ fn feed(node: &mut Node, input: Input) -> String {
     match input {
         Input::Admit { looked } => {
             let call = if looked { node.call_looked() } else { node.call() };
-            words.call(call);
+            words.call(call, node.looks(call));
         }
         Input::End { epochs_ago, report } => {
             node.end(Pass { epoch: epoch - epochs_ago, probe: None }, report);

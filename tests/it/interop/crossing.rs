@@ -66,7 +66,7 @@ async fn outage_and_recovery(stage: &Stage, first: &mut Player, second: &mut Pla
     // of this crate is left.
     assert_eq!(raw(), closed);
     stage.advance(5);
-    first.resumes(name).await;
+    first.has(name, "ok", &[]).await;
 }
 
 #[tokio::test]

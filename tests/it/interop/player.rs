@@ -62,18 +62,6 @@ impl Player {
         assert_eq!((called.result.as_str(), called.made), ("rejected", Vec::new()));
     }
 
-    /// Calls until the closing that another made is known here. The reference reads
-    /// before it answers; this crate rejects by what it knows, and reads meanwhile.
-    pub(super) async fn resumes(&mut self, circuit: &str) {
-        let mut rejected = 0;
-        while self.call(circuit, "ok").await.result == "rejected" {
-            rejected += 1;
-            assert!(self.is_rust() && rejected < 100, "rejected {rejected} times");
-            // Over a socket: the read takes real time.
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    }
-
     /// Trips the circuit by five failures in a row.
     pub(super) async fn trips(&mut self, circuit: &str) {
         for _ in 0..4 {

@@ -69,7 +69,9 @@ impl Stage {
         // Step by step, so without spread.
         let config = Config::builder().election_spread(Duration::ZERO);
         let config = config.success_threshold(self.success_threshold);
-        // What is slow to answer here is a machine with other work.
+        // What is slow to answer here is a machine with other work: no lease is longer
+        // for it than one of the reference.
+        let config = config.probe_lease(Duration::from_secs(30));
         let config = config.store_timeout(Duration::from_secs(30)).build().unwrap();
         let rust = Rust::new(self.store(), config, &self.clock);
         Player { environment: Environment::Rust(rust), clock: self.clock.clone() }

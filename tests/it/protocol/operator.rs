@@ -52,8 +52,6 @@ async fn a_release_closes_the_circuit_for_all() {
     assert_eq!(b.heard(), ["OPEN>CLOSED local"]);
     assert_eq!(b.ok().await, Call::Ok);
     seconds(5).await;
-    assert!(a.ok().await.is_rejected(), "it reads in the background");
-    seconds(1).await;
     assert_eq!(a.ok().await, Call::Ok);
     assert_eq!(a.heard(), ["CLOSED>OPEN local", "OPEN>CLOSED observed"]);
     let closed = json!({

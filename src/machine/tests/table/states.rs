@@ -18,7 +18,7 @@ pub(super) const STATES: [(&str, Build); 48] = [
     ("closed here, back-off over", || probing(2).lost(Report::Success).later(1).into_node()),
     ("open, fresh", || known(open(T - 10)).into_node()),
     ("open, stale", || known(open(T - 10)).later(5).into_node()),
-    ("open, reading", || known(open(T - 10)).later(5).rejected().into_node()),
+    ("open, reading", || known(open(T - 10)).later(5).calling().into_node()),
     ("open, due", || known(open(T - 10)).later(20).into_node()),
     ("open, looking", || known(open(T - 10)).later(20).calling().into_node()),
     ("open, electing", || electing().into_node()),
@@ -131,7 +131,7 @@ fn releasing() -> Bench {
 fn gone() -> Bench {
     let mut bench = known(open(T - 10)).later(5);
     bench.world.record = None;
-    bench.rejected().served()
+    bench.calling().unattended().served()
 }
 
 impl Bench {
@@ -152,11 +152,6 @@ impl Bench {
     /// A call that waits.
     fn calling(self) -> Self {
         self.with(|node| assert!(matches!(node.call(), Call::Waits(_))))
-    }
-
-    /// A call that is rejected, and reads in the background.
-    fn rejected(self) -> Self {
-        self.with(|node| assert_eq!(node.call(), Call::Rejected))
     }
 
     fn unattended(self) -> Self {

@@ -16,8 +16,8 @@ impl Words {
         Self { state: state(node), epoch: node.machine.epoch(), now, said: Vec::new() }
     }
 
-    pub(super) fn call(&mut self, call: Call) {
-        self.said.push(spell_call(call).into());
+    pub(super) fn call(&mut self, call: Call, looks: bool) {
+        self.said.push(if looks { "waits a moment" } else { spell_call(call) }.into());
     }
 
     pub(super) fn waiter(&mut self, call: Call) {

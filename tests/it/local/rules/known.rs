@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use fuseboard::{Breaker, CircuitState};
-use futures::future::join_all;
+use fuseboard::{Breaker, CircuitState, OnStoreOutage, store::StoreErrorKind};
+use futures::{FutureExt as _, future::join_all};
 
 use super::{closes, fleet, members};
 use crate::support::{
     faulty::Fault,
-    fleet::{NAME, is_rejected, pass, settle, succeed, timed, trip},
+    fleet::{Environment, Fleet, NAME, is_rejected, pass, settle, succeed, timed, trip},
 };
 
 /// As many calls at once; says how many were rejected, and how long they took in all.
@@ -38,7 +38,7 @@ async fn case_199_a_burst_on_a_cold_process_goes_by_one_look() {
 
 #[tokio::test(start_paused = true)]
 async fn case_199_a_burst_on_a_cold_process_without_an_answer_rejects_nobody() {
-    for fault in [Fault::Hang, Fault::Fail(fuseboard::store::StoreErrorKind::Throttled)] {
+    for fault in [Fault::Hang, Fault::Fail(StoreErrorKind::Throttled)] {
         let fleet = fleet();
         trip(&fleet.environment().breaker()).await;
         let cold = fleet.environment();
@@ -81,29 +81,108 @@ async fn case_199_a_burst_that_is_due_by_old_knowledge_goes_by_one_look() {
             members[0].store.reads_meet(Fault::Delay(Duration::from_millis(slow)));
             let (rejected, _) = burst(&old, 64).await;
             assert_eq!(rejected, 0, "half open: {half_open}, {slow} ms");
-            // One look; an item that may be older than what is known is confirmed.
             let looked = members[0].store.reads() - reads;
-            assert!((1..=1 + usize::from(half_open)).contains(&looked), "{looked} reads");
-            assert_eq!(members[0].store.writes(), 0);
+            assert_eq!((looked, members[0].store.writes()), (1, 0), "half open: {half_open}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn case_199_who_is_not_due_rejects_at_once_and_reads_in_the_background() {
+async fn case_199_where_nobody_is_due_one_call_looks_and_the_others_are_rejected_at_once() {
+    for (slow, rejected, waited) in [(0, 63, 0), (60, 63, 60), (99, 63, 99), (101, 64, 100)] {
+        let (_fleet, member, old) = closed_elsewhere().await;
+        let reads = member.store.reads();
+        member.store.reads_meet(Fault::Delay(Duration::from_millis(slow)));
+        let expected = (rejected, Duration::from_millis(waited));
+        assert_eq!(burst(&old, 64).await, expected, "{slow} ms");
+        pass(0.1).await;
+        assert_eq!((member.store.reads() - reads, member.store.writes()), (1, 0));
+        assert_eq!(burst(&old, 64).await, (0, Duration::ZERO));
+    }
+}
+
+/// A process that knows the circuit as it was six seconds ago: open, and not due. It has
+/// been closed since.
+async fn closed_elsewhere() -> (Fleet, Environment, Breaker) {
     let fleet = fleet();
-    let members = members(&fleet, 2);
-    let (old, other) = (members[0].breaker(), members[1].breaker());
-    trip(&other).await;
+    let (member, other) = (fleet.environment(), fleet.environment());
+    let old = member.breaker();
+    trip(&other.breaker()).await;
     assert!(is_rejected(&succeed(&old).await));
     pass(6.0).await;
-    other.release().await.unwrap();
-    let reads = members[0].store.reads();
-    members[0].store.reads_meet(Fault::Delay(Duration::from_millis(60)));
-    assert_eq!(burst(&old, 64).await, (64, Duration::ZERO));
+    other.breaker().release().await.unwrap();
+    (fleet, member, old)
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_199_a_call_that_looks_too_long_is_rejected_and_the_next_goes_by_the_answer() {
+    let (_fleet, member, old) = closed_elsewhere().await;
+    member.store.reads_meet(Fault::Delay(Duration::from_millis(600)));
+    let tenth = Duration::from_millis(100);
+    let (looked, waited) = timed(succeed(&old)).await;
+    assert!(is_rejected(&looked));
+    assert_eq!(waited, tenth);
+    for _ in 0..4 {
+        let (beside, waited) = timed(succeed(&old)).await;
+        assert!(is_rejected(&beside));
+        assert_eq!(waited, Duration::ZERO, "one wait for each read");
+        pass(0.1).await;
+    }
+    pass(0.2).await;
+    assert_eq!(timed(succeed(&old)).await, (Ok(42), Duration::ZERO));
+    assert_eq!(member.store.reads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_199_a_slow_or_failing_store_costs_one_short_wait_for_each_age_or_back_off() {
+    let unavailable = Fault::Fail(StoreErrorKind::Unavailable);
+    for (fault, most) in
+        [(Fault::Delay(Duration::from_millis(600)), 5), (unavailable, 0), (Fault::Hang, 5)]
+    {
+        let fleet = Fleet::with(|config| config.on_store_outage(OnStoreOutage::Protect));
+        let (member, other) = (fleet.environment(), fleet.environment());
+        let here = member.breaker();
+        trip(&other.breaker()).await;
+        assert!(is_rejected(&succeed(&here).await));
+        member.store.reads_meet(fault);
+        let mut waits = 0;
+        for _ in 0..240 {
+            let (call, waited) = timed(succeed(&here)).await;
+            assert!(is_rejected(&call), "{fault:?}");
+            assert!(waited <= Duration::from_millis(100), "{fault:?}: {waited:?}");
+            waits += u32::from(waited > Duration::ZERO);
+            pass(0.1).await;
+        }
+        // In 24 s: one for each five seconds, or for each back-off.
+        assert!(waits <= most, "{fault:?}: {waits}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_199_a_call_that_does_not_wait_has_the_look_made_for_the_next() {
+    let (_fleet, member, old) = closed_elsewhere().await;
+    member.store.reads_meet(Fault::Delay(Duration::from_millis(60)));
+    assert!(old.try_admit().is_err());
+    // The read is not this call's.
+    let (beside, waited) = timed(succeed(&old)).await;
+    assert!(is_rejected(&beside));
+    assert_eq!(waited, Duration::ZERO);
     pass(0.1).await;
-    assert_eq!(members[0].store.reads() - reads, 1);
-    assert_eq!(burst(&old, 64).await, (0, Duration::ZERO));
+    assert!(old.try_admit().is_ok());
+    assert_eq!(member.store.reads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_205_a_call_that_looks_and_has_gone_keeps_no_flush_waiting() {
+    let (_fleet, member, old) = closed_elsewhere().await;
+    member.store.reads_meet(Fault::Hang);
+    let mut looking = Box::pin(old.admit());
+    assert!((&mut looking).now_or_never().is_none());
+    settle().await;
+    drop(looking);
+    let budget = Duration::from_secs(3);
+    assert_eq!(timed(member.registry.flush(budget)).await, (Ok(()), Duration::ZERO));
+    assert_eq!(member.store.reads(), 2, "it still hangs");
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,7 +58,7 @@ type Settings = fn(ConfigBuilder) -> ConfigBuilder;
 
 /// What is set beside the spread, and the bound: `recovery_timeout`, probes, `handoff`
 /// and the lease in seconds.
-const SETTINGS: [(&str, Settings, [f64; 4]); 7] = [
+const SETTINGS: [(&str, Settings, [f64; 4]); 8] = [
     ("defaults", |config| config, [30.0, 3.0, 1.0, 30.0]),
     ("no cache", |config| config.local_cache_max_age(Duration::ZERO), [30.0, 3.0, 1.0, 30.0]),
     (
@@ -66,7 +66,15 @@ const SETTINGS: [(&str, Settings, [f64; 4]); 7] = [
         |config| config.failure_threshold(1).success_threshold(1),
         [30.0, 1.0, 1.0, 30.0],
     ),
-    ("one second", |config| config.recovery_timeout(Duration::from_secs(1)), [1.0, 3.0, 1.0, 1.0]),
+    ("one second", |config| config.recovery_timeout(Duration::from_secs(1)), [1.0, 3.0, 1.0, 3.0]),
+    (
+        "a short lease",
+        |config| {
+            let second = Duration::from_secs(1);
+            config.recovery_timeout(second).probe_lease(second)
+        },
+        [1.0, 3.0, 1.0, 1.0],
+    ),
     (
         "a long lease",
         |config| config.probe_lease(Duration::from_secs(3_600)),
@@ -79,7 +87,7 @@ const SETTINGS: [(&str, Settings, [f64; 4]); 7] = [
             let config = config.recovery_timeout(Duration::from_secs(1));
             config.local_cache_max_age(Duration::ZERO).failure_threshold(1)
         },
-        [1.0, 3.0, 1.0, 1.0],
+        [1.0, 3.0, 1.0, 3.0],
     ),
 ];
 
@@ -152,7 +160,8 @@ fn is_impossible(settings: usize, caller: Caller, slow: u64) -> bool {
     let (name, _, [.., lease]) = SETTINGS[settings];
     // Each call goes by a read made for it, closed or not, and this one does not wait.
     let asks_and_leaves = name.starts_with("no cache") && caller == Caller::Hasty(20) && slow > 0;
-    // A lease of which nothing is left when its writing is answered is for those who wait.
+    // A lease that was set shorter than three times `store_timeout`: nothing of it is left
+    // when its writing is answered, but for those who wait.
     asks_and_leaves || (lease < 2.0 && slow > 900 && caller != Caller::Patient)
 }
 
