@@ -1,10 +1,80 @@
 //! Where processes meet: one record per circuit, read and conditionally written.
 //!
-//! A store knows nothing of machines, actors or clocks. It shows a [`Record`]
-//! and applies an [`Operation`] whole or refuses it, and may tell what its own
-//! clock showed. [`MemoryStore`] shares
-//! circuits between registries of one process; `DynamoDbStore` shares them
-//! between processes. [`contract`] checks any other implementation.
+//! A store knows nothing of machines, actors or clocks. It shows a [`Record`], and
+//! applies an [`Operation`] whole or refuses it. [`MemoryStore`] shares circuits
+//! between the registries of one process; `DynamoDbStore` shares them between
+//! processes. [`contract`] checks any other implementation.
+//!
+//! # A store in another database
+//!
+//! A store that runs code under a lock calls [`Operation::apply`]; see [`Store`]. A
+//! database that decides conditions by itself gets an operation as two lists:
+//! [`Operation::conditions`], all of which must hold, and [`Operation::changes`].
+//! Nothing in it depends on the kind of operation. In SQL, with a column for each
+//! [`Attribute`]:
+//!
+//! ```
+//! use fuseboard::store::{Attribute, Change, Condition, Field, LeaseToken, Operation, Value};
+//!
+//! /// The statement of an operation on the circuit `$1`, and its other parameters.
+//! fn statement(operation: &Operation) -> Result<(String, Vec<Value>), &'static str> {
+//!     let mut parameters = Vec::new();
+//!     let mut bind = |value| {
+//!         parameters.push(value);
+//!         format!("${}", parameters.len() + 1)
+//!     };
+//!     let (mut columns, mut values) = (Vec::new(), Vec::new());
+//!     for change in operation.changes() {
+//!         let (attribute, value) = match change {
+//!             Change::Set(attribute, value) => (attribute, bind(value)),
+//!             Change::Remove(attribute) => (attribute, "NULL".to_owned()),
+//!         };
+//!         columns.push(attribute.to_string());
+//!         values.push(value);
+//!     }
+//!     let (columns, values) = (columns.join(", "), values.join(", "));
+//!     let mut condition = "name = $1".to_owned();
+//!     for required in operation.conditions() {
+//!         condition += &match required {
+//!             Condition::NoRecord => {
+//!                 let row = format!("(name, {columns}) VALUES ($1, {values})");
+//!                 let insert = format!("INSERT INTO circuits {row} ON CONFLICT DO NOTHING");
+//!                 return Ok((insert, parameters));
+//!             }
+//!             // An UPDATE changes no row that does not exist.
+//!             Condition::AnyRecord => continue,
+//!             Condition::Unchanged(attribute, Field::Absent) => format!(" AND {attribute} IS NULL"),
+//!             Condition::Unchanged(attribute, Field::Valid(value)) => {
+//!                 format!(" AND {attribute} = {}", bind(value))
+//!             }
+//!             Condition::Unchanged(_, Field::Malformed(_)) => return Err("read by another store"),
+//!             Condition::Below(attribute, limit) => {
+//!                 format!(" AND {attribute} < {}", bind(Value::Number(limit.into())))
+//!             }
+//!         };
+//!     }
+//!     let update = format!("UPDATE circuits SET ({columns}) = ROW ({values}) WHERE {condition}");
+//!     Ok((update, parameters))
+//! }
+//!
+//! let token = LeaseToken::new("a");
+//! let renew = Operation::Renew { token, lease_until: 60, expires_at: 3_600, starts_probe: false };
+//! let (sql, parameters) = statement(&renew)?;
+//! assert_eq!(
+//!     sql,
+//!     "UPDATE circuits SET (probe_lease_expiry, expiration) = ROW ($2, $3) \
+//!      WHERE name = $1 AND state = $4 AND half_open_owner = $5 AND probe_lease_expiry < $6"
+//! );
+//! let parameters: Vec<_> = parameters.iter().map(Value::to_string).collect();
+//! assert_eq!(parameters, ["60", "3600", "HALF_OPEN", "a", "60"]);
+//!
+//! let trip = Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 };
+//! assert!(statement(&trip)?.0.starts_with("INSERT INTO circuits (name, state, failure_count,"));
+//! # Ok::<(), &str>(())
+//! ```
+//!
+//! One changed row means [`Written::Applied`]; none means [`Written::Refused`], with
+//! the row as it is. A row becomes a [`Record`] by [`Record::set`].
 
 pub mod contract;
 #[cfg(feature = "dynamodb")]
@@ -22,7 +92,9 @@ pub use self::{memory::MemoryStore, server_time::ServerTime};
 use crate::name::CircuitName;
 pub use crate::{
     answer::{Consistency, StoreErrorKind, Written},
-    record::{Field, LeaseToken, Malformed, Operation, Record},
+    record::{
+        Attribute, Change, Condition, Field, LeaseToken, Malformed, Operation, Record, Value,
+    },
 };
 
 /// A place that keeps one record per circuit.

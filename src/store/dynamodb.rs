@@ -16,7 +16,6 @@ mod limits;
 mod misconfiguration;
 mod request;
 mod table;
-mod text;
 mod verify;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -35,12 +34,12 @@ use self::{
     credentials::Credentials,
     date::Dates,
     fault::Call,
-    item::{Item, Layout},
+    item::{AttributeNames, Item},
     limits::Limits,
     request::PATIENCE_AT_START,
 };
 use super::{Consistency, Operation, Record, ServerTime, Store, StoreError, Written};
-use crate::name::CircuitName;
+use crate::{name::CircuitName, record::Attribute};
 
 /// Keeps records in a DynamoDB table, one item per circuit, and shares them
 /// with every process that uses the same table and circuit names.
@@ -91,7 +90,7 @@ pub struct DynamoDbStore {
 struct Inner {
     client: Client,
     table: String,
-    layout: Layout,
+    names: AttributeNames,
     limits: Limits,
     /// How long an operation waits for credentials.
     patience: Duration,
@@ -105,7 +104,7 @@ impl fmt::Debug for DynamoDbStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DynamoDbStore")
             .field("table", &self.inner.table)
-            .field("layout", &self.inner.layout)
+            .field("names", &self.inner.names)
             .finish_non_exhaustive()
     }
 }
@@ -179,7 +178,7 @@ impl DynamoDbStore {
     fn assemble(
         client: Client,
         table: String,
-        layout: Layout,
+        names: AttributeNames,
         limits: Limits,
         dates: Option<Dates>,
     ) -> Self {
@@ -188,21 +187,19 @@ impl DynamoDbStore {
             overrides = overrides.interceptor(dates.clone());
         }
         let patience = limits.patience();
-        Self {
-            inner: Arc::new(Inner { client, table, layout, limits, patience, overrides, dates }),
-        }
+        Self { inner: Arc::new(Inner { client, table, names, limits, patience, overrides, dates }) }
     }
 
     /// The same store for someone who starts a program: it waits for credentials
     /// for longer, and has one more reader of what answers tell of the time.
     fn at_start(&self, dates: &Dates) -> Self {
-        let Inner { client, table, layout, limits, .. } = &*self.inner;
+        let Inner { client, table, names, limits, .. } = &*self.inner;
         let overrides = self.limits().interceptor(dates.clone());
         Self {
             inner: Arc::new(Inner {
                 client: client.clone(),
                 table: table.clone(),
-                layout: layout.clone(),
+                names: names.clone(),
                 limits: limits.clone(),
                 patience: PATIENCE_AT_START.max(limits.patience()),
                 overrides,
@@ -213,14 +210,14 @@ impl DynamoDbStore {
 
     /// The same store with limits so many times as long, for single attempts.
     fn slower(&self, factor: u32) -> Self {
-        let Inner { client, table, layout, limits, patience, overrides, .. } = &*self.inner;
+        let Inner { client, table, names, limits, patience, overrides, .. } = &*self.inner;
         let limits = limits.times(factor);
         let overrides = limits.apply(overrides.clone());
         Self {
             inner: Arc::new(Inner {
                 client: client.clone(),
                 table: table.clone(),
-                layout: layout.clone(),
+                names: names.clone(),
                 limits,
                 patience: *patience,
                 overrides,
@@ -244,16 +241,16 @@ impl DynamoDbStore {
     /// The key of a circuit's item, or the error that DynamoDB would answer with
     /// each time.
     fn key_of(&self, call: Call<'_>, circuit: &CircuitName) -> Result<Item, StoreError> {
-        let key = self.inner.layout.key_of(circuit);
+        let key = self.inner.names.key_of(circuit);
         key.map_err(|long| call.misconfigured(&long.to_string()))
     }
 
     fn key_names(&self) -> (&str, Option<&str>) {
-        (&self.inner.layout.key, self.inner.layout.sort_key.as_deref())
+        (&self.inner.names.key, self.inner.names.sort_key.as_deref())
     }
 
     fn expiry_attribute(&self) -> &str {
-        &self.inner.layout.expires_at
+        self.inner.names.name_of(Attribute::ExpiresAt)
     }
 
     async fn get(
@@ -271,7 +268,7 @@ impl DynamoDbStore {
             .consistent_read(consistency == Consistency::Strong);
         let send = |limits| request.clone().customize().config_override(limits).send();
         let answer = self.send(&call, send).await?.map_err(|error| call.failed(error))?;
-        Ok(answer.item.as_ref().map(|item| self.inner.layout.decode(item)))
+        Ok(answer.item.as_ref().map(|item| self.inner.names.decode(item)))
     }
 
     async fn update(
@@ -279,10 +276,10 @@ impl DynamoDbStore {
         circuit: &CircuitName,
         operation: &Operation,
     ) -> Result<Written, StoreError> {
-        let layout = &self.inner.layout;
+        let names = &self.inner.names;
         let call = self.call(operation.name(), Some(circuit));
         let key = self.key_of(call, circuit)?;
-        let update = expression::update(layout, operation).map_err(|foreign| {
+        let expressions = expression::expressions(names, operation).map_err(|foreign| {
             let why = format!("the record seen was not read from DynamoDB: {:?}", foreign.0);
             call.bad_answer(&why)
         })?;
@@ -291,22 +288,22 @@ impl DynamoDbStore {
             .update_item()
             .table_name(call.table)
             .set_key(Some(key))
-            .update_expression(update.update)
-            .condition_expression(update.condition)
-            .set_expression_attribute_names(Some(update.names))
-            .set_expression_attribute_values(Some(update.values))
+            .update_expression(expressions.update)
+            .condition_expression(expressions.condition)
+            .set_expression_attribute_names(Some(expressions.names))
+            .set_expression_attribute_values(Some(expressions.values))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let send = |limits| request.clone().customize().config_override(limits).send();
         match self.send(&call, send).await? {
             Ok(answer) => match answer.attributes.filter(|item| !item.is_empty()) {
-                Some(item) => Ok(Written::Applied(layout.decode(&item))),
+                Some(item) => Ok(Written::Applied(names.decode(&item))),
                 None => Err(call.bad_answer("the answer does not show the item written")),
             },
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
                     match refusal.item().filter(|item| !item.is_empty()) {
-                        Some(item) => Ok(Written::Refused(Some(layout.decode(item)))),
+                        Some(item) => Ok(Written::Refused(Some(names.decode(item)))),
                         None => self.look_after_refusal(&call, circuit, operation).await,
                     }
                 }

@@ -4,8 +4,8 @@ use std::{env, fmt, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 
-use super::{DynamoDbStore, date::Dates, item::Layout, limits::Limits};
-use crate::error::ConfigError;
+use super::{DynamoDbStore, date::Dates, item::AttributeNames, limits::Limits};
+use crate::{error::ConfigError, record::Attribute};
 
 /// The variable that AWS Lambda sets to the name of the function.
 const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
@@ -33,7 +33,7 @@ const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 pub struct DynamoDbStoreBuilder {
     client: Client,
     table: String,
-    layout: Layout,
+    names: AttributeNames,
     limits: Limits,
     server_time: bool,
 }
@@ -42,7 +42,7 @@ impl fmt::Debug for DynamoDbStoreBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DynamoDbStoreBuilder")
             .field("table", &self.table)
-            .field("layout", &self.layout)
+            .field("names", &self.names)
             .field("limits", &self.limits)
             .field("server_time", &self.server_time)
             .finish_non_exhaustive()
@@ -54,7 +54,7 @@ impl DynamoDbStoreBuilder {
         Self {
             client,
             table,
-            layout: Layout::default(),
+            names: AttributeNames::default(),
             limits: Limits::default(),
             server_time: true,
         }
@@ -65,7 +65,7 @@ impl DynamoDbStoreBuilder {
     /// It holds the circuit's name, or [`static_pk_value`](Self::static_pk_value)
     /// if there is a sort key.
     pub fn key_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.key = name.into();
+        self.names.key = name.into();
         self
     }
 
@@ -77,7 +77,7 @@ impl DynamoDbStoreBuilder {
     /// [`Misconfigured`](crate::store::StoreErrorKind::Misconfigured), and
     /// nothing is sent.
     pub fn sort_key_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.sort_key = Some(name.into());
+        self.names.sort_key = Some(name.into());
         self
     }
 
@@ -88,58 +88,50 @@ impl DynamoDbStoreBuilder {
     /// [`build`](Self::build). At most 2,048 bytes. Without a sort key it is
     /// ignored, with a warning.
     pub fn static_pk_value(mut self, value: impl Into<String>) -> Self {
-        self.layout.static_pk_value = Some(value.into());
+        self.names.static_pk_value = Some(value.into());
         self
     }
 
     /// Names the attribute of the state. Default: `state`.
-    pub fn state_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.state = name.into();
-        self
+    pub fn state_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::State, name)
     }
 
     /// Names the attribute of the failure count. Default: `failure_count`.
-    pub fn failure_count_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.failure_count = name.into();
-        self
+    pub fn failure_count_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::FailureCount, name)
     }
 
     /// Names the attribute of the time of opening. Default: `opened_at`.
-    pub fn opened_at_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.opened_at = name.into();
-        self
+    pub fn opened_at_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::OpenedAt, name)
     }
 
     /// Names the attribute of the prober's token. Default: `half_open_owner`.
-    pub fn half_open_owner_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.owner = name.into();
-        self
+    pub fn half_open_owner_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::Owner, name)
     }
 
     /// Names the attribute of the lease's end. Default: `probe_lease_expiry`.
-    pub fn probe_lease_expiry_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.lease_until = name.into();
-        self
+    pub fn probe_lease_expiry_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::LeaseUntil, name)
     }
 
     /// Names the time-to-live attribute. Default: `expiration`.
-    pub fn expiry_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.expires_at = name.into();
-        self
+    pub fn expiry_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::ExpiresAt, name)
     }
 
     /// Names the attribute of the count of good probes, which the reference
     /// does not have. Default: `success_count`.
-    pub fn success_count_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.success_count = name.into();
-        self
+    pub fn success_count_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::SuccessCount, name)
     }
 
     /// Names the attribute of the time at which an operator released the
     /// circuit, which the reference does not have. Default: `released`.
-    pub fn released_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.released = name.into();
-        self
+    pub fn released_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::Released, name)
     }
 
     /// Bounds the making of a connection. Default: 250 ms; at most 1 hour.
@@ -199,6 +191,11 @@ impl DynamoDbStoreBuilder {
         self
     }
 
+    fn rename(mut self, attribute: Attribute, name: impl Into<String>) -> Self {
+        self.names.renamed.insert(attribute, name.into());
+        self
+    }
+
     /// Builds the store. Nothing is sent yet.
     ///
     /// # Errors
@@ -210,9 +207,9 @@ impl DynamoDbStoreBuilder {
         if self.table.is_empty() {
             return Err(ConfigError::new("table", &self.table, "must not be empty"));
         }
-        self.layout.check()?;
+        self.names.check()?;
         self.limits.check()?;
-        if self.layout.sort_key.is_none() && self.layout.static_pk_value.is_some() {
+        if self.names.sort_key.is_none() && self.names.static_pk_value.is_some() {
             tracing::warn!(
                 table = self.table,
                 "static_pk_value is ignored unless sort_key_attr is also set"
@@ -227,10 +224,10 @@ impl DynamoDbStoreBuilder {
     }
 
     fn assemble(mut self) -> DynamoDbStore {
-        self.layout.static_pk_value.get_or_insert_with(|| {
+        self.names.static_pk_value.get_or_insert_with(|| {
             format!("circuit_breaker#{}", env::var(FUNCTION_NAME).unwrap_or_default())
         });
         let dates = self.server_time.then(Dates::default);
-        DynamoDbStore::assemble(self.client, self.table, self.layout, self.limits, dates)
+        DynamoDbStore::assemble(self.client, self.table, self.names, self.limits, dates)
     }
 }
