@@ -4,7 +4,7 @@ use std::{env, fmt, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 
-use super::{DynamoDbStore, date::Dates, item::AttributeNames, limits::Limits};
+use super::{DynamoDbStore, date::Dates, item::AttributeNames, timeouts::Timeouts};
 use crate::{error::ConfigError, record::Attribute};
 
 /// The variable that AWS Lambda sets to the name of the function.
@@ -34,7 +34,7 @@ pub struct DynamoDbStoreBuilder {
     client: Client,
     table: String,
     names: AttributeNames,
-    limits: Limits,
+    timeouts: Timeouts,
     server_time: bool,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Debug for DynamoDbStoreBuilder {
         f.debug_struct("DynamoDbStoreBuilder")
             .field("table", &self.table)
             .field("names", &self.names)
-            .field("limits", &self.limits)
+            .field("timeouts", &self.timeouts)
             .field("server_time", &self.server_time)
             .finish_non_exhaustive()
     }
@@ -55,7 +55,7 @@ impl DynamoDbStoreBuilder {
             client,
             table,
             names: AttributeNames::default(),
-            limits: Limits::default(),
+            timeouts: Timeouts::default(),
             server_time: true,
         }
     }
@@ -134,49 +134,27 @@ impl DynamoDbStoreBuilder {
         self.rename(Attribute::Released, name)
     }
 
-    /// Bounds the making of a connection. Default: 250 ms; at most 1 hour.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.connect_timeout = timeout;
-        self
-    }
-
-    /// Bounds one attempt. Default: 400 ms; at least `connect_timeout`, at
-    /// most 1 hour.
-    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.attempt_timeout = timeout;
-        self
-    }
-
-    /// Bounds an operation, retries included. Default: 1 s; at least
-    /// `attempt_timeout`, at most 1 hour.
+    /// Bounds an operation, retries included. Default: 1 s; at most 1 hour.
     ///
-    /// A breaker bounds its operations by its own `store_timeout` as well: the
-    /// shorter one counts.
+    /// An attempt takes at most two fifths of it, so that another can follow one
+    /// that is not answered, and the making of a connection at most a quarter.
+    /// Retries follow after 25 ms to 200 ms. A breaker bounds its operations by its
+    /// own `store_timeout` as well: the shorter one counts.
+    ///
+    /// The default works up to 80 ms away from DynamoDB (round trip).
+    /// [`verify`](DynamoDbStore::verify) says what works where it does not.
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.operation_timeout = timeout;
+        self.timeouts.operation = timeout;
         self
     }
 
     /// Sets how often an operation is tried, the first attempt included.
     /// Default: 3; 1 to 100.
     ///
-    /// With a single attempt every first request after a freeze fails that
-    /// meets a connection which the other side has closed meanwhile.
+    /// With a single attempt, the first request after a freeze fails if the other
+    /// side has closed the connection meanwhile.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.limits.max_attempts = attempts;
-        self
-    }
-
-    /// Bounds the pause before the first retry. Default: 25 ms.
-    pub fn initial_backoff(mut self, backoff: Duration) -> Self {
-        self.limits.initial_backoff = backoff;
-        self
-    }
-
-    /// Bounds the pause before any retry. Default: 200 ms; at least
-    /// `initial_backoff`, at most 1 hour.
-    pub fn max_backoff(mut self, backoff: Duration) -> Self {
-        self.limits.max_backoff = backoff;
+        self.timeouts.max_attempts = attempts;
         self
     }
 
@@ -202,13 +180,13 @@ impl DynamoDbStoreBuilder {
     ///
     /// A [`ConfigError`] names the setting: the table's name or an attribute's
     /// is empty, two attributes have one name, the static partition value is
-    /// empty or too long, or a limit is zero or contradicts another.
+    /// empty or too long, or a limit is out of its range.
     pub fn build(self) -> Result<DynamoDbStore, ConfigError> {
         if self.table.is_empty() {
             return Err(ConfigError::new("table", &self.table, "must not be empty"));
         }
         self.names.check()?;
-        self.limits.check()?;
+        self.timeouts.check()?;
         if self.names.sort_key.is_none() && self.names.static_pk_value.is_some() {
             tracing::warn!(
                 table = self.table,
@@ -228,6 +206,6 @@ impl DynamoDbStoreBuilder {
             format!("circuit_breaker#{}", env::var(FUNCTION_NAME).unwrap_or_default())
         });
         let dates = self.server_time.then(Dates::default);
-        DynamoDbStore::assemble(self.client, self.table, self.names, self.limits, dates)
+        DynamoDbStore::assemble(self.client, self.table, self.names, self.timeouts, dates)
     }
 }

@@ -34,10 +34,7 @@ use aws_smithy_runtime_api::client::identity::{
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{
-    caught::caught,
-    fault::{chain, find},
-};
+use super::causes::{caught, chain, find};
 
 /// Credentials that end sooner than this are not relied upon while others are
 /// loaded: the request takes time to arrive, and clocks differ (2 s are

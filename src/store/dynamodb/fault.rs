@@ -1,7 +1,7 @@
 //! The SDK's errors, sorted by what they mean for a circuit breaker, and told
 //! with all that is known of their causes.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt};
 
 use aws_sdk_dynamodb::{
     config::http::HttpResponse,
@@ -10,9 +10,9 @@ use aws_sdk_dynamodb::{
 
 use super::{
     answers::{EmptyAnswer, is_conflict},
-    caught::Panicked,
+    causes::{Panicked, chain, find},
     credentials::{self, NoCredentials},
-    limits::Limits,
+    timeouts::Timeouts,
 };
 use crate::{
     name::CircuitName,
@@ -25,7 +25,7 @@ pub(super) struct Call<'a> {
     pub(super) table: &'a str,
     pub(super) operation: &'static str,
     pub(super) circuit: Option<&'a CircuitName>,
-    pub(super) limits: &'a Limits,
+    pub(super) timeouts: &'a Timeouts,
 }
 
 impl fmt::Display for Call<'_> {
@@ -70,7 +70,7 @@ impl Call<'_> {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        if let Some(ran_out) = self.limits.ran_out(&error) {
+        if let Some(ran_out) = self.timeouts.ran_out(&error) {
             let message = format!("{self}: no answer in time: {ran_out}");
             return StoreError::new(StoreErrorKind::Timeout, message).with_source(ran_out);
         }
@@ -89,14 +89,6 @@ impl Call<'_> {
         }
         StoreError::new(kind, message).with_source(error)
     }
-}
-
-/// A limit that ran out, by the name of its setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{setting}, {after:?}, ran out")]
-pub(super) struct RanOut {
-    pub(super) setting: &'static str,
-    pub(super) after: Duration,
 }
 
 fn judge<E: ProvideErrorMetadata + Error + 'static>(
@@ -150,33 +142,6 @@ where
 {
     let fault = error.source()?.downcast_ref::<SdkError<E, HttpResponse>>()?.as_service_error()?;
     Some((fault.code()?.to_owned(), fault.message().unwrap_or_default().to_owned()))
-}
-
-/// The first of an error's causes that is of this type.
-pub(super) fn find<'a, C: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a C> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// What an error and all its causes say, the outermost first. Many errors repeat
-/// what their cause says, which is told once.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let says = error.to_string();
-        if !text.contains(&says) {
-            text = format!("{text}: {says}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn judge_answer(code: Option<&str>, response: &HttpResponse) -> (StoreErrorKind, String) {
@@ -322,16 +287,5 @@ mod tests {
             assert_eq!(kind_of(code, false), kind, "{code}");
         }
         assert_eq!(kind_of("SomethingNew", true), Unavailable);
-    }
-
-    #[test]
-    fn a_chain_tells_each_cause_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("{0}")]
-        struct Says(&'static str, #[source] Option<Box<Says>>);
-        let inner = Says("refused", None);
-        let middle = Says("tcp: refused", Some(Box::new(inner)));
-        let outer = Says("no connection", Some(Box::new(middle)));
-        assert_eq!(chain(&outer), "no connection: tcp: refused");
     }
 }

@@ -86,19 +86,15 @@ pub enum Misconfiguration {
         /// Why they could not be loaded, with all its causes.
         why: String,
     },
-    /// DynamoDB answers, but not within the limits of this store: it is far
-    /// away, or what lies between is slow.
+    /// DynamoDB answers, but later than the timeouts of this store allow: it is far
+    /// away, or the network is slow.
     #[error(
-        "DynamoDB answers, but not in time ({ran_out}): set connect_timeout to {connect_timeout:?}, attempt_timeout to {attempt_timeout:?} and operation_timeout to {operation_timeout:?} in the store's builder, and store_timeout in the configuration of circuits to no less"
+        "DynamoDB answers, but not in time ({ran_out}): set operation_timeout to {operation_timeout:?} in the store's builder, and store_timeout in the configuration of circuits to no less"
     )]
-    LimitsTooShort {
-        /// The limit that ran out, with its value.
+    TimeoutTooShort {
+        /// The timeout that ran out, with its length.
         ran_out: String,
-        /// One that is long enough.
-        connect_timeout: Duration,
-        /// One that is long enough.
-        attempt_timeout: Duration,
-        /// One that is long enough.
+        /// An `operation_timeout` with which DynamoDB answered in time.
         operation_timeout: Duration,
     },
     /// No request could be sent.

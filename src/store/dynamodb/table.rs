@@ -66,7 +66,7 @@ impl DynamoDbStore {
         let request = self.with_key(call.table).map_err(|error| {
             call.misconfigured("the key cannot be described").with_source(error)
         })?;
-        let send = |limits| request.clone().customize().config_override(limits).send();
+        let send = |overrides| request.clone().customize().config_override(overrides).send();
         match self.send(call, send).await? {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
@@ -160,7 +160,7 @@ impl DynamoDbStore {
             .update_time_to_live()
             .table_name(call.table)
             .time_to_live_specification(setting);
-        let send = |limits| request.clone().customize().config_override(limits).send();
+        let send = |overrides| request.clone().customize().config_override(overrides).send();
         let error = match self.send(call, send).await? {
             Ok(_) => return Ok(SetExpiry::Done),
             Err(error) => error,
@@ -180,7 +180,7 @@ impl DynamoDbStore {
     /// What DynamoDB tells of the table.
     pub(super) async fn describe(&self, call: &Call<'_>) -> Result<TableDescription, StoreError> {
         let request = self.client().describe_table().table_name(call.table);
-        let send = |limits| request.clone().customize().config_override(limits).send();
+        let send = |overrides| request.clone().customize().config_override(overrides).send();
         let answer = self.send(call, send).await?.map_err(|error| call.failed(error))?;
         answer.table.ok_or_else(|| call.bad_answer("the answer describes no table"))
     }
@@ -211,7 +211,7 @@ impl DynamoDbStore {
     /// Where the table's time-to-live is.
     pub(super) async fn expiry(&self, call: &Call<'_>) -> Result<Expiry, StoreError> {
         let request = self.client().describe_time_to_live().table_name(call.table);
-        let send = |limits| request.clone().customize().config_override(limits).send();
+        let send = |overrides| request.clone().customize().config_override(overrides).send();
         let answer = self.send(call, send).await?.map_err(|error| call.failed(error))?;
         let configured = self.expiry_attribute();
         let enabled = answer.time_to_live_description.filter(|found| {

@@ -12,12 +12,13 @@ use aws_sdk_dynamodb::{
 
 use super::{
     DynamoDbStore,
-    caught::Panicked,
+    causes::{Panicked, chain},
     credentials::NoCredentials,
     date::{Dates, Offset},
-    fault::{Cause, RanOut, chain, said},
+    fault::{Cause, said},
     misconfiguration::{Misconfiguration, NotChecked, Verified, VerifyError},
     table::Expiry,
+    timeouts::RanOut,
 };
 use crate::{
     name::CircuitName,
@@ -139,13 +140,10 @@ impl Findings {
             let read = Box::pin(store.read(circuit, Consistency::Strong)).await;
             let answered = read.map_or_else(|error| is_answer(error.kind()), |_| true);
             if answered {
-                let limits = &store.inner.limits;
                 self.unreachable = None;
-                self.note(Misconfiguration::LimitsTooShort {
+                self.note(Misconfiguration::TimeoutTooShort {
                     ran_out: ran_out.to_string(),
-                    connect_timeout: limits.connect_timeout,
-                    attempt_timeout: limits.attempt_timeout,
-                    operation_timeout: limits.operation_timeout,
+                    operation_timeout: store.inner.timeouts.operation,
                 });
                 self.store = store;
                 return;
