@@ -1,4 +1,4 @@
-//! What is persisted of a circuit, and the protocol's writes as pure functions.
+//! The persisted record of a circuit, and the writes of the protocol as data.
 //!
 //! This is the vocabulary between the machine and a store. Neither knows the
 //! other: the machine reads [`Record`]s and asks for [`Operation`]s; a store
@@ -43,7 +43,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// Whether the attribute is there but cannot be read.
+    /// Returns `true` if the record has the attribute, with a value that does not fit.
     pub fn is_malformed(&self) -> bool {
         matches!(self, Self::Malformed(_))
     }
@@ -66,13 +66,13 @@ impl LeaseToken {
         Self(Arc::from(token.as_ref()))
     }
 
-    /// Returns the text that stands in `half_open_owner`.
+    /// Returns the text of the token, as in `half_open_owner`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The field that a record shows while this token holds the lease.
+    /// Returns the `owner` that a record has while this token holds the lease.
     #[must_use]
     pub fn as_owner(&self) -> Field<Arc<str>> {
         Field::Valid(Arc::clone(&self.0))
@@ -93,26 +93,26 @@ impl fmt::Debug for LeaseToken {
 pub struct Record {
     /// `state`
     pub state: Field<CircuitState>,
-    /// `failure_count`: what the tripping process had counted.
+    /// `failure_count`: the failures that the tripping process had counted.
     pub failure_count: Field<u64>,
     /// `opened_at`
     pub opened_at: Field<i64>,
-    /// `half_open_owner`: the token of whoever holds the right to probe, or
+    /// `half_open_owner`: the token of the process that holds the right to probe, or
     /// `hold#reason` while an operator keeps the circuit open.
     pub owner: Field<Arc<str>>,
     /// `probe_lease_expiry`
     pub lease_until: Field<i64>,
     /// `expiration`: when the store may delete the record.
     pub expires_at: Field<i64>,
-    /// `success_count`: consecutive good probes of the circuit. It stands on
-    /// the record only between probes.
+    /// `success_count`: consecutive good probes. The record has it only while the
+    /// circuit is half-open.
     pub success_count: Field<u64>,
     /// `released`: when an operator closed the circuit. A circuit that probes
     /// closed does not have it.
     pub released: Field<i64>,
 }
 
-/// How an operator's hold begins in `half_open_owner`.
+/// The prefix of `half_open_owner` while an operator holds the circuit open.
 pub(crate) const HOLD_PREFIX: &str = "hold#";
 
 impl Record {
@@ -164,32 +164,32 @@ impl Record {
         }
     }
 
-    /// Whether an operator holds the circuit open.
+    /// Returns `true` if an operator holds the circuit open.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.state == Field::Valid(CircuitState::Open)
             && self.owner.valid().is_some_and(|owner| owner.starts_with(HOLD_PREFIX))
     }
 
-    /// Whether an operator closed the circuit, rather than probes. Any value of
-    /// `released` says so, an unreadable one too.
+    /// Returns `true` if an operator closed the circuit, and not probes. Any value
+    /// of `released` says so, a malformed one too.
     #[must_use]
     pub fn is_released(&self) -> bool {
         self.state == Field::Valid(CircuitState::Closed) && self.released != Field::Absent
     }
 
-    /// Whether the circuit is half-open under this token.
+    /// Returns `true` if the circuit is half-open under this token.
     #[must_use]
     pub fn is_leased_to(&self, token: &LeaseToken) -> bool {
         self.state == Field::Valid(CircuitState::HalfOpen) && self.owner == token.as_owner()
     }
 
-    /// Names what cannot be read in this record, or `None` if all is well.
+    /// Returns the name of the first attribute that makes the record malformed;
+    /// `None` if there is none.
     ///
-    /// Judged as the reference would have to read it: a record without a known
-    /// state, an open one without a time, or a half-open one without a lease
-    /// cannot be acted upon. An unreadable `released` is none: that it is there
-    /// says all that is asked of it.
+    /// A record is malformed if an attribute has a value that does not fit, if it
+    /// has no state, if it is open without `opened_at`, or half-open without a lease
+    /// and its owner. A malformed `released` is no defect: only its presence counts.
     #[must_use]
     pub fn defect(&self) -> Option<&'static str> {
         let malformed = [

@@ -1,4 +1,4 @@
-//! Where processes meet: one record per circuit, read and conditionally written.
+//! Stores: they keep one record per circuit, which processes share.
 //!
 //! A store knows nothing of machines, actors or clocks. It shows a [`Record`], and
 //! applies an [`Operation`] whole or refuses it. [`MemoryStore`] shares circuits
@@ -97,13 +97,12 @@ pub use crate::{
     },
 };
 
-/// A place that keeps one record per circuit.
+/// Keeps one record per circuit.
 ///
-/// Implementations must be atomic per circuit: two operations whose conditions
-/// exclude each other are never both applied. [`Operation::apply`] defines what
-/// each operation means. The actor bounds every operation with
-/// `store_timeout` by dropping the future, so a dropped write may or may not
-/// be applied, and a store need not bound itself.
+/// Implementations must be atomic per circuit: of two operations whose conditions
+/// exclude each other, at most one is applied. [`Operation::apply`] defines each
+/// operation. The registry bounds every read and write with `store_timeout` by
+/// dropping the future, so a store needs no timeout of its own.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Mutex};
@@ -134,51 +133,50 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// A [`StoreError`] whenever it is not certain what the record is.
+    /// A [`StoreError`] if the record is not known for certain. Its
+    /// [kind](StoreErrorKind) tells the registry when to try again.
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped when the read takes too long; that must not leave
-    /// anything locked.
+    /// The registry drops the future after `store_timeout`. A dropped read must leave
+    /// nothing locked.
     fn read(
         &self,
         circuit: &CircuitName,
         consistency: Consistency,
     ) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send;
 
-    /// Applies an operation, or shows the record that refuses it.
+    /// Applies an operation, or returns the record that refuses it.
     ///
     /// # Errors
     ///
-    /// A [`StoreError`] whenever it is not certain whether the operation was
-    /// applied.
+    /// A [`StoreError`] if it is not certain that the operation was applied, or that
+    /// it was refused.
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped when the write takes too long. It may then have
-    /// been applied or not, also later, but never in part.
+    /// The registry drops the future after `store_timeout`. A dropped write may be
+    /// applied, also later, or not; it must not be applied in part.
     fn write(
         &self,
         circuit: &CircuitName,
         operation: &Operation,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
 
-    /// Returns what the store's own clock showed at its newest answer; `None`,
-    /// as by default, if no answer told or the clock is not to be relied upon.
+    /// Returns the time on the store's own clock in its newest answer; `None`, as by
+    /// default, if no answer had a time, or if the store's clock is not reliable.
     ///
-    /// Registries correct the wall clock of their process by it, so that
-    /// processes whose clocks differ agree on the stamps in a record. They ask
-    /// right after each answer, whether it was a success or an error. An answer
-    /// to another circuit's request may be taken for their own, so what they
-    /// derive is good to within the time that one operation takes. It must be
-    /// the time of an answer that came in: an operation that was given up sets
-    /// nobody's clock. Must not block.
+    /// Registries correct the wall clock of their process by it, so that processes
+    /// whose clocks differ agree on the times in a record. They ask before and after
+    /// each operation, also one that failed; an answer to another circuit serves as
+    /// well, so the correction is exact to within the time that one operation takes.
+    /// Only an answer that arrived counts. Must not block.
     fn server_time(&self) -> Option<ServerTime> {
         None
     }
 
-    /// Returns whether other processes may use the records of this store as well;
-    /// `true` by default. Must not block, and must not change.
+    /// Returns `true`, as by default, if other processes may use the records of this
+    /// store as well. Must not block, and must not change.
     ///
     /// Registries over a shared store spread their elections and reads over time
     /// ([`election_spread`](crate::ConfigBuilder::election_spread)). `false` is for a
@@ -214,9 +212,10 @@ impl<S: Store> Store for std::sync::Arc<S> {
     }
 }
 
-/// A store could not say what the record is, or whether it was written.
+/// A store could not read the record, or does not know whether a write was applied.
 ///
-/// Never handed to a caller in place of the result of a call.
+/// Callers of a breaker never get it: while the store fails, a circuit decides by
+/// what its own process knows.
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
@@ -230,8 +229,8 @@ impl StoreError {
         Self { kind, message: message.into(), source: None }
     }
 
-    /// Describes a fault that makes the store unavailable, in the words of
-    /// another error.
+    /// Describes a fault of kind [`Unavailable`](StoreErrorKind::Unavailable) by the
+    /// text of another error.
     pub fn unavailable_from(error: impl fmt::Display) -> Self {
         Self::new(StoreErrorKind::Unavailable, error.to_string())
     }

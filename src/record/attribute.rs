@@ -18,17 +18,17 @@ pub enum Attribute {
     State,
     /// The failures that the tripping process had counted.
     FailureCount,
-    /// When the circuit opened.
+    /// The time of opening.
     OpenedAt,
     /// The token of the lease, or `hold#` and the reason of an operator.
     Owner,
-    /// When the lease ends.
+    /// The end of the lease.
     LeaseUntil,
-    /// When the store may delete the record.
+    /// The time from which the store may delete the record.
     ExpiresAt,
     /// Consecutive good probes.
     SuccessCount,
-    /// When an operator closed the circuit.
+    /// The time at which an operator closed the circuit.
     Released,
 }
 
@@ -122,7 +122,7 @@ impl fmt::Debug for Malformed {
     }
 }
 
-/// What [`Malformed`] needs of a value whose type it does not know.
+/// A value whose type [`Malformed`] does not know.
 trait Opaque: fmt::Debug + Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn equals(&self, other: &dyn Any) -> bool;
@@ -167,10 +167,10 @@ impl Condition {
     }
 }
 
-/// What an [`Operation`](super::Operation) does to one attribute.
+/// The effect of an [`Operation`](super::Operation) on one attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Sets the attribute to this value, whatever it was.
+    /// Sets the attribute to this value.
     Set(Attribute, Value),
     /// Removes the attribute, if the record has it.
     Remove(Attribute),

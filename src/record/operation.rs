@@ -20,116 +20,120 @@ use crate::state::CircuitState;
 
 /// One conditional write on the record of a circuit.
 ///
-/// Every operation is a compare-and-set: applied whole, or refused and the
-/// record shown as it stands. Attributes that an operation does not name are
-/// left as they are, those unknown to this crate included.
+/// Every operation is a compare-and-set: a store applies it whole, or refuses it
+/// and shows the stored record. It keeps the attributes that an operation does not
+/// name, also those that this crate does not know.
+///
+/// A store does not match on these variants: [`apply`](Self::apply), or
+/// [`conditions`](Self::conditions) and [`changes`](Self::changes), say all that it
+/// has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
     /// Closed to open, after enough failures. Condition: no record if none was
-    /// seen, else the state and expiry that were seen.
+    /// seen, else an unchanged state and expiry.
     Trip {
         /// The closed record that the failures were counted under.
         seen: Option<Record>,
         /// The failures that tripped the circuit.
         failure_count: u64,
-        /// When it opened.
+        /// The time of opening, in seconds since the Unix epoch, as all times here.
         opened_at: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
-    /// Open to half-open: wins the right to probe. Condition: the state, time
-    /// and owner that were seen.
+    /// Open to half-open: wins the right to probe. Condition: open, with an
+    /// unchanged time and owner.
     Elect {
         /// The open record that was seen.
         seen: Record,
         /// The token of this election.
         token: LeaseToken,
-        /// When the lease ends.
+        /// The end of the lease.
         lease_until: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
-    /// None to half-open: wins the right to probe a circuit whose record
-    /// vanished while it was not closed. Condition: no record.
+    /// No record to half-open: wins the right to probe a circuit whose record was
+    /// deleted while it was not closed. Condition: no record.
     ElectAbsent {
         /// The token of this election.
         token: LeaseToken,
-        /// When the circuit opened, as far as it is known.
+        /// The time of opening, if this process knows it; else the present.
         opened_at: i64,
-        /// When the lease ends.
+        /// The end of the lease.
         lease_until: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
-    /// An expired lease changes hands. Condition: the state, owner and lease
-    /// that were seen.
+    /// An expired lease changes hands. Condition: half-open, with an unchanged
+    /// owner and lease.
     TakeOver {
         /// The half-open record that was seen.
         seen: Record,
         /// The token of this election.
         token: LeaseToken,
-        /// When the lease ends.
+        /// The end of the lease.
         lease_until: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
     /// Lengthens our own lease. Condition: half-open, ours, and shorter.
     Renew {
         /// Our token.
         token: LeaseToken,
-        /// When the lease is to end.
+        /// The new end of the lease.
         lease_until: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
-        /// Whether a further probe starts: then `success_count` is set to 0.
+        /// Sets `success_count` to 0, as another probe starts.
         starts_probe: bool,
     },
-    /// A good probe that was not the last. Condition: half-open, ours, with
-    /// the lease that we know.
+    /// A good probe that was not the last. Condition: half-open, ours, with an
+    /// unchanged lease.
     HandOver {
         /// Our token.
         token: LeaseToken,
-        /// The lease as we know it.
+        /// The end of the lease that was seen.
         known_lease: Field<i64>,
         /// Good probes so far.
         success_count: u64,
-        /// When others may probe.
+        /// The time from which other processes may probe.
         lease_until: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
     /// A probe without a verdict; ends the token. Condition as for a hand over.
     GiveBack {
         /// Our token.
         token: LeaseToken,
-        /// The lease as we know it.
+        /// The end of the lease that was seen.
         known_lease: Field<i64>,
         /// Good probes before this one.
         success_count: u64,
-        /// A time already past for everyone.
+        /// A time that is past on every clock within the tolerated skew.
         lease_until: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
     /// Half-open to closed. Condition: half-open and ours.
     Close {
         /// Our token.
         token: LeaseToken,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
     /// Half-open to open, after a failed probe. Condition: half-open and ours.
     Reopen {
         /// Our token.
         token: LeaseToken,
-        /// When it opened again.
+        /// The time of the new opening.
         opened_at: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
-    /// Any state to open, by an operator. Condition: exactly what was seen, but
-    /// that `released` may have come to it.
+    /// Any state to open, by an operator. Condition: no record if none was seen,
+    /// else an unchanged record, which may have got `released` since.
     Hold {
         /// The record that was seen.
         seen: Option<Record>,
@@ -137,25 +141,24 @@ pub enum Operation {
         owner: Arc<str>,
         /// The end of the hold less the recovery timeout.
         opened_at: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
     /// Any state to closed, by an operator. Condition: as for a hold.
     Release {
         /// The record that was seen.
         seen: Record,
-        /// When the operator closed it.
+        /// The time at which the operator closed it.
         released_at: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
 }
 
 impl Operation {
-    /// Applies the operation to a record: `Some` is the record after it,
-    /// `None` says that a condition refuses it.
+    /// Returns the record after the operation; `None` if a condition refuses it.
     ///
-    /// This is the definition that every store has to meet.
+    /// This is the definition of an operation: a store must do the same.
     ///
     /// ```
     /// use fuseboard::store::{Operation, Record};
@@ -276,7 +279,7 @@ impl Operation {
         }
     }
 
-    /// Whether the record is as the operation requires.
+    /// Returns `true` if all conditions hold for the record.
     pub(crate) fn permits(&self, current: Option<&Record>) -> bool {
         self.conditions().iter().all(|condition| condition.holds_for(current))
     }

@@ -1,8 +1,9 @@
-//! A store in DynamoDB: one item per circuit, in the reference's shape.
+//! A store in DynamoDB: one item per circuit, in the shape that Powertools for AWS
+//! Lambda (Python) gives it.
 //!
-//! Reads with `GetItem` and writes with conditional `UpdateItem`, and nothing
-//! else. Knows no machine, no actor and no clock but DynamoDB's. An operation that is refused
-//! shows the item that refuses it, so nothing is read twice.
+//! Reads with `GetItem` and writes with conditional `UpdateItem`, and nothing else.
+//! Knows no machine, no actor and no clock but DynamoDB's. A refused write shows the
+//! item, so that no read has to follow.
 
 mod answers;
 mod builder;
@@ -30,16 +31,16 @@ use self::{credentials::Credentials, date::Dates, item::AttributeNames, timeouts
 use super::{Consistency, Operation, Record, ServerTime, Store, StoreError, Written};
 use crate::name::CircuitName;
 
-/// How long [`DynamoDbStore::verify`] and [`DynamoDbStore::create_table`] wait for
+/// Bounds the wait of [`DynamoDbStore::verify`] and [`DynamoDbStore::create_table`] for
 /// credentials. Providers that ask several sources in turn take seconds.
 const CREDENTIALS_TIMEOUT_AT_START: Duration = Duration::from_secs(10);
 
 /// Keeps records in a DynamoDB table, one item per circuit, and shares them
 /// with every process that uses the same table and circuit names.
 ///
-/// The items are those of the circuit breaker of Powertools for AWS Lambda
-/// (Python), whose functions can share the table. Attributes that are unknown
-/// to this crate are left as they are. Cloning is cheap.
+/// The items have the format of the circuit breaker of Powertools for AWS Lambda
+/// (Python), whose functions can share the table. Writes keep attributes that this
+/// crate does not know. Cloning is cheap.
 ///
 /// # Permissions
 ///
@@ -48,29 +49,28 @@ const CREDENTIALS_TIMEOUT_AT_START: Duration = Duration::from_secs(10);
 /// # Timeouts
 ///
 /// Each operation is bounded to 1 s: 250 ms for a connection, 400 ms for an
-/// attempt, up to three attempts with pauses of 25 ms to 200 ms. These hold for
-/// every call, whatever the client itself is set to;
+/// attempt, up to three attempts with pauses of 25 ms to 200 ms. They replace
+/// those of the client;
 /// [`operation_timeout`](DynamoDbStoreBuilder::operation_timeout) changes them. A
 /// write that is refused without showing the item is followed by a read, which has
 /// the same timeouts.
 ///
 /// # Credentials
 ///
-/// They are loaded outside of these timeouts, once for all operations that wait,
-/// in a task on the runtime of the operation that needed them first; it ends
-/// with the last clone of the store. An operation waits for them for three
-/// quarters of its own timeout, and then fails with
-/// [`Timeout`](crate::store::StoreErrorKind::Timeout), while the loading goes
-/// on. The client's cache keeps them, and bounds a loading (some 20 s by
-/// default). While they are renewed, the old ones serve until 3 s before they
-/// end.
+/// They are loaded outside of these timeouts, once for all operations that wait, in
+/// a task on the runtime of the operation that needed them first. The task ends with
+/// the last clone of the store. An operation waits for credentials for three quarters
+/// of its own timeout, and then fails with
+/// [`Timeout`](crate::store::StoreErrorKind::Timeout), while the loading goes on. The
+/// client's cache keeps them, and bounds the loading (about 20 s by default). While
+/// they are renewed, the old ones serve until 3 s before they expire.
 ///
 /// ```no_run
 /// # async fn example() {
 /// use fuseboard::DynamoDbStore;
 ///
 /// let store = DynamoDbStore::from_env("CircuitBreakerState").await;
-/// // Not every fault has to keep a service from starting.
+/// // A service can start in spite of a fault: its circuits then act alone.
 /// if let Err(faults) = store.verify().await {
 ///     tracing::error!(%faults, "circuits are not shared as they should be");
 /// }
@@ -105,8 +105,8 @@ impl fmt::Debug for DynamoDbStore {
 }
 
 impl DynamoDbStore {
-    /// Makes a store over a client and the name of a table, with the
-    /// reference's attribute names. Nothing is sent yet.
+    /// Makes a store over a client and the name of a table, with the attribute names
+    /// of Powertools. Sends nothing yet.
     ///
     /// The client sends by its own HTTP client, and without the feature
     /// `aws-config` nothing here links one: have `default-https-client` of
@@ -126,14 +126,14 @@ impl DynamoDbStore {
     /// processes and browser logins, whose features are off (turn `sso` and the like
     /// on in an `aws-config` of your own).
     ///
-    /// Whether they are right shows at the first operation, or at
+    /// Nothing is checked before the first operation, or
     /// [`verify`](Self::verify). Requests are sent by the SDK's own HTTPS client,
-    /// which decodes all root certificates of the system when this is called;
-    /// [what that costs](crate::guide::performance#a-start) is most of a cold start.
+    /// which decodes all root certificates of the system in this call;
+    /// [its cost](crate::guide::performance#a-start) is most of a cold start.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing.
+    /// A dropped future has no effect.
     #[cfg(feature = "aws-config")]
     pub async fn from_env(table: impl Into<String> + Send) -> Self {
         Box::pin(Self::builder_from_env(table)).await.build_unchanged()
@@ -159,7 +159,7 @@ impl DynamoDbStore {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing.
+    /// A dropped future has no effect.
     #[cfg(feature = "aws-config")]
     pub async fn builder_from_env(table: impl Into<String> + Send) -> DynamoDbStoreBuilder {
         let table = table.into();

@@ -1,4 +1,4 @@
-//! Settings of a [`DynamoDbStore`] that differ from the reference's defaults.
+//! The settings of a [`DynamoDbStore`].
 
 use std::{env, fmt, time::Duration};
 
@@ -10,11 +10,11 @@ use crate::{error::ConfigError, record::Attribute};
 /// The variable that AWS Lambda sets to the name of the function.
 const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 
-/// Builds a [`DynamoDbStore`] with other attribute names, a composite key, or
-/// other time limits.
+/// Builds a [`DynamoDbStore`] with other attribute names, a composite key, or other
+/// timeouts.
 ///
-/// The names are those of Powertools for AWS Lambda (Python), so that both
-/// share a table if they are set alike.
+/// The settings of names are called as in Powertools for AWS Lambda (Python): set
+/// alike, both share a table.
 ///
 /// ```
 /// # use aws_sdk_dynamodb::{Client, config::{BehaviorVersion, Config}};
@@ -122,14 +122,14 @@ impl DynamoDbStoreBuilder {
         self.rename(Attribute::ExpiresAt, name)
     }
 
-    /// Names the attribute of the count of good probes, which the reference
-    /// does not have. Default: `success_count`.
+    /// Names the attribute of the count of good probes, which Powertools does not
+    /// have. Default: `success_count`.
     pub fn success_count_attr(self, name: impl Into<String>) -> Self {
         self.rename(Attribute::SuccessCount, name)
     }
 
-    /// Names the attribute of the time at which an operator released the
-    /// circuit, which the reference does not have. Default: `released`.
+    /// Names the attribute of the time at which an operator released the circuit,
+    /// which Powertools does not have. Default: `released`.
     pub fn released_attr(self, name: impl Into<String>) -> Self {
         self.rename(Attribute::Released, name)
     }
@@ -161,9 +161,9 @@ impl DynamoDbStoreBuilder {
     /// Sets whether the `Date` of DynamoDB's answers corrects the wall clocks of
     /// registries over this store. Default: `true`.
     ///
-    /// Processes whose clocks differ then agree on the stamps in an item.
-    /// `false` is for programs that bring a clock of their own, which the time
-    /// of a real server would only set wrong.
+    /// Processes whose clocks differ then agree on the times in an item. Set `false`
+    /// for a registry with a clock of its own, such as a virtual one, which real time
+    /// would set wrong.
     pub fn server_time(mut self, corrects: bool) -> Self {
         self.server_time = corrects;
         self
@@ -174,7 +174,7 @@ impl DynamoDbStoreBuilder {
         self
     }
 
-    /// Builds the store. Nothing is sent yet.
+    /// Builds the store. Sends nothing yet.
     ///
     /// # Errors
     ///
@@ -196,7 +196,7 @@ impl DynamoDbStoreBuilder {
         Ok(self.assemble())
     }
 
-    /// The store with nothing but defaults, which need no check.
+    /// Builds a store with defaults alone, which need no check.
     pub(super) fn build_unchanged(self) -> DynamoDbStore {
         self.assemble()
     }

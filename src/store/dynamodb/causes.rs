@@ -1,4 +1,4 @@
-//! What lies behind an error of the SDK: its causes, or a panic.
+//! The causes of an error of the SDK, and panics of the SDK as errors.
 
 use std::{
     error::Error,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::panics::{attempt, caught as without_panic};
 
-/// The first of an error's causes that is of this type.
+/// Returns the first of an error's causes that is of this type.
 pub(super) fn find<'a, C: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a C> {
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -20,8 +20,8 @@ pub(super) fn find<'a, C: Error + 'static>(error: &'a (dyn Error + 'static)) -> 
     None
 }
 
-/// What an error and all its causes say, the outermost first. Many errors repeat
-/// the text of their cause, which is left out then.
+/// Returns the texts of an error and all its causes, the outermost first. A cause
+/// whose text the error repeats, as many do, is left out.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -37,15 +37,15 @@ pub(super) fn chain(error: &dyn Error) -> String {
 
 /// A panic of code that is not this crate's.
 ///
-/// The SDK panics over some values that it is configured with, such as a line
-/// break in a key or a region. That must take neither an actor nor a `main`
-/// with it, and its text is what tells the cause.
+/// The SDK panics over some values of its configuration, such as a line break in a
+/// key or a region. Neither an actor nor a `main` may end by that, and only the text
+/// of the panic names the cause.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the AWS SDK panicked: {0}")]
 pub(super) struct Panicked(String);
 
-/// Runs a future to its end, or to its panic. It is not polled after that, and
-/// dropping it may panic once more, which says nothing new.
+/// Runs a future to its end, or to its panic. A future that panicked is not polled
+/// again; if its drop panics too, that is ignored.
 pub(super) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
     let mut future = Box::pin(future);
     let polled = poll_fn(|context| match attempt(|| future.as_mut().poll(context)) {

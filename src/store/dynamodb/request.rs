@@ -83,10 +83,10 @@ impl DynamoDbStore {
         }
     }
 
-    /// Reads what a refusal has not shown. DynamoDB shows no item where there is
-    /// none; engines that ignore `ReturnValuesOnConditionCheckFailure` never
-    /// show it, and a process that took that for "deleted" would count on in a
-    /// circuit that others have opened.
+    /// Reads the item that a refusal has not shown. DynamoDB shows no item if there is
+    /// none; engines that ignore `ReturnValuesOnConditionCheckFailure` never show it.
+    /// A process that took that for "deleted" would keep a circuit closed that others
+    /// have opened.
     async fn look_after_refusal(
         &self,
         call: &Call<'_>,
@@ -153,8 +153,8 @@ impl DynamoDbStore {
         Call { table: &self.inner.table, operation, circuit, timeouts: &self.inner.timeouts }
     }
 
-    /// The key of a circuit's item, or the error that DynamoDB would answer with
-    /// each time.
+    /// Returns the key of a circuit's item, or the error that DynamoDB would answer
+    /// with each time.
     fn key_of(&self, call: Call<'_>, circuit: &CircuitName) -> Result<Item, StoreError> {
         let key = self.inner.names.key_of(circuit);
         key.map_err(|long| call.misconfigured(&long.to_string()))

@@ -1,4 +1,4 @@
-//! How long one store operation may take, retries included.
+//! The timeouts of a store operation and of its parts.
 
 use std::{error::Error, time::Duration};
 
@@ -26,8 +26,8 @@ const MOST_ATTEMPTS: u32 = 100;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(25);
 const MAX_BACKOFF: Duration = Duration::from_millis(200);
 
-/// What the SDK is told for every call, whatever client the user brings: its
-/// own defaults have no attempt and no operation timeout.
+/// The timeouts of every call, of any client. The SDK's defaults
+/// have no attempt and no operation timeout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Timeouts {
     /// Bounds an operation with all its attempts.
@@ -81,13 +81,13 @@ impl Timeouts {
         part.unwrap_or_default().max(Duration::from_nanos(1))
     }
 
-    /// Timeouts that are longer by this factor, for a single attempt.
+    /// Returns timeouts that are longer by this factor, for a single attempt.
     pub(super) fn times(&self, factor: u32) -> Self {
         Self { operation: self.operation.saturating_mul(factor).min(LONGEST), max_attempts: 1 }
     }
 
-    /// The timeout that ended an SDK call. The SDK tells them apart in words only;
-    /// `None` for a timeout that is not of this store.
+    /// Returns the timeout that ended an SDK call; `None` if none of this store did.
+    /// Only the SDK's words tell its timeouts apart.
     pub(super) fn ran_out<E: Error + 'static>(&self, error: &SdkError<E>) -> Option<RanOut> {
         let is_timeout = matches!(error, SdkError::TimeoutError(_))
             || matches!(error, SdkError::DispatchFailure(failure) if failure.is_timeout());
@@ -101,9 +101,9 @@ impl Timeouts {
         .find_map(|(its, ran_out)| words.contains(its).then_some(ran_out))
     }
 
-    /// The settings as the SDK takes them. The retry partition has its own
-    /// budget of retries, so that neither the breaker's retries nor those of
-    /// the application's other calls use up each other's.
+    /// Returns the settings for the SDK. The retry partition has a budget of its own,
+    /// so that the retries of the store and those of the application's other calls do
+    /// not use up each other's.
     pub(super) fn to_override(&self) -> config::Builder {
         let overrides = config::Builder::new()
             .retry_partition(RetryPartition::custom("fuseboard").build())
