@@ -3,7 +3,8 @@
 //! A store knows nothing of machines, actors or clocks. It shows a [`Record`], and
 //! applies an [`Operation`] whole or refuses it. [`MemoryStore`] shares circuits
 //! between the registries of one process; `DynamoDbStore` shares them between
-//! processes. [`contract`] checks any other implementation.
+//! processes. `store::contract` checks any other implementation, in the tests of its
+//! author: it needs the feature `store-contract`.
 //!
 //! # A store in another database
 //!
@@ -76,6 +77,7 @@
 //! One changed row means [`Written::Applied`]; none means [`Written::Refused`], with
 //! the row as it is. A row becomes a [`Record`] by [`Record::set`].
 
+#[cfg(feature = "store-contract")]
 pub mod contract;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
@@ -216,7 +218,8 @@ impl<S: Store> Store for std::sync::Arc<S> {
 ///
 /// Callers of a breaker never get it: while the store fails, a circuit decides by
 /// what its own process knows.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub struct StoreError {
     kind: StoreErrorKind,
     message: String,
@@ -246,21 +249,6 @@ impl StoreError {
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.source {
-            Some(source) => Some(source.as_ref()),
-            None => None,
-        }
     }
 }
 

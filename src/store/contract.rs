@@ -76,23 +76,23 @@ pub enum Violation {
 ///
 /// A dropped future leaves the circuits that it has made.
 pub async fn verify<S: Store>(store: &S, prefix: &str) -> Result<(), Violation> {
-    let mut bench = Bench { store, prefix, made: 0 };
+    let mut suite = Suite { store, prefix, made: 0 };
     for start in cases::starts() {
-        Box::pin(bench.every_operation_on(&start)).await?;
+        Box::pin(suite.every_operation_on(&start)).await?;
     }
     for race in cases::races() {
-        Box::pin(bench.race(&race)).await?;
+        Box::pin(suite.race(&race)).await?;
     }
     Ok(())
 }
 
-struct Bench<'a, S> {
+struct Suite<'a, S> {
     store: &'a S,
     prefix: &'a str,
     made: u32,
 }
 
-impl<S: Store> Bench<'_, S> {
+impl<S: Store> Suite<'_, S> {
     /// A refused operation changes nothing, so that one circuit serves until an
     /// operation is applied to it.
     async fn every_operation_on(&mut self, start: &cases::Start) -> Result<(), Violation> {
