@@ -231,7 +231,8 @@ impl ResolveCachedIdentity for Loaded {
 }
 
 /// Credentials that are being loaded: the error of a request without them.
-#[derive(Clone)]
+#[derive(Clone, thiserror::Error)]
+#[error("the credentials are being loaded")]
 pub(super) struct Loading(watch::Receiver<Option<Outcome>>);
 
 impl Loading {
@@ -255,14 +256,6 @@ impl fmt::Debug for Loading {
         f.write_str("Loading")
     }
 }
-
-impl fmt::Display for Loading {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the credentials are being loaded")
-    }
-}
-
-impl Error for Loading {}
 
 /// The reason why credentials could not be loaded, with all its causes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

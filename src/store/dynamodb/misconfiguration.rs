@@ -1,6 +1,6 @@
 //! The results of [`verify`](super::DynamoDbStore::verify).
 
-use std::{error::Error, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use crate::store::StoreError;
 
@@ -188,10 +188,12 @@ impl Verified {
 ///
 /// `Display` names each fault and its correction. So does `Debug`, which a `main`
 /// prints that returns this error.
+#[derive(thiserror::Error)]
 pub struct VerifyError {
     table: String,
     faults: Vec<Misconfiguration>,
     not_checked: Vec<NotChecked>,
+    #[source]
     unreachable: Option<StoreError>,
 }
 
@@ -245,14 +247,5 @@ impl fmt::Display for VerifyError {
 impl fmt::Debug for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "VerifyError({self})")
-    }
-}
-
-impl Error for VerifyError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.unreachable {
-            Some(error) => Some(error),
-            None => None,
-        }
     }
 }
