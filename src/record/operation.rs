@@ -279,6 +279,24 @@ impl Operation {
         }
     }
 
+    /// Returns `true` for operations that may be delayed while a process has many to send. All others
+    /// keep or end a lease, for which other processes wait, or are an operator's.
+    pub(crate) const fn can_wait(&self) -> bool {
+        match self {
+            Self::Trip { .. }
+            | Self::Elect { .. }
+            | Self::ElectAbsent { .. }
+            | Self::TakeOver { .. } => true,
+            Self::Renew { .. }
+            | Self::HandOver { .. }
+            | Self::GiveBack { .. }
+            | Self::Close { .. }
+            | Self::Reopen { .. }
+            | Self::Hold { .. }
+            | Self::Release { .. } => false,
+        }
+    }
+
     /// Returns `true` if all conditions hold for the record.
     pub(crate) fn permits(&self, current: Option<&Record>) -> bool {
         self.conditions().iter().all(|condition| condition.holds_for(current))
