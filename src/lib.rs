@@ -50,6 +50,7 @@
 //! | `dynamodb` | yes | `DynamoDbStore`, over a client that you bring, with an HTTP client of your choice |
 //! | `aws-config` | yes | `DynamoDbStore::from_env`, and with it the SDK's HTTPS client: rustls with aws-lc |
 //! | `serde` | no | names, states, circuit infos and transitions serialise |
+//! | `store-contract` | no | `store::contract`, which checks a store of your own |
 //! | `metrics` | no | transitions and store faults are counted: [`guide::metrics`] |
 
 mod actor;

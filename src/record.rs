@@ -1,23 +1,28 @@
-//! What is persisted of a circuit, and the protocol's writes as pure functions.
+//! The persisted record of a circuit, and the writes of the protocol as data.
 //!
 //! This is the vocabulary between the machine and a store. Neither knows the
 //! other: the machine reads [`Record`]s and asks for [`Operation`]s; a store
-//! shows the one and applies the other. [`Operation::apply`] is the whole
-//! meaning of an operation, so that a store that can run code under a lock is
-//! a few lines, and a store that cannot has something to be compared with.
+//! shows the one and applies the other. An operation is data: conditions on
+//! attributes and changes of attributes. A store that can run code under a lock
+//! calls [`Operation::apply`]; any other translates the two lists.
 
+mod attribute;
 mod operation;
 
 use std::{fmt, sync::Arc};
 
-pub use self::operation::{LeaseToken, Operation};
+use self::attribute::{typed, untyped};
+pub use self::{
+    attribute::{Attribute, Change, Condition, Malformed, Value},
+    operation::Operation,
+};
 use crate::state::CircuitState;
 
 /// One attribute of a persisted record, as it was found.
 ///
-/// The table is shared with programs that this crate does not control, so what
-/// is found may be anything. A value that cannot be read is kept as the store's
-/// own text, so that the next conditional write can still name what it saw.
+/// The table is shared with programs that this crate does not control, so an
+/// attribute may have any value. One that does not fit is kept in the store's own
+/// form, so that the condition of the next write can name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Field<T> {
     /// The record does not have the attribute.
@@ -38,7 +43,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// Whether the attribute is there but cannot be read.
+    /// Returns `true` if the record has the attribute, with a value that does not fit.
     pub fn is_malformed(&self) -> bool {
         matches!(self, Self::Malformed(_))
     }
@@ -50,26 +55,33 @@ impl<T> From<T> for Field<T> {
     }
 }
 
-/// A value of an unexpected kind, as text that only its store understands.
+/// The fencing token of one election: fresh random text for every election,
+/// never the identity of a process.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Malformed(Arc<str>);
+pub struct LeaseToken(Arc<str>);
 
-impl Malformed {
-    /// Wraps the store's own text of a value.
-    pub fn new(text: impl AsRef<str>) -> Self {
-        Self(Arc::from(text.as_ref()))
+impl LeaseToken {
+    /// Wraps the text of a token.
+    pub fn new(token: impl AsRef<str>) -> Self {
+        Self(Arc::from(token.as_ref()))
     }
 
-    /// Returns the store's own text of the value.
+    /// Returns the text of the token, as in `half_open_owner`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the `owner` that a record has while this token holds the lease.
+    #[must_use]
+    pub fn as_owner(&self) -> Field<Arc<str>> {
+        Field::Valid(Arc::clone(&self.0))
+    }
 }
 
-impl fmt::Debug for Malformed {
+impl fmt::Debug for LeaseToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
@@ -81,61 +93,103 @@ impl fmt::Debug for Malformed {
 pub struct Record {
     /// `state`
     pub state: Field<CircuitState>,
-    /// `failure_count`: what the tripping process had counted.
+    /// `failure_count`: the failures that the tripping process had counted.
     pub failure_count: Field<u64>,
     /// `opened_at`
     pub opened_at: Field<i64>,
-    /// `half_open_owner`: the token of whoever holds the right to probe, or
+    /// `half_open_owner`: the token of the process that holds the right to probe, or
     /// `hold#reason` while an operator keeps the circuit open.
     pub owner: Field<Arc<str>>,
     /// `probe_lease_expiry`
     pub lease_until: Field<i64>,
     /// `expiration`: when the store may delete the record.
     pub expires_at: Field<i64>,
-    /// `success_count`: consecutive good probes of the circuit. It stands on
-    /// the record only between probes.
+    /// `success_count`: consecutive good probes. The record has it only while the
+    /// circuit is half-open.
     pub success_count: Field<u64>,
     /// `released`: when an operator closed the circuit. A circuit that probes
     /// closed does not have it.
     pub released: Field<i64>,
 }
 
-/// How an operator's hold begins in `half_open_owner`.
+/// The prefix of `half_open_owner` while an operator holds the circuit open.
 pub(crate) const HOLD_PREFIX: &str = "hold#";
 
 impl Record {
-    /// A record without any attribute, to be filled.
+    /// Makes a record without attributes.
     #[must_use]
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// Whether an operator holds the circuit open.
+    /// Returns the value of an attribute.
+    ///
+    /// A value that [`set`](Self::set) found to be malformed is returned as it was
+    /// set.
+    ///
+    /// ```
+    /// use fuseboard::store::{Attribute, Field, Record, Value};
+    ///
+    /// let mut record = Record::empty();
+    /// record.set(Attribute::State, Field::Valid(Value::Text("AJAR".into())));
+    /// assert!(record.state.is_malformed());
+    /// assert_eq!(record.get(Attribute::State), Field::Valid(Value::Text("AJAR".into())));
+    /// ```
+    #[must_use]
+    pub fn get(&self, attribute: Attribute) -> Field<Value> {
+        match attribute {
+            Attribute::State => untyped(&self.state),
+            Attribute::FailureCount => untyped(&self.failure_count),
+            Attribute::OpenedAt => untyped(&self.opened_at),
+            Attribute::Owner => untyped(&self.owner),
+            Attribute::LeaseUntil => untyped(&self.lease_until),
+            Attribute::ExpiresAt => untyped(&self.expires_at),
+            Attribute::SuccessCount => untyped(&self.success_count),
+            Attribute::Released => untyped(&self.released),
+        }
+    }
+
+    /// Sets an attribute. A value that does not fit it is kept as
+    /// [`Malformed`](Field::Malformed).
+    pub fn set(&mut self, attribute: Attribute, value: Field<Value>) {
+        match attribute {
+            Attribute::State => self.state = typed(value),
+            Attribute::FailureCount => self.failure_count = typed(value),
+            Attribute::OpenedAt => self.opened_at = typed(value),
+            Attribute::Owner => self.owner = typed(value),
+            Attribute::LeaseUntil => self.lease_until = typed(value),
+            Attribute::ExpiresAt => self.expires_at = typed(value),
+            Attribute::SuccessCount => self.success_count = typed(value),
+            Attribute::Released => self.released = typed(value),
+        }
+    }
+
+    /// Returns `true` if an operator holds the circuit open.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.state == Field::Valid(CircuitState::Open)
             && self.owner.valid().is_some_and(|owner| owner.starts_with(HOLD_PREFIX))
     }
 
-    /// Whether an operator closed the circuit, rather than probes. Any value of
-    /// `released` says so, an unreadable one too.
+    /// Returns `true` if an operator closed the circuit, and not probes. Any value
+    /// of `released` says so, a malformed one too.
     #[must_use]
     pub fn is_released(&self) -> bool {
         self.state == Field::Valid(CircuitState::Closed) && self.released != Field::Absent
     }
 
-    /// Whether the circuit is half-open under this token.
+    /// Returns `true` if the circuit is half-open under this token.
     #[must_use]
     pub fn is_leased_to(&self, token: &LeaseToken) -> bool {
         self.state == Field::Valid(CircuitState::HalfOpen) && self.owner == token.as_owner()
     }
 
-    /// Names what cannot be read in this record, or `None` if all is well.
+    /// Returns the name of the first attribute that makes the record malformed;
+    /// `None` if there is none.
     ///
-    /// Judged as the reference would have to read it: a record without a known
-    /// state, an open one without a time, or a half-open one without a lease
-    /// cannot be acted upon. An unreadable `released` is none: that it is there
-    /// says all that is asked of it.
+    /// A record is malformed if an attribute has a value that does not fit, if it
+    /// has no state, if it is open without `opened_at`, or half-open without a lease
+    /// and its owner. A malformed `released` is no defect: only its presence counts.
     #[must_use]
     pub fn defect(&self) -> Option<&'static str> {
         let malformed = [

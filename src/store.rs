@@ -1,11 +1,83 @@
-//! Where processes meet: one record per circuit, read and conditionally written.
+//! Stores: they keep one record per circuit, which processes share.
 //!
-//! A store knows nothing of machines, actors or clocks. It shows a [`Record`]
-//! and applies an [`Operation`] whole or refuses it, and may tell what its own
-//! clock showed. [`MemoryStore`] shares
-//! circuits between registries of one process; `DynamoDbStore` shares them
-//! between processes. [`contract`] checks any other implementation.
+//! A store knows nothing of machines, actors or clocks. It shows a [`Record`], and
+//! applies an [`Operation`] whole or refuses it. [`MemoryStore`] shares circuits
+//! between the registries of one process; `DynamoDbStore` shares them between
+//! processes. `store::contract` checks any other implementation, in the tests of its
+//! author: it needs the feature `store-contract`.
+//!
+//! # A store in another database
+//!
+//! A store that runs code under a lock calls [`Operation::apply`]; see [`Store`]. A
+//! database that decides conditions by itself gets an operation as two lists:
+//! [`Operation::conditions`], all of which must hold, and [`Operation::changes`].
+//! Nothing in it depends on the kind of operation. In SQL, with a column for each
+//! [`Attribute`]:
+//!
+//! ```
+//! use fuseboard::store::{Attribute, Change, Condition, Field, LeaseToken, Operation, Value};
+//!
+//! /// The statement of an operation on the circuit `$1`, and its other parameters.
+//! fn statement(operation: &Operation) -> Result<(String, Vec<Value>), &'static str> {
+//!     let mut parameters = Vec::new();
+//!     let mut bind = |value| {
+//!         parameters.push(value);
+//!         format!("${}", parameters.len() + 1)
+//!     };
+//!     let (mut columns, mut values) = (Vec::new(), Vec::new());
+//!     for change in operation.changes() {
+//!         let (attribute, value) = match change {
+//!             Change::Set(attribute, value) => (attribute, bind(value)),
+//!             Change::Remove(attribute) => (attribute, "NULL".to_owned()),
+//!         };
+//!         columns.push(attribute.to_string());
+//!         values.push(value);
+//!     }
+//!     let (columns, values) = (columns.join(", "), values.join(", "));
+//!     let mut condition = "name = $1".to_owned();
+//!     for required in operation.conditions() {
+//!         condition += &match required {
+//!             Condition::NoRecord => {
+//!                 let row = format!("(name, {columns}) VALUES ($1, {values})");
+//!                 let insert = format!("INSERT INTO circuits {row} ON CONFLICT DO NOTHING");
+//!                 return Ok((insert, parameters));
+//!             }
+//!             // An UPDATE changes no row that does not exist.
+//!             Condition::AnyRecord => continue,
+//!             Condition::Unchanged(attribute, Field::Absent) => format!(" AND {attribute} IS NULL"),
+//!             Condition::Unchanged(attribute, Field::Valid(value)) => {
+//!                 format!(" AND {attribute} = {}", bind(value))
+//!             }
+//!             Condition::Unchanged(_, Field::Malformed(_)) => return Err("read by another store"),
+//!             Condition::Below(attribute, limit) => {
+//!                 format!(" AND {attribute} < {}", bind(Value::Number(limit.into())))
+//!             }
+//!         };
+//!     }
+//!     let update = format!("UPDATE circuits SET ({columns}) = ROW ({values}) WHERE {condition}");
+//!     Ok((update, parameters))
+//! }
+//!
+//! let token = LeaseToken::new("a");
+//! let renew = Operation::Renew { token, lease_until: 60, expires_at: 3_600, starts_probe: false };
+//! let (sql, parameters) = statement(&renew)?;
+//! assert_eq!(
+//!     sql,
+//!     "UPDATE circuits SET (probe_lease_expiry, expiration) = ROW ($2, $3) \
+//!      WHERE name = $1 AND state = $4 AND half_open_owner = $5 AND probe_lease_expiry < $6"
+//! );
+//! let parameters: Vec<_> = parameters.iter().map(Value::to_string).collect();
+//! assert_eq!(parameters, ["60", "3600", "HALF_OPEN", "a", "60"]);
+//!
+//! let trip = Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 };
+//! assert!(statement(&trip)?.0.starts_with("INSERT INTO circuits (name, state, failure_count,"));
+//! # Ok::<(), &str>(())
+//! ```
+//!
+//! One changed row means [`Written::Applied`]; none means [`Written::Refused`], with
+//! the row as it is. A row becomes a [`Record`] by [`Record::set`].
 
+#[cfg(feature = "store-contract")]
 pub mod contract;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
@@ -22,16 +94,17 @@ pub use self::{memory::MemoryStore, server_time::ServerTime};
 use crate::name::CircuitName;
 pub use crate::{
     answer::{Consistency, StoreErrorKind, Written},
-    record::{Field, LeaseToken, Malformed, Operation, Record},
+    record::{
+        Attribute, Change, Condition, Field, LeaseToken, Malformed, Operation, Record, Value,
+    },
 };
 
-/// A place that keeps one record per circuit.
+/// Keeps one record per circuit.
 ///
-/// Implementations must be atomic per circuit: two operations whose conditions
-/// exclude each other are never both applied. [`Operation::apply`] defines what
-/// each operation means. The actor bounds every operation with
-/// `store_timeout` by dropping the future, so a dropped write may or may not
-/// be applied, and a store need not bound itself.
+/// Implementations must be atomic per circuit: of two operations whose conditions
+/// exclude each other, at most one is applied. [`Operation::apply`] defines each
+/// operation. The registry bounds every read and write with `store_timeout` by
+/// dropping the future, so a store needs no timeout of its own.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Mutex};
@@ -62,51 +135,50 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// A [`StoreError`] whenever it is not certain what the record is.
+    /// A [`StoreError`] if the record is not known for certain. Its
+    /// [kind](StoreErrorKind) tells the registry when to try again.
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped when the read takes too long; that must not leave
-    /// anything locked.
+    /// The registry drops the future after `store_timeout`. A dropped read must leave
+    /// nothing locked.
     fn read(
         &self,
         circuit: &CircuitName,
         consistency: Consistency,
     ) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send;
 
-    /// Applies an operation, or shows the record that refuses it.
+    /// Applies an operation, or returns the record that refuses it.
     ///
     /// # Errors
     ///
-    /// A [`StoreError`] whenever it is not certain whether the operation was
-    /// applied.
+    /// A [`StoreError`] if it is not certain that the operation was applied, or that
+    /// it was refused.
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped when the write takes too long. It may then have
-    /// been applied or not, also later, but never in part.
+    /// The registry drops the future after `store_timeout`. A dropped write may be
+    /// applied, also later, or not; it must not be applied in part.
     fn write(
         &self,
         circuit: &CircuitName,
         operation: &Operation,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
 
-    /// Returns what the store's own clock showed at its newest answer; `None`,
-    /// as by default, if no answer told or the clock is not to be relied upon.
+    /// Returns the time on the store's own clock in its newest answer; `None`, as by
+    /// default, if no answer had a time, or if the store's clock is not reliable.
     ///
-    /// Registries correct the wall clock of their process by it, so that
-    /// processes whose clocks differ agree on the stamps in a record. They ask
-    /// right after each answer, whether it was a success or an error. An answer
-    /// to another circuit's request may be taken for their own, so what they
-    /// derive is good to within the time that one operation takes. It must be
-    /// the time of an answer that came in: an operation that was given up sets
-    /// nobody's clock. Must not block.
+    /// Registries correct the wall clock of their process by it, so that processes
+    /// whose clocks differ agree on the times in a record. They ask before and after
+    /// each operation, also one that failed; an answer to another circuit serves as
+    /// well, so the correction is exact to within the time that one operation takes.
+    /// Only an answer that arrived counts. Must not block.
     fn server_time(&self) -> Option<ServerTime> {
         None
     }
 
-    /// Returns whether other processes may use the records of this store as well;
-    /// `true` by default. Must not block, and must not change.
+    /// Returns `true`, as by default, if other processes may use the records of this
+    /// store as well. Must not block, and must not change.
     ///
     /// Registries over a shared store spread their elections and reads over time
     /// ([`election_spread`](crate::ConfigBuilder::election_spread)). `false` is for a
@@ -142,10 +214,12 @@ impl<S: Store> Store for std::sync::Arc<S> {
     }
 }
 
-/// A store could not say what the record is, or whether it was written.
+/// A store could not read the record, or does not know whether a write was applied.
 ///
-/// Never handed to a caller in place of the result of a call.
-#[derive(Debug)]
+/// Callers of a breaker never get it: while the store fails, a circuit decides by
+/// what its own process knows.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub struct StoreError {
     kind: StoreErrorKind,
     message: String,
@@ -158,8 +232,8 @@ impl StoreError {
         Self { kind, message: message.into(), source: None }
     }
 
-    /// Describes a fault that makes the store unavailable, in the words of
-    /// another error.
+    /// Describes a fault of kind [`Unavailable`](StoreErrorKind::Unavailable) by the
+    /// text of another error.
     pub fn unavailable_from(error: impl fmt::Display) -> Self {
         Self::new(StoreErrorKind::Unavailable, error.to_string())
     }
@@ -175,21 +249,6 @@ impl StoreError {
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.source {
-            Some(source) => Some(source.as_ref()),
-            None => None,
-        }
     }
 }
 

@@ -120,9 +120,10 @@ pub(crate) struct Names {
 }
 
 impl Args {
-    /// Bounds a request with all its attempts.
+    /// Bounds a request with all its attempts. The store gives an attempt two fifths
+    /// of it, so that three times the bound of one are enough for any.
     pub(crate) fn operation_timeout(&self) -> Duration {
-        self.read_timeout.max(self.connect_timeout).saturating_mul(self.max_attempts.max(1))
+        self.read_timeout.max(self.connect_timeout).saturating_mul(self.max_attempts.max(3))
     }
 
     /// The settings of a circuit.

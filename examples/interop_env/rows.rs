@@ -117,8 +117,6 @@ pub(crate) fn store(args: &Args, client: Client) -> Result<DynamoDbStore, Config
         .half_open_owner_attr(&names.half_open_owner_attr)
         .probe_lease_expiry_attr(&names.probe_lease_expiry_attr)
         .expiry_attr(&names.expiry_attr)
-        .connect_timeout(args.connect_timeout)
-        .attempt_timeout(args.read_timeout.max(args.connect_timeout))
         .operation_timeout(args.operation_timeout())
         .max_attempts(args.max_attempts)
         // The clock is told from outside, and is not the server's.

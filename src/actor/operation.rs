@@ -13,7 +13,6 @@ use crate::{
     name::CircuitName,
     panics::{Caught, caught},
     queue::{Place, Urgency, Waiting},
-    record::Operation,
     store::{ServerTime, StoreError, StoreErrorKind},
 };
 
@@ -164,19 +163,8 @@ fn urgency(job: &Job, is_ordered: bool) -> Urgency {
     match job {
         Job::Read { .. } if is_ordered => Urgency::First,
         Job::Read { .. } => Urgency::Then,
-        Job::Write { operation, .. } => match **operation {
-            Operation::Renew { .. }
-            | Operation::HandOver { .. }
-            | Operation::GiveBack { .. }
-            | Operation::Close { .. }
-            | Operation::Reopen { .. }
-            | Operation::Hold { .. }
-            | Operation::Release { .. } => Urgency::First,
-            Operation::Trip { .. }
-            | Operation::Elect { .. }
-            | Operation::ElectAbsent { .. }
-            | Operation::TakeOver { .. } => Urgency::Then,
-        },
+        Job::Write { operation, .. } if operation.can_wait() => Urgency::Then,
+        Job::Write { .. } => Urgency::First,
     }
 }
 

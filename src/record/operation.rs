@@ -1,152 +1,139 @@
-//! The writes of the protocol: a condition on what was seen, and an update.
+//! The writes of the protocol: for each, the conditions on what was seen, and the
+//! changes.
+//!
+//! This file is the protocol between processes: no store knows one operation from
+//! another.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-use super::{Field, Record};
+use super::{
+    Field, LeaseToken, Record,
+    attribute::{
+        Attribute::{
+            self, ExpiresAt, FailureCount, LeaseUntil, OpenedAt, Owner, Released, State,
+            SuccessCount,
+        },
+        Change, Condition, Typed, untyped,
+    },
+};
 use crate::state::CircuitState;
-
-/// The fencing token of one election: fresh random text for every election,
-/// never the identity of a process.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct LeaseToken(Arc<str>);
-
-impl LeaseToken {
-    /// Wraps the text of a token.
-    pub fn new(token: impl AsRef<str>) -> Self {
-        Self(Arc::from(token.as_ref()))
-    }
-
-    /// Returns the text that stands in `half_open_owner`.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The field that a record shows while this token holds the lease.
-    #[must_use]
-    pub fn as_owner(&self) -> Field<Arc<str>> {
-        Field::Valid(Arc::clone(&self.0))
-    }
-}
-
-impl fmt::Debug for LeaseToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
 
 /// One conditional write on the record of a circuit.
 ///
-/// Every operation is a compare-and-set: applied whole, or refused and the
-/// record shown as it stands. Attributes that an operation does not name are
-/// left as they are, those unknown to this crate included.
+/// Every operation is a compare-and-set: a store applies it whole, or refuses it
+/// and shows the stored record. It keeps the attributes that an operation does not
+/// name, also those that this crate does not know.
+///
+/// A store does not match on these variants: [`apply`](Self::apply), or
+/// [`conditions`](Self::conditions) and [`changes`](Self::changes), say all that it
+/// has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
     /// Closed to open, after enough failures. Condition: no record if none was
-    /// seen, else the state and expiry that were seen.
+    /// seen, else an unchanged state and expiry.
     Trip {
         /// The closed record that the failures were counted under.
         seen: Option<Record>,
         /// The failures that tripped the circuit.
         failure_count: u64,
-        /// When it opened.
+        /// The time of opening, in seconds since the Unix epoch, as all times here.
         opened_at: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
-    /// Open to half-open: wins the right to probe. Condition: the state, time
-    /// and owner that were seen.
+    /// Open to half-open: wins the right to probe. Condition: open, with an
+    /// unchanged time and owner.
     Elect {
         /// The open record that was seen.
         seen: Record,
         /// The token of this election.
         token: LeaseToken,
-        /// When the lease ends.
+        /// The end of the lease.
         lease_until: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
-    /// None to half-open: wins the right to probe a circuit whose record
-    /// vanished while it was not closed. Condition: no record.
+    /// No record to half-open: wins the right to probe a circuit whose record was
+    /// deleted while it was not closed. Condition: no record.
     ElectAbsent {
         /// The token of this election.
         token: LeaseToken,
-        /// When the circuit opened, as far as it is known.
+        /// The time of opening, if this process knows it; else the present.
         opened_at: i64,
-        /// When the lease ends.
+        /// The end of the lease.
         lease_until: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
-    /// An expired lease changes hands. Condition: the state, owner and lease
-    /// that were seen.
+    /// An expired lease changes hands. Condition: half-open, with an unchanged
+    /// owner and lease.
     TakeOver {
         /// The half-open record that was seen.
         seen: Record,
         /// The token of this election.
         token: LeaseToken,
-        /// When the lease ends.
+        /// The end of the lease.
         lease_until: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
     /// Lengthens our own lease. Condition: half-open, ours, and shorter.
     Renew {
         /// Our token.
         token: LeaseToken,
-        /// When the lease is to end.
+        /// The new end of the lease.
         lease_until: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
-        /// Whether a further probe starts: then `success_count` is set to 0.
+        /// Sets `success_count` to 0, as another probe starts.
         starts_probe: bool,
     },
-    /// A good probe that was not the last. Condition: half-open, ours, with
-    /// the lease that we know.
+    /// A good probe that was not the last. Condition: half-open, ours, with an
+    /// unchanged lease.
     HandOver {
         /// Our token.
         token: LeaseToken,
-        /// The lease as we know it.
+        /// The end of the lease that was seen.
         known_lease: Field<i64>,
         /// Good probes so far.
         success_count: u64,
-        /// When others may probe.
+        /// The time from which other processes may probe.
         lease_until: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
     /// A probe without a verdict; ends the token. Condition as for a hand over.
     GiveBack {
         /// Our token.
         token: LeaseToken,
-        /// The lease as we know it.
+        /// The end of the lease that was seen.
         known_lease: Field<i64>,
         /// Good probes before this one.
         success_count: u64,
-        /// A time already past for everyone.
+        /// A time that is past on every clock within the tolerated skew.
         lease_until: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
     /// Half-open to closed. Condition: half-open and ours.
     Close {
         /// Our token.
         token: LeaseToken,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
     /// Half-open to open, after a failed probe. Condition: half-open and ours.
     Reopen {
         /// Our token.
         token: LeaseToken,
-        /// When it opened again.
+        /// The time of the new opening.
         opened_at: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
-    /// Any state to open, by an operator. Condition: exactly what was seen, but
-    /// that `released` may have come to it.
+    /// Any state to open, by an operator. Condition: no record if none was seen,
+    /// else an unchanged record, which may have got `released` since.
     Hold {
         /// The record that was seen.
         seen: Option<Record>,
@@ -154,32 +141,31 @@ pub enum Operation {
         owner: Arc<str>,
         /// The end of the hold less the recovery timeout.
         opened_at: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
     /// Any state to closed, by an operator. Condition: as for a hold.
     Release {
         /// The record that was seen.
         seen: Record,
-        /// When the operator closed it.
+        /// The time at which the operator closed it.
         released_at: i64,
-        /// When the store may delete the record.
+        /// The time from which the store may delete the record.
         expires_at: i64,
     },
 }
 
 impl Operation {
-    /// Applies the operation to a record: `Some` is the record after it,
-    /// `None` says that the condition refuses it.
+    /// Returns the record after the operation; `None` if a condition refuses it.
     ///
-    /// This is the definition that every store has to meet.
+    /// This is the definition of an operation: a store must do the same.
     ///
     /// ```
     /// use fuseboard::store::{Operation, Record};
     /// use fuseboard::CircuitState;
     ///
     /// let trip = Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 };
-    /// let open = trip.apply(None).expect("no record stands in the way");
+    /// let open = trip.apply(None).expect("there is no record");
     /// assert_eq!(open.state, CircuitState::Open.into());
     /// assert_eq!(trip.apply(Some(&open)), None);
     /// ```
@@ -189,7 +175,9 @@ impl Operation {
             return None;
         }
         let mut record = current.cloned().unwrap_or_default();
-        self.update(&mut record);
+        for change in self.changes() {
+            change.apply_to(&mut record);
+        }
         Some(record)
     }
 
@@ -211,153 +199,184 @@ impl Operation {
         }
     }
 
-    /// Whether the record is as the operation requires.
-    pub(crate) fn permits(&self, current: Option<&Record>) -> bool {
-        match (self, current) {
-            (
-                Self::Trip { seen: None, .. }
-                | Self::ElectAbsent { .. }
-                | Self::Hold { seen: None, .. },
-                found,
-            ) => found.is_none(),
-            (_, None) => false,
-            (Self::Hold { seen: Some(seen), .. } | Self::Release { seen, .. }, Some(record)) => {
-                seen.still_stands_in(record)
+    /// Returns what must hold of the record for the operation to be applied: all
+    /// of these conditions.
+    #[must_use]
+    pub fn conditions(&self) -> Vec<Condition> {
+        match self {
+            Self::Trip { seen: None, .. }
+            | Self::ElectAbsent { .. }
+            | Self::Hold { seen: None, .. } => vec![Condition::NoRecord],
+            Self::Trip { seen: Some(seen), .. } => unchanged(seen, &[State, ExpiresAt]),
+            Self::Elect { seen, .. } => {
+                [vec![in_state(CircuitState::Open)], unchanged(seen, &[OpenedAt, Owner])].concat()
             }
-            (Self::Trip { seen: Some(seen), .. }, Some(record)) => {
-                record.state == seen.state && record.expires_at == seen.expires_at
+            Self::TakeOver { seen, .. } => {
+                let lease = unchanged(seen, &[Owner, LeaseUntil]);
+                [vec![in_state(CircuitState::HalfOpen)], lease].concat()
             }
-            (Self::Elect { seen, .. }, Some(record)) => {
-                record.state == Field::Valid(CircuitState::Open)
-                    && record.opened_at == seen.opened_at
-                    && record.owner == seen.owner
+            Self::Renew { token, lease_until, .. } => {
+                [leased_to(token), vec![Condition::Below(LeaseUntil, *lease_until)]].concat()
             }
-            (Self::TakeOver { seen, .. }, Some(record)) => {
-                record.state == Field::Valid(CircuitState::HalfOpen)
-                    && record.owner == seen.owner
-                    && record.lease_until == seen.lease_until
+            Self::HandOver { token, known_lease, .. }
+            | Self::GiveBack { token, known_lease, .. } => {
+                let lease = Condition::Unchanged(LeaseUntil, untyped(known_lease));
+                [leased_to(token), vec![lease]].concat()
             }
-            (Self::Renew { token, lease_until, .. }, Some(record)) => {
-                record.is_leased_to(token)
-                    && record.lease_until.valid().is_some_and(|until| until < lease_until)
+            Self::Close { token, .. } | Self::Reopen { token, .. } => leased_to(token),
+            Self::Hold { seen: Some(seen), .. } | Self::Release { seen, .. } => all_unchanged(seen),
+        }
+    }
+
+    /// Returns what the operation does to the record. It names each attribute at
+    /// most once; an attribute that it does not name stays as it is.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Change> {
+        match self {
+            Self::Trip { seen, failure_count, opened_at, expires_at } => {
+                let opened = become_open(*failure_count, *opened_at, *expires_at, None);
+                [opened, forget_release(seen.as_ref())].concat()
             }
-            (
-                Self::HandOver { token, known_lease, .. }
-                | Self::GiveBack { token, known_lease, .. },
-                Some(record),
-            ) => record.is_leased_to(token) && record.lease_until == *known_lease,
-            (Self::Close { token, .. } | Self::Reopen { token, .. }, Some(record)) => {
-                record.is_leased_to(token)
+            Self::Reopen { opened_at, expires_at, .. } => {
+                become_open(0, *opened_at, *expires_at, None)
+            }
+            Self::Hold { seen, owner, opened_at, expires_at } => {
+                let opened = become_open(0, *opened_at, *expires_at, Some(owner));
+                [opened, forget_release(seen.as_ref())].concat()
+            }
+            Self::Elect { seen, token, lease_until, expires_at } => [
+                vec![set(State, &CircuitState::HalfOpen)],
+                become_owner(token, *lease_until, *expires_at),
+                forget_release(Some(seen)),
+            ]
+            .concat(),
+            Self::ElectAbsent { token, opened_at, lease_until, expires_at } => [
+                vec![set(State, &CircuitState::HalfOpen), set(OpenedAt, opened_at)],
+                become_owner(token, *lease_until, *expires_at),
+            ]
+            .concat(),
+            Self::TakeOver { seen, token, lease_until, expires_at } => {
+                let owned = become_owner(token, *lease_until, *expires_at);
+                [owned, forget_release(Some(seen))].concat()
+            }
+            Self::Renew { lease_until, expires_at, starts_probe, .. } => {
+                let mut changes = vec![set(LeaseUntil, lease_until), set(ExpiresAt, expires_at)];
+                if *starts_probe {
+                    changes.push(set(SuccessCount, &0_u64));
+                }
+                changes
+            }
+            Self::HandOver { success_count, lease_until, expires_at, .. }
+            | Self::GiveBack { success_count, lease_until, expires_at, .. } => vec![
+                set(SuccessCount, success_count),
+                set(LeaseUntil, lease_until),
+                set(ExpiresAt, expires_at),
+            ],
+            Self::Close { expires_at, .. } => become_closed(*expires_at),
+            Self::Release { released_at, expires_at, .. } => {
+                [become_closed(*expires_at), vec![set(Released, released_at)]].concat()
             }
         }
     }
 
-    fn update(&self, record: &mut Record) {
+    /// Returns `true` for operations that may be delayed while a process has many to send. All others
+    /// keep or end a lease, for which other processes wait, or are an operator's.
+    pub(crate) const fn can_wait(&self) -> bool {
         match self {
-            Self::Trip { seen, failure_count, opened_at, expires_at } => {
-                record.become_open(*failure_count, *opened_at, *expires_at, Field::Absent);
-                record.forget_release(seen.as_ref());
-            }
-            Self::Reopen { opened_at, expires_at, .. } => {
-                record.become_open(0, *opened_at, *expires_at, Field::Absent);
-            }
-            Self::Hold { seen, owner, opened_at, expires_at } => {
-                let owner = Field::Valid(Arc::clone(owner));
-                record.become_open(0, *opened_at, *expires_at, owner);
-                record.forget_release(seen.as_ref());
-            }
-            Self::Elect { seen, token, lease_until, expires_at }
-            | Self::TakeOver { seen, token, lease_until, expires_at } => {
-                record.become_half_open(token, *lease_until, *expires_at);
-                record.forget_release(Some(seen));
-            }
-            Self::ElectAbsent { token, opened_at, lease_until, expires_at } => {
-                record.become_half_open(token, *lease_until, *expires_at);
-                record.opened_at = (*opened_at).into();
-            }
-            Self::Renew { lease_until, expires_at, starts_probe, .. } => {
-                record.lease_until = (*lease_until).into();
-                record.expires_at = (*expires_at).into();
-                if *starts_probe {
-                    record.success_count = 0.into();
-                }
-            }
-            Self::HandOver { success_count, lease_until, expires_at, .. }
-            | Self::GiveBack { success_count, lease_until, expires_at, .. } => {
-                record.success_count = (*success_count).into();
-                record.lease_until = (*lease_until).into();
-                record.expires_at = (*expires_at).into();
-            }
-            Self::Close { expires_at, .. } => record.become_closed(*expires_at),
-            Self::Release { released_at, expires_at, .. } => {
-                record.become_closed(*expires_at);
-                record.released = (*released_at).into();
-            }
+            Self::Trip { .. }
+            | Self::Elect { .. }
+            | Self::ElectAbsent { .. }
+            | Self::TakeOver { .. } => true,
+            Self::Renew { .. }
+            | Self::HandOver { .. }
+            | Self::GiveBack { .. }
+            | Self::Close { .. }
+            | Self::Reopen { .. }
+            | Self::Hold { .. }
+            | Self::Release { .. } => false,
         }
+    }
+
+    /// Returns `true` if all conditions hold for the record.
+    pub(crate) fn permits(&self, current: Option<&Record>) -> bool {
+        self.conditions().iter().all(|condition| condition.holds_for(current))
     }
 }
 
-impl Record {
-    fn become_open(&mut self, failures: u64, at: i64, expires_at: i64, owner: Field<Arc<str>>) {
-        self.state = CircuitState::Open.into();
-        self.failure_count = failures.into();
-        self.opened_at = at.into();
-        self.owner = owner;
-        self.lease_until = Field::Absent;
-        self.expires_at = expires_at.into();
-        self.success_count = Field::Absent;
-    }
+fn set(attribute: Attribute, value: &impl Typed) -> Change {
+    Change::Set(attribute, value.to_value())
+}
 
-    fn become_half_open(&mut self, token: &LeaseToken, lease_until: i64, expires_at: i64) {
-        self.state = CircuitState::HalfOpen.into();
-        self.failure_count = 0.into();
-        self.owner = token.as_owner();
-        self.lease_until = lease_until.into();
-        self.success_count = 0.into();
-        self.expires_at = expires_at.into();
-    }
+fn become_open(
+    failure_count: u64,
+    opened_at: i64,
+    expires_at: i64,
+    owner: Option<&Arc<str>>,
+) -> Vec<Change> {
+    vec![
+        set(State, &CircuitState::Open),
+        set(FailureCount, &failure_count),
+        set(OpenedAt, &opened_at),
+        set(ExpiresAt, &expires_at),
+        owner.map_or(Change::Remove(Owner), |owner| set(Owner, owner)),
+        Change::Remove(LeaseUntil),
+        Change::Remove(SuccessCount),
+    ]
+}
 
-    fn become_closed(&mut self, expires_at: i64) {
-        self.state = CircuitState::Closed.into();
-        self.failure_count = 0.into();
-        self.opened_at = Field::Absent;
-        self.owner = Field::Absent;
-        self.lease_until = Field::Absent;
-        self.expires_at = expires_at.into();
-        self.success_count = Field::Absent;
-    }
+fn become_owner(token: &LeaseToken, lease_until: i64, expires_at: i64) -> Vec<Change> {
+    vec![
+        set(FailureCount, &0_u64),
+        set(Owner, &token.0),
+        set(LeaseUntil, &lease_until),
+        set(SuccessCount, &0_u64),
+        set(ExpiresAt, &expires_at),
+    ]
+}
 
-    /// Removes `released` where the record that was seen has it. No other write
-    /// names the attribute, so that what is sent for a circuit that no operator
-    /// released is what it was before there was one. Elections remove it as
-    /// well, since those of the reference leave it: a closing by probes must
-    /// not pass for an operator's.
-    fn forget_release(&mut self, seen: Option<&Self>) {
-        if seen.is_some_and(|seen| seen.released != Field::Absent) {
-            self.released = Field::Absent;
-        }
-    }
+fn become_closed(expires_at: i64) -> Vec<Change> {
+    vec![
+        set(State, &CircuitState::Closed),
+        set(FailureCount, &0_u64),
+        set(ExpiresAt, &expires_at),
+        Change::Remove(OpenedAt),
+        Change::Remove(Owner),
+        Change::Remove(LeaseUntil),
+        Change::Remove(SuccessCount),
+    ]
+}
 
-    /// Whether the other record has all that this one has. A `released` that
-    /// came since does not count: see [`forget_release`](Self::forget_release).
-    fn still_stands_in(&self, other: &Self) -> bool {
-        let Self {
-            state,
-            failure_count,
-            opened_at,
-            owner,
-            lease_until,
-            expires_at,
-            success_count,
-            released,
-        } = self;
-        *state == other.state
-            && *failure_count == other.failure_count
-            && *opened_at == other.opened_at
-            && *owner == other.owner
-            && *lease_until == other.lease_until
-            && *expires_at == other.expires_at
-            && *success_count == other.success_count
-            && (*released == Field::Absent || *released == other.released)
-    }
+/// Removes `released` if the record that was seen has it.
+///
+/// Only then is the attribute named, so that a circuit which no operator released
+/// sends what versions without the attribute sent. Elections remove it too, since
+/// those of Powertools leave it: a closing by probes after such an election would
+/// be taken for a release by the operator.
+fn forget_release(seen: Option<&Record>) -> Vec<Change> {
+    let is_released = seen.is_some_and(|seen| seen.released != Field::Absent);
+    is_released.then_some(Change::Remove(Released)).into_iter().collect()
+}
+
+fn in_state(state: CircuitState) -> Condition {
+    Condition::Unchanged(State, Field::Valid(state.to_value()))
+}
+
+fn leased_to(token: &LeaseToken) -> Vec<Condition> {
+    let owner = untyped(&token.as_owner());
+    vec![in_state(CircuitState::HalfOpen), Condition::Unchanged(Owner, owner)]
+}
+
+fn unchanged(seen: &Record, attributes: &[Attribute]) -> Vec<Condition> {
+    let lacks_state = attributes.contains(&State) && seen.state == Field::Absent;
+    let exists = lacks_state.then_some(Condition::AnyRecord);
+    let each = attributes.iter().map(|name| Condition::Unchanged(*name, seen.get(*name)));
+    exists.into_iter().chain(each).collect()
+}
+
+/// Requires that the record still has all that was seen. It may have got
+/// `released` since: see [`forget_release`].
+fn all_unchanged(seen: &Record) -> Vec<Condition> {
+    let mut attributes = Attribute::ALL.to_vec();
+    attributes.retain(|name| *name != Released || seen.released != Field::Absent);
+    unchanged(seen, &attributes)
 }

@@ -1,10 +1,9 @@
-//! Checks that any [`Store`] keeps its word.
+//! Checks that a [`Store`] applies operations as [`Operation::apply`] defines.
 //!
-//! A circuit breaker is only as right as its store: two elections that both
-//! win let two probes run, and a refusal that shows an old record is believed.
-//! [`verify`] runs every operation on every kind of record and compares what
-//! the store did with [`Operation::apply`], and then races operations of which
-//! one may win. Run it in the tests of your own store.
+//! A store that applies two elections lets two probes run, and one that shows an old
+//! record makes a circuit act on it. [`verify`] runs every operation on every kind of
+//! record, compares the results, and then races operations of which one may win. Run
+//! it in the tests of your own store.
 
 mod cases;
 
@@ -22,7 +21,7 @@ use crate::{error::NameError, name::CircuitName};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
-    /// The prefix does not leave room for the names that are made from it.
+    /// The prefix is too long for a circuit name that begins with it.
     #[error("the prefix makes no circuit name")]
     Prefix(#[from] NameError),
     /// The store failed.
@@ -30,20 +29,20 @@ pub enum Violation {
     Store {
         /// The circuit that was worked on.
         circuit: CircuitName,
-        /// What the store said.
+        /// The error of the store.
         #[source]
         error: StoreError,
     },
-    /// The store answered something else than the operation means.
+    /// The store gave another answer than the contract demands.
     #[error("{circuit}, {what}: expected {expected}, found {found}")]
     Answer {
         /// The circuit that was worked on.
         circuit: CircuitName,
-        /// What was done.
+        /// The read, operation or race, in words.
         what: String,
-        /// What the contract demands.
+        /// The answer that the contract demands.
         expected: String,
-        /// What the store answered.
+        /// The answer of the store.
         found: String,
     },
 }
@@ -51,9 +50,8 @@ pub enum Violation {
 /// Checks a store: every operation on every kind of record that operations
 /// lead to, and races with one winner.
 ///
-/// Works on circuits whose names begin with `prefix` and that must not exist
-/// yet; about 1,500 operations on about a hundred circuits, which are left
-/// behind.
+/// Runs about 1,500 operations on about a hundred circuits, whose names begin with
+/// `prefix`. They must not exist before, and are not deleted.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -66,30 +64,36 @@ pub enum Violation {
 ///
 /// # Errors
 ///
-/// The first [`Violation`], with what was expected and what was found.
+/// The first [`Violation`]:
+///
+/// - [`Prefix`](Violation::Prefix): use a shorter one.
+/// - [`Store`](Violation::Store): the store failed, so that nothing is shown about
+///   the contract; run it again when the store works.
+/// - [`Answer`](Violation::Answer): the store breaks the contract, or the circuits
+///   existed before.
 ///
 /// # Cancel safety
 ///
-/// Dropping it leaves some of the circuits behind.
+/// A dropped future leaves the circuits that it has made.
 pub async fn verify<S: Store>(store: &S, prefix: &str) -> Result<(), Violation> {
-    let mut bench = Bench { store, prefix, made: 0 };
+    let mut suite = Suite { store, prefix, made: 0 };
     for start in cases::starts() {
-        Box::pin(bench.every_operation_on(&start)).await?;
+        Box::pin(suite.every_operation_on(&start)).await?;
     }
     for race in cases::races() {
-        Box::pin(bench.race(&race)).await?;
+        Box::pin(suite.race(&race)).await?;
     }
     Ok(())
 }
 
-struct Bench<'a, S> {
+struct Suite<'a, S> {
     store: &'a S,
     prefix: &'a str,
     made: u32,
 }
 
-impl<S: Store> Bench<'_, S> {
-    /// A refused operation changes nothing, so one circuit serves until an
+impl<S: Store> Suite<'_, S> {
+    /// A refused operation changes nothing, so that one circuit serves until an
     /// operation is applied to it.
     async fn every_operation_on(&mut self, start: &cases::Start) -> Result<(), Violation> {
         let (mut circuit, current) = self.lead_to(&start.steps).await?;

@@ -36,13 +36,13 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Returns the record of a circuit as it stands.
+    /// Returns the record of a circuit; `None` if there is none.
     #[must_use]
     pub fn record(&self, circuit: &str) -> Option<Record> {
         self.lock().get(circuit).cloned()
     }
 
-    /// Replaces the record of a circuit, past every breaker; `None` deletes it.
+    /// Replaces the record of a circuit without any condition; `None` deletes it.
     pub fn set_record(&self, circuit: CircuitName, record: Option<Record>) {
         match record {
             Some(record) => self.lock().insert(circuit, record),
@@ -50,8 +50,8 @@ impl MemoryStore {
         };
     }
 
-    /// No user code runs under the lock, so a poisoned one still holds whole
-    /// records.
+    /// A poisoned lock still guards whole records, since no code of a user runs while
+    /// it is held.
     fn lock(&self) -> MutexGuard<'_, HashMap<CircuitName, Record>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,10 +1,10 @@
-//! What a store's own clock showed.
+//! The time on a store's own clock.
 
 use std::time::{Duration, SystemTime};
 
-/// What a store's own clock showed when it answered, as precisely as it tells.
+/// The time on a store's own clock when it answered.
 ///
-/// The true time was at least [`at`](Self::at), and less than `at` plus
+/// The exact time was at least [`at`](Self::at), and less than `at` plus
 /// [`resolution`](Self::resolution).
 ///
 /// ```
@@ -23,29 +23,27 @@ pub struct ServerTime {
 }
 
 impl ServerTime {
-    /// Makes a reading of a clock that shows its time rounded down to a
-    /// multiple of `resolution`. `answers` numbers the readings of one
-    /// store, from 1.
+    /// Describes an answer whose time was rounded down to a multiple of
+    /// `resolution`. `answers` numbers the answers of one store, from 1.
     #[must_use]
     pub fn new(at: SystemTime, resolution: Duration, answers: u64) -> Self {
         Self { at, resolution, answers }
     }
 
-    /// Returns the wall time that the store's clock showed, rounded down.
+    /// Returns the time of the answer, rounded down.
     #[must_use]
     pub fn at(&self) -> SystemTime {
         self.at
     }
 
-    /// Returns how much the rounding can have taken off: 1 s for a clock that
-    /// shows whole seconds.
+    /// Returns the resolution: 1 s for a clock that shows whole seconds.
     #[must_use]
     pub fn resolution(&self) -> Duration {
         self.resolution
     }
 
-    /// Returns the number of this reading. Another number than before means an
-    /// answer that came in since; the same number means the same answer.
+    /// Returns the number of the answer. Two answers within one resolution differ by
+    /// it alone.
     #[must_use]
     pub fn answers(&self) -> u64 {
         self.answers

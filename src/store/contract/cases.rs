@@ -7,8 +7,8 @@ use crate::{
     state::CircuitState,
 };
 
-/// Stamps of the suite: in the year 2096, lest a store that deletes by time to
-/// live does so while the suite runs.
+/// The times of the suite: in the year 2096, so that no store deletes a record by
+/// its time to live while the suite runs.
 const NOW: i64 = 4_000_000_000;
 const TTL: i64 = 4_000_003_630;
 
@@ -201,7 +201,7 @@ fn near_misses() -> Vec<Record> {
     ]
 }
 
-/// Races of eight: whoever comes second finds the condition gone.
+/// Races of eight operations, each of which ends the condition of all others.
 pub(super) fn races() -> Vec<Race> {
     let token = |number: u64| LeaseToken::new(format!("token-{number}"));
     let mut races = vec![Race {

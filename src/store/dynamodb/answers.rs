@@ -1,4 +1,4 @@
-//! What the SDK lets pass and a store must not, and what it gives up too soon.
+//! Corrections of the SDK: it accepts empty responses, and does not retry conflicts.
 
 use aws_sdk_dynamodb::{
     config::{
@@ -17,9 +17,9 @@ pub(super) struct EmptyAnswer;
 
 /// Refuses successful answers that have neither a request id nor a body.
 ///
-/// The SDK takes an empty 200, from whatever proxy, for "no item", which would
-/// be read as CLOSED. Engines other than AWS's own, and mocked clients, send no
-/// request id; a body that the SDK has parsed shows that they answered.
+/// The SDK takes an empty 200, which a proxy may send, for "no item", and a circuit
+/// without an item is closed. Engines other than AWS's own, and mocked clients, send
+/// no request id; a body that the SDK has parsed shows that they answered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoEmptyAnswers;
 
@@ -44,8 +44,8 @@ impl Intercept for NoEmptyAnswers {
     }
 }
 
-/// Whether a code says that somebody else is writing this very item: DynamoDB
-/// has applied nothing, and a moment later it will.
+/// Returns `true` for the codes of a conflict with another write of the same item:
+/// DynamoDB has applied nothing, and a retry succeeds.
 pub(super) fn is_conflict(code: &str) -> bool {
     matches!(
         code,
@@ -55,7 +55,8 @@ pub(super) fn is_conflict(code: &str) -> bool {
     )
 }
 
-/// Tries again when somebody else was writing the item, which the SDK does not.
+/// Makes the SDK retry after a conflict with another write, which it does not do by
+/// itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RetryConflicts;
 

@@ -1,20 +1,20 @@
-//! Settings of a [`DynamoDbStore`] that differ from the reference's defaults.
+//! The settings of a [`DynamoDbStore`].
 
 use std::{env, fmt, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 
-use super::{DynamoDbStore, date::Dates, item::Layout, limits::Limits};
-use crate::error::ConfigError;
+use super::{DynamoDbStore, date::Dates, item::AttributeNames, timeouts::Timeouts};
+use crate::{error::ConfigError, record::Attribute};
 
 /// The variable that AWS Lambda sets to the name of the function.
 const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 
-/// Builds a [`DynamoDbStore`] with other attribute names, a composite key, or
-/// other time limits.
+/// Builds a [`DynamoDbStore`] with other attribute names, a composite key, or other
+/// timeouts.
 ///
-/// The names are those of Powertools for AWS Lambda (Python), so that both
-/// share a table if they are set alike.
+/// The settings of names are called as in Powertools for AWS Lambda (Python): set
+/// alike, both share a table.
 ///
 /// ```
 /// # use aws_sdk_dynamodb::{Client, config::{BehaviorVersion, Config}};
@@ -33,8 +33,8 @@ const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 pub struct DynamoDbStoreBuilder {
     client: Client,
     table: String,
-    layout: Layout,
-    limits: Limits,
+    names: AttributeNames,
+    timeouts: Timeouts,
     server_time: bool,
 }
 
@@ -42,8 +42,8 @@ impl fmt::Debug for DynamoDbStoreBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DynamoDbStoreBuilder")
             .field("table", &self.table)
-            .field("layout", &self.layout)
-            .field("limits", &self.limits)
+            .field("names", &self.names)
+            .field("timeouts", &self.timeouts)
             .field("server_time", &self.server_time)
             .finish_non_exhaustive()
     }
@@ -54,8 +54,8 @@ impl DynamoDbStoreBuilder {
         Self {
             client,
             table,
-            layout: Layout::default(),
-            limits: Limits::default(),
+            names: AttributeNames::default(),
+            timeouts: Timeouts::default(),
             server_time: true,
         }
     }
@@ -65,7 +65,7 @@ impl DynamoDbStoreBuilder {
     /// It holds the circuit's name, or [`static_pk_value`](Self::static_pk_value)
     /// if there is a sort key.
     pub fn key_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.key = name.into();
+        self.names.key = name.into();
         self
     }
 
@@ -77,7 +77,7 @@ impl DynamoDbStoreBuilder {
     /// [`Misconfigured`](crate::store::StoreErrorKind::Misconfigured), and
     /// nothing is sent.
     pub fn sort_key_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.sort_key = Some(name.into());
+        self.names.sort_key = Some(name.into());
         self
     }
 
@@ -88,131 +88,106 @@ impl DynamoDbStoreBuilder {
     /// [`build`](Self::build). At most 2,048 bytes. Without a sort key it is
     /// ignored, with a warning.
     pub fn static_pk_value(mut self, value: impl Into<String>) -> Self {
-        self.layout.static_pk_value = Some(value.into());
+        self.names.static_pk_value = Some(value.into());
         self
     }
 
     /// Names the attribute of the state. Default: `state`.
-    pub fn state_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.state = name.into();
-        self
+    pub fn state_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::State, name)
     }
 
     /// Names the attribute of the failure count. Default: `failure_count`.
-    pub fn failure_count_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.failure_count = name.into();
-        self
+    pub fn failure_count_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::FailureCount, name)
     }
 
     /// Names the attribute of the time of opening. Default: `opened_at`.
-    pub fn opened_at_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.opened_at = name.into();
-        self
+    pub fn opened_at_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::OpenedAt, name)
     }
 
     /// Names the attribute of the prober's token. Default: `half_open_owner`.
-    pub fn half_open_owner_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.owner = name.into();
-        self
+    pub fn half_open_owner_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::Owner, name)
     }
 
     /// Names the attribute of the lease's end. Default: `probe_lease_expiry`.
-    pub fn probe_lease_expiry_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.lease_until = name.into();
-        self
+    pub fn probe_lease_expiry_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::LeaseUntil, name)
     }
 
     /// Names the time-to-live attribute. Default: `expiration`.
-    pub fn expiry_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.expires_at = name.into();
-        self
+    pub fn expiry_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::ExpiresAt, name)
     }
 
-    /// Names the attribute of the count of good probes, which the reference
-    /// does not have. Default: `success_count`.
-    pub fn success_count_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.success_count = name.into();
-        self
+    /// Names the attribute of the count of good probes, which Powertools does not
+    /// have. Default: `success_count`.
+    pub fn success_count_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::SuccessCount, name)
     }
 
-    /// Names the attribute of the time at which an operator released the
-    /// circuit, which the reference does not have. Default: `released`.
-    pub fn released_attr(mut self, name: impl Into<String>) -> Self {
-        self.layout.released = name.into();
-        self
+    /// Names the attribute of the time at which an operator released the circuit,
+    /// which Powertools does not have. Default: `released`.
+    pub fn released_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::Released, name)
     }
 
-    /// Bounds the making of a connection. Default: 250 ms; at most 1 hour.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.connect_timeout = timeout;
-        self
-    }
-
-    /// Bounds one attempt. Default: 400 ms; at least `connect_timeout`, at
-    /// most 1 hour.
-    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.attempt_timeout = timeout;
-        self
-    }
-
-    /// Bounds an operation, retries included. Default: 1 s; at least
-    /// `attempt_timeout`, at most 1 hour.
+    /// Bounds an operation, retries included. Default: 1 s; at most 1 hour.
     ///
-    /// A breaker bounds its operations by its own `store_timeout` as well: the
-    /// shorter one counts.
+    /// An attempt takes at most two fifths of it, so that another can follow one
+    /// that is not answered, and the making of a connection at most a quarter.
+    /// Retries follow after 25 ms to 200 ms. A breaker bounds its operations by its
+    /// own `store_timeout` as well: the shorter one counts.
+    ///
+    /// The default works up to 80 ms away from DynamoDB (round trip).
+    /// [`verify`](DynamoDbStore::verify) says what works where it does not.
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.operation_timeout = timeout;
+        self.timeouts.operation = timeout;
         self
     }
 
     /// Sets how often an operation is tried, the first attempt included.
     /// Default: 3; 1 to 100.
     ///
-    /// With a single attempt every first request after a freeze fails that
-    /// meets a connection which the other side has closed meanwhile.
+    /// With a single attempt, the first request after a freeze fails if the other
+    /// side has closed the connection meanwhile.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.limits.max_attempts = attempts;
-        self
-    }
-
-    /// Bounds the pause before the first retry. Default: 25 ms.
-    pub fn initial_backoff(mut self, backoff: Duration) -> Self {
-        self.limits.initial_backoff = backoff;
-        self
-    }
-
-    /// Bounds the pause before any retry. Default: 200 ms; at least
-    /// `initial_backoff`, at most 1 hour.
-    pub fn max_backoff(mut self, backoff: Duration) -> Self {
-        self.limits.max_backoff = backoff;
+        self.timeouts.max_attempts = attempts;
         self
     }
 
     /// Sets whether the `Date` of DynamoDB's answers corrects the wall clocks of
     /// registries over this store. Default: `true`.
     ///
-    /// Processes whose clocks differ then agree on the stamps in an item.
-    /// `false` is for programs that bring a clock of their own, which the time
-    /// of a real server would only set wrong.
+    /// Processes whose clocks differ then agree on the times in an item. Set `false`
+    /// for a registry with a clock of its own, such as a virtual one, which real time
+    /// would set wrong.
     pub fn server_time(mut self, corrects: bool) -> Self {
         self.server_time = corrects;
         self
     }
 
-    /// Builds the store. Nothing is sent yet.
+    fn rename(mut self, attribute: Attribute, name: impl Into<String>) -> Self {
+        self.names.renamed.insert(attribute, name.into());
+        self
+    }
+
+    /// Builds the store. Sends nothing yet.
     ///
     /// # Errors
     ///
     /// A [`ConfigError`] names the setting: the table's name or an attribute's
     /// is empty, two attributes have one name, the static partition value is
-    /// empty or too long, or a limit is zero or contradicts another.
+    /// empty or too long, or a limit is out of its range.
     pub fn build(self) -> Result<DynamoDbStore, ConfigError> {
         if self.table.is_empty() {
             return Err(ConfigError::new("table", &self.table, "must not be empty"));
         }
-        self.layout.check()?;
-        self.limits.check()?;
-        if self.layout.sort_key.is_none() && self.layout.static_pk_value.is_some() {
+        self.names.check()?;
+        self.timeouts.check()?;
+        if self.names.sort_key.is_none() && self.names.static_pk_value.is_some() {
             tracing::warn!(
                 table = self.table,
                 "static_pk_value is ignored unless sort_key_attr is also set"
@@ -221,16 +196,16 @@ impl DynamoDbStoreBuilder {
         Ok(self.assemble())
     }
 
-    /// The store with nothing but defaults, which need no check.
+    /// Builds a store with defaults alone, which need no check.
     pub(super) fn build_unchanged(self) -> DynamoDbStore {
         self.assemble()
     }
 
     fn assemble(mut self) -> DynamoDbStore {
-        self.layout.static_pk_value.get_or_insert_with(|| {
+        self.names.static_pk_value.get_or_insert_with(|| {
             format!("circuit_breaker#{}", env::var(FUNCTION_NAME).unwrap_or_default())
         });
         let dates = self.server_time.then(Dates::default);
-        DynamoDbStore::assemble(self.client, self.table, self.layout, self.limits, dates)
+        DynamoDbStore::assemble(self.client, self.table, self.names, self.timeouts, dates)
     }
 }

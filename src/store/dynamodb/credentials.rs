@@ -1,14 +1,14 @@
 //! Credentials that load beside the operations that need them.
 //!
-//! The SDK loads credentials inside an attempt: when the attempt's limit runs
-//! out, the loading is dropped, and the next attempt begins it again, so that
-//! credentials which take longer than an attempt are never there. Here a
-//! loading that does not end at once goes on in a task of its own, one for all
-//! who wait; the attempt fails with [`Loading`], and [`request`](super::request)
-//! waits for the task outside of any attempt.
+//! The SDK loads credentials inside an attempt. When the attempt's timeout runs out,
+//! the loading is dropped, and the next attempt begins it again, so that credentials
+//! which take longer than an attempt are never loaded. Here a loading that does not
+//! end at once continues in a task of its own, one for all operations; the attempt
+//! fails with [`Loading`], and [`request`](super::request) waits for the task outside
+//! of any attempt.
 //!
-//! Keeps no credentials but the newest, and those only to go on with them while
-//! they are renewed: the cache of the client decides when to renew.
+//! Keeps the newest credentials, to use them while others are loaded. The cache of the
+//! client decides when to load.
 
 use std::{
     error::Error,
@@ -34,39 +34,35 @@ use aws_smithy_runtime_api::client::identity::{
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{
-    caught::caught,
-    fault::{chain, find},
-};
+use super::causes::{caught, chain, find};
 
-/// Credentials that end sooner than this are not relied upon while others are
-/// loaded: the request takes time to arrive, and clocks differ (2 s are
-/// tolerated, as everywhere).
-const MARGIN: Duration = Duration::from_secs(3);
+/// Credentials that expire sooner than this are not used while others are loaded:
+/// the request takes time to arrive, and clocks may differ by 2 s.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(3);
 
-/// What the SDK says of a client that has no provider of credentials at all.
+/// The SDK's words for a client without a provider of credentials.
 const NO_PROVIDER: &str = "there was no identity resolver for it";
 
-/// How to mend the lack of credentials.
-pub(super) const MEND: &str = "give this process credentials: a role of its task, function, pod or instance, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; if it has a role, see why its credentials endpoint does not answer";
+/// The advice to an operator whose process has no credentials.
+pub(super) const ADVICE: &str = "give this process credentials: a role of its task, function, pod or instance, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; if it has a role, see why its credentials endpoint does not answer";
 
-/// The client's cache of credentials, with loading made to survive whoever
-/// began it. Clones share one loading.
+/// The client's cache of credentials, with a loading that survives the operation
+/// which began it. Clones share one loading.
 #[derive(Clone)]
 pub(super) struct Credentials(Arc<Shared>);
 
 struct Shared {
-    /// Keeps what was loaded, and says when to load again.
+    /// Keeps credentials, and decides when to load again.
     cache: SharedIdentityCache,
-    /// The client's own limits, by which the cache bounds a loading. The limits
-    /// of a store operation are far too short for it.
-    limits: FrozenLayer,
+    /// The client's own timeouts, by which the cache bounds a loading. Those of a
+    /// store operation are far too short for it.
+    client_timeouts: FrozenLayer,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The loading under way. It ends with the last of the store's clones.
+    /// The loading in progress. It ends with the last of the store's clones.
     loading: Option<Task>,
     newest: Option<(IdentityCachePartition, Identity)>,
 }
@@ -81,16 +77,16 @@ type Load = Pin<Box<dyn Future<Output = Result<Identity, BoxError>> + Send>>;
 type Outcome = Result<Identity, NotLoaded>;
 
 impl Credentials {
-    /// Over the cache of this client. Where the client brings none, the SDK
-    /// would make one that cannot be asked for, so the store has one of its own.
+    /// Uses the cache of this client. If the client has none, the SDK makes one that
+    /// is not accessible, so that the store makes its own.
     pub(super) fn of(client: &Client) -> Self {
         let config = client.config();
-        let mut limits = Layer::new("fuseboard::Credentials");
-        limits.store_or_unset(config.retry_config().cloned());
-        limits.store_or_unset(config.timeout_config().cloned());
+        let mut client_timeouts = Layer::new("fuseboard::Credentials");
+        client_timeouts.store_or_unset(config.retry_config().cloned());
+        client_timeouts.store_or_unset(config.timeout_config().cloned());
         Self(Arc::new(Shared {
             cache: config.identity_cache().unwrap_or_else(|| IdentityCache::lazy().build()),
-            limits: limits.freeze(),
+            client_timeouts: client_timeouts.freeze(),
             state: Mutex::default(),
         }))
     }
@@ -102,11 +98,11 @@ impl Credentials {
     ) -> Result<Identity, BoxError> {
         let partition = resolver.cache_partition();
         let now = components.time_source().map(|clock| clock.now());
-        if let Some(loading) = self.under_way(partition) {
+        if let Some(loading) = self.in_progress(partition) {
             return self.newest(partition, now).ok_or_else(|| loading.into());
         }
         let mut load = self.load(resolver, &components);
-        // Nearly always the cache has them, and there is nothing to load.
+        // One poll is enough if the cache has them, as it has nearly always.
         let found = poll_fn(|context| Poll::Ready(load.as_mut().poll(context))).await;
         let error: BoxError = match found {
             Poll::Ready(Ok(identity)) => {
@@ -115,36 +111,41 @@ impl Credentials {
             }
             Poll::Ready(Err(error)) => NotLoaded::from(error).into(),
             Poll::Pending => match Handle::try_current() {
-                Ok(runtime) => self.go_on(&runtime, partition, load).into(),
-                // Nowhere to go on, as on an executor that is not tokio's.
+                Ok(runtime) => self.spawn_load(&runtime, partition, load).into(),
+                // There is no runtime for a task, as on an executor that is not tokio's.
                 Err(_) => return load.await.map_err(|error| NotLoaded::from(error).into()),
             },
         };
         self.newest(partition, now).ok_or(error)
     }
 
-    /// Asks the cache, on behalf of nobody in particular. The loading must not
-    /// hold what holds the task that it may become, or that would not end with
-    /// the store; the components of a request name this very cache.
+    /// Asks the cache. The future must not own `Self`, which owns the task that the
+    /// future may become: such a task would not end with the store. The components of
+    /// a request name `Self` as the cache, hence the replacement.
     fn load(&self, resolver: SharedIdentityResolver, components: &RuntimeComponents) -> Load {
-        let (cache, limits) = (self.0.cache.clone(), self.0.limits.clone());
+        let (cache, client_timeouts) = (self.0.cache.clone(), self.0.client_timeouts.clone());
         let components = components.to_builder().with_identity_cache(Some(cache.clone())).build();
         Box::pin(async move {
             let mut bag = ConfigBag::base();
-            bag.push_shared_layer(limits);
+            bag.push_shared_layer(client_timeouts);
             cache.resolve_cached_identity(resolver, &components?, &bag).await
         })
     }
 
-    /// Lets a loading go on whatever becomes of the operation that began it.
+    /// Continues a loading in a task, so that it survives the operation that began it.
     #[expect(
         clippy::disallowed_methods,
-        reason = "no operation outlives its limit, and a loading must; it ends with the store"
+        reason = "a loading must outlive the operation that began it; it ends with the store"
     )]
-    fn go_on(&self, runtime: &Handle, partition: IdentityCachePartition, load: Load) -> Loading {
+    fn spawn_load(
+        &self,
+        runtime: &Handle,
+        partition: IdentityCachePartition,
+        load: Load,
+    ) -> Loading {
         let mut state = self.lock();
-        // Another may have begun meanwhile; it speaks for all.
-        if let Some(task) = state.loading.as_ref().filter(|task| task.is_under_way(partition)) {
+        // Another operation may have begun a loading meanwhile. One is enough.
+        if let Some(task) = state.loading.as_ref().filter(|task| task.is_in_progress(partition)) {
             return task.loading.clone();
         }
         let (sender, outcome) = watch::channel(None);
@@ -161,21 +162,21 @@ impl Credentials {
         loading
     }
 
-    fn under_way(&self, partition: IdentityCachePartition) -> Option<Loading> {
+    fn in_progress(&self, partition: IdentityCachePartition) -> Option<Loading> {
         let mut state = self.lock();
-        let ended = state.loading.take_if(|task| !task.is_under_way(task.partition));
+        let ended = state.loading.take_if(|task| !task.is_in_progress(task.partition));
         drop(ended);
-        let task = state.loading.as_ref().filter(|task| task.is_under_way(partition))?;
+        let task = state.loading.as_ref().filter(|task| task.is_in_progress(partition))?;
         Some(task.loading.clone())
     }
 
-    /// The newest credentials, if they are good for one more request.
+    /// Returns the newest credentials, if they are valid for another request.
     fn newest(
         &self,
         partition: IdentityCachePartition,
         now: Option<SystemTime>,
     ) -> Option<Identity> {
-        let needed = now?.checked_add(MARGIN)?;
+        let needed = now?.checked_add(EXPIRY_MARGIN)?;
         let state = self.lock();
         let (its, identity) = state.newest.as_ref()?;
         let is_valid = *its == partition && identity.expiration().is_none_or(|end| needed < end);
@@ -188,9 +189,9 @@ impl Credentials {
 }
 
 impl Task {
-    /// Whether this loads what is asked for, and has not ended: by itself, or
-    /// with the runtime that it ran on.
-    fn is_under_way(&self, partition: IdentityCachePartition) -> bool {
+    /// Returns `true` if this task loads for the partition, and has not ended, neither
+    /// by itself nor with its runtime.
+    fn is_in_progress(&self, partition: IdentityCachePartition) -> bool {
         self.partition == partition
             && self.loading.0.has_changed().is_ok()
             && self.loading.0.borrow().is_none()
@@ -214,7 +215,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// One identity, for the request that has waited for it.
+/// The identity that a request has waited for.
 #[derive(Debug)]
 pub(super) struct Loaded(pub(super) Identity);
 
@@ -229,22 +230,23 @@ impl ResolveCachedIdentity for Loaded {
     }
 }
 
-/// Credentials that are being loaded: how a request without them ends.
-#[derive(Clone)]
+/// Credentials that are being loaded: the error of a request without them.
+#[derive(Clone, thiserror::Error)]
+#[error("the credentials are being loaded")]
 pub(super) struct Loading(watch::Receiver<Option<Outcome>>);
 
 impl Loading {
-    /// Waits for the credentials, but no longer than this.
-    pub(super) async fn wait(mut self, patience: Duration) -> Result<Identity, NoCredentials> {
-        let loaded = tokio::time::timeout(patience, self.0.wait_for(Option::is_some)).await;
+    /// Waits for the credentials, for at most `timeout`.
+    pub(super) async fn wait(mut self, timeout: Duration) -> Result<Identity, NoCredentials> {
+        let loaded = tokio::time::timeout(timeout, self.0.wait_for(Option::is_some)).await;
         match loaded {
-            Err(_) => Err(NoCredentials::NotYet(patience)),
+            Err(_) => Err(NoCredentials::NotYet(timeout)),
             Ok(Ok(outcome)) => match &*outcome {
                 Some(Ok(identity)) => Ok(identity.clone()),
                 Some(Err(error)) => Err(NoCredentials::NotLoaded(error.clone())),
-                None => Err(NoCredentials::NotYet(patience)),
+                None => Err(NoCredentials::NotYet(timeout)),
             },
-            Ok(Err(_)) => Err(NoCredentials::NotYet(patience)),
+            Ok(Err(_)) => Err(NoCredentials::NotYet(timeout)),
         }
     }
 }
@@ -255,15 +257,7 @@ impl fmt::Debug for Loading {
     }
 }
 
-impl fmt::Display for Loading {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the credentials are being loaded")
-    }
-}
-
-impl Error for Loading {}
-
-/// Why credentials could not be loaded, all of it.
+/// The reason why credentials could not be loaded, with all its causes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct NotLoaded(Arc<str>);
@@ -274,10 +268,10 @@ impl From<BoxError> for NotLoaded {
     }
 }
 
-/// Why a request has no credentials.
+/// The reason why a request has no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoCredentials {
-    /// They are being loaded for longer than is waited for.
+    /// The wait for the loading timed out.
     #[error("they are still being loaded, and {0:?} were waited for")]
     NotYet(Duration),
     /// There are none, or they cannot be loaded.
@@ -285,13 +279,13 @@ pub(super) enum NoCredentials {
     NotLoaded(NotLoaded),
 }
 
-/// What kept a request from being signed.
+/// The reason why a request could not be signed.
 pub(super) enum Unsigned {
     Loading(Loading),
     NotLoaded(NotLoaded),
 }
 
-/// Whether a request failed for want of credentials.
+/// Returns the reason if a request failed because it had no credentials.
 pub(super) fn unsigned<E: Error + 'static>(error: &SdkError<E>) -> Option<Unsigned> {
     if !matches!(error, SdkError::DispatchFailure(_)) {
         return None;

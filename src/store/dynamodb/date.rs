@@ -1,4 +1,4 @@
-//! What DynamoDB's clock showed: the `Date` of its answers.
+//! The time on DynamoDB's clock: the `Date` of its answers.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,22 +19,19 @@ use crate::store::ServerTime;
 /// `Date` shows whole seconds, rounded down.
 const RESOLUTION: Duration = Duration::from_secs(1);
 
-/// Reads the time of every answer, whether it is a success or an error. Clones
-/// share their readings.
-///
-/// It is off the hot path and held for a copy, hence a lock rather than words
-/// that have to agree.
+/// Notes the time of every answer, successes and errors alike. Clones share what
+/// they note.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dates(Arc<Mutex<Option<Reading>>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     shown: ServerTime,
-    /// What the clock that requests are signed by showed when it came in.
+    /// The time on the SDK's signing clock when the answer arrived.
     signing: Option<SystemTime>,
 }
 
-/// How far this process's clock is from DynamoDB's, to the second.
+/// The difference of this process's clock from DynamoDB's, in whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offset {
     Ahead(Duration),
@@ -42,12 +39,12 @@ pub(super) enum Offset {
 }
 
 impl Dates {
-    /// The newest reading; `None` as long as there is none.
+    /// Returns the newest reading; `None` before the first.
     pub(super) fn newest(&self) -> Option<ServerTime> {
         self.lock().map(|reading| reading.shown)
     }
 
-    /// How far the clock of the newest answer's receiver was off.
+    /// Returns the offset of this process's clock when the newest answer arrived.
     pub(super) fn offset(&self) -> Option<Offset> {
         let reading = (*self.lock())?;
         let whole = |offset: Duration| Duration::from_secs(offset.as_secs());
@@ -80,17 +77,18 @@ impl Intercept for Dates {
         components: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // An answer that tells no time is as good as any other.
+        // An answer without a time is no error: other engines send none.
         if let Some(at) = date_of(context.response()) {
-            // Not a clock of ours: the one that the SDK signs by.
+            // `verify` warns of the clock that signs requests, which need not be the
+            // registry's.
             self.note(at, components.time_source().map(|clock| clock.now()));
         }
         Ok(())
     }
 }
 
-/// When DynamoDB made this answer. A proxy's own answer, which has no request
-/// id, and one that lay in a cache must set nobody's clock.
+/// Returns the time at which DynamoDB made this answer; `None` for an answer of a
+/// proxy, which has no request id, and for one out of a cache, which is old.
 fn date_of(answer: &HttpResponse) -> Option<SystemTime> {
     let headers = answer.headers();
     headers.get("x-amzn-requestid")?;

@@ -1,7 +1,6 @@
-//! The SDK's errors, sorted by what they mean for a circuit breaker, and told
-//! with all that is known of their causes.
+//! Errors of the SDK as errors of a store: their kind, their causes, and advice.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt};
 
 use aws_sdk_dynamodb::{
     config::http::HttpResponse,
@@ -10,22 +9,22 @@ use aws_sdk_dynamodb::{
 
 use super::{
     answers::{EmptyAnswer, is_conflict},
-    caught::Panicked,
+    causes::{Panicked, chain, find},
     credentials::{self, NoCredentials},
-    limits::Limits,
+    timeouts::Timeouts,
 };
 use crate::{
     name::CircuitName,
     store::{StoreError, StoreErrorKind},
 };
 
-/// One call, for error messages.
+/// One call to DynamoDB, as its error messages name it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call<'a> {
     pub(super) table: &'a str,
     pub(super) operation: &'static str,
     pub(super) circuit: Option<&'a CircuitName>,
-    pub(super) limits: &'a Limits,
+    pub(super) timeouts: &'a Timeouts,
 }
 
 impl fmt::Display for Call<'_> {
@@ -39,29 +38,29 @@ impl fmt::Display for Call<'_> {
 }
 
 impl Call<'_> {
-    /// An answer that is none, though the SDK found no fault in it.
+    /// An answer that the SDK accepted, and that is not valid.
     pub(super) fn bad_answer(&self, why: &str) -> StoreError {
         StoreError::new(StoreErrorKind::BadAnswer, format!("{self}: {why}"))
     }
 
-    /// A fault that waiting does not mend.
+    /// A fault that stays until somebody corrects the configuration.
     pub(super) fn misconfigured(&self, why: &str) -> StoreError {
         StoreError::new(StoreErrorKind::Misconfigured, format!("{self}: {why}"))
     }
 
-    /// The SDK panics over what it is configured with, each time.
+    /// The SDK panics over its configuration, each time.
     pub(super) fn panicked(&self, panicked: Panicked) -> StoreError {
         self.misconfigured(&format!("{panicked} (check credentials, region and endpoint)"))
             .with_source(panicked)
     }
 
-    /// Nothing was sent, for want of credentials.
+    /// Nothing was sent, as there were no credentials.
     pub(super) fn no_credentials(&self, error: NoCredentials) -> StoreError {
         let kind = match error {
             NoCredentials::NotYet(_) => StoreErrorKind::Timeout,
             NoCredentials::NotLoaded(_) => StoreErrorKind::Misconfigured,
         };
-        let message = format!("{self}: no credentials: {error} ({})", credentials::MEND);
+        let message = format!("{self}: no credentials: {error} ({})", credentials::ADVICE);
         StoreError::new(kind, message).with_source(error)
     }
 
@@ -70,11 +69,11 @@ impl Call<'_> {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        if let Some(ran_out) = self.limits.ran_out(&error) {
+        if let Some(ran_out) = self.timeouts.ran_out(&error) {
             let message = format!("{self}: no answer in time: {ran_out}");
             return StoreError::new(StoreErrorKind::Timeout, message).with_source(ran_out);
         }
-        let (kind, what) = judge(&error);
+        let (kind, what) = classify(&error);
         let mut message = format!("{self}: {what}");
         let fault = error.as_service_error();
         let detail = fault.and_then(ProvideErrorMetadata::message);
@@ -84,22 +83,14 @@ impl Call<'_> {
         let cause = fault
             .and_then(ProvideErrorMetadata::code)
             .map(|code| Cause::of(code, detail.unwrap_or_default()));
-        if let Some(mend) = cause.and_then(Cause::mend) {
-            message = format!("{message} ({mend})");
+        if let Some(advice) = cause.and_then(Cause::advice) {
+            message = format!("{message} ({advice})");
         }
         StoreError::new(kind, message).with_source(error)
     }
 }
 
-/// A limit that ran out, by the name of its setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{setting}, {after:?}, ran out")]
-pub(super) struct RanOut {
-    pub(super) setting: &'static str,
-    pub(super) after: Duration,
-}
-
-fn judge<E: ProvideErrorMetadata + Error + 'static>(
+fn classify<E: ProvideErrorMetadata + Error + 'static>(
     error: &SdkError<E>,
 ) -> (StoreErrorKind, String) {
     let with_causes = |what: &str| match error.source().map(chain) {
@@ -112,7 +103,7 @@ fn judge<E: ProvideErrorMetadata + Error + 'static>(
         }
         SdkError::TimeoutError(_) => (StoreErrorKind::Timeout, with_causes("no answer in time")),
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
-            Some(connector) => judge_connection(connector),
+            Some(connector) => classify_connection(connector),
             None => (StoreErrorKind::Unavailable, with_causes("the request was not sent")),
         },
         SdkError::ResponseError(_) if find::<EmptyAnswer>(error).is_some() => {
@@ -121,7 +112,7 @@ fn judge<E: ProvideErrorMetadata + Error + 'static>(
         SdkError::ResponseError(_) => {
             (StoreErrorKind::Unavailable, with_causes("the answer could not be received whole"))
         }
-        SdkError::ServiceError(answer) => judge_answer(answer.err().code(), answer.raw()),
+        SdkError::ServiceError(answer) => classify_answer(answer.err().code(), answer.raw()),
         _ => (StoreErrorKind::Unavailable, with_causes("the request failed")),
     }
 }
@@ -129,8 +120,8 @@ fn judge<E: ProvideErrorMetadata + Error + 'static>(
 /// The SDK gives one shape to what happens before a connection is asked for,
 /// such as the lack of a region or of an HTTP client, and to an endpoint that
 /// does not speak HTTP: a connector's error without a cause that it can name.
-/// Waiting mends none of them.
-fn judge_connection(error: &ConnectorError) -> (StoreErrorKind, String) {
+/// None of them ends by itself.
+fn classify_connection(error: &ConnectorError) -> (StoreErrorKind, String) {
     let causes = error.source().map(chain).unwrap_or_default();
     if error.is_timeout() {
         (StoreErrorKind::Timeout, format!("no connection in time: {causes}"))
@@ -143,8 +134,9 @@ fn judge_connection(error: &ConnectorError) -> (StoreErrorKind, String) {
     }
 }
 
-/// What DynamoDB itself said: a code and a message.
-pub(super) fn said<E>(error: &StoreError) -> Option<(String, String)>
+/// Returns the code and the message of DynamoDB's own error; `None` if the error
+/// is not DynamoDB's.
+pub(super) fn service_error<E>(error: &StoreError) -> Option<(String, String)>
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -152,34 +144,7 @@ where
     Some((fault.code()?.to_owned(), fault.message().unwrap_or_default().to_owned()))
 }
 
-/// The first of an error's causes that is of this type.
-pub(super) fn find<'a, C: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a C> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// What an error and all its causes say, the outermost first. Many errors repeat
-/// what their cause says, which is told once.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let says = error.to_string();
-        if !text.contains(&says) {
-            text = format!("{text}: {says}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
-fn judge_answer(code: Option<&str>, response: &HttpResponse) -> (StoreErrorKind, String) {
+fn classify_answer(code: Option<&str>, response: &HttpResponse) -> (StoreErrorKind, String) {
     let status = response.status();
     let Some(code) = code else {
         let kind = match status.as_u16() {
@@ -192,8 +157,8 @@ fn judge_answer(code: Option<&str>, response: &HttpResponse) -> (StoreErrorKind,
     (kind_of(code, status.is_server_error()), code.to_owned())
 }
 
-/// The kind of a code. What concerns one item (throttling, a conflict, its size)
-/// is an answer, and that circuit's own; only what says that DynamoDB itself is
+/// Returns the kind of a code. A code about one item (throttling, a conflict, its
+/// size) concerns that circuit alone. Only a code that says that DynamoDB itself is
 /// out of order counts against the store, and so for all circuits.
 fn kind_of(code: &str, is_server_error: bool) -> StoreErrorKind {
     match code {
@@ -222,7 +187,7 @@ fn kind_of(code: &str, is_server_error: bool) -> StoreErrorKind {
     }
 }
 
-/// What a code means to an operator, if waiting does not mend it.
+/// The cause of a code, as an operator has to correct it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
     NoTable,
@@ -234,7 +199,8 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    /// Sorts a code; where one code has two causes, by the message.
+    /// Returns the cause of a code. Some codes have several causes, which only the
+    /// message tells apart.
     pub(super) fn of(code: &str, message: &str) -> Self {
         match code {
             "ResourceNotFoundException" => Self::NoTable,
@@ -256,7 +222,7 @@ impl Cause {
         }
     }
 
-    fn mend(self) -> Option<&'static str> {
+    fn advice(self) -> Option<&'static str> {
         match self {
             Self::NoTable => Some("create the table, or correct its name, account and region"),
             Self::Denied => Some("allow dynamodb:GetItem and dynamodb:UpdateItem on it"),
@@ -270,10 +236,10 @@ impl Cause {
     }
 }
 
-/// Whether what is denied is a permission that the policy of this process's role
-/// would give. KMS, the policy of a VPC endpoint, a permissions boundary, a
-/// session policy and an organization's policies deny with the same code, and
-/// name themselves.
+/// Returns `true` if a permission is denied that the policy of this process's role
+/// would give. KMS, the policy of a VPC endpoint, a permissions boundary, a session
+/// policy and an organization's policies deny with the same code; their messages name
+/// them.
 fn lacks_permission(message: &str) -> bool {
     let is_ours = match message.split_once("perform: ") {
         Some((_, action)) => action.starts_with("dynamodb:"),
@@ -285,8 +251,8 @@ fn lacks_permission(message: &str) -> bool {
     is_ours && !is_elsewhere
 }
 
-/// Whether a request was refused since the table's key is another one. An index,
-/// the size of an item and a table's name are refused with the same code.
+/// Returns `true` if DynamoDB refused a request because the table has another key.
+/// It refuses an index, the size of an item and a table's name with the same code.
 fn is_about_the_key(message: &str) -> bool {
     let of_keys = [
         "key element does not match the schema",
@@ -322,16 +288,5 @@ mod tests {
             assert_eq!(kind_of(code, false), kind, "{code}");
         }
         assert_eq!(kind_of("SomethingNew", true), Unavailable);
-    }
-
-    #[test]
-    fn a_chain_tells_each_cause_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("{0}")]
-        struct Says(&'static str, #[source] Option<Box<Says>>);
-        let inner = Says("refused", None);
-        let middle = Says("tcp: refused", Some(Box::new(inner)));
-        let outer = Says("no connection", Some(Box::new(middle)));
-        assert_eq!(chain(&outer), "no connection: tcp: refused");
     }
 }

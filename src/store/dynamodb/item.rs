@@ -1,19 +1,17 @@
 //! The shape of the shared item: attribute names, and decoding into a record.
 //!
-//! Together with [`expression`](super::expression) the only place that knows
-//! attribute names. Nothing here fails: an attribute that cannot be read is
-//! kept as text that leads back to what was seen.
+//! Together with [`expression`](super::expression) the only module that knows
+//! attribute names. Decoding never fails: an attribute that does not fit the record
+//! is kept as DynamoDB showed it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::text;
 use crate::{
     error::ConfigError,
     name::{CircuitName, MAX_NAME_BYTES},
-    record::{Field, Malformed, Record},
-    state::CircuitState,
+    record::{Attribute, Field, Malformed, Record, Value},
 };
 
 /// An item as the SDK shows it.
@@ -33,91 +31,55 @@ pub(super) struct LongName {
     attribute: String,
 }
 
-/// The attributes that a record consists of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Attribute {
-    State,
-    FailureCount,
-    OpenedAt,
-    Owner,
-    LeaseUntil,
-    ExpiresAt,
-    SuccessCount,
-    Released,
-}
-
 /// The names of all attributes, and how a circuit's key is made of its name.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
+pub(super) struct AttributeNames {
     pub(super) key: String,
     pub(super) sort_key: Option<String>,
     pub(super) static_pk_value: Option<String>,
-    pub(super) state: String,
-    pub(super) failure_count: String,
-    pub(super) opened_at: String,
-    pub(super) owner: String,
-    pub(super) lease_until: String,
-    pub(super) expires_at: String,
-    pub(super) success_count: String,
-    pub(super) released: String,
+    /// The attributes that do not have their default names.
+    pub(super) renamed: BTreeMap<Attribute, String>,
 }
 
-impl Default for Layout {
+impl Default for AttributeNames {
     fn default() -> Self {
         Self {
             key: "id".to_owned(),
             sort_key: None,
             static_pk_value: None,
-            state: "state".to_owned(),
-            failure_count: "failure_count".to_owned(),
-            opened_at: "opened_at".to_owned(),
-            owner: "half_open_owner".to_owned(),
-            lease_until: "probe_lease_expiry".to_owned(),
-            expires_at: "expiration".to_owned(),
-            success_count: "success_count".to_owned(),
-            released: "released".to_owned(),
+            renamed: BTreeMap::new(),
         }
     }
 }
 
-impl Layout {
+impl AttributeNames {
     /// Refuses names under which two attributes, or an attribute and a key,
     /// would be one.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let fields = [
-            ("key_attr", Some(&self.key)),
-            ("sort_key_attr", self.sort_key.as_ref()),
-            ("state_attr", Some(&self.state)),
-            ("failure_count_attr", Some(&self.failure_count)),
-            ("opened_at_attr", Some(&self.opened_at)),
-            ("half_open_owner_attr", Some(&self.owner)),
-            ("probe_lease_expiry_attr", Some(&self.lease_until)),
-            ("expiry_attr", Some(&self.expires_at)),
-            ("success_count_attr", Some(&self.success_count)),
-            ("released_attr", Some(&self.released)),
-        ];
+        let keys =
+            [("key_attr", Some(self.key.as_str())), ("sort_key_attr", self.sort_key.as_deref())];
+        let attributes =
+            Attribute::ALL.map(|attribute| (setter(attribute), Some(self.name_of(attribute))));
         let mut used: HashMap<&str, &'static str> = HashMap::new();
-        for (field, name) in fields {
+        for (setting, name) in keys.into_iter().chain(attributes) {
             let Some(name) = name else { continue };
             if name.is_empty() {
-                return Err(ConfigError::new(field, name, "must not be empty"));
+                return Err(ConfigError::new(setting, name, "must not be empty"));
             }
-            match used.insert(name, field) {
-                Some("key_attr") if field == "sort_key_attr" => {
-                    let requirement = "must be another attribute than key_attr";
-                    return Err(ConfigError::new(field, name, requirement));
+            let requirement = match used.insert(name, setting) {
+                None => continue,
+                Some("key_attr") if setting == "sort_key_attr" => {
+                    "must be another attribute than key_attr"
                 }
-                Some(_) => {
-                    let requirement = "must be another attribute than all the others";
-                    return Err(ConfigError::new(field, name, requirement));
-                }
-                None => {}
-            }
+                Some(_) => "must be another attribute than all the others",
+            };
+            return Err(ConfigError::new(setting, name, requirement));
         }
-        if self.static_pk_value.as_deref() == Some("") {
+        let partition = self.static_pk_value.as_deref();
+        if partition == Some("") {
             return Err(ConfigError::new("static_pk_value", "", "must not be empty"));
         }
-        let bytes = self.static_pk_value.as_ref().map_or(0, String::len);
+        let bytes = partition.map_or(0, str::len);
         if bytes > MAX_NAME_BYTES {
             let got = format_args!("{bytes} bytes");
             let requirement = "must have at most 2,048 bytes, as DynamoDB limits a partition key";
@@ -147,145 +109,143 @@ impl Layout {
 
     /// The name of an attribute in the item.
     pub(super) fn name_of(&self, attribute: Attribute) -> &str {
-        match attribute {
-            Attribute::State => &self.state,
-            Attribute::FailureCount => &self.failure_count,
-            Attribute::OpenedAt => &self.opened_at,
-            Attribute::Owner => &self.owner,
-            Attribute::LeaseUntil => &self.lease_until,
-            Attribute::ExpiresAt => &self.expires_at,
-            Attribute::SuccessCount => &self.success_count,
-            Attribute::Released => &self.released,
-        }
+        self.renamed.get(&attribute).map_or(attribute.name(), String::as_str)
     }
 
-    /// Reads an item, whatever is in it.
+    /// Reads any item.
     pub(super) fn decode(&self, item: &Item) -> Record {
-        Record {
-            state: field(item, &self.state),
-            failure_count: field(item, &self.failure_count),
-            opened_at: field(item, &self.opened_at),
-            owner: field(item, &self.owner),
-            lease_until: field(item, &self.lease_until),
-            expires_at: field(item, &self.expires_at),
-            success_count: field(item, &self.success_count),
-            released: field(item, &self.released),
+        let mut record = Record::empty();
+        for attribute in Attribute::ALL {
+            let value = item.get(self.name_of(attribute));
+            record.set(attribute, value.map_or(Field::Absent, decode));
         }
+        record
     }
 }
 
-/// A kind of value that an attribute of the record has.
-pub(super) trait Wire: Sized {
-    fn to_wire(&self) -> AttributeValue;
-    fn from_wire(value: &AttributeValue) -> Option<Self>;
-}
-
-impl Wire for CircuitState {
-    fn to_wire(&self) -> AttributeValue {
-        AttributeValue::S(self.as_str().to_owned())
-    }
-
-    fn from_wire(value: &AttributeValue) -> Option<Self> {
-        Self::parse(value.as_s().ok()?)
+/// The setting that names an attribute.
+const fn setter(attribute: Attribute) -> &'static str {
+    match attribute {
+        Attribute::State => "state_attr",
+        Attribute::FailureCount => "failure_count_attr",
+        Attribute::OpenedAt => "opened_at_attr",
+        Attribute::Owner => "half_open_owner_attr",
+        Attribute::LeaseUntil => "probe_lease_expiry_attr",
+        Attribute::ExpiresAt => "expiry_attr",
+        Attribute::SuccessCount => "success_count_attr",
+        Attribute::Released => "released_attr",
     }
 }
 
-impl Wire for Arc<str> {
-    fn to_wire(&self) -> AttributeValue {
-        AttributeValue::S(self.as_ref().to_owned())
-    }
+/// DynamoDB shows whole numbers as plain digits, so that anything else is not one;
+/// it compares numbers by value, so that a condition may name them by other digits.
+fn decode(value: &AttributeValue) -> Field<Value> {
+    let text = value.as_s().ok().map(|text| Value::Text(text.as_str().into()));
+    let known = text.or_else(|| Some(Value::Number(value.as_n().ok()?.parse().ok()?)));
+    known.map_or_else(|| Field::Malformed(Malformed::new(sorted(value))), Field::Valid)
+}
 
-    fn from_wire(value: &AttributeValue) -> Option<Self> {
-        Some(Self::from(value.as_s().ok()?.as_str()))
+pub(super) fn encode(value: &Value) -> AttributeValue {
+    match value {
+        Value::Text(text) => AttributeValue::S(text.as_ref().to_owned()),
+        Value::Number(number) => AttributeValue::N(number.to_string()),
     }
 }
 
-/// DynamoDB shows whole numbers as plain digits, so anything else is not one;
-/// it compares numbers by value, so the digits need not be the ones written.
-impl Wire for u64 {
-    fn to_wire(&self) -> AttributeValue {
-        AttributeValue::N(self.to_string())
-    }
-
-    fn from_wire(value: &AttributeValue) -> Option<Self> {
-        value.as_n().ok()?.parse().ok()
-    }
-}
-
-impl Wire for i64 {
-    fn to_wire(&self) -> AttributeValue {
-        AttributeValue::N(self.to_string())
-    }
-
-    fn from_wire(value: &AttributeValue) -> Option<Self> {
-        value.as_n().ok()?.parse().ok()
-    }
-}
-
-fn field<T: Wire>(item: &Item, name: &str) -> Field<T> {
-    let Some(value) = item.get(name) else {
-        return Field::Absent;
-    };
-    match T::from_wire(value) {
-        Some(read) => Field::Valid(read),
-        None => Field::Malformed(Malformed::new(text::encode(value))),
-    }
-}
-
-/// A malformed value whose text this store did not write.
+/// A value that this store did not read, or of a type that its SDK does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ForeignText(pub(super) Malformed);
+pub(super) struct ForeignValue(pub(super) Malformed);
 
-/// The value that a field was read from; `None` if there was none.
-pub(super) fn seen_value<T: Wire>(field: &Field<T>) -> Result<Option<AttributeValue>, ForeignText> {
-    match field {
+/// The value that a field was read from; `None` if the item did not have it.
+pub(super) fn seen_value(seen: Field<Value>) -> Result<Option<AttributeValue>, ForeignValue> {
+    match seen {
         Field::Absent => Ok(None),
-        Field::Valid(value) => Ok(Some(value.to_wire())),
-        Field::Malformed(malformed) => match text::decode(malformed.as_str()) {
-            Some(value) => Ok(Some(value)),
-            None => Err(ForeignText(malformed.clone())),
+        Field::Valid(value) => Ok(Some(encode(&value))),
+        Field::Malformed(malformed) => match malformed.downcast_ref::<AttributeValue>() {
+            Some(value) if !value.is_unknown() => Ok(Some(value.clone())),
+            Some(_) | None => Err(ForeignValue(malformed)),
         },
     }
 }
 
+/// The value with its sets in order. DynamoDB may show the members of a set in any
+/// order, and a record that was read twice must be equal to itself.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "AttributeValue is not exhaustive; all other types that are known have an order"
+)]
+fn sorted(value: &AttributeValue) -> AttributeValue {
+    let mut value = value.clone();
+    match &mut value {
+        AttributeValue::Ss(members) | AttributeValue::Ns(members) => members.sort_unstable(),
+        AttributeValue::Bs(members) => {
+            members.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
+        }
+        AttributeValue::L(values) => values.iter_mut().for_each(|value| *value = sorted(value)),
+        AttributeValue::M(values) => values.values_mut().for_each(|value| *value = sorted(value)),
+        _ => {}
+    }
+    value
+}
+
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::primitives::Blob;
+
     use super::*;
+    use crate::state::CircuitState;
 
     fn number(text: &str) -> AttributeValue {
         AttributeValue::N(text.to_owned())
     }
 
-    fn read<T: Wire>(value: AttributeValue) -> Field<T> {
-        field(&HashMap::from([("a".to_owned(), value)]), "a")
+    fn read(attribute: Attribute, value: AttributeValue) -> Record {
+        let names = AttributeNames::default();
+        names.decode(&HashMap::from([(attribute.name().to_owned(), value)]))
     }
 
     #[test]
     fn a_number_that_is_not_a_whole_one_in_range_is_malformed_and_kept() {
         for text in ["12.5", "-1", "18446744073709551616", "1E+2", ""] {
-            let found = read::<u64>(number(text));
-            assert!(found.is_malformed(), "{text}");
-            assert_eq!(seen_value(&found), Ok(Some(number(text))));
+            let record = read(Attribute::FailureCount, number(text));
+            assert!(record.failure_count.is_malformed(), "{text}");
+            let seen = seen_value(record.get(Attribute::FailureCount));
+            assert_eq!(seen, Ok(Some(number(text))));
         }
-        assert_eq!(read::<u64>(number("18446744073709551615")), Field::Valid(u64::MAX));
-        assert_eq!(read::<i64>(number("-1")), Field::Valid(-1));
+        let most = read(Attribute::FailureCount, number("18446744073709551615"));
+        assert_eq!(most.failure_count, Field::Valid(u64::MAX));
+        assert_eq!(read(Attribute::OpenedAt, number("-1")).opened_at, Field::Valid(-1));
     }
 
     #[test]
     fn any_text_is_an_owner_but_only_three_are_a_state() {
-        assert_eq!(read::<Arc<str>>(AttributeValue::S(String::new())), Field::Valid(Arc::from("")));
-        assert!(read::<Arc<str>>(AttributeValue::Null(true)).is_malformed());
-        assert!(read::<CircuitState>(AttributeValue::S("open".to_owned())).is_malformed());
-        let open = read::<CircuitState>(AttributeValue::S("OPEN".to_owned()));
-        assert_eq!(open, Field::Valid(CircuitState::Open));
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let owner = |value| read(Attribute::Owner, value).owner;
+        assert_eq!(owner(text("")), Field::Valid("".into()));
+        assert!(owner(AttributeValue::Null(true)).is_malformed());
+        let state = |value| read(Attribute::State, value).state;
+        assert!(state(text("open")).is_malformed());
+        assert_eq!(state(text("OPEN")), Field::Valid(CircuitState::Open));
     }
 
     #[test]
-    fn text_of_another_store_leads_to_no_value() {
+    fn a_value_is_the_same_in_whatever_order_its_sets_are_shown() {
+        let texts = |members: [&str; 2]| AttributeValue::Ss(members.map(str::to_owned).to_vec());
+        let blobs =
+            |members: [u8; 2]| AttributeValue::Bs(members.map(|byte| Blob::new([byte])).to_vec());
+        let nested = |texts, blobs| {
+            AttributeValue::L(vec![texts, AttributeValue::M([("a".to_owned(), blobs)].into())])
+        };
+        let one = read(Attribute::State, nested(texts(["a", "b"]), blobs([1, 2])));
+        let other = read(Attribute::State, nested(texts(["b", "a"]), blobs([2, 1])));
+        assert!(one.state.is_malformed());
+        assert_eq!(one, other);
+        assert_ne!(one, read(Attribute::State, nested(texts(["a", "c"]), blobs([1, 2]))));
+    }
+
+    #[test]
+    fn a_value_of_another_store_is_named_in_no_condition() {
         let foreign = Malformed::new("blue");
-        assert_eq!(
-            seen_value::<i64>(&Field::Malformed(foreign.clone())),
-            Err(ForeignText(foreign))
-        );
+        assert_eq!(seen_value(Field::Malformed(foreign.clone())), Err(ForeignValue(foreign)));
     }
 }

@@ -1,14 +1,13 @@
-//! What [`verify`](super::DynamoDbStore::verify) finds, in words that say what
-//! to do about it.
+//! The results of [`verify`](super::DynamoDbStore::verify).
 
-use std::{error::Error, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use crate::store::StoreError;
 
-/// Something that keeps circuits from being shared, or from being shared well,
-/// until somebody mends it.
+/// A fault of the configuration that keeps circuits from being shared, or from being
+/// shared well, until an operator corrects it.
 ///
-/// `Display` says what is wrong, with names and values, and how to mend it.
+/// `Display` says what is wrong, with names and values, and how to correct it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Misconfiguration {
@@ -32,14 +31,14 @@ pub enum Misconfiguration {
         /// The store's key, in words.
         configured: String,
     },
-    /// DynamoDB refused the key, and the table's own may not be looked at.
+    /// DynamoDB refused the key, and this process may not describe the table.
     #[error(
         "the table does not have {configured}, which the store is set to: set key_attr and sort_key_attr to the table's key, or use a table with the store's, of type S (DynamoDB says: {message}; it shows the table's key to who has dynamodb:DescribeTable)"
     )]
     KeyRefused {
         /// The store's key, in words.
         configured: String,
-        /// What DynamoDB said.
+        /// DynamoDB's message.
         message: String,
     },
     /// Items are never deleted: time-to-live is off.
@@ -60,14 +59,14 @@ pub enum Misconfiguration {
         /// The store's time-to-live attribute.
         configured: String,
     },
-    /// This process may not do what every circuit needs.
+    /// This process lacks a permission that every circuit needs.
     #[error(
         "{permission} is denied: allow it on the table in the policy of this process's role (DynamoDB says: {message})"
     )]
     Denied {
         /// `dynamodb:GetItem` for reading, `dynamodb:UpdateItem` for writing.
         permission: &'static str,
-        /// What DynamoDB said, which tells whose permission is missing.
+        /// DynamoDB's message, which says whose permission is missing.
         message: String,
     },
     /// This process's credentials are not valid.
@@ -77,28 +76,24 @@ pub enum Misconfiguration {
     Credentials {
         /// DynamoDB's code.
         code: String,
-        /// What DynamoDB said.
+        /// DynamoDB's message.
         message: String,
     },
     /// This process has no credentials, or none after 10 s.
-    #[error("this process has no credentials ({why}): {}", super::credentials::MEND)]
+    #[error("this process has no credentials ({why}): {}", super::credentials::ADVICE)]
     NoCredentials {
         /// Why they could not be loaded, with all its causes.
         why: String,
     },
-    /// DynamoDB answers, but not within the limits of this store: it is far
-    /// away, or what lies between is slow.
+    /// DynamoDB answers, but later than the timeouts of this store allow: it is far
+    /// away, or the network is slow.
     #[error(
-        "DynamoDB answers, but not in time ({ran_out}): set connect_timeout to {connect_timeout:?}, attempt_timeout to {attempt_timeout:?} and operation_timeout to {operation_timeout:?} in the store's builder, and store_timeout in the configuration of circuits to no less"
+        "DynamoDB answers, but not in time ({ran_out}): set operation_timeout to {operation_timeout:?} in the store's builder, and store_timeout in the configuration of circuits to no less"
     )]
-    LimitsTooShort {
-        /// The limit that ran out, with its value.
+    TimeoutTooShort {
+        /// The timeout that ran out, with its length.
         ran_out: String,
-        /// One that is long enough.
-        connect_timeout: Duration,
-        /// One that is long enough.
-        attempt_timeout: Duration,
-        /// One that is long enough.
+        /// An `operation_timeout` with which DynamoDB answered in time.
         operation_timeout: Duration,
     },
     /// No request could be sent.
@@ -106,15 +101,14 @@ pub enum Misconfiguration {
         "the request could not be sent, or the endpoint does not speak HTTP ({why}): check region, endpoint and proxy, and credentials for characters that do not belong there"
     )]
     NotSent {
-        /// What kept it, with all its causes; the text of the panic if the SDK
+        /// The reason, with all its causes; the text of the panic if the SDK
         /// panicked.
         why: String,
     },
     /// This process's clock is more than 30 s ahead of DynamoDB's.
     ///
-    /// The SDK signs by DynamoDB's time once an answer has told it, unless the
-    /// client is set to `disable_clock_skew_correction`; the first request then
-    /// costs an attempt.
+    /// The SDK signs by DynamoDB's time after the first answer, which costs an attempt,
+    /// unless the client is set to `disable_clock_skew_correction`.
     #[error(
         "the clock of this process is {} s ahead of DynamoDB's: set it, by NTP; registries correct their stamps by the difference, but DynamoDB refuses signatures beyond five minutes", by.as_secs()
     )]
@@ -131,12 +125,12 @@ pub enum Misconfiguration {
         /// By how much, to the second.
         by: Duration,
     },
-    /// DynamoDB refused a signature for its time, and did not tell its own.
+    /// DynamoDB refused a signature for its time, in an answer without a `Date`.
     #[error(
         "the clock of this process is too far from DynamoDB's for its signatures: set it, by NTP (DynamoDB says: {message})"
     )]
     ClockRefused {
-        /// What DynamoDB said.
+        /// DynamoDB's message.
         message: String,
     },
     /// DynamoDB refused a request for another reason.
@@ -144,35 +138,34 @@ pub enum Misconfiguration {
     Refused {
         /// DynamoDB's code.
         code: String,
-        /// What DynamoDB said.
+        /// DynamoDB's message.
         message: String,
     },
 }
 
-/// Something that [`verify`](super::DynamoDbStore::verify) could not look at.
-/// That is no fault.
+/// A check that [`verify`](super::DynamoDbStore::verify) could not make. That is no
+/// fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotChecked {
     /// The table's key.
     #[error("the key of the table was not checked: {why}")]
     Key {
-        /// What kept it.
+        /// The reason.
         why: String,
     },
     /// The table's time-to-live.
     #[error("time-to-live was not checked: {why}")]
     Expiry {
-        /// What kept it.
+        /// The reason.
         why: String,
     },
-    /// This process's clock: no answer told DynamoDB's time.
+    /// This process's clock: no answer had a `Date`.
     #[error("the clock of this process was not checked: no answer told the time")]
     Clock,
 }
 
-/// What [`verify`](super::DynamoDbStore::verify) leaves to say when it found no
-/// fault.
+/// The result of [`verify`](super::DynamoDbStore::verify) without a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     not_checked: Vec<NotChecked>,
@@ -183,22 +176,24 @@ impl Verified {
         Self { not_checked }
     }
 
-    /// Returns what could not be looked at, most often because this process
-    /// has the two permissions that circuits need and no other.
+    /// Returns the checks that could not be made, most often because this process has
+    /// only the two permissions that circuits need.
     #[must_use]
     pub fn not_checked(&self) -> &[NotChecked] {
         &self.not_checked
     }
 }
 
-/// What is wrong with a store, all that was found at once.
+/// All faults of a store that [`verify`](super::DynamoDbStore::verify) found.
 ///
-/// `Display` names each fault and its mend; so does `Debug`, which is what a
-/// `main` prints that returns it.
+/// `Display` names each fault and its correction. So does `Debug`, which a `main`
+/// prints that returns this error.
+#[derive(thiserror::Error)]
 pub struct VerifyError {
     table: String,
     faults: Vec<Misconfiguration>,
     not_checked: Vec<NotChecked>,
+    #[source]
     unreachable: Option<StoreError>,
 }
 
@@ -212,22 +207,22 @@ impl VerifyError {
         Self { table: table.to_owned(), faults, not_checked, unreachable }
     }
 
-    /// Returns the faults that somebody has to mend; none if all that happened
-    /// is that the store could not be reached.
+    /// Returns the faults that an operator has to correct; none if the store could
+    /// not be reached, and nothing else was found.
     #[must_use]
     pub fn faults(&self) -> &[Misconfiguration] {
         &self.faults
     }
 
-    /// Returns what could not be looked at, and may be wrong as well.
+    /// Returns the checks that could not be made. There may be faults there as well.
     #[must_use]
     pub fn not_checked(&self) -> &[NotChecked] {
         &self.not_checked
     }
 
-    /// Returns why the store could not be reached, if it could not. Waiting may
-    /// mend that, and nothing that [`faults`](Self::faults) does not name is
-    /// known to be wrong. It is the source of this error as well.
+    /// Returns the error of a store that could not be reached; `None` if it could.
+    /// Try again later: nothing but the [`faults`](Self::faults) is known to be
+    /// wrong. It is the source of this error as well.
     #[must_use]
     pub fn unreachable(&self) -> Option<&StoreError> {
         self.unreachable.as_ref()
@@ -252,14 +247,5 @@ impl fmt::Display for VerifyError {
 impl fmt::Debug for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "VerifyError({self})")
-    }
-}
-
-impl Error for VerifyError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.unreachable {
-            Some(error) => Some(error),
-            None => None,
-        }
     }
 }

@@ -1,25 +1,110 @@
-//! One request to DynamoDB, as every operation of the store sends it.
+//! The requests of the store: reads, writes, and what all requests share.
 
-use std::{error::Error, future::Future, time::Duration};
+use std::{error::Error, future::Future};
 
-use aws_sdk_dynamodb::{config, error::SdkError};
+use aws_sdk_dynamodb::{
+    Client, config,
+    error::SdkError,
+    operation::update_item::UpdateItemError,
+    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
 
 use super::{
     DynamoDbStore,
-    caught::caught,
+    causes::caught,
     credentials::{Loaded, NoCredentials, Unsigned, unsigned},
+    expression::expressions,
     fault::Call,
+    item::Item,
 };
-use crate::store::StoreError;
-
-/// For how long someone who starts a program, or creates a table, waits for
-/// credentials. Providers that ask several sources in turn take seconds.
-pub(super) const PATIENCE_AT_START: Duration = Duration::from_secs(10);
+use crate::{
+    name::CircuitName,
+    record::Attribute,
+    store::{Consistency, Operation, Record, StoreError, Written},
+};
 
 impl DynamoDbStore {
-    /// Sends a request under the store's limits, and once more if its
-    /// credentials had to be loaded first: they are waited for here, outside of
-    /// the attempts, whose limit is meant for DynamoDB alone.
+    pub(super) async fn get(
+        &self,
+        circuit: &CircuitName,
+        consistency: Consistency,
+    ) -> Result<Option<Record>, StoreError> {
+        let call = self.call("read", Some(circuit));
+        let key = self.key_of(call, circuit)?;
+        let request = self
+            .client()
+            .get_item()
+            .table_name(call.table)
+            .set_key(Some(key))
+            .consistent_read(consistency == Consistency::Strong);
+        let send = |overrides| request.clone().customize().config_override(overrides).send();
+        let answer = self.send(&call, send).await?.map_err(|error| call.failed(error))?;
+        Ok(answer.item.as_ref().map(|item| self.inner.names.decode(item)))
+    }
+
+    pub(super) async fn update(
+        &self,
+        circuit: &CircuitName,
+        operation: &Operation,
+    ) -> Result<Written, StoreError> {
+        let names = &self.inner.names;
+        let call = self.call(operation.name(), Some(circuit));
+        let key = self.key_of(call, circuit)?;
+        let sent = expressions(names, operation).map_err(|foreign| {
+            let why = format!("the record seen was not read from DynamoDB: {:?}", foreign.0);
+            call.bad_answer(&why)
+        })?;
+        let request = self
+            .client()
+            .update_item()
+            .table_name(call.table)
+            .set_key(Some(key))
+            .update_expression(sent.update)
+            .condition_expression(sent.condition)
+            .set_expression_attribute_names(Some(sent.names))
+            .set_expression_attribute_values(Some(sent.values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let send = |overrides| request.clone().customize().config_override(overrides).send();
+        match self.send(&call, send).await? {
+            Ok(answer) => match answer.attributes.filter(|item| !item.is_empty()) {
+                Some(item) => Ok(Written::Applied(names.decode(&item))),
+                None => Err(call.bad_answer("the answer does not show the item written")),
+            },
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+                    match refusal.item().filter(|item| !item.is_empty()) {
+                        Some(item) => Ok(Written::Refused(Some(names.decode(item)))),
+                        None => self.look_after_refusal(&call, circuit, operation).await,
+                    }
+                }
+                Some(_) | None => Err(call.failed(error)),
+            },
+        }
+    }
+
+    /// Reads the item that a refusal has not shown. DynamoDB shows no item if there is
+    /// none; engines that ignore `ReturnValuesOnConditionCheckFailure` never show it.
+    /// A process that took that for "deleted" would keep a circuit closed that others
+    /// have opened.
+    async fn look_after_refusal(
+        &self,
+        call: &Call<'_>,
+        circuit: &CircuitName,
+        operation: &Operation,
+    ) -> Result<Written, StoreError> {
+        let found = Box::pin(self.get(circuit, Consistency::Strong)).await?;
+        if operation.apply(found.as_ref()).is_none() {
+            return Ok(Written::Refused(found));
+        }
+        Err(call.bad_answer(
+            "the write was refused without showing the item, and the item, read after that, permits the write: this engine does not decide conditions as DynamoDB does, or the item changes all the time",
+        ))
+    }
+
+    /// Sends a request under the store's timeouts, and once more if its
+    /// credentials had to be loaded first: the wait for them is here, outside of
+    /// the attempts, whose timeout is meant for DynamoDB alone.
     ///
     /// # Errors
     ///
@@ -34,7 +119,7 @@ impl DynamoDbStore {
         E: Error + 'static,
         F: Future<Output = Result<T, SdkError<E>>>,
     {
-        let sent = caught(request(self.limits())).await;
+        let sent = caught(request(self.overrides())).await;
         let error = match sent.map_err(|panicked| call.panicked(panicked))? {
             Ok(answer) => return Ok(Ok(answer)),
             Err(error) => error,
@@ -46,9 +131,40 @@ impl DynamoDbStore {
             }
             Some(Unsigned::Loading(loading)) => loading,
         };
-        let identity = loading.wait(self.inner.patience).await;
+        let identity = loading.wait(self.inner.credentials_timeout).await;
         let identity = identity.map_err(|error| call.no_credentials(error))?;
-        let sent = caught(request(self.limits().identity_cache(Loaded(identity)))).await;
+        let sent = caught(request(self.overrides().identity_cache(Loaded(identity)))).await;
         sent.map_err(|panicked| call.panicked(panicked))
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    fn overrides(&self) -> config::Builder {
+        self.inner.overrides.clone()
+    }
+
+    pub(super) fn call<'a>(
+        &'a self,
+        operation: &'static str,
+        circuit: Option<&'a CircuitName>,
+    ) -> Call<'a> {
+        Call { table: &self.inner.table, operation, circuit, timeouts: &self.inner.timeouts }
+    }
+
+    /// Returns the key of a circuit's item, or the error that DynamoDB would answer
+    /// with each time.
+    fn key_of(&self, call: Call<'_>, circuit: &CircuitName) -> Result<Item, StoreError> {
+        let key = self.inner.names.key_of(circuit);
+        key.map_err(|long| call.misconfigured(&long.to_string()))
+    }
+
+    pub(super) fn key_names(&self) -> (&str, Option<&str>) {
+        (&self.inner.names.key, self.inner.names.sort_key.as_deref())
+    }
+
+    pub(super) fn expiry_attribute(&self) -> &str {
+        self.inner.names.name_of(Attribute::ExpiresAt)
     }
 }

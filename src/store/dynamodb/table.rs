@@ -1,4 +1,4 @@
-//! Making the table, for development and tests, and looking at one.
+//! Creates the table, for development and tests, and describes it.
 
 use std::time::Duration;
 
@@ -17,25 +17,26 @@ use aws_sdk_dynamodb::{
 use super::{
     DynamoDbStore,
     date::Dates,
-    fault::{Call, said},
+    fault::{Call, service_error},
     misconfiguration::Misconfiguration,
 };
 use crate::store::{StoreError, StoreErrorKind};
 
-/// How often, and how many times, a new table is looked at until it is active.
-const PAUSE: Duration = Duration::from_millis(500);
-const LOOKS: u32 = 120;
+/// A new table is described this often, and at most this many times, until it is
+/// active.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+const MOST_POLLS: u32 = 120;
 
 impl DynamoDbStore {
     /// Creates the table if it does not exist: paid per request, with the key
     /// that this store is configured for, and with time-to-live on its expiry
     /// attribute.
     ///
-    /// For development and tests; production tables are better declared with
-    /// the rest of an application's infrastructure. Returns when the table is
-    /// active, or is being updated, which it can be used during, and does nothing
-    /// if all is in place already; several processes may call it at the same
-    /// time. Waits up to 10 s for credentials. Needs
+    /// For development and tests: declare production tables with the rest of an
+    /// application's infrastructure. Returns when the table is active, or being
+    /// updated, when it can be used too. Does nothing to a table that is complete.
+    /// Several processes may call it at the same time. Waits up to 10 s for
+    /// credentials. Needs
     /// `dynamodb:CreateTable`, `dynamodb:DescribeTable`,
     /// `dynamodb:DescribeTimeToLive` and `dynamodb:UpdateTimeToLive`.
     ///
@@ -43,17 +44,18 @@ impl DynamoDbStore {
     ///
     /// A [`StoreError`] of kind
     ///
-    /// - [`Misconfigured`](StoreErrorKind::Misconfigured): the table exists
-    ///   with another key or another time-to-live attribute, or may not be made,
-    ///   or its status is one that waiting does not mend, which is told;
-    /// - [`Timeout`](StoreErrorKind::Timeout): it was not active after a minute;
-    ///   its status is told;
+    /// - [`Misconfigured`](StoreErrorKind::Misconfigured): the table exists with
+    ///   another key or another time-to-live attribute, this process may not create
+    ///   it, or it has a status that it does not leave by itself: correct what the
+    ///   text names;
+    /// - [`Timeout`](StoreErrorKind::Timeout): it was not active after a minute: call
+    ///   it again; the text has the status;
     /// - any other: as for [`read`](crate::store::Store::read).
     ///
     /// # Cancel safety
     ///
-    /// If it is dropped, the table may have been created without time-to-live.
-    /// Calling it again completes it.
+    /// A dropped future may have created the table without time-to-live. Another call
+    /// completes it.
     pub async fn create_table(&self) -> Result<(), StoreError> {
         let store = self.at_start(&Dates::default());
         let call = store.call("create", None);
@@ -66,11 +68,11 @@ impl DynamoDbStore {
         let request = self.with_key(call.table).map_err(|error| {
             call.misconfigured("the key cannot be described").with_source(error)
         })?;
-        let send = |limits| request.clone().customize().config_override(limits).send();
+        let send = |overrides| request.clone().customize().config_override(overrides).send();
         match self.send(call, send).await? {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
-                // It exists, or another process creates it.
+                // The table exists, or another process creates it.
                 Some(CreateTableError::ResourceInUseException(_)) => Ok(()),
                 Some(_) | None => Err(call.failed(error)),
             },
@@ -91,13 +93,13 @@ impl DynamoDbStore {
 
     async fn until_active(&self, call: &Call<'_>) -> Result<(), StoreError> {
         let mut status = "it cannot be seen".to_owned();
-        for _ in 0..LOOKS {
+        for _ in 0..MOST_POLLS {
             match self.describe(call).await {
                 Ok(table) => {
-                    status = in_words_of(table.table_status());
+                    status = describe_status(table.table_status());
                     match Readiness::of(table.table_status()) {
                         Readiness::Usable => {
-                            let fault = self.other_key(&table);
+                            let fault = self.key_mismatch(&table);
                             return fault.map_or(Ok(()), |fault| {
                                 Err(call.misconfigured(&fault.to_string()))
                             });
@@ -106,23 +108,23 @@ impl DynamoDbStore {
                         Readiness::Never => return Err(call.misconfigured(&status)),
                     }
                 }
-                // A table that was just created may not be seen at once, as the
-                // documentation of DescribeTable has it.
-                Err(error) if said::<DescribeTableError>(&error).is_some_and(is_no_table) => {}
+                // DescribeTable is eventually consistent: it may not show a new table yet.
+                Err(error)
+                    if service_error::<DescribeTableError>(&error).is_some_and(is_no_table) => {}
                 Err(error) => return Err(error),
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         let message = format!("{call}: not active after a minute: {status}");
         Err(StoreError::new(StoreErrorKind::Timeout, message))
     }
 
-    /// Enables time-to-live, unless it is on. Another process may do the same,
-    /// and a table that is being changed takes no other change for a while, so
-    /// what decides is where time-to-live is afterwards.
+    /// Enables time-to-live, unless it is on. Another process may do the same at the
+    /// same time, and DynamoDB refuses a change while it makes another. So the state
+    /// afterwards decides, not the answer to the request.
     async fn enable_expiry(&self, call: &Call<'_>) -> Result<(), StoreError> {
         let mut refused = None;
-        for _ in 0..LOOKS {
+        for _ in 0..MOST_POLLS {
             match self.expiry(call).await? {
                 Expiry::On => return Ok(()),
                 Expiry::Elsewhere(fault) => return Err(call.misconfigured(&fault.to_string())),
@@ -130,18 +132,18 @@ impl DynamoDbStore {
             }
             match (self.set_expiry(call).await?, refused.take()) {
                 (SetExpiry::Done, _) => return Ok(()),
-                // By another process, where it may be seen only later.
-                (SetExpiry::IsOn, _) => {
+                // By another process. The description may lag behind, and show it off.
+                (SetExpiry::AlreadyOn, _) => {
                     return match self.expiry(call).await? {
                         Expiry::On | Expiry::Off => Ok(()),
                         Expiry::Elsewhere(fault) => Err(call.misconfigured(&fault.to_string())),
                     };
                 }
-                // Refused, and off as before: nobody else has done it.
+                // Refused twice, and still off: no other process enables it.
                 (SetExpiry::Refused(error), Some(SetExpiry::Refused(_))) => return Err(error),
                 (outcome, _) => refused = Some(outcome),
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         let message = format!("{call}: others have been changing the table for a minute");
         Err(StoreError::new(StoreErrorKind::Timeout, message))
@@ -160,7 +162,7 @@ impl DynamoDbStore {
             .update_time_to_live()
             .table_name(call.table)
             .time_to_live_specification(setting);
-        let send = |limits| request.clone().customize().config_override(limits).send();
+        let send = |overrides| request.clone().customize().config_override(overrides).send();
         let error = match self.send(call, send).await? {
             Ok(_) => return Ok(SetExpiry::Done),
             Err(error) => error,
@@ -169,7 +171,7 @@ impl DynamoDbStore {
         let error = call.failed(error);
         match code.as_deref() {
             Some("ValidationException") if error.to_string().contains("already enabled") => {
-                Ok(SetExpiry::IsOn)
+                Ok(SetExpiry::AlreadyOn)
             }
             Some("ValidationException") => Ok(SetExpiry::Refused(error)),
             Some("ResourceInUseException" | "LimitExceededException") => Ok(SetExpiry::Busy),
@@ -177,16 +179,16 @@ impl DynamoDbStore {
         }
     }
 
-    /// What DynamoDB tells of the table.
+    /// Describes the table.
     pub(super) async fn describe(&self, call: &Call<'_>) -> Result<TableDescription, StoreError> {
         let request = self.client().describe_table().table_name(call.table);
-        let send = |limits| request.clone().customize().config_override(limits).send();
+        let send = |overrides| request.clone().customize().config_override(overrides).send();
         let answer = self.send(call, send).await?.map_err(|error| call.failed(error))?;
         answer.table.ok_or_else(|| call.bad_answer("the answer describes no table"))
     }
 
-    /// The fault of a table whose key is not the one that the store is set to.
-    pub(super) fn other_key(&self, table: &TableDescription) -> Option<Misconfiguration> {
+    /// Returns a fault if the table has another key than the store is set to.
+    pub(super) fn key_mismatch(&self, table: &TableDescription) -> Option<Misconfiguration> {
         let kind_of = |name: &str| {
             let definitions = table.attribute_definitions();
             let definition = definitions.iter().find(|found| found.attribute_name() == name)?;
@@ -203,15 +205,15 @@ impl DynamoDbStore {
             .collect();
         let wanted = self.key();
         (found != wanted).then(|| Misconfiguration::OtherKey {
-            found: in_words(&found),
-            configured: in_words(&wanted),
+            found: describe_key(&found),
+            configured: describe_key(&wanted),
         })
     }
 
-    /// Where the table's time-to-live is.
+    /// Describes the time-to-live of the table.
     pub(super) async fn expiry(&self, call: &Call<'_>) -> Result<Expiry, StoreError> {
         let request = self.client().describe_time_to_live().table_name(call.table);
-        let send = |limits| request.clone().customize().config_override(limits).send();
+        let send = |overrides| request.clone().customize().config_override(overrides).send();
         let answer = self.send(call, send).await?.map_err(|error| call.failed(error))?;
         let configured = self.expiry_attribute();
         let enabled = answer.time_to_live_description.filter(|found| {
@@ -228,9 +230,9 @@ impl DynamoDbStore {
         })
     }
 
-    /// The key that the store is set to, for people.
-    pub(super) fn key_in_words(&self) -> String {
-        in_words(&self.key())
+    /// Returns the key that the store is set to, in words.
+    pub(super) fn key_description(&self) -> String {
+        describe_key(&self.key())
     }
 
     fn key(&self) -> Vec<KeyAttribute<'_>> {
@@ -244,25 +246,25 @@ impl DynamoDbStore {
     }
 }
 
-/// Where a table's time-to-live is, as the store sees it.
+/// The time-to-live of a table: on, off, or on another attribute than the store's.
 pub(super) enum Expiry {
     On,
     Off,
     Elsewhere(Misconfiguration),
 }
 
-/// What became of enabling time-to-live.
+/// The result of a request to enable time-to-live.
 enum SetExpiry {
     Done,
-    /// It was on before.
-    IsOn,
-    /// As when it was changed within the last hour.
+    /// It was on before, by another process.
+    AlreadyOn,
+    /// For another reason, such as a change within the last hour.
     Refused(StoreError),
-    /// Another process changes the table.
+    /// The table is being changed.
     Busy,
 }
 
-/// Whether a table can be used, by its status.
+/// The readiness of a table, by its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Readiness {
     Usable,
@@ -286,7 +288,7 @@ impl Readiness {
     }
 }
 
-fn in_words_of(status: Option<&TableStatus>) -> String {
+fn describe_status(status: Option<&TableStatus>) -> String {
     status.map_or_else(
         || "its status is not told".to_owned(),
         |status| format!("the status of the table is {}", status.as_str()),
@@ -305,7 +307,7 @@ fn is_no_table((code, _): (String, String)) -> bool {
     code == "ResourceNotFoundException"
 }
 
-fn in_words(key: &[KeyAttribute<'_>]) -> String {
+fn describe_key(key: &[KeyAttribute<'_>]) -> String {
     let words: Vec<_> = key
         .iter()
         .map(|KeyAttribute { name, role, kind }| {

@@ -1,4 +1,4 @@
-//! Looking for what is misconfigured, with the permissions that there are.
+//! Checks the configuration of a store, with the permissions that it has.
 
 use std::{error::Error, time::Duration};
 
@@ -12,12 +12,13 @@ use aws_sdk_dynamodb::{
 
 use super::{
     DynamoDbStore,
-    caught::Panicked,
+    causes::{Panicked, chain},
     credentials::NoCredentials,
     date::{Dates, Offset},
-    fault::{Cause, RanOut, chain, said},
+    fault::{Cause, service_error},
     misconfiguration::{Misconfiguration, NotChecked, Verified, VerifyError},
     table::Expiry,
+    timeouts::RanOut,
 };
 use crate::{
     name::CircuitName,
@@ -25,8 +26,8 @@ use crate::{
     store::{Consistency, Operation, Store, StoreError, StoreErrorKind},
 };
 
-/// A clock that is further off is far off.
-const FAR_OFF: Duration = Duration::from_secs(30);
+/// A larger offset of this process's clock is a fault.
+const MOST_CLOCK_OFFSET: Duration = Duration::from_secs(30);
 
 const GET: &str = "dynamodb:GetItem";
 const UPDATE: &str = "dynamodb:UpdateItem";
@@ -34,59 +35,58 @@ const DESCRIBE_TABLE: &str = "dynamodb:DescribeTable";
 const DESCRIBE_EXPIRY: &str = "dynamodb:DescribeTimeToLive";
 
 impl DynamoDbStore {
-    /// Looks for everything that would keep circuits from being shared, and
-    /// says how to mend it: no table, another key, time-to-live that is off or
-    /// on another attribute, a permission that is missing, credentials that are
-    /// missing or not accepted, limits that are too short for the way to
-    /// DynamoDB, and a clock that is more than 30 s off.
+    /// Checks everything that circuits need in order to be shared: the table, its key
+    /// and its time-to-live, permissions, credentials, timeouts that are long enough
+    /// for the distance to DynamoDB, and a clock that is at most 30 s off.
     ///
-    /// For start-up: a breaker over a store that is misconfigured logs it and
-    /// protects this process alone. Writes nothing: the read and the write that
-    /// it tries are for a circuit `fuseboard#verify`, and the write is one that
-    /// is refused. A policy with `dynamodb:LeadingKeys` has to allow that key.
+    /// Call it when a program starts: a breaker over a misconfigured store only logs
+    /// that, and protects this process alone. Writes nothing: it reads a circuit
+    /// `fuseboard#verify`, and tries a write that DynamoDB refuses. A policy with
+    /// `dynamodb:LeadingKeys` has to allow that key.
     ///
-    /// `dynamodb:GetItem` and `dynamodb:UpdateItem` are enough. With
-    /// `dynamodb:DescribeTimeToLive` time-to-live is looked at as well, and with
-    /// `dynamodb:DescribeTable` the table's key is named if it is not the
-    /// store's; what was not looked at is told in what is returned.
+    /// Needs `dynamodb:GetItem` and `dynamodb:UpdateItem`, as circuits do. Checks
+    /// time-to-live only with `dynamodb:DescribeTimeToLive`, and names the table's key
+    /// only with `dynamodb:DescribeTable`. [`Verified::not_checked`] lists the checks
+    /// that it could not make.
     ///
-    /// Each request is bounded as every operation is, and no other follows a
-    /// read that could not reach the store, but up to three with longer limits
-    /// (twice, four and eight times as long, a single attempt each, some 6 s in
-    /// all by default), which tell a store that is far away from one that does
-    /// not answer. Credentials are waited for up to 10 s.
+    /// Each request has the timeouts of an operation. If the first read times out, up
+    /// to three more follow with timeouts twice, four and eight times as long, about
+    /// 6 s in all by default: a store that answers these is only far away. Waits up to
+    /// 10 s for credentials.
     ///
     /// # Errors
     ///
-    /// A [`VerifyError`] with every fault found, each with its mend, or with
-    /// the error that kept the store from being reached, or with both.
+    /// A [`VerifyError`] with
+    ///
+    /// - [`faults`](VerifyError::faults), each with its correction;
+    /// - [`unreachable`](VerifyError::unreachable), if the store could not be reached:
+    ///   try again later.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing.
+    /// A dropped future has no effect.
     pub async fn verify(&self) -> Result<Verified, VerifyError> {
         let dates = Dates::default();
-        // With a reader of its own, so that the clock is looked at even where
-        // it corrects nobody's.
+        // A reader of its own checks the clock also if `server_time` is off.
         let store = self.at_start(&dates);
         let mut findings = Findings::new(store);
         match CircuitName::new("fuseboard#verify") {
-            Ok(circuit) => Box::pin(findings.look(&circuit)).await,
-            Err(error) => findings.note(Misconfiguration::NotSent { why: error.to_string() }),
+            Ok(circuit) => Box::pin(findings.check_all(&circuit)).await,
+            Err(error) => findings.add(Misconfiguration::NotSent { why: error.to_string() }),
         }
-        findings.judge_clock(dates.offset());
+        findings.check_clock(dates.offset());
         findings.into_result()
     }
 }
 
-/// What was found so far.
+/// The findings so far.
 struct Findings {
-    /// With longer limits once its own were found to be too short.
+    /// With longer timeouts once its own were found to be too short.
     store: DynamoDbStore,
     faults: Vec<Misconfiguration>,
     not_checked: Vec<NotChecked>,
     unreachable: Option<StoreError>,
-    /// What DynamoDB said of a signature that it refused for its time.
+    /// DynamoDB's message about a signature that it refused for its time.
     clock_refused: Option<String>,
 }
 
@@ -101,51 +101,48 @@ impl Findings {
         }
     }
 
-    async fn look(&mut self, circuit: &CircuitName) {
+    async fn check_all(&mut self, circuit: &CircuitName) {
         let read = self.store.read(circuit, Consistency::Strong).await;
         let mut is_key_known = read.is_ok();
         if let Err(error) = read {
             let ran_out = error.source().and_then(|cause| cause.downcast_ref()).copied();
-            self.refused::<GetItemError>(GET, error);
+            self.add_error::<GetItemError>(GET, error);
             if let Some(ran_out) = ran_out {
-                self.look_longer(circuit, ran_out).await;
+                self.retry_slower(circuit, ran_out).await;
             }
-            if self.unreachable.is_some() || self.sends_nothing() {
+            if self.unreachable.is_some() || self.cannot_send() {
                 return;
             }
         }
-        // No circuit is half-open under this token, so the update is refused.
+        // DynamoDB refuses this write, as no circuit is half-open under this token.
         let close = Operation::Close { token: LeaseToken::new("verify"), expires_at: 0 };
         match self.store.write(circuit, &close).await {
             Ok(_) => is_key_known = true,
-            // A refusal that shows no item is followed by a read.
+            // The error of the read that follows a refusal without an item.
             Err(error) if cause_of::<SdkError<GetItemError>>(&error).is_some() => {
                 is_key_known = true;
-                self.refused::<GetItemError>(GET, error);
+                self.add_error::<GetItemError>(GET, error);
             }
-            Err(error) => self.refused::<UpdateItemError>(UPDATE, error),
+            Err(error) => self.add_error::<UpdateItemError>(UPDATE, error),
         }
-        // Whoever answers about an item has found our key to be the table's.
+        // DynamoDB decides conditions only on the items of a table with our key.
         if !is_key_known {
-            self.look_at_key().await;
+            self.check_key().await;
         }
-        self.look_at_expiry().await;
+        self.check_expiry().await;
     }
 
-    /// Tells limits that are too short from a store that does not answer.
-    async fn look_longer(&mut self, circuit: &CircuitName, ran_out: RanOut) {
+    /// Tells timeouts that are too short from a store that does not answer.
+    async fn retry_slower(&mut self, circuit: &CircuitName, ran_out: RanOut) {
         for factor in [2, 4, 8] {
             let store = self.store.slower(factor);
             let read = Box::pin(store.read(circuit, Consistency::Strong)).await;
             let answered = read.map_or_else(|error| is_answer(error.kind()), |_| true);
             if answered {
-                let limits = &store.inner.limits;
                 self.unreachable = None;
-                self.note(Misconfiguration::LimitsTooShort {
+                self.add(Misconfiguration::TimeoutTooShort {
                     ran_out: ran_out.to_string(),
-                    connect_timeout: limits.connect_timeout,
-                    attempt_timeout: limits.attempt_timeout,
-                    operation_timeout: limits.operation_timeout,
+                    operation_timeout: store.inner.timeouts.operation,
                 });
                 self.store = store;
                 return;
@@ -153,8 +150,8 @@ impl Findings {
         }
     }
 
-    /// Whether what was found keeps any other request from being sent as well.
-    fn sends_nothing(&self) -> bool {
+    /// Returns `true` if a fault was found that no other request would survive.
+    fn cannot_send(&self) -> bool {
         let is_such = |known: &_| {
             matches!(
                 known,
@@ -164,81 +161,81 @@ impl Findings {
         self.faults.iter().any(is_such)
     }
 
-    async fn look_at_key(&mut self) {
+    async fn check_key(&mut self) {
         match self.store.describe(&self.store.call("describe", None)).await {
             Ok(table) => {
-                if let Some(fault) = self.store.other_key(&table) {
-                    // It says the same, and which key it is.
+                if let Some(fault) = self.store.key_mismatch(&table) {
+                    // The mismatch says the same, and names the key.
                     let is_refused =
                         |known: &_| matches!(known, Misconfiguration::KeyRefused { .. });
                     self.faults.retain(|known| !is_refused(known));
-                    self.note(fault);
+                    self.add(fault);
                 }
             }
             Err(error) => {
                 let not_checked = |why| NotChecked::Key { why };
-                self.undescribed::<DescribeTableError>(DESCRIBE_TABLE, error, not_checked);
+                self.add_unchecked::<DescribeTableError>(DESCRIBE_TABLE, error, not_checked);
             }
         }
     }
 
-    async fn look_at_expiry(&mut self) {
+    async fn check_expiry(&mut self) {
         let attribute = self.store.expiry_attribute();
         match self.store.expiry(&self.store.call("describe", None)).await {
             Ok(Expiry::On) => {}
             Ok(Expiry::Off) => {
-                self.note(Misconfiguration::ExpiryOff { attribute: attribute.to_owned() });
+                self.add(Misconfiguration::ExpiryOff { attribute: attribute.to_owned() });
             }
-            Ok(Expiry::Elsewhere(fault)) => self.note(fault),
+            Ok(Expiry::Elsewhere(fault)) => self.add(fault),
             Err(error) => {
                 let not_checked = |why| NotChecked::Expiry { why };
-                self.undescribed::<DescribeTimeToLiveError>(DESCRIBE_EXPIRY, error, not_checked);
+                self.add_unchecked::<DescribeTimeToLiveError>(DESCRIBE_EXPIRY, error, not_checked);
             }
         }
     }
 
-    fn judge_clock(&mut self, offset: Option<Offset>) {
+    fn check_clock(&mut self, offset: Option<Offset>) {
         let refused = self.clock_refused.take();
         match (offset, refused) {
-            (Some(Offset::Ahead(by)), _) if by > FAR_OFF => {
-                self.note(Misconfiguration::ClockAhead { by });
+            (Some(Offset::Ahead(by)), _) if by > MOST_CLOCK_OFFSET => {
+                self.add(Misconfiguration::ClockAhead { by });
             }
-            (Some(Offset::Behind(by)), _) if by > FAR_OFF => {
-                self.note(Misconfiguration::ClockBehind { by });
+            (Some(Offset::Behind(by)), _) if by > MOST_CLOCK_OFFSET => {
+                self.add(Misconfiguration::ClockBehind { by });
             }
-            (_, Some(message)) => self.note(Misconfiguration::ClockRefused { message }),
+            (_, Some(message)) => self.add(Misconfiguration::ClockRefused { message }),
             (Some(_), None) => {}
             (None, None) => self.not_checked.push(NotChecked::Clock),
         }
     }
 
-    /// Sorts the error of a request that every circuit needs.
-    fn refused<E>(&mut self, permission: &'static str, error: StoreError)
+    /// Adds the error of a request that every circuit needs.
+    fn add_error<E>(&mut self, permission: &'static str, error: StoreError)
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
         if let Some(why) = cause_of::<NoCredentials>(&error) {
-            self.note(Misconfiguration::NoCredentials { why: why.to_string() });
+            self.add(Misconfiguration::NoCredentials { why: why.to_string() });
             return;
         }
         if error.kind() != StoreErrorKind::Misconfigured {
             self.unreachable.get_or_insert(error);
             return;
         }
-        let Some((code, message)) = said::<E>(&error) else {
+        let Some((code, message)) = service_error::<E>(&error) else {
             let panicked = cause_of::<Panicked>(&error).map(ToString::to_string);
             let why = panicked.or_else(|| {
                 let sent: &SdkError<E> = cause_of(&error)?;
                 sent.source().map(chain)
             });
-            self.note(Misconfiguration::NotSent { why: why.unwrap_or_else(|| error.to_string()) });
+            self.add(Misconfiguration::NotSent { why: why.unwrap_or_else(|| error.to_string()) });
             return;
         };
         let fault = match Cause::of(&code, &message) {
             Cause::NoTable => self.no_table(),
             Cause::Denied => Misconfiguration::Denied { permission, message },
             Cause::Key => {
-                Misconfiguration::KeyRefused { configured: self.store.key_in_words(), message }
+                Misconfiguration::KeyRefused { configured: self.store.key_description(), message }
             }
             Cause::Credentials => Misconfiguration::Credentials { code, message },
             Cause::Clock => {
@@ -247,11 +244,11 @@ impl Findings {
             }
             Cause::Other => Misconfiguration::Refused { code, message },
         };
-        self.note(fault);
+        self.add(fault);
     }
 
-    /// Sorts the error of a request that helps to look, and no circuit needs.
-    fn undescribed<E>(
+    /// Adds the error of a request that no circuit needs, as a check that was not made.
+    fn add_unchecked<E>(
         &mut self,
         permission: &'static str,
         error: StoreError,
@@ -259,13 +256,13 @@ impl Findings {
     ) where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let Some((code, message)) = said::<E>(&error) else {
+        let Some((code, message)) = service_error::<E>(&error) else {
             self.not_checked.push(not_checked(error.to_string()));
             return;
         };
-        let is_told = match Cause::of(&code, &message) {
-            // Another account's table, or an engine without this operation, says
-            // so too: it is a fault only if reads and writes say it.
+        let is_reported = match Cause::of(&code, &message) {
+            // Another account's table, or an engine without this operation, answers so
+            // too: it is a fault only if reads and writes show it.
             Cause::NoTable => self.faults.contains(&self.no_table()),
             Cause::Credentials => self.faults.contains(&Misconfiguration::Credentials {
                 code: code.clone(),
@@ -279,7 +276,7 @@ impl Findings {
             }
             Cause::Key | Cause::Other => false,
         };
-        if !is_told {
+        if !is_reported {
             self.not_checked.push(not_checked(format!("{permission}: {code}: {message}")));
         }
     }
@@ -292,8 +289,8 @@ impl Findings {
         }
     }
 
-    /// Adds a fault, unless another request has shown it already.
-    fn note(&mut self, fault: Misconfiguration) {
+    /// Adds a fault, unless another request has shown it.
+    fn add(&mut self, fault: Misconfiguration) {
         if !self.faults.contains(&fault) {
             self.faults.push(fault);
         }
@@ -308,12 +305,12 @@ impl Findings {
     }
 }
 
-/// The cause that an error of the store was made of.
+/// Returns the source of an error, if it is of this type.
 fn cause_of<C: Error + 'static>(error: &StoreError) -> Option<&C> {
     error.source()?.downcast_ref()
 }
 
-/// Whether an error shows that DynamoDB has answered.
+/// Returns `true` if an error shows that DynamoDB has answered.
 const fn is_answer(kind: StoreErrorKind) -> bool {
     match kind {
         StoreErrorKind::Throttled | StoreErrorKind::Misconfigured | StoreErrorKind::BadAnswer => {

@@ -38,8 +38,11 @@ fuzz_target!(|input: (Choice, Item)| {
             Ok(Written::Applied(shown)) => assert_eq!(shown, record),
             Ok(Written::Refused(shown)) => assert_eq!(shown, Some(record)),
             Err(error) => {
-                assert!(item.is_empty() && choice.applied, "{error}");
-                assert_eq!(error.kind(), StoreErrorKind::BadAnswer);
+                assert!(item.is_empty(), "{error}");
+                // The read after a refusal without an item has no answer here.
+                if choice.applied {
+                    assert_eq!(error.kind(), StoreErrorKind::BadAnswer);
+                }
             }
         }
     });

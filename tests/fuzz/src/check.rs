@@ -117,11 +117,14 @@ fn kept<T: PartialEq + std::fmt::Debug>(after: &Field<T>, before: &Field<T>) {
     assert!(!after.is_malformed() || after == before, "{after:?} was {before:?}");
 }
 
-/// Checks that an operation went out as one `UpdateItem` and, if its condition
-/// is all that was seen, that it names each value as the item has it.
+/// Checks that an operation went out as one `UpdateItem`, followed at most by the read
+/// after a refusal without an item, and, if its condition is all that was seen, that
+/// it names each value as the item has it.
 pub fn check_sent(sent: &[Sent], operation: &Operation, item: Option<&Item>) {
-    let [update] = sent else { panic!("{operation:?} is one request: {sent:?}") };
+    let [update, reads @ ..] = sent else { panic!("{operation:?} is not sent") };
     assert_eq!(update.target, "DynamoDB_20120810.UpdateItem");
+    assert!(reads.len() <= 1, "{operation:?}: {reads:?}");
+    assert!(reads.iter().all(|read| read.target == "DynamoDB_20120810.GetItem"), "{reads:?}");
     let body = parse(&update.body);
     let names_all = matches!(operation, Operation::Hold { .. } | Operation::Release { .. });
     let (Some(item), true) = (item, names_all) else { return };

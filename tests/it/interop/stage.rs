@@ -101,8 +101,6 @@ impl Stage {
     fn store(&self) -> DynamoDbStore {
         let limit = Duration::from_secs(30);
         let mut store = DynamoDbStore::builder(self.server.client(), TABLE)
-            .connect_timeout(limit)
-            .attempt_timeout(limit)
             .operation_timeout(limit)
             // The server's clock is not the one that the test moves.
             .server_time(false);

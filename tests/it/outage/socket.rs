@@ -55,10 +55,7 @@ impl Process {
         let server = engine.serve_http().await;
         let wire = Wire::to(&server).await;
         let store = DynamoDbStore::builder(wire.client(), TABLE)
-            .connect_timeout(Duration::from_millis(500))
-            .attempt_timeout(Duration::from_millis(500))
             .operation_timeout(LIMIT)
-            .max_backoff(Duration::from_millis(50))
             .server_time(false)
             .build()
             .unwrap();

@@ -25,9 +25,7 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn store(&self) -> DynamoDbStore {
         let store = DynamoDbStore::builder(http_client(self.port), TABLE);
-        // As the defaults relate to each other.
-        let attempt = self.store_timeout.mul_f64(0.4);
-        store.attempt_timeout(attempt).operation_timeout(self.store_timeout).build().unwrap()
+        store.operation_timeout(self.store_timeout).build().unwrap()
     }
 
     pub(super) fn config(&self) -> Config {

@@ -117,34 +117,27 @@ const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// The limits that `verify` names, of a table whose time-to-live is on.
-async fn proposed(engine: &Engine, round_trip: Duration) -> (String, [Duration; 3]) {
+/// The timeout that `verify` names, of a table whose time-to-live is on.
+async fn proposed(engine: &Engine, round_trip: Duration) -> (String, Duration) {
     let store = DynamoDbStore::new(Far::client(engine, round_trip), TABLE);
     let error = store.verify().await.unwrap_err();
     assert!(error.unreachable().is_none(), "{error}");
     let [fault] = error.faults() else { panic!("{error}") };
-    let Misconfiguration::LimitsTooShort {
-        ran_out,
-        connect_timeout,
-        attempt_timeout,
-        operation_timeout,
-    } = fault
-    else {
+    let Misconfiguration::TimeoutTooShort { ran_out, operation_timeout } = fault else {
         panic!("{error}")
     };
-    for limit in [connect_timeout, attempt_timeout, operation_timeout] {
-        assert!(error.to_string().contains(&format!("{limit:?}")), "{error}");
-    }
-    (ran_out.clone(), [*connect_timeout, *attempt_timeout, *operation_timeout])
+    let named = format!("set operation_timeout to {operation_timeout:?}");
+    assert!(error.to_string().contains(&named), "{error}");
+    (ran_out.clone(), *operation_timeout)
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_173_in_a_region_200_ms_away_verify_says_which_limits_to_raise() {
     let engine = Engine::empty();
     engine.store("A").create_table().await.unwrap();
-    let (ran_out, limits) = proposed(&engine, millis(200)).await;
-    assert_eq!(ran_out, "connect_timeout, 250ms, ran out");
-    assert_eq!(limits, [millis(1_000), millis(1_600), millis(4_000)]);
+    let (ran_out, timeout) = proposed(&engine, millis(200)).await;
+    assert_eq!(ran_out, "a connection took longer than 250ms, a quarter of operation_timeout");
+    assert_eq!(timeout, millis(4_000));
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,10 +145,8 @@ async fn case_173_the_limits_that_verify_names_work() {
     for round_trip in [millis(90), millis(150), millis(200), millis(300)] {
         let engine = Engine::empty();
         engine.store("A").create_table().await.unwrap();
-        let (_, [connect, attempt, operation]) = proposed(&engine, round_trip).await;
+        let (_, operation) = proposed(&engine, round_trip).await;
         let store = DynamoDbStore::builder(Far::client(&engine, round_trip), TABLE)
-            .connect_timeout(connect)
-            .attempt_timeout(attempt)
             .operation_timeout(operation)
             .build()
             .unwrap();
@@ -164,8 +155,6 @@ async fn case_173_the_limits_that_verify_names_work() {
 
         let world = World::new().await;
         let store = DynamoDbStore::builder(Far::client(&world.engine, round_trip), TABLE)
-            .connect_timeout(connect)
-            .attempt_timeout(attempt)
             .operation_timeout(operation)
             .build()
             .unwrap();

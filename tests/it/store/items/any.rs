@@ -96,7 +96,7 @@ fn operations(seen: &Record) -> Vec<Operation> {
         Operation::Reopen { token: ours(), opened_at: 1_100, expires_at: 4_730 },
     ];
     // A renewal over a lease that is no whole number differs: see
-    // `expression::update`.
+    // `expression::expressions`.
     if !seen.lease_until.is_malformed() {
         operations.push(renew(ours()));
     }
