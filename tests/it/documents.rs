@@ -164,7 +164,7 @@ fn words(text: &str) -> String {
 /// The instructions of a path stand once in code, and in what people read.
 #[test]
 fn the_documents_give_the_instructions_that_the_check_holds() {
-    let bounds = fs::read_to_string(root().join("benches/instructions/bounds.rs")).unwrap();
+    let bounds = fs::read_to_string(root().join("benches/instructions/src/bounds.rs")).unwrap();
     let counted = |path: &str| {
         let (_, bound) = bounds.split_once(&format!("path: \"{path}\", counted: ")).unwrap();
         bound.split(',').next().unwrap().to_owned()
