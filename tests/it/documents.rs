@@ -10,10 +10,12 @@ use std::{
 
 use fuseboard::Config;
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 8] = [
     "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
     "docs/failure-modes.md",
     "docs/fleet-size.md",
+    "docs/guarantees.md",
     "docs/metrics.md",
     "docs/performance.md",
     "docs/python.md",
