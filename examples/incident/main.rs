@@ -2,8 +2,8 @@
 //! calls it through one circuit that they share in DynamoDB.
 //!
 //! ```sh
-//! cargo run --release --example incident
-//! cargo run --release --example incident -- --environments 10 --svg run.svg
+//! cargo run --example incident
+//! cargo run --example incident -- --environments 10 --svg run.svg
 //! ```
 //!
 //! Every environment has a registry and an SDK client of its own, as if it were

@@ -1,7 +1,7 @@
 //! The goals: what fails the check, and what it only prints.
 //!
 //! Allocations are counted, the same on any machine: one too many fails. (So do instructions, by
-//! `cargo bench --bench instructions -- --check`, and messages, by `tests/cost.rs`.)
+//! `cargo bench -p instructions -- --check`, and messages, by `tests/cost.rs`.)
 //!
 //! Times are not: with a busy neighbour and the same code, ratios of one run were up to 1.7 times
 //! what they are on a quiet machine. So each is judged by the calmest rounds, and printed; it fails

@@ -46,6 +46,8 @@ impl Tests {
             let inner = match (module, name) {
                 ("", "it") => String::new(),
                 ("", name) => name.to_owned(),
+                // Where a package has its modules is not part of their names.
+                (module, "src") => module.to_owned(),
                 (module, name) => format!("{module}::{name}"),
             };
             if path.is_dir() {

@@ -3,9 +3,9 @@
 //! while requests are delayed, lost, hung, throttled, or not answered at all.
 //!
 //! ```sh
-//! cargo run --release --example soak
-//! cargo run --release --example soak -- --duration 10m --seed 7
-//! cargo run --release --example soak -- --idle 100000
+//! cargo run --release -p soak
+//! cargo run --release -p soak -- --duration 10m --seed 7
+//! cargo run --release -p soak -- --idle 100000
 //! ```
 //!
 //! Exits with an error if an outcome was lost, a call was admitted that should

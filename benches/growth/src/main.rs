@@ -1,8 +1,8 @@
 //! What grows with circuits, tasks, subscribers and failures, and what does not.
 //!
 //! ```sh
-//! cargo bench --bench growth
-//! cargo bench --bench growth -- circuits outage tasks subscribers storm process
+//! cargo bench -p growth
+//! cargo bench -p growth -- circuits outage tasks subscribers storm process
 //! ```
 //!
 //! One table for each subject, on real threads and real time. Fails if an outcome

@@ -3,7 +3,7 @@
 //! play this crate against its own implementation of the shared item.
 //!
 //! ```sh
-//! cargo run --example interop_env -- --endpoint-url http://127.0.0.1:8000 --table t --clock fake
+//! cargo run -p interop_env -- --endpoint-url http://127.0.0.1:8000 --table t --clock fake
 //! {"op":"call","outcome":"fail"}
 //! ```
 //!

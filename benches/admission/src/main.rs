@@ -1,7 +1,7 @@
 //! What a circuit costs each call, on every path, beside what the machine could do
 //! at best.
 //!
-//! `cargo bench --bench admission`. Floor and crate are measured in the same run:
+//! `cargo bench -p admission`. Floor and crate are measured in the same run:
 //! compare ratios, not nanoseconds of different days. What an async path costs is
 //! measured in a loop within one future, as callers have it, and not by one
 //! `block_on` for each call: moving a future that was just made costs 6 to 9 ns,

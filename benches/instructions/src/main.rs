@@ -1,10 +1,10 @@
 //! What a call takes of instructions: counted, and so the same on a busy machine.
 //!
-//! `cargo bench --bench instructions`, with valgrind at hand. It runs itself under
+//! `cargo bench -p instructions`, with valgrind at hand. It runs itself under
 //! callgrind, twice for each path with different numbers of calls, and shows the
 //! difference, by the source file whose code it is (wherever it was inlined), and how
 //! many of the instructions lock the bus. The clock counts for next to nothing here, since
-//! to valgrind it is a call of the kernel; `cargo bench --bench admission` has its time.
+//! to valgrind it is a call of the kernel; `cargo bench -p admission` has its time.
 //!
 //! With `-- --check` it holds each path to its bounds (`bounds.rs`), and exits with 1 if
 //! one is broken. The bounds are of a release build without `RUSTFLAGS`.
