@@ -24,7 +24,6 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{environment::Environment, farewell::LastTold};
 use self::{
-    looking::Looker,
     message::{Message, Reply, Settle},
     operation::{InFlight, Storage},
     orders::Orders,
@@ -55,6 +54,8 @@ pub(crate) type Forget =
 struct Waiter {
     reply: Reply,
     arrival: Arrival,
+    /// When it came, if it waits for no longer than a look may take.
+    looks_since: Option<Moment>,
     /// What it started may have to be undone by a write.
     pending: PendingGuard,
 }
@@ -83,7 +84,6 @@ pub(crate) struct Actor {
     cancelled: CancellationToken,
     forget: Forget,
     waiters: Vec<Waiter>,
-    looker: Option<Box<Looker>>,
     settles: Vec<Settle>,
     replies: Vec<(Reply, Admission)>,
     published: Option<Digest>,
@@ -125,7 +125,6 @@ impl Actor {
             cancelled,
             forget,
             waiters: Vec::new(),
-            looker: None,
             settles: Vec::new(),
             replies: Vec::new(),
             published: None,
@@ -263,7 +262,7 @@ impl Actor {
             Admission::Wait => {
                 self.awaits_spare |= matches!(reply, Reply::Spare);
                 let pending = self.environment.pending.start();
-                self.wait(Waiter { reply, arrival, pending });
+                self.wait(Waiter { reply, arrival, looks_since: None, pending });
             }
             Admission::Look => self.look(at, reply, arrival),
             decided @ (Admission::Admitted(_) | Admission::Rejected) => {
@@ -291,11 +290,11 @@ impl Actor {
         self.give_order(now);
         self.machine.reopen_claims();
         self.awaits_spare = false;
-        let waiters = std::mem::take(&mut self.waiters);
-        self.resume_look(now);
-        for Waiter { reply, arrival, pending } in waiters {
+        for Waiter { reply, arrival, looks_since, pending } in std::mem::take(&mut self.waiters) {
             if !reply.is_gone() {
-                self.judge(now, reply, arrival);
+                // A look that is read twice takes no longer than one: it goes on from when
+                // the call came.
+                self.judge(looks_since.unwrap_or(now), reply, arrival);
             }
             // Until what nobody waits for any more is given back.
             self.settles.push(Settle::of_nobody(pending));

@@ -68,7 +68,6 @@ impl Actor {
     pub(super) fn let_go(&mut self) {
         self.awaits_spare = false;
         drop_each(std::mem::take(&mut self.waiters));
-        drop_each(self.looker.take());
         drop_each(std::mem::take(&mut self.settles));
         drop_each(std::mem::take(&mut self.replies));
         self.orders.clear();

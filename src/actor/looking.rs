@@ -2,53 +2,42 @@
 
 use std::time::Duration;
 
-use super::{Actor, message::Reply};
+use super::{Actor, Waiter, message::Reply};
 use crate::{
     machine::{Admission, Arrival, LONGEST_LOOK},
     moment::Moment,
 };
 
-/// A call that waits a moment for the read that it has begun. While it is under way no
-/// other call begins one, so that there is one of these at most.
-pub(super) struct Looker {
-    reply: Reply,
-    arrival: Arrival,
-    since: Moment,
-}
-
 impl Actor {
     /// Keeps a call for a moment. One that does not wait was rejected by its handle: the
     /// read is made for the calls to come.
     pub(super) fn look(&mut self, since: Moment, reply: Reply, arrival: Arrival) {
-        if matches!(reply, Reply::Caller(_)) {
-            self.looker = Some(Box::new(Looker { reply, arrival: arrival.looking(), since }));
-        }
-    }
-
-    /// The store has answered: the call is asked again. If the machine reads once more,
-    /// to confirm what it was shown, the call waits for what is left of its moment.
-    pub(super) fn resume_look(&mut self, now: Moment) {
-        let Some(looker) = self.looker.take().filter(|looker| !looker.reply.is_gone()) else {
+        if matches!(reply, Reply::Spare) {
             return;
-        };
-        let Looker { reply, arrival, since } = *looker;
-        self.judge(now, reply, arrival);
-        if let Some(looker) = &mut self.looker {
-            looker.since = since;
         }
+        let pending = self.environment.pending.start();
+        let (arrival, looks_since) = (arrival.looking(), Some(since));
+        self.wait(Waiter { reply, arrival, looks_since, pending });
     }
 
-    /// How much longer the call waits.
+    /// The call that looks, since when. No other waits before it, or there would have been
+    /// a store operation under way, and it would have begun none: so only the first is
+    /// asked, however many there are.
+    fn looks_since(&self) -> Option<Moment> {
+        self.waiters.first().and_then(|waiter| waiter.looks_since)
+    }
+
+    /// How much longer it waits.
     pub(super) fn look_ends_in(&self) -> Option<Duration> {
-        let looker = self.looker.as_ref()?;
-        Some(LONGEST_LOOK.saturating_sub(self.clock().now().since(looker.since)))
+        let since = self.looks_since()?;
+        Some(LONGEST_LOOK.saturating_sub(self.clock().now().since(since)))
     }
 
     /// Rejects a call whose look takes too long. What is read later is for the next.
     pub(super) fn end_look(&mut self, now: Moment) {
-        let is_over = |looker: &mut Box<Looker>| now.since(looker.since) >= LONGEST_LOOK;
-        if let Some(looker) = self.looker.take_if(is_over) {
-            self.replies.push((looker.reply, Admission::Rejected));
+        if self.looks_since().is_some_and(|since| now.since(since) >= LONGEST_LOOK) {
+            let Waiter { reply, .. } = self.waiters.remove(0);
+            self.replies.push((reply, Admission::Rejected));
         }
     }
 }
