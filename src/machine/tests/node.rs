@@ -1,5 +1,7 @@
 //! One machine, driven as its actor drives it, and checked after every step.
 
+mod checks;
+
 use std::{cmp::Ordering, collections::VecDeque};
 
 use super::{super::phase::*, super::storage::Want, *};
@@ -441,23 +443,6 @@ impl Node {
         }
     }
 
-    /// What a write may not be sent for, whatever the machine has made of it.
-    fn check_sent(&self, operation: &Operation) {
-        if matches!(operation, Operation::Hold { .. } | Operation::Release { .. }) {
-            return;
-        }
-        assert!(!self.is_refuted(), "a refuted process writes: {}", operation.name());
-        if !matches!(operation, Operation::Trip { .. }) {
-            return;
-        }
-        assert!(self.since_contradicted.is_none(), "who was contradicted trips for all");
-        let now = self.machine.now;
-        let failed = self.failed.expect("a trip stands for failures");
-        let age = now.since(failed.at);
-        assert!(age < self.machine.config.recovery_timeout(), "a trip for failures {age:?} old");
-        assert!(!failed.stood_still, "a trip for failures from before a standstill");
-    }
-
     fn collect(&mut self) {
         for effect in self.machine.take_effects() {
             match &effect {
@@ -467,7 +452,7 @@ impl Node {
                 Effect::Start(job) => {
                     assert_eq!(self.job, None, "a second store operation was started");
                     if let Job::Write { operation, .. } = job {
-                        check_operation(operation);
+                        checks::check_operation(operation);
                         self.check_sent(operation);
                     }
                     self.job = Some(job.clone());
@@ -483,46 +468,5 @@ impl Node {
         self.collect();
         self.follow();
         self.check();
-    }
-
-    fn check(&mut self) {
-        let (epoch, state) = (self.machine.epoch(), self.state());
-        assert!(epoch >= self.last.0, "an epoch ran back");
-        assert!(epoch > self.last.0 || state == self.last.1, "a new state in the old epoch");
-        self.last = (epoch, state);
-        let threshold = self.machine.config.failure_threshold().get();
-        assert!(self.streak() < threshold, "a streak without a trip");
-        assert_eq!(self.counting.trip(), None, "a trip that the machine neither took nor refused");
-        assert_eq!(self.machine.job, self.job);
-        if self.job.is_none() && self.machine.want.is_none() {
-            assert_eq!(self.machine.announced, state, "a state that nobody was told of");
-        }
-        let told = self.transitions.last().map_or(CircuitState::Closed, |last| last.to_state);
-        assert_eq!(told, self.machine.announced);
-        if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.machine.phase
-            && ours.stage == Stage::Settling
-        {
-            assert!(self.machine.want.is_some(), "a verdict that nobody writes: stuck for ever");
-        }
-        if let Phase::Open(opening) = &self.machine.phase
-            && opening.standing == Standing::Owed
-        {
-            let owed = matches!(self.machine.want, Some(Want::Trip | Want::Reopen { .. }));
-            assert!(owed, "a local opening that nobody publishes");
-        }
-        let soon = self.machine.deadline() == Some(Duration::ZERO);
-        let answered = self.job.is_some() || soon || self.waiting.is_empty();
-        assert!(answered, "a call waits and nothing is under way");
-    }
-}
-
-/// What no write may say, whatever is known.
-fn check_operation(operation: &Operation) {
-    if let Operation::Trip { seen: Some(seen), .. } = operation {
-        let opened = matches!(
-            seen.state,
-            Field::Valid(CircuitState::Open) | Field::Valid(CircuitState::HalfOpen)
-        );
-        assert!(!opened, "a trip over a record that is not closed");
     }
 }
