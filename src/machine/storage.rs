@@ -269,7 +269,7 @@ impl Machine {
     }
 
     /// Where this process wrote what is known, anything else may be older. Otherwise it
-    /// is what expires sooner, if no stamp shows that it is later all the same.
+    /// is what expires no later, if no stamp shows that it is later all the same.
     fn may_be_older(&self, shown: Option<&Record>) -> bool {
         let known = self.known.record();
         if self.known.at.is_none() || shown == known {
@@ -280,7 +280,8 @@ impl Machine {
         };
         let is_later =
             || known.zip(shown).is_some_and(|(known, shown)| self.is_after_opening(known, shown));
-        self.known.is_own || (expires_at(shown) < expires_at(known) && !is_later())
+        // Equal stamps order nothing: two writes of one second leave the same.
+        self.known.is_own || (expires_at(shown) <= expires_at(known) && !is_later())
     }
 
     /// Notes what the store showed, without drawing conclusions.

@@ -173,3 +173,18 @@ fn a_release_in_the_second_of_a_closing_is_not_told_as_that_closing() {
     assert_eq!(world.state(0), CircuitState::Closed);
     assert_eq!(world.local(0).last(), Some(&(CircuitState::Open, CircuitState::HalfOpen)));
 }
+
+#[test]
+fn a_stale_look_at_what_stood_in_the_second_of_a_trip_is_confirmed() {
+    let mut world = World::new(1, &quick(1, 1));
+    world.succeed(0);
+    world.fail(0, 1);
+    world.pass(s(6));
+    assert_eq!(world.call(0), Call::Rejected, "it reads its own trip");
+    world.pass(s(6));
+    // Closed and tripped in one second: both have the same `expiration`.
+    let before = closed(world.stored().expires_at.valid().copied().unwrap());
+    world.faults.push_back(Fault::Stale(Some(before)));
+    assert_eq!(world.call(0), Call::Rejected);
+    assert_eq!(world.state(0), CircuitState::Open);
+}
