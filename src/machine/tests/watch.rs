@@ -121,6 +121,8 @@ impl Watch {
             ) => {}
             (_, Answer::Failed(_) | Answer::Withheld(_)) => {
                 self.failed_at[number] = Some(self.clock);
+                // What was read over a standstill is read again, and was of no use.
+                self.heard[number] = None;
             }
             (_, Answer::Written(_)) => {}
         }
