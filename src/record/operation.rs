@@ -279,8 +279,9 @@ impl Operation {
         }
     }
 
-    /// Returns `true` for operations that may be delayed while a process has many to send. All others
-    /// keep or end a lease, for which other processes wait, or are an operator's.
+    /// Returns `true` for operations that may be delayed while a process has many to
+    /// send. All others keep or end a lease, for which other processes wait, or are an
+    /// operator's.
     pub(crate) const fn can_wait(&self) -> bool {
         match self {
             Self::Trip { .. }

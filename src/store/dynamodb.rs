@@ -49,8 +49,8 @@ const CREDENTIALS_TIMEOUT_AT_START: Duration = Duration::from_secs(10);
 /// # Timeouts
 ///
 /// Each operation is bounded to 1 s: 250 ms for a connection, 400 ms for an
-/// attempt, up to three attempts with pauses of 25 ms to 200 ms. They replace
-/// those of the client;
+/// attempt, up to three attempts with pauses of 25 ms to 200 ms. These timeouts
+/// replace those of the client;
 /// [`operation_timeout`](DynamoDbStoreBuilder::operation_timeout) changes them. A
 /// write that is refused without showing the item is followed by a read, which has
 /// the same timeouts.

@@ -1,8 +1,10 @@
 //! Any item whatever: operations mean on the engine what they mean in code.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::HashSet};
 
-use fuseboard::store::{Consistency, LeaseToken, Operation, Record, Store, Written};
+use fuseboard::store::{
+    self, Change, Condition, Consistency, LeaseToken, Operation, Record, Store, Written,
+};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -101,6 +103,29 @@ fn operations(seen: &Record) -> Vec<Operation> {
         operations.push(renew(ours()));
     }
     operations
+}
+
+#[test]
+fn an_operation_changes_an_attribute_once_and_compares_with_what_it_writes() {
+    let mut seen = Record::empty();
+    seen.released = 1.into();
+    for operation in operations(&seen) {
+        let changes = operation.changes();
+        let changed: HashSet<_> = changes
+            .iter()
+            .map(|change| match change {
+                Change::Set(attribute, _) | Change::Remove(attribute) => *attribute,
+            })
+            .collect();
+        assert_eq!(changed.len(), changes.len(), "{operation:?}");
+        for condition in operation.conditions() {
+            // DynamoDB is sent one value for both.
+            if let Condition::Below(attribute, limit) = condition {
+                let written = Change::Set(attribute, store::Value::Number(limit.into()));
+                assert!(changes.contains(&written), "{operation:?}");
+            }
+        }
+    }
 }
 
 proptest! {
