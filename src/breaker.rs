@@ -20,15 +20,15 @@ use self::{
 };
 pub use self::{classified::ClassifiedBreaker, rejection::Rejection};
 use crate::{
-    actor::message::{Message, Reply},
-    circuit::{Circuit, Snapshot},
     classifier::Classifier,
     error::{CallError, OpenError},
-    gate::Glance,
-    machine::Pass,
     name::CircuitName,
     outcome::Outcome,
     permit::{OwnedPermit, Permit},
+    protocol::machine::Pass,
+    runtime::actor::message::{Message, Reply},
+    runtime::circuit::{Circuit, Snapshot},
+    runtime::gate::Glance,
     state::CircuitState,
 };
 

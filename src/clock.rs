@@ -14,7 +14,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use crate::{heartbeat, moment::Moment, store::ServerTime};
+use crate::{protocol::moment::Moment, runtime::heartbeat, store::ServerTime};
 
 /// Where a registry gets its time from.
 ///
@@ -181,7 +181,7 @@ impl Clock {
     pub(crate) fn coarse_wall_ms(&self) -> u64 {
         match &self.source {
             Source::System => coarse_wall_ms(),
-            Source::Virtual(hands) => crate::moment::millis(hands.now().1),
+            Source::Virtual(hands) => crate::protocol::moment::millis(hands.now().1),
         }
     }
 }
@@ -226,7 +226,7 @@ fn coarse_wall_ms() -> u64 {
 fn coarse_wall_ms() -> u64 {
     // Before 1970 this is a time far outside of every window.
     let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    wall.map_or(u64::MAX, crate::moment::millis)
+    wall.map_or(u64::MAX, crate::protocol::moment::millis)
 }
 
 /// A clock that a test or a simulation moves. Clones share their hands.
@@ -361,7 +361,7 @@ pub(crate) fn timer(duration: Duration) -> Option<tokio::time::Sleep> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::moment::millis;
+    use crate::protocol::moment::millis;
 
     #[test]
     fn the_coarse_clock_is_a_wall_clock() {

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{answer::StoreErrorKind, name::CircuitName, state::CircuitInfo};
+use crate::{name::CircuitName, protocol::answer::StoreErrorKind, state::CircuitInfo};
 
 /// A circuit name that the shared item cannot carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

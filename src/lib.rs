@@ -53,45 +53,28 @@
 //! | `store-contract` | no | `store::contract`, which checks a store of your own |
 //! | `metrics` | no | transitions and store faults are counted: [`guide::metrics`] |
 
-mod actor;
-mod answer;
 mod breaker;
-mod circuit;
 mod classifier;
 mod clock;
 mod config;
-mod counting;
-mod ending;
 mod error;
-mod gate;
-mod grant;
 pub mod guide;
-mod health;
-mod heartbeat;
-mod log;
-mod machine;
-mod metrics;
-mod moment;
 mod name;
 mod outcome;
 mod panics;
 mod permit;
-mod queue;
-mod reachability;
-mod record;
+mod protocol;
 mod registry;
-mod slots;
+mod runtime;
 mod state;
 pub mod store;
 mod subscription;
-mod sync;
 mod transition;
 
 #[cfg(feature = "dynamodb")]
 pub use self::store::DynamoDbStore;
 pub use self::{
     breaker::{Breaker, ClassifiedBreaker, Rejection},
-    circuit::Snapshot,
     classifier::{Classifier, ClassifierBuilder},
     clock::{Clock, VirtualClock},
     config::{Config, ConfigBuilder, OnStoreOutage},
@@ -103,6 +86,7 @@ pub use self::{
     outcome::Outcome,
     permit::{OwnedPermit, Permit, Settling},
     registry::{BreakerRegistry, DISABLED_ENV, RegistryBuilder},
+    runtime::circuit::Snapshot,
     state::{CircuitInfo, CircuitState},
     store::MemoryStore,
     subscription::{Lagged, Transitions},

@@ -4,9 +4,9 @@ use std::{fmt, mem::ManuallyDrop, time::Duration};
 
 use crate::{
     breaker::Breaker,
-    circuit::{Awaited, Circuit, GRACE, Outstanding, Settled},
-    machine::{Pass, Report},
     outcome::Outcome,
+    protocol::machine::{Pass, Report},
+    runtime::circuit::{Awaited, Circuit, GRACE, Outstanding, Settled},
 };
 
 /// What is said of a call that is dropped without a report; a panic of its own is a
@@ -256,9 +256,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        circuit::Pending,
         clock::{Clock, VirtualClock},
-        sync::oneshot,
+        runtime::circuit::Pending,
+        runtime::sync::oneshot,
     };
 
     /// A wait that never ends by itself, of a call that has waited for so long before.

@@ -20,16 +20,16 @@ use tokio_util::{
 pub use self::builder::{DISABLED_ENV, RegistryBuilder};
 use self::{builder::DEFAULT_TRANSITION_CAPACITY, chance::Jitter, forgotten::Forgotten};
 use crate::{
-    actor::{Actor, Environment, LastTold, message::Message},
     breaker::Breaker,
-    circuit::Circuit,
     clock::Clock,
     config::Config,
-    ending::End,
     error::{BreakerError, FlushError},
-    gate::Gate,
-    machine::Machine,
     name::CircuitName,
+    protocol::machine::Machine,
+    runtime::actor::{Actor, Environment, LastTold, message::Message},
+    runtime::circuit::Circuit,
+    runtime::ending::End,
+    runtime::gate::Gate,
     store::Store,
     subscription::Transitions,
 };

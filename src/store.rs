@@ -93,8 +93,8 @@ pub use self::dynamodb::{
 pub use self::{memory::MemoryStore, server_time::ServerTime};
 use crate::name::CircuitName;
 pub use crate::{
-    answer::{Consistency, StoreErrorKind, Written},
-    record::{
+    protocol::answer::{Consistency, StoreErrorKind, Written},
+    protocol::record::{
         Attribute, Change, Condition, Field, LeaseToken, Malformed, Operation, Record, Value,
     },
 };

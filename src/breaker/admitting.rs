@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    actor::message::{Message, Reply},
-    circuit::Circuit,
     error::OpenError,
-    gate::Glance,
-    machine::Pass,
-    sync::oneshot,
+    protocol::machine::Pass,
+    runtime::actor::message::{Message, Reply},
+    runtime::circuit::Circuit,
+    runtime::gate::Glance,
+    runtime::sync::oneshot,
 };
 
 /// How long a call waits in all for news of a circuit that is closed and fresh, while

@@ -4,11 +4,11 @@ use std::time::SystemTime;
 
 use super::Breaker;
 use crate::{
-    actor::message::Message,
     error::{ConfigError, OrderError},
-    machine::{Order, Ordered},
-    record::HOLD_PREFIX,
-    sync::oneshot,
+    protocol::machine::{Order, Ordered},
+    protocol::record::HOLD_PREFIX,
+    runtime::actor::message::Message,
+    runtime::sync::oneshot,
 };
 
 /// What an order may take: a read and a few writes, each with the store's limit.

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{circuit::Circuit, error::OpenError, state::CircuitInfo};
+use crate::{error::OpenError, runtime::circuit::Circuit, state::CircuitInfo};
 
 /// A rejection by [`Breaker::try_admit`](crate::Breaker::try_admit): how long it
 /// lasts is known, and the circuit is looked up when asked for.

@@ -9,10 +9,10 @@ use std::{
 };
 
 use crate::{
-    circuit::{Awaited, Circuit},
-    machine::Pass,
     outcome::Outcome,
     permit::{Settling, report_of_drop},
+    protocol::machine::Pass,
+    runtime::circuit::{Awaited, Circuit},
 };
 
 /// A wait that few calls have: boxed, so that every call's future stays small.

@@ -11,12 +11,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{BreakerRegistry, Inner, chance::Jitter};
 use crate::{
-    actor::Environment,
     clock::{self, Clock},
     config::Config,
     error::{ConfigError, SpawnError},
-    log, metrics,
-    reachability::Reachability,
+    runtime::actor::Environment,
+    runtime::log,
+    runtime::metrics,
+    runtime::reachability::Reachability,
     store::ErasedStore,
 };
 

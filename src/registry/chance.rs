@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{machine::Chance, record::LeaseToken};
+use crate::{protocol::machine::Chance, protocol::record::LeaseToken};
 
 /// What spreads the back-offs of a registry. Clones draw from one sequence.
 #[derive(Clone, Default)]

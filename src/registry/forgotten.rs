@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::{actor::LastTold, name::CircuitName};
+use crate::{name::CircuitName, runtime::actor::LastTold};
 
 /// Of how many circuits it is known.
 const MOST: usize = 1_024;

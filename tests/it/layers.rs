@@ -1,47 +1,33 @@
 //! The sources themselves: which module may know which, and what only one may do.
 
 use std::{
-    collections::BTreeMap,
     fs,
+    iter::Peekable,
     path::{Path, PathBuf},
+    str::Chars,
 };
 
-/// The layer of every module at the root of the crate. A module may use those
-/// of its own layer and of the layers below.
+/// Which layer the files are of whose paths begin like this; the longest that fits
+/// counts. A file may use what is of its own layer and of the layers below.
 const LAYERS: &[(&str, u8)] = &[
-    // 0: values.
-    ("answer", 0),
+    // 0: values, and what a record and an operation on it are.
     ("classifier", 0),
     ("config", 0),
     ("error", 0),
-    ("health", 0),
-    ("panics", 0),
-    ("moment", 0),
     ("name", 0),
     ("outcome", 0),
-    ("record", 0),
+    ("panics", 0),
+    ("protocol/", 0),
     ("state", 0),
     ("transition", 0),
-    // 1: the machine.
-    ("counting", 1),
-    ("machine", 1),
+    // 1: what one process decides.
+    ("protocol/counting", 1),
+    ("protocol/machine", 1),
     // 2: the store.
     ("store", 2),
-    // 3: the actor, and what the hot path reads of it.
-    ("actor", 3),
-    ("circuit", 3),
+    // 3: tasks, atomics, and the clock that they read.
     ("clock", 3),
-    ("ending", 3),
-    ("gate", 3),
-    ("grant", 3),
-    ("heartbeat", 3),
-    ("log", 3),
-    // Above the machine, which must not count.
-    ("metrics", 3),
-    ("queue", 3),
-    ("reachability", 3),
-    ("slots", 3),
-    ("sync", 3),
+    ("runtime/", 3),
     // 4: what users hold.
     ("breaker", 4),
     ("guide", 4),
@@ -62,24 +48,27 @@ const ABSENCES: &[(&str, &[&str])] = &[
     ("spawn_blocking", &[]),
     ("Handle::try_current", &["clock.rs", "registry/", "store/dynamodb/credentials.rs"]),
     ("thread::spawn", &[]),
-    ("thread::Builder", &["gate/tests/loom.rs", "heartbeat.rs", "slots/tests.rs"]),
+    (
+        "thread::Builder",
+        &["runtime/gate/tests/loom.rs", "runtime/heartbeat.rs", "runtime/slots/tests.rs"],
+    ),
     ("aws_", &["store/dynamodb"]),
     // Code of others is called where its panics are caught.
-    ("tracing::", &["log.rs", "store/dynamodb"]),
+    ("tracing::", &["runtime/log.rs", "store/dynamodb"]),
     ("catch_unwind", &["clock.rs", "panics.rs"]),
-    ("counter!(", &["metrics/"]),
-    ("gauge!(", &["metrics/"]),
+    ("counter!(", &["runtime/metrics/"]),
+    ("gauge!(", &["runtime/metrics/"]),
     ("unsafe ", &[]),
 ];
 
 /// Where there is a lock; none guards a circuit's state. That of a circuit is the
 /// counting's, which only failing calls, probes that end and the actor take.
 const LOCKS: &[&str] = &[
-    "circuit/counted.rs",
-    "heartbeat.rs",
-    "queue.rs",
-    "reachability.rs",
     "registry.rs",
+    "runtime/circuit/counted.rs",
+    "runtime/heartbeat.rs",
+    "runtime/queue.rs",
+    "runtime/reachability.rs",
     "store/dynamodb/credentials.rs",
     "store/dynamodb/date.rs",
     "store/memory.rs",
@@ -141,81 +130,89 @@ fn without_tests(text: &str) -> Vec<&str> {
 }
 
 impl Source {
+    /// Whether the file says which modules there are, and nothing else.
+    fn is_root(&self) -> bool {
+        ["lib.rs", "protocol.rs", "runtime.rs"].contains(&self.path.as_str())
+    }
+
     /// Whether the file holds tests and nothing else.
     fn is_test(&self) -> bool {
         self.path.ends_with("tests.rs") || self.path.contains("/tests/")
     }
 
-    /// The module at the root of the crate that the file belongs to.
-    fn module(&self) -> &str {
-        self.path.split(['/', '.']).next().unwrap_or_default()
-    }
-
-    /// The modules at the root of the crate that the file names.
+    /// The modules that the file names, each as the path of a file: `protocol/machine`.
     fn uses(&self) -> Vec<String> {
         let code = self.lines.join("\n");
-        let mut used = Vec::new();
-        for path in code.split("crate::").skip(1) {
-            if let Some(group) = path.strip_prefix('{') {
-                used.extend(heads(group));
-            } else {
-                used.push(identifier(path));
-            }
-        }
-        used
+        let paths =
+            code.split("crate::").skip(1).flat_map(|path| expanded(&mut path.chars().peekable()));
+        paths.map(|path| path.join("/")).collect()
     }
 }
 
-/// The first names of the paths in a group, up to its closing brace.
-fn heads(group: &str) -> Vec<String> {
-    let mut heads = Vec::new();
-    let mut depth = 0_usize;
-    let mut at_head = true;
-    for (position, letter) in group.char_indices() {
-        match letter {
-            '}' if depth == 0 => break,
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 0 => at_head = true,
-            letter if at_head && letter.is_alphabetic() => {
-                heads.push(identifier(group.get(position..).unwrap()));
-                at_head = false;
+/// The paths that begin here, each without what is in it: `a::{b::C, d}` is `a/b/C` and `a/d`.
+fn expanded(rest: &mut Peekable<Chars<'_>>) -> Vec<Vec<String>> {
+    let mut path = Vec::new();
+    loop {
+        if rest.next_if_eq(&'{').is_some() {
+            let mut paths = Vec::new();
+            loop {
+                while rest.next_if(|letter| letter.is_whitespace() || *letter == ',').is_some() {}
+                if rest.peek().is_none() || rest.next_if_eq(&'}').is_some() {
+                    return paths;
+                }
+                let ends = expanded(rest);
+                paths.extend(ends.into_iter().map(|end| [path.clone(), end].concat()));
+                // A glob's star, or `as` and a name.
+                while rest.next_if(|letter| !",}".contains(*letter)).is_some() {}
             }
-            _ => {}
+        }
+        let is_part = |letter: &char| letter.is_alphanumeric() || *letter == '_';
+        path.push(std::iter::from_fn(|| rest.next_if(is_part)).collect());
+        if rest.next_if_eq(&':').is_none() || rest.next_if_eq(&':').is_none() {
+            return vec![path];
         }
     }
-    heads
 }
 
-fn identifier(text: &str) -> String {
-    text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
-}
-
-fn layers() -> BTreeMap<&'static str, u8> {
-    LAYERS.iter().copied().collect()
+/// The layer of a file, or of what lies in one.
+fn layer_of(path: &str) -> Option<u8> {
+    let fits = |prefix: &str| {
+        let rest = path.strip_prefix(prefix)?;
+        (prefix.ends_with('/') || rest.is_empty() || rest.starts_with(['/', '.']))
+            .then_some(prefix.len())
+    };
+    let fitting = LAYERS.iter().filter_map(|(prefix, layer)| Some((fits(prefix)?, *layer)));
+    fitting.max().map(|(_, layer)| layer)
 }
 
 #[test]
 fn every_module_has_a_layer_and_knows_only_what_lies_below() {
-    let layers = layers();
     let mut upward = Vec::new();
-    for source in sources().iter().filter(|source| source.path != "lib.rs" && !source.is_test()) {
-        let Some(own) = layers.get(source.module()) else {
+    for source in sources().iter().filter(|source| !source.is_root() && !source.is_test()) {
+        let Some(own) = layer_of(&source.path) else {
             panic!("src/{} has no layer: list it, as low as it can be", source.path);
         };
         for used in source.uses() {
             // What is no module is re-exported by lib.rs, for users.
-            match layers.get(used.as_str()) {
+            match layer_of(&used) {
                 // A store knows of values only, and nothing of the machine.
-                Some(1) if *own == 2 => {
-                    upward.push(format!("src/{} uses crate::{used}", source.path));
-                }
+                Some(1) if own == 2 => upward.push(format!("src/{} uses {used}", source.path)),
                 Some(layer) if layer <= own => {}
-                _ => upward.push(format!("src/{} uses crate::{used}", source.path)),
+                _ => upward.push(format!("src/{} uses {used}", source.path)),
             }
         }
     }
     assert!(upward.is_empty(), "dependencies that do not point down: {upward:#?}");
+}
+
+#[test]
+fn the_reader_of_paths_knows_groups() {
+    let paths = expanded(&mut "{a::{b::C, d}, e::*, f as g, h}; i::j".chars().peekable());
+    let paths: Vec<_> = paths.into_iter().map(|path| path.join("/")).collect();
+    assert_eq!(paths, ["a/b/C", "a/d", "e/", "f", "h"]);
+    assert_eq!(layer_of("protocol/machine/phase.rs"), Some(1));
+    assert_eq!(layer_of("protocol/moment/Moment"), Some(0));
+    assert_eq!(layer_of("stores.rs"), None);
 }
 
 #[test]
@@ -228,8 +225,8 @@ fn the_reader_of_sources_skips_tests_and_nothing_else() {
 #[test]
 fn every_layer_names_a_module_that_is_there() {
     let sources = sources();
-    for (module, _) in LAYERS {
-        assert!(sources.iter().any(|source| source.module() == *module), "no module {module}");
+    for (prefix, _) in LAYERS {
+        assert!(sources.iter().any(|source| source.path.starts_with(prefix)), "no file {prefix}");
     }
 }
 
@@ -258,7 +255,7 @@ fn locks_are_in_eight_places_and_none_guards_the_state_of_a_circuit() {
 
 #[test]
 fn the_machine_is_pure_and_total() {
-    let is_pure = |source: &&Source| ["machine", "counting"].contains(&source.module());
+    let is_pure = |source: &&Source| source.path.starts_with("protocol/");
     for source in sources().iter().filter(is_pure) {
         for (number, line) in source.lines.iter().enumerate().filter(|_| !source.is_test()) {
             for absent in NOT_IN_THE_MACHINE {
@@ -274,6 +271,6 @@ fn files_are_short_and_modules_are_named_after_what_they_are() {
     for source in sources() {
         assert!(source.length <= 500, "src/{} has {} lines", source.path, source.length);
         assert!(!source.path.ends_with("mod.rs"), "src/{}", source.path);
-        assert_ne!(source.module(), "core");
+        assert!(!source.path.contains("core"), "src/{}", source.path);
     }
 }

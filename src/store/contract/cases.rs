@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    record::{Field, LeaseToken, Operation, Record},
+    protocol::record::{Field, LeaseToken, Operation, Record},
     state::CircuitState,
 };
 

@@ -5,7 +5,7 @@ use std::{env, fmt, time::Duration};
 use aws_sdk_dynamodb::Client;
 
 use super::{DynamoDbStore, date::Dates, item::AttributeNames, timeouts::Timeouts};
-use crate::{error::ConfigError, record::Attribute};
+use crate::{error::ConfigError, protocol::record::Attribute};
 
 /// The variable that AWS Lambda sets to the name of the function.
 const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";

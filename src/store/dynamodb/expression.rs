@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::item::{AttributeNames, ForeignValue, Item, encode, seen_value};
-use crate::record::{Attribute, Change, Condition, Operation, Value};
+use crate::protocol::record::{Attribute, Change, Condition, Operation, Value};
 
 /// The placeholder of the key's name.
 const KEY: &str = "#key";

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::{
     error::ConfigError,
     name::{CircuitName, MAX_NAME_BYTES},
-    record::{Attribute, Field, Malformed, Record, Value},
+    protocol::record::{Attribute, Field, Malformed, Record, Value},
 };
 
 /// An item as the SDK shows it.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     name::CircuitName,
-    record::Attribute,
+    protocol::record::Attribute,
     store::{Consistency, Operation, Record, StoreError, Written},
 };
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     name::CircuitName,
-    record::LeaseToken,
+    protocol::record::LeaseToken,
     store::{Consistency, Operation, Store, StoreError, StoreErrorKind},
 };
 

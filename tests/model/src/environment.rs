@@ -1,4 +1,4 @@
-//! One environment: the machine of `src/machine`, with its clocks abstracted.
+//! One environment: the machine of `src/protocol/machine`, with its clocks abstracted.
 //!
 //! Not abstracted: what is known and how certain it is, the phase, the one
 //! write that is wanted, the one store operation in flight, the election that is

@@ -1,6 +1,6 @@
 //! The protocol of the shared record, checked exhaustively within bounds.
 //!
-//! Environments as in `src/machine`, in the abstract, meet in one item that the
+//! Environments as in `src/protocol/machine`, in the abstract, meet in one item that the
 //! crate's own [`fuseboard::store::Operation::apply`] writes. Each module says what
 //! is abstracted.
 //!

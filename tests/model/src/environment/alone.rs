@@ -1,6 +1,6 @@
 //! What an environment does while the store counts as out.
 //!
-//! The mirror of what `src/machine` does between a failure of the store and its
+//! The mirror of what `src/protocol/machine` does between a failure of the store and its
 //! next answer: what was decided holds here, calls fall open or are probed without
 //! a lease, and what the store is owed is kept. Nothing is sent that would not be
 //! sent otherwise. Abstracted: when the store counts as out (after any failure it

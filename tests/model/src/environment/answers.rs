@@ -1,6 +1,6 @@
 //! What an environment makes of the store's answers.
 //!
-//! The mirror of `src/machine/storage`: recognition of own earlier writes,
+//! The mirror of `src/protocol/machine/storage`: recognition of own earlier writes,
 //! adoption of what is shown, and what stays owed.
 
 use crate::{

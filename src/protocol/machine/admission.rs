@@ -1,0 +1,399 @@
+//! Whether one more call may run.
+
+mod known;
+
+use std::time::Duration;
+
+use super::{
+    Machine,
+    phase::{Alone, Basis, Ours, Phase, ProbeId, Recovery, Right, SECOND, Stage, Standing, Theirs},
+    storage::Want,
+};
+use crate::{
+    config::OnStoreOutage,
+    protocol::health::Access,
+    protocol::moment::Moment,
+    state::CircuitState,
+    transition::{Cause, Origin},
+};
+
+/// While calls fail, what is known may be no older than this.
+const AGE_WHILE_IT_HURTS: Duration = Duration::from_millis(250);
+
+/// How long a call that would be rejected waits for the look that it has begun.
+pub(crate) const LONGEST_LOOK: Duration = Duration::from_millis(100);
+
+/// What a call is judged by when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pass {
+    /// The epoch in which the call was admitted.
+    pub(crate) epoch: u64,
+    /// The probe that the call is, if it is one.
+    pub(crate) probe: Option<ProbeId>,
+}
+
+/// The answer to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// The call may run.
+    Admitted(Pass),
+    /// The call may not run.
+    Rejected,
+    /// Ask again, with what this call has behind it, when the store has answered.
+    Wait,
+    /// The same, and rejected without an answer within [`LONGEST_LOOK`]: the call would
+    /// be rejected by what is known, and has begun the read that may change that.
+    Look,
+}
+
+/// What was known when a call came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// Reads that were over, by which it must not be judged.
+    reads: u64,
+    /// The store was out.
+    outage: bool,
+    /// Two or more failures in a row stand: others may have tripped already.
+    hurts: bool,
+    /// It has begun a look since.
+    looks: bool,
+}
+
+impl Arrival {
+    /// The same arrival, of a call that was told to [look](Admission::Look).
+    pub(crate) fn looking(self) -> Self {
+        Self { looks: true, ..self }
+    }
+}
+
+/// What a call has behind it.
+#[derive(Clone, Copy)]
+struct Past {
+    /// A read was answered, or given up, since it came.
+    looked: bool,
+    /// The store was out when it came.
+    outage: bool,
+    /// Two or more failures in a row stood when it came.
+    hurts: bool,
+    /// It has begun a look since.
+    looks: bool,
+}
+
+impl Machine {
+    /// An arrival for a call that comes now. `hurts`: two or more failures in a row
+    /// stand in what counts them.
+    pub(crate) fn arrival(&self, hurts: bool) -> Arrival {
+        Arrival { reads: self.known.reads, outage: self.health.is_outage(), hurts, looks: false }
+    }
+
+    /// Judges one call.
+    pub(crate) fn admit(&mut self, now: Moment, arrival: Arrival) -> Admission {
+        self.advance(now);
+        self.used_at = self.now;
+        let Arrival { reads, outage, hurts, looks } = arrival;
+        let past = Past { looked: self.known.reads > reads, outage, hurts, looks };
+        match &self.phase {
+            Phase::Closed { .. } => self.admit_closed(past),
+            Phase::Open(_) => self.admit_open(past),
+            Phase::HalfOpen(recovery) => match &recovery.right {
+                Right::Ours(ours) => {
+                    let ours = ours.clone();
+                    self.admit_ours(&ours, past)
+                }
+                Right::Theirs(theirs) => {
+                    let theirs = **theirs;
+                    self.admit_theirs(theirs, past)
+                }
+                Right::Free { .. } => self.admit_free(past),
+                Right::Local(alone) => {
+                    let alone = **alone;
+                    self.admit_local(alone, past)
+                }
+            },
+        }
+    }
+
+    /// Called once after all waiting calls were asked again: a right to probe that
+    /// none of them took is kept for the next call. The caller that it was won for may
+    /// have given up: over a store that takes longer than callers wait, a right that is
+    /// given back at once would be won and written again and again, and never used.
+    pub(crate) fn settle_claim(&mut self, now: Moment) {
+        self.advance(now);
+        self.claimed = self.claimed && (self.job.is_some() || self.want.is_some());
+        if let Phase::HalfOpen(recovery) = &mut self.phase
+            && let Right::Ours(ours) = &mut recovery.right
+            && ours.stage == Stage::Ready
+            && !self.claimed
+        {
+            ours.kept_since.get_or_insert(self.now);
+            self.give_back_what_was_kept();
+            self.dispatch();
+        }
+    }
+
+    /// For how long a right stays here for the next call: one `handoff`, and no less
+    /// than a second, since each turn is written twice.
+    pub(super) fn right_stays_for(&self) -> Duration {
+        self.config.handoff().max(SECOND)
+    }
+
+    /// Gives back a right that no call has taken for that long, so that others
+    /// need not wait for its lease to end.
+    pub(super) fn give_back_what_was_kept(&mut self) {
+        let right_stays_for = self.right_stays_for();
+        if let Phase::HalfOpen(recovery) = &mut self.phase
+            && let Right::Ours(ours) = &mut recovery.right
+            && ours.stage == Stage::Ready
+            && !self.claimed
+            && ours.kept_since.is_some_and(|since| self.now.since(since) >= right_stays_for)
+        {
+            ours.stage = Stage::Settling;
+            self.known.election = None;
+            self.want = Some(Want::GiveBack);
+        }
+    }
+
+    /// Waiting calls are about to be asked again.
+    pub(crate) fn reopen_claims(&mut self) {
+        self.claimed = false;
+    }
+
+    /// Traffic nears the age limit: reads ahead, in the background.
+    pub(crate) fn refresh(&mut self, now: Moment) {
+        self.advance(now);
+        self.used_at = self.now;
+        let closed = matches!(self.phase, Phase::Closed { .. });
+        if closed && self.job.is_none() && self.health.is_usable(Access::Read, self.now) {
+            self.start_read();
+        }
+    }
+
+    fn admit_closed(&mut self, past: Past) -> Admission {
+        let is_old_while_it_hurts =
+            past.hurts && self.known.at.is_none_or(|at| self.now.since(at) > AGE_WHILE_IT_HURTS);
+        if (!self.is_fresh() || is_old_while_it_hurts) && self.may_look(past) {
+            self.start_read();
+            return Admission::Wait;
+        }
+        Admission::Admitted(Pass { epoch: self.epoch, probe: None })
+    }
+
+    fn admit_open(&mut self, past: Past) -> Admission {
+        let Phase::Open(opening) = &self.phase else {
+            return Admission::Rejected;
+        };
+        let is_due = |at| opening.wait(at, &self.config) == Duration::ZERO;
+        let (due, standing, held) = (is_due(self.now), opening.standing, opening.held);
+        // Known only as it was before it was due: all others of the fleet are due by the
+        // same stamp, and one of them may have been elected since. An opening that was
+        // never written always goes by a read that was made for this call.
+        let was_seen_due = standing == Standing::Stored && self.known.at.is_some_and(is_due);
+        // Not written either, but the item says half-open: others take over and probe.
+        let owes_reopening = matches!(self.want, Some(Want::Reopen { .. }));
+        // An operator's order outlasts a store that cannot be read.
+        let may_fall_open = standing == Standing::Stored && (due || !held);
+        if may_fall_open && self.is_unreadable(past) && self.fails_open() {
+            return self.fall_open();
+        }
+        // Open for itself alone, whatever others find: no read closes it.
+        if !due && standing == Standing::Refuted {
+            return self.reject_and_look(past);
+        }
+        if !due {
+            return self.look_or_reject(past);
+        }
+        if !(was_seen_due && self.is_current(past)) {
+            if self.may_look(past) {
+                self.start_read();
+                return Admission::Wait;
+            }
+            // An opening that was never written concerns this process alone: it has to
+            // end however long the store is throttled.
+            if (standing == Standing::Stored || owes_reopening) && self.are_reads_throttled() {
+                return Admission::Rejected;
+            }
+        }
+        match standing {
+            Standing::Stored => self.claim_or_go_local(Want::Elect, 0, past),
+            Standing::Owed if owes_reopening && self.is_throttled() => Admission::Rejected,
+            // An opening that was never written, and is too old to be, is probed first.
+            Standing::Owed | Standing::Lapsed => self.probe_locally(0, false),
+            Standing::Refuted => self.probe_locally(0, true),
+        }
+    }
+
+    fn admit_ours(&mut self, ours: &Ours, past: Past) -> Admission {
+        let leased = self.now.is_within(ours.leased_at, self.config.probe_lease());
+        match ours.stage {
+            Stage::Ready if leased => self.start_probe(),
+            Stage::Ready | Stage::Resting => {
+                self.claim_or_go_local(Want::Renew { starts_probe: true }, ours.successes, past)
+            }
+            Stage::Probing { .. } if leased => Admission::Rejected,
+            Stage::Probing { .. } if !self.is_current(past) && self.may_look(past) => {
+                self.start_read();
+                Admission::Wait
+            }
+            // A clock that was set is no evidence that the lease has ended.
+            Stage::Probing { .. } if self.now.since(ours.leased_at) < self.config.probe_lease() => {
+                Admission::Rejected
+            }
+            // Leaked, or slower than its lease: its verdict is fenced off.
+            Stage::Probing { .. } => self.claim_or_go_local(Want::TakeOver, 0, past),
+            Stage::Settling => self.wait_in_turn(),
+        }
+    }
+
+    fn admit_theirs(&mut self, theirs: Theirs, past: Past) -> Admission {
+        if self.is_unreadable(past) && self.fails_open() {
+            return self.fall_open();
+        }
+        let is_due = |at| self.lease_wait(theirs, at) == Duration::ZERO;
+        if !is_due(self.now) {
+            return self.look_or_reject(past);
+        }
+        let was_seen_due = self.known.at.is_some_and(is_due);
+        if !(was_seen_due && self.is_current(past)) {
+            if self.may_look(past) {
+                self.start_read();
+                return Admission::Wait;
+            }
+            if self.are_reads_throttled() {
+                return Admission::Rejected;
+            }
+        }
+        self.claim_or_go_local(Want::TakeOver, 0, past)
+    }
+
+    fn admit_free(&mut self, past: Past) -> Admission {
+        if !self.is_current(past) && self.may_look(past) {
+            self.start_read();
+            return Admission::Wait;
+        }
+        self.claim_or_go_local(Want::TakeOver, 0, past)
+    }
+
+    /// Probes without the store go by a read that was made for them while reads work:
+    /// somebody else may have closed the circuit, or probe it under a lease.
+    fn admit_local(&mut self, alone: Alone, past: Past) -> Admission {
+        let over = match alone.stage {
+            Stage::Probing { alive_at, .. } => {
+                !self.now.is_within(alive_at, self.config.probe_lease())
+            }
+            Stage::Ready | Stage::Settling | Stage::Resting => true,
+        };
+        if !over {
+            return self.reject_and_look(past);
+        }
+        if self.may_look(past) {
+            self.start_read();
+            return Admission::Wait;
+        }
+        // Through the store again, as soon as it can be written.
+        let may_claim = !alone.refuted
+            && self.is_current(past)
+            && self.health.is_usable(Access::Write, self.now);
+        match self.known.record().and_then(|record| record.state.valid()) {
+            Some(CircuitState::Open) if may_claim => self.claim(Want::Elect),
+            Some(CircuitState::HalfOpen) if may_claim => self.claim(Want::TakeOver),
+            Some(CircuitState::Open | CircuitState::HalfOpen | CircuitState::Closed) | None => {
+                self.start_probe()
+            }
+        }
+    }
+
+    /// Hands the probe to the call that asks.
+    fn start_probe(&mut self) -> Admission {
+        self.last_probe = self.last_probe.next();
+        let id = self.last_probe;
+        if let Phase::HalfOpen(recovery) = &mut self.phase {
+            let (started_at, alive_at) = (self.now, self.now);
+            let probing = Stage::Probing { id, started_at, alive_at };
+            match &mut recovery.right {
+                Right::Ours(ours) => ours.stage = probing,
+                Right::Local(alone) => alone.stage = probing,
+                Right::Theirs(_) | Right::Free { .. } => return Admission::Rejected,
+            }
+        }
+        Admission::Admitted(Pass { epoch: self.epoch, probe: Some(id) })
+    }
+
+    /// Goes on through the store while it answers, and alone once it is out; on a
+    /// read made for this call, where writes alone are out. A call whose election is
+    /// the first to fail is rejected. Throttling is an answer: nobody goes on alone.
+    fn claim_or_go_local(&mut self, want: Want, successes: u64, past: Past) -> Admission {
+        if self.health.is_usable(Access::Write, self.now) {
+            self.claim(want)
+        } else if self.is_throttled() || !self.health.is_outage() || !past.outage {
+            Admission::Rejected
+        } else if self.may_look(past) {
+            self.start_read();
+            Admission::Wait
+        } else {
+            self.probe_locally(successes, false)
+        }
+    }
+
+    /// One call at a time stands to get the next probe; the others are
+    /// rejected at once.
+    fn claim(&mut self, want: Want) -> Admission {
+        if self.claimed {
+            return Admission::Rejected;
+        }
+        // What is under way may change what there is to write: this call asks again then.
+        if self.want.is_none() && self.job.is_none() {
+            self.want = Some(want);
+        }
+        self.dispatch();
+        self.claimed = self.job.is_some();
+        if self.claimed { Admission::Wait } else { Admission::Rejected }
+    }
+
+    fn wait_in_turn(&mut self) -> Admission {
+        if self.claimed || self.is_settled() {
+            return Admission::Rejected;
+        }
+        self.claimed = true;
+        Admission::Wait
+    }
+
+    /// Probes without the store, one call at a time in this process.
+    fn probe_locally(&mut self, successes: u64, refuted: bool) -> Admission {
+        // A reopening that is owed is fenced by its token, and may still be written.
+        self.want.take_if(|want| *want == Want::Trip);
+        self.enter(Phase::HalfOpen(Recovery {
+            opened_at: self.phase.opened_at(),
+            right: Right::Local(Box::new(Alone { successes, stage: Stage::Ready, refuted })),
+        }));
+        self.announce(Cause::RecoveryTimeout, Origin::WithoutStore);
+        self.start_probe()
+    }
+
+    /// The store cannot be read any more: calls go through and are counted.
+    fn fall_open(&mut self) -> Admission {
+        self.want = None;
+        self.enter(Phase::Closed { basis: Basis::Local });
+        self.announce(Cause::StoreUnreadable, Origin::WithoutStore);
+        self.known.certain = false;
+        Admission::Admitted(Pass { epoch: self.epoch, probe: None })
+    }
+
+    /// Whether the next call is let through because nothing can be read: the hot path
+    /// must not reject it.
+    pub(super) fn is_about_to_fall_open(&self) -> bool {
+        let may = match &self.phase {
+            Phase::Closed { .. } => false,
+            Phase::Open(opening) => {
+                let is_held = opening.held && opening.wait(self.now, &self.config) > Duration::ZERO;
+                opening.standing == Standing::Stored && !is_held
+            }
+            Phase::HalfOpen(recovery) => matches!(recovery.right, Right::Theirs(_)),
+        };
+        let past = Past { looked: false, outage: false, hurts: false, looks: false };
+        may && self.fails_open() && self.is_unreadable(past)
+    }
+
+    fn fails_open(&self) -> bool {
+        self.config.on_store_outage() == OnStoreOutage::FailOpen
+    }
+}

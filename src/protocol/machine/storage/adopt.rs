@@ -1,0 +1,332 @@
+//! What the store shows becomes what this process takes the circuit to be.
+
+use super::{Election, Machine, Want};
+use crate::{
+    protocol::health::Access,
+    protocol::machine::phase::{
+        Basis, Opening, Ours, Phase, Recovery, Right, Stage, Standing, Theirs,
+    },
+    protocol::moment::Moment,
+    protocol::record::{LeaseToken, Operation, Record},
+    state::CircuitState,
+    transition::{Cause, Origin},
+};
+
+/// A record as this crate acts on it. What cannot be read counts as closed: a
+/// breaker must not become the outage that it is meant to prevent.
+enum Shown {
+    Closed,
+    Open,
+    HalfOpen,
+}
+
+fn shown(record: &Record) -> Shown {
+    match record.state.valid() {
+        Some(CircuitState::Open) => Shown::Open,
+        Some(CircuitState::HalfOpen) => Shown::HalfOpen,
+        Some(CircuitState::Closed) | None => Shown::Closed,
+    }
+}
+
+fn is_closed(record: &Record) -> bool {
+    matches!(shown(record), Shown::Closed)
+}
+
+impl Machine {
+    /// Takes over what a read showed.
+    pub(super) fn adopt(&mut self, record: Option<Record>) {
+        let before = self.known.at;
+        let same = before.is_some() && is_same_epoch(self.known.record(), record.as_ref());
+        let owes = self.owes(record.as_ref(), same || before.is_none());
+        self.learn(record.clone());
+        if owes {
+            return;
+        }
+        let otherwise_at = before.filter(|_| !same);
+        match record {
+            None => self.adopt_none(same, before),
+            Some(record) => match shown(&record) {
+                Shown::Closed => self.adopt_closed(&record, same, before),
+                Shown::Open => self.adopt_open(&record, same, otherwise_at),
+                Shown::HalfOpen => self.adopt_half_open(&record, same),
+            },
+        }
+    }
+
+    /// Takes over what a refused write showed: the record was somebody's first.
+    pub(super) fn adopt_refused(&mut self, operation: &Operation, record: Option<Record>) {
+        if matches!(operation, Operation::Trip { .. }) && record.as_ref().is_none_or(is_closed) {
+            // Closed again, or gone: a newer epoch, in which nothing was counted.
+            self.learn(record.clone());
+            self.close_here(Basis::Stored);
+            return self.judge_trip(record.as_ref());
+        }
+        self.adopt(record);
+    }
+
+    /// Whether an opening that was decided without the store stands against a
+    /// record that is not closed: then what stands there now is read first.
+    pub(super) fn trips_over_another_state(&self) -> bool {
+        self.want == Some(Want::Trip)
+            && self.known.record().is_some_and(|record| !is_closed(record))
+    }
+
+    /// Whether a write that is still owed applies to this record, so that it
+    /// is made instead of adopting what it is about to change.
+    /// A trip is of the epoch in which its failures were counted: a record of a later
+    /// one says that others have closed the circuit since. One that was deleted says
+    /// nothing, and is tripped over.
+    fn owes(&mut self, record: Option<&Record>, same: bool) -> bool {
+        let holds = |token: &LeaseToken| record.is_some_and(|record| record.is_leased_to(token));
+        let owes = match &self.want {
+            Some(Want::Trip) => record.is_none_or(|record| same && is_closed(record)),
+            Some(Want::Close { token } | Want::Reopen { token, .. }) => holds(token),
+            Some(Want::Renew { .. } | Want::HandOver | Want::GiveBack) => match &self.phase {
+                Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => holds(&ours.token),
+                Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
+            },
+            Some(Want::Elect | Want::TakeOver) | None => false,
+        };
+        if !owes {
+            // Whoever stood to win asks again, on what is known now.
+            self.want = None;
+        }
+        owes
+    }
+
+    /// Whether what is shown was written after the opening that is known had ended. The
+    /// stamps of openings grow, and a closing of before the opening expires no later than
+    /// the opening did. `expires_at` alone does not tell the two apart: that of a lease
+    /// is rounded up and may be long, so that the closing after it expires before it.
+    pub(super) fn is_after_opening(&self, known: &Record, shown: &Record) -> bool {
+        let Some(opened_at) = known.opened_at.valid().filter(|_| !is_closed(known)) else {
+            return false;
+        };
+        match shown.state.valid() {
+            Some(CircuitState::Open | CircuitState::HalfOpen) => {
+                shown.opened_at.valid().is_some_and(|at| at > opened_at)
+            }
+            Some(CircuitState::Closed) => {
+                let opening_expired_at = opened_at.saturating_add(self.life());
+                shown.expires_at.valid().is_some_and(|at| *at > opening_expired_at)
+            }
+            None => false,
+        }
+    }
+
+    fn adopt_none(&mut self, same: bool, before: Option<Moment>) {
+        // Who closed the circuit is not known any more.
+        self.tripped = false;
+        match &self.phase {
+            Phase::Closed { .. } => self.adopt_a_closed_phase(same, before),
+            // The record of a circuit that was not closed is gone: probe first.
+            Phase::Open(opening) => match opening.standing {
+                Standing::Stored | Standing::Owed => self.probe_a_gone_record(),
+                Standing::Lapsed | Standing::Refuted => {}
+            },
+            Phase::HalfOpen(recovery) => match recovery.right {
+                // Nobody holds it, and this process does not know more than that.
+                Right::Local(_) | Right::Free { .. } => {}
+                Right::Ours(_) | Right::Theirs(_) => self.probe_a_gone_record(),
+            },
+        }
+    }
+
+    /// The right to probe is free for whichever process writes first.
+    fn probe_a_gone_record(&mut self) {
+        self.known.election = None;
+        self.enter(Phase::HalfOpen(Recovery {
+            opened_at: self.phase.opened_at(),
+            right: Right::Free { gave_back_at: None },
+        }));
+        self.announce(Cause::RecordGone, Origin::Observed);
+    }
+
+    fn adopt_closed(&mut self, record: &Record, same: bool, before: Option<Moment>) {
+        let ends = match &self.phase {
+            Phase::Closed { .. } => {
+                self.adopt_a_closed_phase(same, before);
+                !same && before.is_some()
+            }
+            Phase::Open(opening) => match opening.standing {
+                // The write that was owed applies no more: others have closed since.
+                Standing::Stored | Standing::Owed => true,
+                // Before the first sight of the record there is nothing to tell that by.
+                Standing::Lapsed => !same && before.is_some(),
+                Standing::Refuted => false,
+            },
+            Phase::HalfOpen(recovery) => match &recovery.right {
+                Right::Local(alone) => !alone.refuted && !same && before.is_some(),
+                Right::Ours(_) | Right::Theirs(_) | Right::Free { .. } => true,
+            },
+        };
+        if !ends {
+            return;
+        }
+        if !matches!(self.phase, Phase::Closed { .. }) {
+            self.close_here(Basis::Stored);
+        }
+        self.judge_trip(Some(record));
+    }
+
+    /// Others closed the circuit. If this process had tripped it, and probes closed it,
+    /// those were of others: this process's own would have ended `tripped`.
+    fn judge_trip(&mut self, record: Option<&Record>) {
+        let by_probes = record.is_some_and(|record| !record.is_released());
+        if std::mem::take(&mut self.tripped) && by_probes {
+            self.contradicted_in = self.epoch;
+        }
+    }
+
+    fn adopt_a_closed_phase(&mut self, same: bool, before: Option<Moment>) {
+        if let Phase::Closed { basis, .. } = &mut self.phase {
+            *basis = Basis::Stored;
+        }
+        // Tripped and closed again unseen: a newer epoch, for the streak and for
+        // calls that are still under way. What was counted before the first sight
+        // stands, as a trip of that time does.
+        if !same && before.is_some() {
+            self.close_here(Basis::Stored);
+        }
+    }
+
+    fn close_here(&mut self, basis: Basis) {
+        self.enter(Phase::Closed { basis });
+        self.announce(Cause::Elsewhere, Origin::Observed);
+    }
+
+    fn adopt_open(&mut self, record: &Record, same: bool, otherwise_at: Option<Moment>) {
+        let failure_count = record.failure_count.valid().copied().unwrap_or(0);
+        let opened_at = record.opened_at.valid().copied();
+        let held = record.is_held();
+        let may_write = self.health.is_usable(Access::Write, self.now);
+        // An operator has judged since.
+        self.tripped &= !held;
+        match &mut self.phase {
+            Phase::Open(opening) if opening.standing == Standing::Stored && same => {
+                opening.failure_count = failure_count;
+                return;
+            }
+            // Nobody has probed it since this process began to, without the store.
+            Phase::HalfOpen(Recovery { right: Right::Local(_), .. }) if same => return,
+            // Its own probes closed it here, and it still cannot write that.
+            Phase::Closed { basis: Basis::Probed, .. } if same && !may_write => return,
+            Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => {}
+        }
+        let drawn = self.draw_turn();
+        let (first_seen, otherwise_at, turn) = match &self.phase {
+            // No news: what failed here since keeps its whole wait.
+            Phase::Open(own) if same => (own.first_seen, own.otherwise_at, own.turn),
+            // Most likely this process's own write, whose answer was lost.
+            Phase::Open(own) if own.opened_at == opened_at => (self.now, otherwise_at, own.turn),
+            Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => {
+                (self.now, otherwise_at, drawn)
+            }
+        };
+        let standing = Standing::Stored;
+        self.enter(Phase::Open(Box::new(Opening {
+            opened_at,
+            failure_count,
+            first_seen,
+            otherwise_at,
+            standing,
+            turn,
+            held,
+        })));
+        self.announce(Cause::Elsewhere, Origin::Observed);
+    }
+
+    fn adopt_half_open(&mut self, record: &Record, same: bool) {
+        let may_write = self.health.is_usable(Access::Write, self.now);
+        match &self.phase {
+            // Nobody has probed it since this process began to, without the store: what
+            // its probes found still counts.
+            Phase::HalfOpen(Recovery { right: Right::Local(_), .. }) if same => return,
+            Phase::Closed { basis: Basis::Probed, .. } if same && !may_write => return,
+            Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {}
+        }
+        if let Some(election) = self.known.election.clone()
+            && record.owner == election.token.as_owner()
+        {
+            return self.adopt_own_lease(*election, record);
+        }
+        let opened_at = record.opened_at.valid().copied();
+        let turn = self.draw_turn();
+        let fresh = Theirs { since: self.now, first_seen: self.now, turn };
+        match &mut self.phase {
+            // The lease stands unchanged since it was first seen.
+            Phase::HalfOpen(Recovery { right: Right::Theirs(_) | Right::Free { .. }, .. })
+                if same => {}
+            Phase::HalfOpen(Recovery {
+                right: held @ (Right::Theirs(_) | Right::Free { .. }),
+                opened_at: opened,
+                ..
+            }) => {
+                let first_seen = match held {
+                    Right::Theirs(theirs) => theirs.first_seen,
+                    Right::Free { .. } | Right::Ours(_) | Right::Local(_) => fresh.first_seen,
+                };
+                *opened = opened_at;
+                *held = Right::Theirs(Box::new(Theirs { first_seen, ..fresh }));
+            }
+            Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {
+                let right = Right::Theirs(Box::new(fresh));
+                self.enter(Phase::HalfOpen(Recovery { opened_at, right }));
+                self.announce(Cause::Elsewhere, Origin::Observed);
+            }
+        }
+    }
+
+    /// The record shows a token of this process.
+    fn adopt_own_lease(&mut self, election: Election, record: &Record) {
+        if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &mut self.phase
+            && ours.token == election.token
+        {
+            // A store that refuses what its record permits: probe once more.
+            if ours.stage == Stage::Settling && self.want.is_none() {
+                ours.stage = Stage::Resting;
+            }
+            return;
+        }
+        if election.won {
+            return self.regain(election, record);
+        }
+        // Ours after all: the answer to the election was lost.
+        self.won(election.token, election.sent_at, election.from);
+    }
+
+    /// A right that was ours before the store was out is ours still. Its lease
+    /// may be past, so that it is renewed before the next probe.
+    fn regain(&mut self, election: Election, record: &Record) {
+        let ours = Ours {
+            token: election.token,
+            written_at: election.sent_at,
+            leased_at: election.sent_at,
+            successes: record.success_count.valid().copied().unwrap_or(0),
+            stage: Stage::Resting,
+            kept_since: None,
+            gave_back_at: None,
+        };
+        self.enter(Phase::HalfOpen(Recovery {
+            opened_at: record.opened_at.valid().copied(),
+            right: Right::Ours(Box::new(ours)),
+        }));
+        self.announce(Cause::Elsewhere, Origin::Observed);
+    }
+}
+
+/// Whether two records stand in the same epoch of the circuit: what a trip, an
+/// election or a takeover of one would find in the other.
+fn is_same_epoch(before: Option<&Record>, after: Option<&Record>) -> bool {
+    match (before, after) {
+        (None, None) => true,
+        (Some(before), Some(after)) if before.state == after.state => match shown(after) {
+            Shown::Closed => before.expires_at == after.expires_at,
+            Shown::Open => before.opened_at == after.opened_at && before.owner == after.owner,
+            Shown::HalfOpen => {
+                before.owner == after.owner && before.lease_until == after.lease_until
+            }
+        },
+        (Some(_) | None, Some(_) | None) => false,
+    }
+}

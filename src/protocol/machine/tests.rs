@@ -1,0 +1,136 @@
+//! The machine, proved by a table, by named cases, and by random operations.
+//!
+//! [`node`] drives one machine as its actor does and checks invariants after
+//! every step; [`world`] lets several share one record, on a virtual clock, and
+//! [`watch`] judges what becomes of it.
+
+#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
+
+mod cases_closed;
+mod cases_half_open;
+mod cases_open;
+mod cases_store;
+mod faults;
+mod fleet;
+mod fleet_faults;
+mod fleet_rights;
+mod fleet_rules;
+mod looks;
+mod node;
+mod promises;
+mod random;
+mod random_ops;
+mod random_world;
+mod refuted;
+mod seeds;
+mod standstill;
+mod table;
+mod watch;
+mod world;
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Admission, Chance, Machine, Pass, Report};
+use crate::{
+    config::{Config, ConfigBuilder},
+    name::CircuitName,
+    protocol::moment::Moment,
+    protocol::record::{Field, LeaseToken, Operation, Record},
+    state::CircuitState,
+    store::{Consistency, StoreErrorKind, Written},
+    transition::{Cause, CircuitTransition, Origin},
+};
+
+/// Whole seconds.
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Milliseconds.
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Where every clock starts; a whole second, so that stamps are exact.
+const START: Moment = Moment::of_seconds(500, 1_000_000);
+const START_UNIX: i64 = 1_000_000;
+
+/// The moment `by` after another, on both clocks.
+fn later(moment: Moment, by: Duration) -> Moment {
+    moment.later(by)
+}
+
+/// Defaults but for the two thresholds.
+fn quick(threshold: u32, successes: u32) -> Config {
+    build(Config::builder().failure_threshold(threshold).success_threshold(successes))
+}
+
+fn build(builder: ConfigBuilder) -> Config {
+    builder.build().expect("settings within their ranges")
+}
+
+/// Counted tokens, and no jitter.
+struct Counted {
+    node: usize,
+    tokens: u64,
+    draw: u8,
+    /// What each draw moves it by; zero draws the same each time.
+    step: u8,
+}
+
+impl Chance for Counted {
+    fn token(&mut self) -> LeaseToken {
+        self.tokens += 1;
+        LeaseToken::new(format!("node{}-{}", self.node, self.tokens))
+    }
+
+    fn spread(&mut self) -> u8 {
+        self.draw = self.draw.wrapping_add(self.step);
+        self.draw
+    }
+}
+
+fn machine(node: usize, config: Config) -> Machine {
+    let name = CircuitName::new("payments").expect("a good name");
+    // Without spread, so that cases hold to the millisecond; `fleet_rules` sets one.
+    Machine::new(
+        name,
+        Arc::new(config.for_store(false)),
+        Box::new(Counted { node, tokens: 0, draw: 0, step: 0 }),
+    )
+}
+
+/// A closed record, as a recovery leaves it.
+fn closed(expires_at: i64) -> Record {
+    Record {
+        state: CircuitState::Closed.into(),
+        failure_count: 0.into(),
+        expires_at: expires_at.into(),
+        ..Record::empty()
+    }
+}
+
+/// An open record, as a trip leaves it.
+fn open(opened_at: i64) -> Record {
+    Record {
+        state: CircuitState::Open.into(),
+        failure_count: 5.into(),
+        opened_at: opened_at.into(),
+        expires_at: (opened_at.saturating_add(3_630)).into(),
+        ..Record::empty()
+    }
+}
+
+/// A half-open record, as an election leaves it.
+fn half_open(owner: &str, lease_until: i64) -> Record {
+    Record {
+        state: CircuitState::HalfOpen.into(),
+        failure_count: 0.into(),
+        opened_at: (START_UNIX - 100).into(),
+        owner: LeaseToken::new(owner).as_owner(),
+        lease_until: lease_until.into(),
+        expires_at: lease_until.saturating_add(3_600).into(),
+        success_count: 0.into(),
+        released: Field::Absent,
+    }
+}

@@ -1,0 +1,341 @@
+//! Random operations on one machine, among them all that a shared table, a
+//! wrong clock or a caller can do wrong. [`Node`] checks after every step.
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::{node::*, seeds::play_seeds, *};
+use crate::{
+    config::OnStoreOutage,
+    protocol::machine::{Answer, Job, Order},
+    protocol::record::Malformed,
+};
+
+/// The seeds that every test run plays.
+const SEEDS: u64 = 256;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Call,
+    /// So many calls in a row that end alike: enough good ones end a contradiction.
+    Row(Report, u32),
+    End(usize, Report),
+    KeepAlive(usize),
+    Refresh,
+    Tick,
+    AtDeadline,
+    GiveUpWaiting,
+    Pass(Duration),
+    /// An event whose sender read its clocks so much earlier.
+    Overtaken(Duration),
+    StepWall(i64),
+    Order(Order),
+    Answer(Reply),
+}
+
+#[derive(Clone, Debug)]
+enum Reply {
+    Read(Option<Record>),
+    /// The token of the last election stands on the record.
+    ReadOwn(Record),
+    Applied,
+    Refused(Option<Record>),
+    RefusedOwn(Record),
+    Failed(StoreErrorKind),
+}
+
+fn field<T: Clone + std::fmt::Debug + 'static>(values: Vec<T>) -> impl Strategy<Value = Field<T>> {
+    prop_oneof![
+        6 => select(values).prop_map(Field::Valid),
+        1 => Just(Field::Absent),
+        1 => Just(Field::Malformed(Malformed::new("{\"SS\":[\"?\"]}"))),
+    ]
+}
+
+/// Mostly what this crate or the reference writes, at times anything at all.
+fn record() -> impl Strategy<Value = Record> {
+    prop_oneof![
+        (0_i64..3).prop_map(|n| closed(START_UNIX + n)),
+        (-70_i64..40).prop_map(|by| open(START_UNIX + by)),
+        (-70_i64..40).prop_map(|by| half_open("another", START_UNIX + by)),
+        anything(),
+    ]
+}
+
+fn anything() -> impl Strategy<Value = Record> {
+    let stamps = || {
+        let near = (0..5_i64).map(|n| START_UNIX.saturating_add(n * 20 - 40));
+        near.chain([0, -1, i64::MIN, i64::MAX, START_UNIX + 3_600]).collect::<Vec<_>>()
+    };
+    let states = vec![CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen];
+    let owners = ["another", "hold#deploy", "node0-1", "node0-2", ""].map(Arc::from).to_vec();
+    let counts = vec![0, 1, 2, 5, u64::MAX];
+    (
+        field(states),
+        field(counts.clone()),
+        field(stamps()),
+        prop_oneof![1 => Just(Field::Absent), 1 => field(owners)],
+        field(stamps()),
+        field(stamps()),
+        field(counts),
+        field(stamps()),
+    )
+        .prop_map(
+            |(state, failure_count, opened_at, owner, lease_until, expires_at, good, released)| {
+                Record {
+                    state,
+                    failure_count,
+                    opened_at,
+                    owner,
+                    lease_until,
+                    expires_at,
+                    success_count: good,
+                    released,
+                }
+            },
+        )
+}
+
+fn kind() -> impl Strategy<Value = StoreErrorKind> {
+    select(vec![
+        StoreErrorKind::Timeout,
+        StoreErrorKind::Unavailable,
+        StoreErrorKind::Throttled,
+        StoreErrorKind::Misconfigured,
+        StoreErrorKind::BadAnswer,
+    ])
+}
+
+fn report() -> impl Strategy<Value = Report> {
+    select(vec![
+        Report::Success,
+        Report::Failure,
+        Report::Failure,
+        Report::Ignored,
+        Report::NoVerdict,
+    ])
+}
+
+fn passing() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        8 => (0_u64..3_000).prop_map(ms),
+        4 => (1_u64..40).prop_map(s),
+        1 => select(vec![s(86_400), s(400 * 86_400), Duration::from_nanos(1), Duration::MAX]),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let reply = prop_oneof![
+        2 => Just(Reply::Read(None)),
+        4 => record().prop_map(|record| Reply::Read(Some(record))),
+        2 => record().prop_map(Reply::ReadOwn),
+        8 => Just(Reply::Applied),
+        1 => Just(Reply::Refused(None)),
+        2 => record().prop_map(|record| Reply::Refused(Some(record))),
+        1 => record().prop_map(Reply::RefusedOwn),
+        3 => kind().prop_map(Reply::Failed),
+    ];
+    prop_oneof![
+        10 => Just(Op::Call),
+        2 => (report(), 1_u32..40).prop_map(|(report, times)| Op::Row(report, times)),
+        8 => (0_usize..3, report()).prop_map(|(at, report)| Op::End(at, report)),
+        6 => (0_usize..3).prop_map(Op::KeepAlive),
+        1 => Just(Op::Refresh),
+        2 => Just(Op::Tick),
+        2 => Just(Op::AtDeadline),
+        1 => Just(Op::GiveUpWaiting),
+        6 => passing().prop_map(Op::Pass),
+        1 => passing().prop_map(Op::Overtaken),
+        1 => select(vec![-3_600, -1, 1, 60, 3_600, i64::MIN, i64::MAX]).prop_map(Op::StepWall),
+        1 => select(vec![START_UNIX, START_UNIX + 60, i64::MIN, i64::MAX]).prop_map(|until| {
+            Op::Order(Order::Hold { owner: "hold#deploy".into(), until })
+        }),
+        1 => Just(Op::Order(Order::Release)),
+        12 => reply.prop_map(Op::Answer),
+    ]
+}
+
+pub(super) fn config() -> impl Strategy<Value = Config> {
+    let spans = || select(vec![s(1), s(30), s(365 * 86_400), ms(1_500)]);
+    (
+        select(vec![1, 2, 5, u32::MAX]),
+        spans(),
+        select(vec![1, 2, 3, u32::MAX]),
+        select(vec![Duration::ZERO, ms(1), s(5), s(86_400)]),
+        spans(),
+        (any::<bool>(), select(vec![0, 1, 2]), select(vec![1, 2, 40])),
+        select(vec![Duration::ZERO, s(2), s(3_600)]),
+        any::<bool>(),
+    )
+        .prop_map(|(failures, timeout, successes, age, lease, turns, skew, protect)| {
+            let (at_once, halves, limit) = turns;
+            let handoff = if at_once { Duration::ZERO } else { s(1) };
+            let builder = Config::builder()
+                .failure_threshold(failures)
+                .recovery_timeout(timeout)
+                .success_threshold(successes)
+                .local_cache_max_age(age)
+                .probe_lease(lease)
+                .handoff(handoff)
+                .election_spread(handoff * halves / 2)
+                .probe_limit(lease.saturating_mul(limit).min(s(365 * 86_400)))
+                .max_clock_skew(skew)
+                .on_store_outage(if protect {
+                    OnStoreOutage::Protect
+                } else {
+                    OnStoreOutage::FailOpen
+                });
+            build(builder)
+        })
+}
+
+fn answer(node: &Node, reply: Reply) -> Answer {
+    let own = |mut record: Record| {
+        if let Some(election) = &node.machine.known.election {
+            record.owner = election.token.as_owner();
+        }
+        Some(record)
+    };
+    match reply {
+        Reply::Read(record) => Answer::Read(record),
+        Reply::ReadOwn(record) => Answer::Read(own(record)),
+        Reply::Refused(record) => Answer::Written(Written::Refused(record)),
+        Reply::RefusedOwn(record) => Answer::Written(Written::Refused(own(record))),
+        Reply::Failed(kind) => Answer::Failed(kind),
+        Reply::Applied => match &node.job {
+            Some(Job::Write { operation, .. }) => {
+                let known = node.machine.known.record();
+                Answer::Written(match operation.apply(known) {
+                    Some(record) => Written::Applied(record),
+                    None => Written::Refused(known.cloned()),
+                })
+            }
+            Some(Job::Read { .. }) | None => Answer::Read(node.machine.known.record().cloned()),
+        },
+    }
+}
+
+fn set_wall(moment: Moment, by: i64) -> Moment {
+    moment.moved(0, by.saturating_mul(1_000))
+}
+
+fn apply(node: &mut Node, passes: &mut Vec<Pass>, op: Op) {
+    match op {
+        Op::Call => {
+            if let Call::Runs(pass) = node.call() {
+                passes.push(pass);
+            }
+        }
+        Op::Row(report, times) => {
+            for _ in 0..times {
+                if let Call::Runs(pass) = node.call() {
+                    node.end(pass, report);
+                }
+            }
+        }
+        // Ended late, twice, or in another epoch: all passes are kept.
+        Op::End(at, report) => {
+            if !passes.is_empty() {
+                node.end(passes[passes.len() - 1 - at % passes.len()], report);
+            }
+        }
+        Op::KeepAlive(at) => {
+            if !passes.is_empty() {
+                node.keep_alive(passes[passes.len() - 1 - at % passes.len()]);
+            }
+        }
+        Op::Refresh => node.refresh(),
+        Op::Tick => node.tick(),
+        Op::AtDeadline => {
+            if let Some(deadline) = node.machine.deadline() {
+                node.now = later(node.now, deadline);
+                node.tick();
+                assert_ne!(node.machine.deadline(), Some(Duration::ZERO), "a spin");
+            }
+        }
+        Op::GiveUpWaiting => node.forget_waiters(),
+        Op::Pass(by) => node.now = later(node.now, by),
+        Op::Overtaken(by) => {
+            let now = node.now;
+            let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+            node.now = now.moved(-by, -by);
+            let call = node.call();
+            node.now = now;
+            if let Call::Runs(pass) = call {
+                passes.push(pass);
+            }
+        }
+        Op::StepWall(by) => node.now = set_wall(node.now, by),
+        Op::Order(order) => node.order(order),
+        Op::Answer(reply) => {
+            let waiting = node.waiters();
+            let answer = answer(node, reply);
+            node.answer(answer);
+            for call in waiting {
+                if let Some(Call::Runs(pass)) = node.decision(call) {
+                    passes.push(pass);
+                }
+            }
+        }
+    }
+    let digest = node.machine.digest();
+    assert_eq!(digest.epoch, node.machine.epoch());
+    assert_eq!(digest.state, node.state());
+}
+
+#[test]
+fn no_sequence_of_events_breaks_a_machine() {
+    let inputs = (config(), 0_u8..8, vec(op(), 1..120));
+    play_seeds("machine::tests::random::no_", SEEDS, &inputs, |(config, step, ops)| {
+        let mut node = Node::new(0, config);
+        // Draws that differ: without a step each turn is the first one.
+        node.machine.chance = Box::new(Counted { node: 0, tokens: 0, draw: 0, step: step * 36 });
+        let mut passes = Vec::new();
+        for op in ops {
+            apply(&mut node, &mut passes, op);
+        }
+    });
+}
+
+#[test]
+fn consecutive_failures_are_counted_as_by_a_simple_counter() {
+    let inputs = (1_u32..6, vec(report(), 0..60));
+    play_seeds("machine::tests::random::consecutive_", SEEDS, &inputs, |(threshold, reports)| {
+        let config = Config::builder().failure_threshold(threshold).local_cache_max_age(s(3_600));
+        let mut node = Node::new(0, build(config));
+        let call = node.call();
+        node.answer(Answer::Read(None));
+        let Some(Call::Runs(pass)) = node.decision(call) else {
+            panic!("closed");
+        };
+        let mut counter = 0;
+        for report in reports {
+            node.end(pass, report);
+            match report {
+                Report::Success => counter = 0,
+                Report::Failure => counter += 1,
+                Report::Ignored | Report::NoVerdict => {}
+            }
+            assert_eq!(node.state() == CircuitState::Open, counter >= threshold);
+            if counter >= threshold {
+                break;
+            }
+            assert_eq!(node.streak(), u64::from(counter));
+        }
+    });
+}
+
+/// Case 84.
+#[test]
+fn case_84_failures_and_successes_in_turn_never_trip() {
+    let mut node = Node::new(0, build(Config::builder().failure_threshold(2)));
+    let call = node.call();
+    node.answer(Answer::Read(None));
+    let Some(Call::Runs(pass)) = node.decision(call) else {
+        panic!("closed");
+    };
+    for _ in 0..10_000 {
+        node.end(pass, Report::Failure);
+        node.end(pass, Report::Success);
+    }
+    assert_eq!(node.state(), CircuitState::Closed);
+}

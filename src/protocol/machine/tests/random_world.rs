@@ -1,0 +1,408 @@
+//! Random operations on several machines over one record. The clocks of processes that
+//! run are honest, and differ by no more than is tolerated; everything else may go wrong.
+
+use std::{cell::RefCell, collections::BTreeSet};
+
+use super::{
+    super::phase::*,
+    node::*,
+    random_ops::{Act, Meanwhile, Op, Trouble, worlds},
+    seeds::play_seeds,
+    world::*,
+    *,
+};
+use crate::protocol::machine::Order;
+
+/// The seeds that every test run plays.
+const SEEDS: u64 = 300;
+
+struct Play {
+    world: World,
+    config: Config,
+    passes: Vec<Vec<Pass>>,
+    calls: Vec<Vec<Call>>,
+    history: Vec<Option<Record>>,
+    /// What came about that is rare.
+    reached: BTreeSet<&'static str>,
+}
+
+impl Play {
+    fn new(nodes: usize, config: Config, is_skewed: bool) -> Self {
+        let mut world = World::new(nodes, &config);
+        world.watch.is_strict = true;
+        for number in 0..nodes {
+            world.draw_at_random(number);
+        }
+        if is_skewed {
+            world.watch.skew = s(2);
+            for (node, by) in world.nodes.iter_mut().zip([-1_000, 1_000, 0, 700]) {
+                node.now = node.now.moved(0, by);
+            }
+        }
+        let (passes, calls) = (vec![Vec::new(); nodes], vec![Vec::new(); nodes]);
+        Self { world, config, passes, calls, history: vec![None], reached: BTreeSet::new() }
+    }
+
+    fn apply(&mut self, op: Op) {
+        let nodes = self.world.nodes.len();
+        match op {
+            Op::Arrive(n) => self.arrive(n % nodes),
+            Op::Restart(n) => self.restart(n % nodes),
+            Op::Stop(n, stop) => self.world.stop(n % nodes, stop),
+            Op::GoOn(n, notices) => self.go_on(n % nodes, notices),
+            Op::Advance(by) => self.world.advance(ms(by)),
+            Op::Fault(trouble) => self.trouble(trouble),
+            Op::Down(down) => self.world.down = down.then_some(StoreErrorKind::Unavailable),
+            Op::Throttle { reads, writes } => {
+                self.world.throttle_reads = reads;
+                self.world.throttle_writes = writes;
+            }
+            Op::Deny(kind) => self.world.deny_writes = kind,
+            Op::CutOff(n, is_cut) => self.world.cut_off[n % nodes] = is_cut,
+            Op::Delete => self.delete(),
+            Op::Act(n, act) if !self.world.is_stopped(n % nodes) => self.act(n % nodes, act),
+            // Who stands still does nothing.
+            Op::Act(..) => {}
+        }
+        self.after();
+    }
+
+    /// What a process that runs does.
+    fn act(&mut self, number: usize, act: Act) {
+        let node = &mut self.world.nodes[number];
+        match act {
+            Act::Visit(report) => self.visit(number, report),
+            Act::Row(report, times) => (0..times).for_each(|_| self.visit(number, Some(report))),
+            Act::Recover => self.recover_by(number),
+            Act::Slow(other, meanwhile, report) => {
+                let other = other % self.world.nodes.len();
+                self.is_slow(number, other, &meanwhile, report);
+            }
+            Act::IsContradicted(other, good) => {
+                let other = other % self.world.nodes.len();
+                self.is_contradicted(number, other, good);
+            }
+            Act::FailsAlone(other) => self.fails_alone(number, other % self.world.nodes.len()),
+            Act::IsCutOff(other) => self.is_cut_off(number, other % self.world.nodes.len()),
+            Act::Call => {
+                let call = node.call();
+                self.calls[number].push(call);
+            }
+            Act::End(at, report) => {
+                let passes = &mut self.passes[number];
+                if !passes.is_empty() {
+                    let pass = passes.remove(passes.len() - 1 - at % passes.len());
+                    node.end(pass, report);
+                }
+            }
+            Act::KeepAlive(at) => {
+                let passes = &self.passes[number];
+                if !passes.is_empty() {
+                    node.keep_alive(passes[passes.len() - 1 - at % passes.len()]);
+                }
+            }
+            Act::Refresh => node.refresh(),
+            Act::Tick => node.tick(),
+            Act::GiveUpWaiting => node.forget_waiters(),
+            Act::Deliver => self.world.deliver(number),
+            Act::Settle => self.world.settle(number),
+            Act::Order(hold) => self.order(number, hold),
+        }
+    }
+
+    /// One order at a time, as its actor gives them.
+    fn order(&mut self, number: usize, hold: Option<i64>) {
+        let node = &mut self.world.nodes[number];
+        if node.machine.order.is_none() {
+            let until = |hold: i64| node.now.unix_ceil(Duration::ZERO) + hold;
+            node.order(match hold {
+                Some(hold) => Order::Hold { owner: "hold#deploy".into(), until: until(hold) },
+                None => Order::Release,
+            });
+        }
+    }
+
+    /// Long enough for whoever is the last to probe.
+    fn until_due(&self) -> Duration {
+        self.config.recovery_timeout() + self.config.handoff() + s(3)
+    }
+
+    fn trips(&mut self, number: usize) {
+        for _ in 0..self.config.failure_threshold().get() {
+            self.visit(number, Some(Report::Failure));
+        }
+    }
+
+    fn is_contradicted(&mut self, number: usize, other: usize, good: u32) {
+        self.trips(number);
+        self.world.advance(self.until_due());
+        if !self.world.is_stopped(other) {
+            self.recover_by(other);
+        }
+        self.world.advance(s(6));
+        (0..=good).for_each(|_| self.visit(number, Some(Report::Success)));
+        self.trips(number);
+    }
+
+    fn fails_alone(&mut self, number: usize, other: usize) {
+        if self.world.is_stopped(other) || other == number {
+            return;
+        }
+        self.trips(other);
+        self.world.advance(s(6));
+        (0..2).for_each(|_| self.visit(number, None));
+        self.world.deny_writes = Some(StoreErrorKind::Unavailable);
+        self.world.advance(self.until_due());
+        for _ in 0..5 {
+            self.visit(number, Some(Report::Failure));
+            self.world.advance(s(1));
+        }
+        self.world.deny_writes = None;
+        self.delete();
+        self.world.advance(s(1));
+        self.world.nodes[number].tick();
+        self.visit(number, None);
+    }
+
+    fn is_cut_off(&mut self, number: usize, other: usize) {
+        if self.world.is_stopped(other) || other == number {
+            return;
+        }
+        self.trips(other);
+        self.world.advance(self.config.recovery_timeout().saturating_sub(s(1)));
+        self.world.cut_off[number] = true;
+        self.trips(number);
+        self.recover_by(other);
+        self.world.cut_off[number] = false;
+        self.visit(number, None);
+    }
+
+    fn is_slow(&mut self, slow: usize, other: usize, meanwhile: &Meanwhile, report: Report) {
+        self.world.settle(slow);
+        if self.world.state(slow) == CircuitState::Open {
+            self.world.advance(self.until_due());
+        }
+        let Call::Runs(pass) = self.world.call(slow) else {
+            return;
+        };
+        if !self.world.is_stopped(other) && other != slow {
+            let lease = self.config.probe_lease();
+            match meanwhile {
+                Meanwhile::Calls => {
+                    self.world.advance(lease + s(4));
+                    self.visit(other, None);
+                }
+                Meanwhile::Recovers => {
+                    self.world.advance(lease + s(4));
+                    self.recover_by(other);
+                }
+                Meanwhile::Orders(hold) => {
+                    self.world.settle(other);
+                    self.order(other, *hold);
+                    self.world.settle(other);
+                }
+                Meanwhile::Deletes => self.delete(),
+            }
+        }
+        self.world.end(slow, pass, report);
+    }
+
+    fn arrive(&mut self, number: usize) {
+        if !self.world.is_arrived(number) {
+            self.world.arrive(number);
+        }
+    }
+
+    fn restart(&mut self, number: usize) {
+        self.world.restart(number, &self.config);
+        self.passes[number].clear();
+        self.calls[number].clear();
+    }
+
+    fn go_on(&mut self, number: usize, notices: bool) {
+        let notices = notices && self.world.is_stopped(number);
+        let owes = self.world.nodes[number].owes_trip() && self.world.is_stopped(number);
+        self.reach(owes, "a process stood still that owed a trip");
+        self.world.go_on(number);
+        if notices {
+            self.world.nodes[number].thaw();
+            self.reach(true, "a process notices that it stood still");
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        let fault = match trouble {
+            Trouble::LostAnswersOfWrites(many) => {
+                self.world.lost_answers = many;
+                return;
+            }
+            Trouble::LostAnswer => Fault::LostAnswer,
+            Trouble::LostRequest => Fault::LostRequest,
+            Trouble::Fails(kind) => Fault::Fails(kind),
+            Trouble::Stale(at) => Fault::Stale(self.history[at % self.history.len()].clone()),
+        };
+        self.world.faults.push_back(fault);
+    }
+
+    fn delete(&mut self) {
+        let state = self.world.record.as_ref().and_then(|record| record.state.valid().copied());
+        let is_open = state == Some(CircuitState::Open);
+        self.reach(is_open, "an open item is deleted");
+        self.reach(state == Some(CircuitState::HalfOpen), "a half-open item is deleted");
+        self.world.delete();
+    }
+
+    fn reach(&mut self, is_reached: bool, what: &'static str) {
+        if is_reached {
+            self.reached.insert(what);
+        }
+    }
+
+    fn visit(&mut self, number: usize, report: Option<Report>) {
+        self.world.settle(number);
+        if let Call::Runs(pass) = self.world.call(number) {
+            match report {
+                Some(report) => self.world.end(number, pass, report),
+                None => self.passes[number].push(pass),
+            }
+        }
+        self.after();
+    }
+
+    fn recover_by(&mut self, number: usize) {
+        for _ in 0..60 {
+            if self.world.state(number) == CircuitState::Closed {
+                return;
+            }
+            self.world.advance(ms(500));
+            self.visit(number, Some(Report::Success));
+        }
+    }
+
+    fn after(&mut self) {
+        self.world.check();
+        if self.history.last() != Some(&self.world.record) {
+            self.history.push(self.world.record.clone());
+        }
+        for number in 0..self.world.nodes.len() {
+            self.note(number);
+        }
+        for (number, calls) in self.calls.iter_mut().enumerate() {
+            calls.retain(|call| match self.world.nodes[number].decision(*call) {
+                Some(Call::Runs(pass)) => {
+                    self.passes[number].push(pass);
+                    false
+                }
+                Some(Call::Rejected) => false,
+                Some(Call::Waits(_)) | None => true,
+            });
+        }
+    }
+
+    fn note(&mut self, number: usize) {
+        let node = &self.world.nodes[number];
+        let (is_refuted, phase) = (node.is_refuted(), &node.machine.phase);
+        let is_local = matches!(
+            phase,
+            Phase::HalfOpen(Recovery { right: Right::Local(alone), .. }) if !alone.refuted
+        );
+        let has_lapsed =
+            matches!(phase, Phase::Open(opening) if opening.standing == Standing::Lapsed);
+        let is_heard_again = node.is_heard_again;
+        self.reach(is_refuted, "a process is refuted");
+        self.reach(is_local, "a process probes without the store");
+        self.reach(has_lapsed, "a trip lapses");
+        self.reach(is_heard_again, "good calls end a contradiction");
+    }
+
+    /// Store and dependency are well again, and calls come.
+    fn recover(&mut self, timers: bool) {
+        let world = &mut self.world;
+        world.faults.clear();
+        (world.down, world.deny_writes) = (None, None);
+        (world.throttle_reads, world.throttle_writes) = (false, false);
+        world.lost_answers = 0;
+        world.cut_off.fill(false);
+        let all: Vec<_> = (0..world.nodes.len()).collect();
+        let running: Vec<_> =
+            all.iter().copied().filter(|number| !world.is_stopped(*number)).collect();
+        // Others need nobody who stands still, whatever right or opening is theirs.
+        self.closes(&running, timers);
+        all.iter().for_each(|number| self.world.go_on(*number));
+        self.closes(&all, timers);
+    }
+
+    /// Within a bound the circuit is closed for each of these, and stays so.
+    fn closes(&mut self, numbers: &[usize], timers: bool) {
+        for number in numbers {
+            self.world.settle(*number);
+        }
+        let bound = self.longest_recovery();
+        let started_at = self.world.watch.clock;
+        let mut closed_for = 0;
+        for number in numbers.iter().copied().cycle() {
+            if timers {
+                self.world.pass(ms(500));
+            } else {
+                self.world.advance(ms(500));
+            }
+            if let Call::Runs(pass) = self.world.call(number) {
+                self.world.end(number, pass, Report::Success);
+            }
+            let record = self.world.record.as_ref();
+            let is_closed = record.is_none_or(|record| record.state == CircuitState::Closed.into())
+                && numbers.iter().all(|number| self.world.state(*number) == CircuitState::Closed);
+            assert!(is_closed || closed_for == 0, "it opened again, and nobody failed");
+            closed_for += u32::from(is_closed);
+            if closed_for > 20 {
+                return;
+            }
+            let took = self.world.watch.clock - started_at;
+            assert!(is_closed || took <= bound, "recovery is guaranteed: {took:?} of {bound:?}");
+        }
+    }
+
+    /// The longest back-off and the longest hold, and then all that is due one after the
+    /// other, each a round of calls late.
+    fn longest_recovery(&self) -> Duration {
+        let config = &self.config;
+        let round = ms(500).saturating_mul(u32::try_from(self.world.nodes.len()).expect("few"));
+        let turns = u32::try_from(config.success_threshold().get()).expect("few") + 3;
+        let turn = config.handoff() + config.local_cache_max_age() + s(2) + round;
+        s(60 + 20) + config.recovery_timeout() + config.probe_lease() + turn.saturating_mul(turns)
+    }
+}
+
+/// What the worlds of all seeds together have to come to, so that none of the promises
+/// is kept for want of an occasion.
+const REACHED: [&str; 8] = [
+    "an open item is deleted",
+    "a half-open item is deleted",
+    "a process is refuted",
+    "good calls end a contradiction",
+    "a process probes without the store",
+    "a trip lapses",
+    "a process stood still that owed a trip",
+    "a process notices that it stood still",
+];
+
+/// Case 79, as far as a random walk goes.
+#[test]
+fn case_79_whatever_happens_one_probes_and_health_closes() {
+    let reached = RefCell::new(BTreeSet::new());
+    let play = |(nodes, config, timers, is_skewed, ops)| {
+        let mut play = Play::new(nodes, config, is_skewed);
+        for op in ops {
+            play.apply(op);
+        }
+        play.recover(timers);
+        reached.borrow_mut().extend(play.reached);
+        reached.borrow_mut().extend(play.world.watch.writes());
+    };
+    let is_whole = play_seeds("random_world", SEEDS, &worlds(), play);
+    let reached = reached.into_inner();
+    let writes = ["elect absent", "hold", "release", "reopen", "take over", "give back"];
+    for what in REACHED.into_iter().chain(writes) {
+        assert!(!is_whole || reached.contains(what), "it never came about: {what}");
+    }
+}

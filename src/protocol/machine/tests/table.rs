@@ -1,0 +1,186 @@
+//! The transition table: every input in every state, by name.
+//!
+//! The expected rows are in `table/*.txt`, one section a state, one line for
+//! all the inputs that have one effect there; `all others` change nothing, and
+//! not one of them does more. The test fails when a pair of
+//! state and input has no row, has two, or does something else; its message
+//! shows the section as it is, to be judged and taken over.
+//!
+//! A row reads: inputs `=>` answer to the call; state after (only if it
+//! changed); effects in order. Stamps are seconds from now. `S F O W L X C` are
+//! the attributes of a record: state, failure count, opened at, owner, lease,
+//! expiry, success count.
+
+mod states;
+mod words;
+
+use self::{states::STATES, words::Words};
+use super::{node::*, *};
+use crate::{
+    protocol::health::Withheld,
+    protocol::machine::{
+        Answer, Job, Order, ProbeId,
+        phase::{Phase, Recovery, Right},
+    },
+};
+
+const ROWS: [&str; 3] = [
+    include_str!("table/closed.txt"),
+    include_str!("table/open.txt"),
+    include_str!("table/half_open.txt"),
+];
+
+const REPORTS: [(&str, Report); 4] = [
+    ("success", Report::Success),
+    ("failure", Report::Failure),
+    ("ignored", Report::Ignored),
+    ("no verdict", Report::NoVerdict),
+];
+
+const FAILURES: [(&str, StoreErrorKind); 5] = [
+    ("failed: timeout", StoreErrorKind::Timeout),
+    ("failed: unavailable", StoreErrorKind::Unavailable),
+    ("failed: throttled", StoreErrorKind::Throttled),
+    ("failed: misconfigured", StoreErrorKind::Misconfigured),
+    ("failed: bad answer", StoreErrorKind::BadAnswer),
+];
+
+/// What happens to a machine; `Call` and `End` are told by their words.
+#[derive(Clone, Debug)]
+enum Input {
+    Admit { looked: bool },
+    End { epochs_ago: u64, report: Report },
+    EndProbe { current: bool, report: Report },
+    KeepAlive { current: bool },
+    Refresh,
+    Tick,
+    Applied,
+    Answer(Answer),
+    Order(Order),
+}
+
+/// Every input by name, as it is for a machine in this state.
+fn inputs(node: &Node) -> Vec<(String, Input)> {
+    let mut inputs = vec![
+        ("admit".into(), Input::Admit { looked: false }),
+        ("admit after a read".into(), Input::Admit { looked: true }),
+    ];
+    for (word, report) in REPORTS {
+        inputs.push((word.into(), Input::End { epochs_ago: 0, report }));
+        inputs.push((format!("late {word}"), Input::End { epochs_ago: 1, report }));
+        inputs.push((format!("probe's {word}"), Input::EndProbe { current: true, report }));
+        inputs.push((format!("old probe's {word}"), Input::EndProbe { current: false, report }));
+    }
+    inputs.push(("keep alive".into(), Input::KeepAlive { current: true }));
+    inputs.push(("old keep alive".into(), Input::KeepAlive { current: false }));
+    inputs.push(("refresh".into(), Input::Refresh));
+    inputs.push(("tick".into(), Input::Tick));
+    inputs.push(("applied".into(), Input::Applied));
+    let now = node.now.unix_floor(Duration::ZERO);
+    let hold = Order::Hold { owner: "hold#deploy".into(), until: now + 600 };
+    inputs.push(("order hold".into(), Input::Order(hold)));
+    inputs.push(("order release".into(), Input::Order(Order::Release)));
+    let held = match &node.machine.phase {
+        Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => Some(&ours.token),
+        Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => None,
+    };
+    let elected = node.machine.known.election.as_ref().map(|election| &election.token);
+    let own = held.or(elected).map_or("node0-0", LeaseToken::as_str);
+    for (word, record) in [
+        ("none", None),
+        ("closed", Some(closed(START_UNIX))),
+        ("newer closed", Some(closed(now + 3_700))),
+        ("open", Some(open(now))),
+        ("half-open", Some(half_open("another", now + 30))),
+        ("own", Some(half_open(own, now + 20))),
+        ("unknown", Some(Record { state: Field::Absent, ..closed(now) })),
+    ] {
+        inputs.push((format!("read {word}"), Input::Answer(Answer::Read(record.clone()))));
+        let refused = Answer::Written(Written::Refused(record));
+        inputs.push((format!("refused {word}"), Input::Answer(refused)));
+    }
+    for (word, kind) in FAILURES {
+        inputs.push((word.into(), Input::Answer(Answer::Failed(kind))));
+    }
+    let withheld = Answer::Withheld(Withheld { wait: s(7), is_outage: true });
+    inputs.push(("withheld".into(), Input::Answer(withheld)));
+    inputs
+}
+
+/// Feeds one input and tells what it did.
+fn feed(node: &mut Node, input: Input) -> String {
+    let mut words = Words::before(node);
+    let waiting = node.waiters();
+    let old_probe = ProbeId::from_number(999_999);
+    let current_probe = node.last_probe.or(Some(ProbeId::FIRST));
+    let probe = |current| if current { current_probe } else { old_probe };
+    let epoch = node.machine.epoch();
+    match input {
+        Input::Admit { looked } => {
+            let call = if looked { node.call_looked() } else { node.call() };
+            words.call(call, node.looks(call));
+        }
+        Input::End { epochs_ago, report } => {
+            node.end(Pass { epoch: epoch - epochs_ago, probe: None }, report);
+        }
+        Input::EndProbe { current, report } => {
+            node.end(Pass { epoch, probe: probe(current) }, report);
+        }
+        Input::KeepAlive { current } => node.keep_alive(Pass { epoch, probe: probe(current) }),
+        Input::Refresh => node.refresh(),
+        Input::Tick => node.tick(),
+        Input::Applied => {
+            let record = match &node.job {
+                Some(Job::Write { operation, .. }) => operation.apply(node.machine.known.record()),
+                Some(Job::Read { .. }) | None => Some(open(START_UNIX)),
+            };
+            let record = record.expect("an operation applies to what is known");
+            node.answer(Answer::Written(Written::Applied(record)));
+        }
+        Input::Answer(answer) => node.answer(answer),
+        Input::Order(order) => node.order(order),
+    }
+    for call in waiting {
+        if let Some(decided) = node.decision(call) {
+            words.waiter(decided);
+        }
+    }
+    words.after(node)
+}
+
+/// The section of one state as the machine has it.
+fn section(name: &str, build: fn() -> Node) -> String {
+    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    for (at, (word, _)) in inputs(&build()).into_iter().enumerate() {
+        let mut node = build();
+        let (_, input) = inputs(&node).swap_remove(at);
+        let done = feed(&mut node, input);
+        match rows.iter_mut().find(|(known, _)| *known == done) {
+            Some((_, words)) => words.push(word),
+            None => rows.push((done, vec![word])),
+        }
+    }
+    rows.sort_by_key(|(done, _)| done == "nothing");
+    let mut section = format!("# {name}: {}\n", Words::before(&build()).state);
+    for (done, words) in rows {
+        let words = if done == "nothing" { "all others".into() } else { words.join(", ") };
+        section += &format!("{words}\n  => {done}\n");
+    }
+    section
+}
+
+#[test]
+fn every_input_in_every_state_does_what_the_table_says() {
+    let rows = ROWS.concat();
+    let written: Vec<&str> =
+        rows.split("\n\n").map(str::trim).filter(|text| !text.is_empty()).collect();
+    let mut wrong = Vec::new();
+    for (name, build) in STATES {
+        let section = section(name, build);
+        if !written.contains(&section.trim()) {
+            wrong.push(section);
+        }
+    }
+    assert!(wrong.is_empty(), "sections as they are:\n{}", wrong.join("\n"));
+    assert_eq!(written.len(), STATES.len(), "a section without a state");
+}

@@ -1,0 +1,225 @@
+//! Every named state of the table, reached by real inputs only.
+
+use super::{super::world::*, *};
+use crate::protocol::machine::Answer;
+
+type Build = fn() -> Node;
+
+pub(super) const STATES: [(&str, Build); 48] = [
+    ("unknown", || bare().into_node()),
+    ("closed, clean", || clean().into_node()),
+    ("closed, with a streak", || streak().into_node()),
+    ("closed, stale", || clean().later(5).into_node()),
+    ("closed, stale, with a streak", || streak().later(5).into_node()),
+    ("closed, reading", || streak().later(5).calling().into_node()),
+    ("closed, reading ahead", || streak().later(4).with(|node| node.refresh()).into_node()),
+    ("closed, confirming", || streak().later(5).calling().stale().into_node()),
+    ("closed here, owes the close", || probing(2).lost(Report::Success).into_node()),
+    ("closed here, back-off over", || probing(2).lost(Report::Success).later(1).into_node()),
+    ("open, fresh", || known(open(T - 10)).into_node()),
+    ("open, stale", || known(open(T - 10)).later(5).into_node()),
+    ("open, reading", || known(open(T - 10)).later(5).calling().into_node()),
+    ("open, due", || known(open(T - 10)).later(20).into_node()),
+    ("open, looking", || known(open(T - 10)).later(20).calling().into_node()),
+    ("open, electing", || electing().into_node()),
+    ("open, held", || known(held()).into_node()),
+    ("open, without opened_at", || known(timeless()).into_node()),
+    ("open, opened_at 0", || known(open(0)).into_node()),
+    ("open, opened in the future", || known(open(T + 3_600)).into_node()),
+    ("open, tripping", || streak().failing().into_node()),
+    ("open, being held", || known(open(T - 10)).ordered(hold()).into_node()),
+    ("open, being held, read", || known(open(T - 10)).ordered(hold()).one_answer().into_node()),
+    ("open here, owes the trip", || streak().failing().lost_request().into_node()),
+    ("open here, back-off over", || streak().failing().lost_request().later(1).into_node()),
+    ("open here, lapsed", || streak().failing().lost_request().later(30).into_node()),
+    ("open here, lapsed, looking", || {
+        streak().failing().lost_request().later(30).calling().into_node()
+    }),
+    ("open, reopening", || probing(1).ending(Report::Failure).into_node()),
+    ("half-open, ours, ready", || electing().answered().into_node()),
+    ("half-open, ours, probing", || probing(1).into_node()),
+    ("half-open, ours, the last probe", || probing(2).into_node()),
+    ("half-open, ours, lease expired", || probing(1).later(30).into_node()),
+    ("half-open, ours, renewing", || probing(1).later(10).keeping().into_node()),
+    ("half-open, ours, handing over", || probing(1).ending(Report::Success).into_node()),
+    ("half-open, ours, closing", || probing(2).ending(Report::Success).into_node()),
+    ("half-open, ours, giving back", || probing(1).ending(Report::NoVerdict).into_node()),
+    ("half-open, ours, resting", || resting().into_node()),
+    ("half-open, ours, renewing to probe", || resting().calling().into_node()),
+    ("half-open, theirs, live", || known(half_open("another", T + 20)).into_node()),
+    ("half-open, theirs, expired", || known(half_open("another", T - 9)).into_node()),
+    ("half-open, theirs, no lease", || known(leaseless()).into_node()),
+    ("half-open, theirs, taking over", || known(half_open("another", T - 9)).calling().into_node()),
+    ("half-open, free", || probing(1).ending(Report::NoVerdict).served().into_node()),
+    ("half-open, being released", || releasing().into_node()),
+    ("half-open, being released, read", || releasing().one_answer().into_node()),
+    ("half-open, record gone", || gone().into_node()),
+    ("half-open, record gone, probing", || gone().admitted().into_node()),
+    ("half-open, record gone, probe leaked", || gone().admitted().later(30).into_node()),
+];
+
+const T: i64 = START_UNIX;
+
+fn held() -> Record {
+    Record { owner: Field::Valid("hold#deploy".into()), ..open(T + 600) }
+}
+
+fn timeless() -> Record {
+    Record { opened_at: Field::Absent, ..open(T) }
+}
+
+fn leaseless() -> Record {
+    Record { lease_until: Field::Absent, ..half_open("another", T) }
+}
+
+/// A world of one machine on its way to a state. Two failures trip it, and two
+/// good probes close it.
+struct Bench {
+    world: World,
+    last: Option<Pass>,
+}
+
+fn bare() -> Bench {
+    Bench { world: World::new(1, &quick(2, 2)), last: None }
+}
+
+fn clean() -> Bench {
+    let mut bench = bare();
+    bench.world.record = Some(closed(T));
+    bench.world.succeed(0);
+    bench
+}
+
+fn streak() -> Bench {
+    let mut bench = clean();
+    bench.world.fail(0, 1);
+    bench
+}
+
+/// A record that was read for a caller who did not wait for it.
+fn known(record: Record) -> Bench {
+    let mut bench = bare();
+    bench.world.record = Some(record);
+    bench.calling().unattended().served()
+}
+
+fn electing() -> Bench {
+    known(open(T - 10)).later(20).calling().one_answer()
+}
+
+/// Under the first probe of an election, or under the second.
+fn probing(probe: u32) -> Bench {
+    let mut bench = known(open(T - 10)).later(20).admitted();
+    if probe > 1 {
+        bench = bench.ending(Report::Success).served().admitted();
+    }
+    bench
+}
+
+fn resting() -> Bench {
+    probing(1).ending(Report::Success).served()
+}
+
+fn hold() -> Order {
+    Order::Hold { owner: "hold#deploy".into(), until: T + 600 }
+}
+
+fn releasing() -> Bench {
+    probing(1).ordered(Order::Release)
+}
+
+fn gone() -> Bench {
+    let mut bench = known(open(T - 10)).later(5);
+    bench.world.record = None;
+    bench.calling().unattended().served()
+}
+
+impl Bench {
+    fn into_node(mut self) -> Node {
+        self.world.nodes.remove(0)
+    }
+
+    fn with(mut self, act: impl FnOnce(&mut Node)) -> Self {
+        act(&mut self.world.nodes[0]);
+        self
+    }
+
+    fn later(mut self, seconds: u64) -> Self {
+        self.world.advance(s(seconds));
+        self.with(Node::pass_time)
+    }
+
+    /// A call that waits.
+    fn calling(self) -> Self {
+        self.with(|node| assert!(matches!(node.call(), Call::Waits(_))))
+    }
+
+    fn unattended(self) -> Self {
+        self.with(Node::forget_waiters)
+    }
+
+    fn admitted(mut self) -> Self {
+        self.last = Some(self.world.admit(0));
+        self
+    }
+
+    fn keeping(self) -> Self {
+        let pass = self.last.expect("a probe");
+        self.with(|node| node.keep_alive(pass))
+    }
+
+    fn ending(self, report: Report) -> Self {
+        let pass = self.last.expect("a pass");
+        self.with(|node| node.end(pass, report))
+    }
+
+    fn failing(self) -> Self {
+        self.admitted().ending(Report::Failure)
+    }
+
+    fn ordered(self, order: Order) -> Self {
+        self.with(|node| node.order(order))
+    }
+
+    /// The store answers once.
+    fn one_answer(mut self) -> Self {
+        self.world.arrive(0);
+        self.world.deliver(0);
+        self
+    }
+
+    /// The store answers until nothing is in flight.
+    fn served(mut self) -> Self {
+        self.world.settle(0);
+        self
+    }
+
+    /// An eventual read that shows what was there before.
+    fn stale(mut self) -> Self {
+        self.world.faults.push_back(Fault::Stale(None));
+        self.world.arrive(0);
+        self.world.deliver(0);
+        self
+    }
+
+    fn lost_request(mut self) -> Self {
+        self.world.faults.push_back(Fault::LostRequest);
+        self.served()
+    }
+
+    fn lost(self, report: Report) -> Self {
+        self.ending(report).lost_request()
+    }
+
+    /// The write in flight is applied; nobody was asked again yet.
+    fn answered(mut self) -> Self {
+        let record = match &self.world.nodes[0].job {
+            Some(Job::Write { operation, .. }) => operation.apply(self.world.record.as_ref()),
+            Some(Job::Read { .. }) | None => None,
+        };
+        self.world.applied.push((0, "elect"));
+        self.world.record.clone_from(&record);
+        let answer = Answer::Written(Written::Applied(record.expect("applied")));
+        self.unattended().with(|node| node.answer_only(answer))
+    }
+}

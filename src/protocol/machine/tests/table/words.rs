@@ -1,0 +1,189 @@
+//! How the table words what a machine is, and what it did.
+
+use super::{super::super::phase::*, super::super::storage::Want, *};
+use crate::{protocol::health::Access, protocol::machine::Effect};
+
+pub(super) struct Words {
+    pub(super) state: String,
+    epoch: u64,
+    now: i64,
+    said: Vec<String>,
+}
+
+impl Words {
+    pub(super) fn before(node: &Node) -> Self {
+        let now = node.now.unix_floor(Duration::ZERO);
+        Self { state: state(node), epoch: node.machine.epoch(), now, said: Vec::new() }
+    }
+
+    pub(super) fn call(&mut self, call: Call, looks: bool) {
+        self.said.push(if looks { "waits a moment" } else { spell_call(call) }.into());
+    }
+
+    pub(super) fn waiter(&mut self, call: Call) {
+        self.said.push(format!("the waiting call {}", spell_call(call)));
+    }
+
+    pub(super) fn after(mut self, node: &Node) -> String {
+        let state = state(node);
+        let epochs = node.machine.epoch() - self.epoch;
+        if state != self.state || epochs > 0 {
+            self.said.push(match epochs {
+                0 => state,
+                1 => format!("{state} (new epoch)"),
+                more => format!("{state} ({more} epochs)"),
+            });
+        }
+        let effects: Vec<_> = node.effects.iter().map(|effect| self.effect(effect)).collect();
+        self.said.extend(effects);
+        if self.said.is_empty() { "nothing".into() } else { self.said.join("; ") }
+    }
+
+    fn effect(&self, effect: &Effect) -> String {
+        match effect {
+            Effect::Ordered(ordered) => format!("order: {ordered:?}"),
+            Effect::Defective(attribute) => format!("warn of {attribute}"),
+            Effect::Start(Job::Read { consistency, .. }) => {
+                format!("start read {consistency:?}").to_lowercase()
+            }
+            Effect::Start(Job::Write { operation, .. }) => {
+                format!("start {}", self.operation(operation))
+            }
+            Effect::Announce(told) => {
+                let cause = format!("{:?}", told.cause);
+                let cause = cause.split_whitespace().next().unwrap_or_default();
+                format!("tell {}->{} {cause} {:?}", told.from_state, told.to_state, told.origin)
+            }
+        }
+    }
+
+    fn operation(&self, operation: &Operation) -> String {
+        let at = |stamp: &i64| match stamp - self.now {
+            0 => "now".to_owned(),
+            by => format!("{by:+}"),
+        };
+        let name = operation.name();
+        match operation {
+            Operation::Trip { seen, failure_count, opened_at, expires_at } => {
+                let seen = seen.as_ref().map_or("none".into(), |seen| self.record(seen));
+                let (o, x) = (at(opened_at), at(expires_at));
+                format!("{name} on {seen}: F={failure_count} O={o} X={x}")
+            }
+            Operation::Elect { seen, token, lease_until, expires_at }
+            | Operation::TakeOver { seen, token, lease_until, expires_at } => {
+                let (seen, w) = (self.record(seen), token.as_str());
+                format!("{name} on {seen}: W={w} L={} X={}", at(lease_until), at(expires_at))
+            }
+            Operation::ElectAbsent { token, opened_at, lease_until, expires_at } => {
+                let (w, o, l) = (token.as_str(), at(opened_at), at(lease_until));
+                format!("{name}: W={w} O={o} L={l} X={}", at(expires_at))
+            }
+            Operation::Renew { token, lease_until, expires_at, starts_probe } => {
+                let c = if *starts_probe { " C=0" } else { "" };
+                let (w, l) = (token.as_str(), at(lease_until));
+                format!("{name} of {w}: L={l} X={}{c}", at(expires_at))
+            }
+            Operation::HandOver { token, known_lease, success_count, lease_until, expires_at }
+            | Operation::GiveBack { token, known_lease, success_count, lease_until, expires_at } => {
+                let known = known_lease.valid().map_or("none".into(), at);
+                let (w, l, x) = (token.as_str(), at(lease_until), at(expires_at));
+                format!("{name} of {w} until {known}: C={success_count} L={l} X={x}")
+            }
+            Operation::Close { token, expires_at } => {
+                format!("{name} of {}: X={}", token.as_str(), at(expires_at))
+            }
+            Operation::Reopen { token, opened_at, expires_at } => {
+                let (o, x) = (at(opened_at), at(expires_at));
+                format!("{name} of {}: O={o} X={x}", token.as_str())
+            }
+            Operation::Hold { seen, owner, opened_at, expires_at } => {
+                let seen = seen.as_ref().map_or("none".into(), |seen| self.record(seen));
+                format!("{name} on {seen}: W={owner} O={} X={}", at(opened_at), at(expires_at))
+            }
+            Operation::Release { seen, expires_at, .. } => {
+                format!("{name} on {}: X={}", self.record(seen), at(expires_at))
+            }
+        }
+    }
+
+    fn record(&self, record: &Record) -> String {
+        let stamp = |name, field: &Field<i64>| {
+            field.valid().map(|stamp| format!(" {name}={:+}", stamp - self.now)).unwrap_or_default()
+        };
+        let owner = record.owner.valid().map(|owner| format!(" W={owner}")).unwrap_or_default();
+        match record.state {
+            Field::Valid(CircuitState::Closed) => {
+                format!("CLOSED{}", stamp("X", &record.expires_at))
+            }
+            Field::Valid(CircuitState::Open) => {
+                format!("OPEN{}{owner}", stamp("O", &record.opened_at))
+            }
+            Field::Valid(CircuitState::HalfOpen) => {
+                format!("HALF_OPEN{owner}{}", stamp("L", &record.lease_until))
+            }
+            Field::Absent | Field::Malformed(_) => {
+                format!("unknown{}", stamp("X", &record.expires_at))
+            }
+        }
+    }
+}
+
+fn spell_call(call: Call) -> &'static str {
+    match call {
+        Call::Runs(Pass { probe: Some(_), .. }) => "probes",
+        Call::Runs(_) => "runs",
+        Call::Rejected => "rejected",
+        Call::Waits(_) => "waits",
+    }
+}
+
+/// What a machine is, in words.
+fn state(node: &Node) -> String {
+    let machine = &node.machine;
+    let mut state = match &machine.phase {
+        Phase::Closed { basis } => format!("closed {basis:?} {}", node.streak()),
+        Phase::Open(opening) if opening.held => "open held".into(),
+        Phase::Open(opening) => format!("open {:?}", opening.standing),
+        Phase::HalfOpen(recovery) => match &recovery.right {
+            Right::Ours(ours) => format!("ours {} {}", stage(ours.stage), ours.successes),
+            Right::Theirs(_) => "theirs".into(),
+            Right::Free { .. } => "free".into(),
+            Right::Local(alone) => {
+                let refuted = if alone.refuted { ", refuted" } else { "" };
+                format!("local {} {}{refuted}", stage(alone.stage), alone.successes)
+            }
+        },
+    };
+    if let Some(want) = &machine.want {
+        state += match want {
+            Want::Trip => ", owes trip",
+            Want::Elect => ", owes elect",
+            Want::TakeOver => ", owes take over",
+            Want::Renew { .. } => ", owes renew",
+            Want::HandOver => ", owes hand over",
+            Want::GiveBack => ", owes give back",
+            Want::Close { .. } => ", owes close",
+            Want::Reopen { .. } => ", owes reopen",
+        };
+    }
+    if machine.order.is_some() {
+        state += ", under orders";
+    }
+    if !machine.known.certain && machine.known.at.is_some() {
+        state += ", unsure";
+    }
+    if !machine.health.is_usable(Access::Write, machine.now) {
+        state +=
+            &format!(", backs off {} s", machine.health.wait(Access::Write, machine.now).as_secs());
+    }
+    state.to_lowercase()
+}
+
+fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Ready => "ready",
+        Stage::Probing { .. } => "probing",
+        Stage::Settling => "settling",
+        Stage::Resting => "resting",
+    }
+}

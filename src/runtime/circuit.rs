@@ -1,0 +1,365 @@
+//! What the actor of a circuit and its handles share.
+
+mod counted;
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+
+use self::counted::Counted;
+pub(crate) use self::counted::{Followed, Turn};
+use crate::{
+    clock::Clock,
+    config::Config,
+    error::OpenError,
+    name::CircuitName,
+    panics::caught,
+    protocol::machine::{Digest, Pass, Report},
+    protocol::moment::Moment,
+    runtime::actor::message::Message,
+    runtime::ending::Ending,
+    runtime::gate::{Gate, Glance},
+    runtime::sync::{AtomicU64, AtomicUsize, Notify, OnceLock, flume, oneshot},
+    state::{CircuitInfo, CircuitState},
+};
+
+/// How many messages wait for the actor of one circuit before admissions wait for
+/// room. No failure needs any.
+const MAILBOX_CAPACITY: usize = 1_024;
+
+/// What a caller waits beyond the store's own limit for the actor's answer.
+pub(crate) const GRACE: Duration = Duration::from_millis(100);
+
+/// What the actor of a circuit published last.
+///
+/// A snapshot is a value: it does not change, and may be outdated as soon as
+/// it is loaded. Admission does not need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    circuit: Arc<CircuitInfo>,
+    epoch: u64,
+    retry_at: Duration,
+}
+
+impl Snapshot {
+    pub(crate) fn new(name: &CircuitName, digest: &Digest) -> Self {
+        Self {
+            circuit: Arc::new(CircuitInfo {
+                name: name.clone(),
+                state: digest.state,
+                failure_count: digest.failure_count,
+                opened_at: digest.opened_at,
+            }),
+            epoch: digest.epoch,
+            retry_at: Duration::from_millis(digest.retry_at_ms),
+        }
+    }
+
+    /// Returns the circuit as it was published.
+    #[must_use]
+    pub fn circuit(&self) -> &CircuitInfo {
+        &self.circuit
+    }
+
+    /// A rejection as of this snapshot.
+    pub(crate) fn rejection(&self, retry_after: Duration) -> OpenError {
+        OpenError::new(Arc::clone(&self.circuit), retry_after)
+    }
+
+    /// Returns the state as it was published.
+    #[must_use]
+    pub fn state(&self) -> CircuitState {
+        self.circuit.state
+    }
+
+    /// Returns how many state changes this process has seen, plus one. Only
+    /// good for telling two snapshots of one process apart.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+/// Outcomes on their way to the store, over all circuits of a registry.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    count: AtomicUsize,
+    idle: Notify,
+    /// Whether their registry has ended.
+    pub(crate) ending: Ending,
+}
+
+impl Pending {
+    /// How many outcomes may still lead to a write.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Waits until there is none.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let notified = self.idle.notified();
+            if self.count() == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    pub(crate) fn start(self: &Arc<Self>) -> PendingGuard {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        PendingGuard(Some(Arc::clone(self)))
+    }
+
+    /// Guards what was counted by [`PendingGuard::keep`].
+    pub(crate) fn resume(self: &Arc<Self>) -> PendingGuard {
+        PendingGuard(Some(Arc::clone(self)))
+    }
+}
+
+/// Counts one outcome as pending for as long as it exists.
+#[derive(Debug)]
+pub(crate) struct PendingGuard(Option<Arc<Pending>>);
+
+impl PendingGuard {
+    /// Goes on counting without a guard, until [`Pending::resume`].
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for PendingGuard {
+    fn drop(&mut self) {
+        if let Some(pending) = self.0.take()
+            && pending.count.fetch_sub(1, Ordering::AcqRel) == 1
+        {
+            // The waker of who flushes is code of others.
+            caught(|| pending.idle.notify_waiters());
+        }
+    }
+}
+
+/// What is still to come of an outcome; boxed, so that the many of which nothing
+/// is to come are a null.
+pub(crate) type Outstanding = Option<Box<Awaited>>;
+
+/// When an outcome that may lead to a write is settled, and for how long that is
+/// worth a wait.
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    pub(crate) settled: Settled,
+    pub(crate) limit: Duration,
+    pub(crate) clock: Clock,
+    /// How often the actor had run before it was told.
+    pub(crate) turns: u64,
+}
+
+/// When an outcome is settled.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    /// When the actor says so: the verdict of a probe.
+    Answered(oneshot::Receiver<()>),
+    /// When the actor says so to all who wait for one trip: nothing is pending of it.
+    Tripped(Arc<Pending>),
+    /// The verdict of a probe that found the mailbox full, where no answer can be
+    /// asked for: at the latest when nothing of the registry is pending any more.
+    Idle(Arc<Pending>),
+}
+
+/// One circuit: what its handles and its actor share. The actor refers to it
+/// weakly, so that it never keeps its own mailbox open.
+pub(crate) struct Circuit {
+    pub(crate) gate: Gate,
+    /// Made at the first failure: most circuits of a process that is well have none.
+    counted: OnceLock<Box<Counted>>,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) mailbox: flume::Sender<Message>,
+    pub(crate) name: CircuitName,
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: Clock,
+    pub(crate) pending: Arc<Pending>,
+    /// User handles; the registry's own reference does not count.
+    pub(crate) handles: AtomicUsize,
+    /// How often the actor has run, and how often it had when a caller found that
+    /// it does not.
+    turns: AtomicU64,
+    deaf_since: AtomicU64,
+    /// How many freezes of the process the epoch that is admitted in comes after.
+    freezes: AtomicU64,
+}
+
+impl Circuit {
+    /// Makes a circuit and the receiving end of its mailbox.
+    pub(crate) fn new(
+        name: CircuitName,
+        config: Arc<Config>,
+        clock: Clock,
+        pending: Arc<Pending>,
+        gate: Gate,
+    ) -> (Arc<Self>, flume::Receiver<Message>) {
+        let (mailbox, inbox) = flume::bounded(MAILBOX_CAPACITY);
+        let digest = Digest {
+            epoch: 1,
+            state: CircuitState::Closed,
+            failure_count: 0,
+            opened_at: None,
+            from_ms: 0,
+            span_ms: 0,
+            refresh_ms: u64::MAX,
+            retry_at_ms: 0,
+        };
+        let snapshot = ArcSwap::from_pointee(Snapshot::new(&name, &digest));
+        let handles = AtomicUsize::new(0);
+        let freezes = AtomicU64::new(clock.freezes(clock.now()));
+        let (turns, deaf_since) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+        let circuit = Self {
+            gate,
+            counted: OnceLock::new(),
+            snapshot,
+            mailbox,
+            name,
+            config,
+            clock,
+            pending,
+            handles,
+            turns,
+            deaf_since,
+            freezes,
+        };
+        (Arc::new(circuit), inbox)
+    }
+
+    /// The epoch to admit a call in, if there is nothing to consider; else the wall
+    /// clock, to consider it by. Called, not inlined, so that callers stay small.
+    pub(crate) fn pass(&self) -> Result<u64, u64> {
+        let now_ms = self.clock.coarse_wall_ms();
+        self.gate.pass(now_ms).ok_or(now_ms)
+    }
+
+    /// Publishes what the machine decided. Called by the actor alone.
+    pub(crate) fn publish(&self, digest: &Digest) {
+        let show = || self.snapshot.store(Arc::new(Snapshot::new(&self.name, digest)));
+        self.gate.publish(digest, show);
+    }
+
+    /// Judges one call closely, without asking anyone, and starts a read ahead if
+    /// one is due. [`Circuit::pass`] comes first.
+    pub(crate) fn glance(&self, now_ms: u64) -> Glance {
+        let glance = self.gate.glance(now_ms);
+        if let Glance::Admit { refresh: true, .. } = glance {
+            self.claim_refresh();
+        }
+        glance
+    }
+
+    /// Sends for the one read ahead of this window, if nobody has.
+    fn claim_refresh(&self) {
+        self.gate.claim_refresh(|| {
+            self.mailbox.try_send(Message::Refresh { at: self.clock.now() }).is_ok()
+        });
+    }
+
+    /// Whether a call is only asked for because it hurts: what is known says that the
+    /// circuit is closed, and would be relied upon otherwise.
+    pub(crate) fn only_hurts(&self) -> bool {
+        let known = || self.gate.known(self.clock.coarse_wall_ms());
+        self.gate.hurts() && matches!(known(), (_, CircuitState::Closed, true))
+    }
+
+    /// Has the actor read for the calls to come, for one that is admitted at once.
+    pub(crate) fn send_for_a_read(&self) {
+        if self.only_hurts() {
+            return self.claim_refresh();
+        }
+        // A full mailbox has the actor at work already.
+        let _ = self.mailbox.try_send(Message::Refresh { at: self.clock.now() });
+    }
+
+    /// How long a caller waits for the actor: the store's limit and some grace.
+    pub(crate) fn patience(&self) -> Duration {
+        self.config.store_timeout().saturating_add(GRACE)
+    }
+
+    /// Notes that the actor has run. Called by the actor alone.
+    pub(crate) fn start_turn(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the actor has run.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// Whether a caller has waited in vain, and the actor has not run since: its
+    /// runtime is blocked, and no other caller need wait to find that out.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf_since.load(Ordering::Relaxed) == self.turns()
+    }
+
+    /// Notes that a caller has waited in vain since the actor had run so often.
+    pub(crate) fn found_deaf(&self, turns: u64) {
+        // What was found before the actor ran last says nothing of now.
+        if turns == self.turns() {
+            self.deaf_since.store(turns, Ordering::Relaxed);
+        }
+    }
+
+    /// The answer when the actor gives none: what is known while it is fresh
+    /// (an election that takes too long admits nobody), and fail open after, or
+    /// when the actor is gone.
+    pub(crate) fn unanswered(&self) -> Result<Pass, OpenError> {
+        let (epoch, state, is_fresh) = self.gate.known(self.clock.coarse_wall_ms());
+        if self.mailbox.is_disconnected() {
+            self.pending.ending.found_by(&self.name);
+        } else if state != CircuitState::Closed && is_fresh {
+            return Err(self.open_error(self.retry_after()));
+        }
+        Ok(Pass { epoch, probe: None })
+    }
+
+    /// Takes the probe that was won for whoever asks first. One that lay there
+    /// for too long, through a freeze perhaps, is given back instead.
+    pub(crate) fn take_spare(&self) -> Option<Pass> {
+        let (probe, until_ms) = self.gate.take_spare()?;
+        let pass = Pass { epoch: self.gate.last_known().0, probe: Some(probe) };
+        if self.clock.now().wall_ms() < until_ms {
+            return Some(pass);
+        }
+        let _ = self.report(pass, Report::NoVerdict);
+        None
+    }
+
+    /// How long until a probe may run, as of the last snapshot.
+    pub(crate) fn retry_after(&self) -> Duration {
+        let now = Duration::from_millis(self.clock.coarse_wall_ms());
+        self.snapshot.load().retry_at.saturating_sub(now)
+    }
+
+    /// A rejection as of the last snapshot.
+    pub(crate) fn open_error(&self, retry_after: Duration) -> OpenError {
+        self.snapshot.load().rejection(retry_after)
+    }
+
+    /// Tells the actor that the holder of a probe is alive.
+    pub(crate) fn keep_alive(&self, pass: Pass) {
+        // Best effort: a lease that is not renewed ends.
+        let _ = self.mailbox.try_send(Message::KeepAlive { at: self.clock.now(), pass });
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+}
+
+impl fmt::Debug for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Circuit")
+            .field("name", &self.name)
+            .field("state", &self.gate.last_known().1)
+            .finish_non_exhaustive()
+    }
+}

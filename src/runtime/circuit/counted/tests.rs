@@ -1,0 +1,272 @@
+use std::thread;
+
+use super::*;
+use crate::{
+    clock::{Clock, VirtualClock},
+    config::Config,
+    name::CircuitName,
+    protocol::machine::ProbeId,
+    runtime::gate::Gate,
+    state::CircuitState,
+};
+
+/// A circuit and its mailbox, whose actor is the test.
+struct Bench {
+    hands: VirtualClock,
+    circuit: Arc<Circuit>,
+    inbox: flume::Receiver<Message>,
+}
+
+fn digest(epoch: u64, state: CircuitState) -> Digest {
+    Digest {
+        epoch,
+        state,
+        failure_count: 0,
+        opened_at: None,
+        from_ms: 0,
+        span_ms: u64::MAX,
+        refresh_ms: u64::MAX,
+        retry_at_ms: u64::MAX,
+    }
+}
+
+impl Bench {
+    fn new(threshold: u32) -> Self {
+        let name = CircuitName::new("payments").unwrap();
+        let config = Config::builder().failure_threshold(threshold).success_threshold(1);
+        let hands = VirtualClock::standing_at(std::time::SystemTime::UNIX_EPOCH);
+        let (circuit, inbox) = Circuit::new(
+            name,
+            Arc::new(config.build().unwrap()),
+            Clock::from(&hands),
+            Arc::default(),
+            Gate::new(),
+        );
+        Self { hands, circuit, inbox }
+    }
+
+    fn end(&self, epoch: u64, report: Report) -> Outstanding {
+        self.circuit.report(Pass { epoch, probe: None }, report)
+    }
+
+    fn fail(&self, epoch: u64) -> Outstanding {
+        self.end(epoch, Report::Failure)
+    }
+
+    fn fill(&self) {
+        while self.circuit.mailbox.try_send(Message::Wake).is_ok() {}
+    }
+
+    /// What the actor does once it has published this, and shown the machine the trip.
+    fn follow(
+        &self,
+        published: &Digest,
+        trip: Option<Box<Trip>>,
+        is_contradicted: bool,
+    ) -> Followed {
+        let (is_thaw, freezes) = (false, self.circuit.clock.freezes(self.circuit.clock.now()));
+        self.circuit.follow(&Turn { published, is_contradicted, is_thaw, freezes, trip })
+    }
+
+    fn counted(&self) -> Option<u64> {
+        self.circuit.trip().map(|trip| trip.count)
+    }
+}
+
+fn is_over(outstanding: &Outstanding) -> bool {
+    match &outstanding.as_ref().unwrap().settled {
+        Settled::Tripped(callers) => callers.count() == 0,
+        Settled::Answered(_) | Settled::Idle(_) => panic!("a trip"),
+    }
+}
+
+#[test]
+fn a_failure_that_decides_nothing_wakes_nobody_and_waits_for_nobody() {
+    let bench = Bench::new(3);
+    for _ in 0..100 {
+        assert!(bench.fail(1).is_none());
+        assert!(bench.fail(1).is_none());
+        assert!(bench.end(1, Report::Success).is_none());
+        assert!(bench.end(1, Report::NoVerdict).is_none());
+    }
+    assert!(bench.inbox.is_empty());
+    assert_eq!(bench.circuit.pending.count(), 0);
+}
+
+#[test]
+fn case_198_calls_of_before_a_freeze_count_for_nothing_and_failures_of_before_stand() {
+    let bench = Bench::new(3);
+    assert!(bench.fail(1).is_none());
+    bench.hands.freeze(std::time::Duration::from_secs(5));
+    for _ in 0..9 {
+        assert!(bench.fail(1).is_none());
+    }
+    assert_eq!(bench.counted(), None);
+    assert!(bench.inbox.try_recv().is_ok(), "the actor begins an epoch");
+    let turn = Turn {
+        published: &digest(2, CircuitState::Closed),
+        is_contradicted: false,
+        is_thaw: true,
+        freezes: 1,
+        trip: None,
+    };
+    let _ = bench.circuit.follow(&turn);
+    for _ in 0..9 {
+        assert!(bench.fail(1).is_none(), "admitted before");
+    }
+    assert!(bench.fail(2).is_none());
+    assert!(bench.fail(2).is_some());
+    assert_eq!(bench.counted(), Some(3), "one of before the freeze, and two after");
+}
+
+#[test]
+fn case_90_a_full_mailbox_loses_no_failure_and_memory_stays_bounded() {
+    let bench = Bench::new(2_000);
+    bench.fill();
+    for _ in 1..2_000 {
+        assert!(bench.fail(1).is_none());
+    }
+    assert_eq!(bench.counted(), None);
+    let last = bench.fail(1);
+    assert!(!is_over(&last));
+    assert_eq!(bench.counted(), Some(2_000));
+    for _ in 0..10_000 {
+        assert!(bench.fail(1).is_some(), "the trip is under way");
+    }
+    assert_eq!(bench.circuit.pending.count(), 1, "one trip, however many failures");
+    let followed = bench.follow(&digest(2, CircuitState::Open), bench.circuit.trip(), false);
+    assert_eq!(followed.settles.len(), 1);
+    assert!(!followed.stands);
+    followed.settles.into_iter().for_each(drop);
+    assert!(is_over(&last));
+    assert_eq!(bench.circuit.pending.count(), 0);
+}
+
+#[test]
+fn case_13_what_ended_an_epoch_is_not_waited_for_and_does_not_count_in_the_next() {
+    let bench = Bench::new(2);
+    drop(bench.fail(1));
+    let _ = bench.follow(&digest(2, CircuitState::Closed), None, false);
+    assert!(bench.fail(1).is_none());
+    assert!(bench.fail(1).is_none());
+    assert!(bench.fail(2).is_none());
+    assert!(bench.fail(2).is_some());
+    assert_eq!(bench.circuit.trip().map(|trip| trip.epoch), Some(2));
+}
+
+#[test]
+fn a_failure_between_publication_and_new_epoch_waits_for_the_trip() {
+    let bench = Bench::new(1);
+    drop(bench.fail(1));
+    let trip = bench.circuit.trip();
+    bench.circuit.publish(&digest(2, CircuitState::Open));
+    assert!(bench.fail(1).is_some());
+    let followed = bench.follow(&digest(2, CircuitState::Open), trip, false);
+    assert_eq!(followed.settles.len(), 1);
+    assert!(bench.fail(1).is_none());
+}
+
+#[test]
+fn a_trip_of_a_new_epoch_that_the_actor_has_yet_to_count_is_kept() {
+    let bench = Bench::new(1);
+    drop(bench.fail(1));
+    let trip = bench.circuit.trip();
+    bench.circuit.publish(&digest(2, CircuitState::Closed));
+    let newer = bench.fail(2);
+    let followed = bench.follow(&digest(2, CircuitState::Closed), trip, true);
+    assert_eq!(followed.settles.len(), 1, "that of the epoch that is over");
+    assert!(!is_over(&newer));
+    let trip = bench.circuit.trip().unwrap();
+    assert_eq!((trip.epoch, trip.refuted), (2, true), "and others contradict this process");
+}
+
+#[test]
+fn a_trip_that_the_machine_refuses_in_its_own_epoch_is_over() {
+    let bench = Bench::new(2);
+    drop(bench.fail(1));
+    let last = bench.fail(1);
+    let closed = digest(1, CircuitState::Closed);
+    let followed = bench.follow(&closed, None, false);
+    assert_eq!(followed.settles.len(), 0, "it was not shown yet");
+    let followed = bench.follow(&closed, bench.circuit.trip(), false);
+    drop(followed.settles);
+    assert!(is_over(&last));
+    assert!(bench.fail(1).is_none(), "from none on");
+}
+
+#[test]
+fn good_calls_are_watched_from_the_first_failure_until_a_turn_finds_them() {
+    let bench = Bench::new(3);
+    assert!(!bench.circuit.gate.is_watched());
+    drop(bench.fail(1));
+    assert!(bench.circuit.gate.is_watched());
+    let closed = digest(1, CircuitState::Closed);
+    assert!(bench.follow(&closed, None, false).stands);
+    drop(bench.end(1, Report::Success));
+    assert!(bench.circuit.gate.is_watched());
+    assert!(!bench.follow(&closed, None, false).stands);
+    assert!(!bench.circuit.gate.is_watched());
+}
+
+#[test]
+fn case_99_what_hurts_is_looked_at_again_before_anything_is_read_for_it() {
+    let bench = Bench::new(5);
+    bench.circuit.publish(&digest(1, CircuitState::Closed));
+    assert!(bench.circuit.pass().is_ok());
+    drop((bench.fail(1), bench.fail(1)));
+    assert!(bench.circuit.pass().is_err() && bench.circuit.only_hurts());
+    assert!(bench.circuit.look_whether_it_hurts());
+    drop(bench.end(1, Report::Success));
+    assert!(bench.circuit.only_hurts(), "nobody has looked");
+    assert!(!bench.circuit.look_whether_it_hurts());
+    assert!(!bench.circuit.only_hurts());
+    let _ = bench.follow(&digest(1, CircuitState::Closed), None, false);
+    assert!(bench.circuit.pass().is_ok());
+}
+
+#[test]
+fn case_95_good_probes_count_towards_the_end_of_a_contradiction() {
+    for (probes, refuted) in [(1, true), (2, false)] {
+        let bench = Bench::new(1);
+        let _ = bench.follow(&digest(2, CircuitState::Closed), None, true);
+        for _ in 0..probes {
+            let probe = Pass { epoch: 2, probe: Some(ProbeId::FIRST) };
+            drop(bench.circuit.report(probe, Report::Success));
+        }
+        for _ in 0..6 {
+            drop(bench.end(2, Report::Success));
+        }
+        drop(bench.fail(2));
+        assert_eq!(bench.circuit.trip().map(|trip| trip.refuted), Some(refuted));
+    }
+}
+
+#[test]
+fn nobody_waits_once_the_actor_has_gone() {
+    let bench = Bench::new(1);
+    let waits = bench.fail(1);
+    let Bench { circuit, inbox, .. } = bench;
+    drop(inbox);
+    circuit.end_counting();
+    assert!(is_over(&waits));
+    assert_eq!(circuit.pending.count(), 0);
+    assert!(!circuit.gate.is_watched());
+    let pass = Pass { epoch: 1, probe: None };
+    for _ in 0..10 {
+        assert!(circuit.report(pass, Report::Failure).is_none());
+    }
+    assert_eq!(circuit.pending.count(), 0);
+}
+
+#[test]
+fn case_85_no_failure_of_many_threads_is_lost_or_counted_twice() {
+    let bench = Bench::new(4_000);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..500).for_each(|_| drop(bench.fail(1))));
+        }
+    });
+    assert_eq!(bench.counted(), Some(4_000));
+    assert!(bench.inbox.try_recv().is_ok());
+    assert!(bench.inbox.is_empty(), "woken once");
+}

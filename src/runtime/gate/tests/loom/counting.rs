@@ -1,0 +1,131 @@
+//! Good calls by thread, and epochs that begin beside them.
+
+use ::loom::sync::Arc;
+
+use super::*;
+use crate::{
+    protocol::counting::Counting, protocol::moment::Moment, runtime::slots::Slots,
+    runtime::sync::Mutex,
+};
+
+/// Counts good calls of one epoch in threads of so many each, none of which waits for
+/// another; says how many were counted.
+fn counted_by(threads: &[u64]) -> u64 {
+    let slots = Arc::new(Slots::new(1));
+    let counts: Vec<_> = threads
+        .iter()
+        .map(|calls| {
+            let (slots, calls) = (Arc::clone(&slots), *calls);
+            in_thread(move || (0..calls).for_each(|_| slots.count_good(1)))
+        })
+        .collect();
+    counts.into_iter().for_each(|thread| thread.join().unwrap());
+    slots.place(1)
+}
+
+#[test]
+fn a_thread_that_takes_the_line_of_one_that_has_ended_loses_no_good_call() {
+    // Any of them may have ended before the next takes a line, and may not.
+    explore(None, || assert_eq!(counted_by(&[1, 1]), 2));
+    explore(Some(3), || assert_eq!(counted_by(&[2, 2]), 4));
+}
+
+#[test]
+fn threads_that_share_a_line_lose_no_good_call() {
+    // The first two have lines of their own.
+    explore(Some(2), || assert_eq!(counted_by(&[1, 1, 1]), 3));
+    explore(Some(1), || assert_eq!(counted_by(&[1, 1, 1, 1]), 4));
+}
+
+/// What a failing call and a turn of the actor do under the mutex, without a circuit.
+struct Bench {
+    gate: Gate,
+    slots: Slots,
+    counting: Mutex<Counting>,
+}
+
+impl Bench {
+    fn new(threshold: u64) -> Arc<Self> {
+        let counting = Mutex::new(Counting::new(threshold, 1));
+        Arc::new(Self { gate: Gate::new(), slots: Slots::new(1), counting })
+    }
+
+    fn fail(&self, epoch: u64) {
+        let mut counting = self.counting.lock().unwrap();
+        if epoch < counting.epoch() {
+            return;
+        }
+        let last_place = self.slots.place(counting.epoch());
+        counting.start_epoch(epoch, last_place, false);
+        counting.failure(self.slots.place(epoch), Moment::default());
+        self.gate.show_counting(counting.stands(), counting.hurts());
+    }
+
+    fn succeed(&self, epoch: u64) {
+        if self.gate.is_watched() {
+            self.slots.count_good(epoch);
+        }
+    }
+
+    fn start(&self, epoch: u64) {
+        let mut counting = self.counting.lock().unwrap();
+        let last_place = self.slots.place(counting.epoch());
+        counting.start_epoch(epoch, last_place, false);
+        let place = self.slots.place(counting.epoch());
+        counting.forget_past(place);
+        self.gate.show_counting(counting.stands(), counting.hurts());
+    }
+
+    fn has_tripped(&self, epoch: u64) -> bool {
+        let counting = self.counting.lock().unwrap();
+        counting.trip().is_some_and(|trip| trip.epoch == epoch)
+    }
+}
+
+#[test]
+fn case_13_a_straggler_of_an_older_epoch_breaks_no_streak_of_a_newer_one() {
+    explore(Some(3), || {
+        let bench = Bench::new(2);
+        bench.fail(1);
+        let straggler = Arc::clone(&bench);
+        let straggler = in_thread(move || straggler.succeed(1));
+        bench.start(2);
+        bench.fail(2);
+        bench.fail(2);
+        straggler.join().unwrap();
+        assert!(bench.has_tripped(2), "two failures in a row, of one epoch");
+    });
+}
+
+#[test]
+fn a_failure_that_knows_of_an_epoch_before_it_is_counted_counts_in_it() {
+    explore(Some(3), || {
+        let bench = Bench::new(2);
+        bench.fail(1);
+        let actor = Arc::clone(&bench);
+        let actor = in_thread(move || actor.start(2));
+        let other = Arc::clone(&bench);
+        let other = in_thread(move || other.fail(2));
+        bench.fail(2);
+        other.join().unwrap();
+        actor.join().unwrap();
+        assert!(bench.has_tripped(2));
+    });
+}
+
+#[test]
+fn a_good_call_between_two_failures_of_a_thread_parts_them_beside_others() {
+    explore(Some(2), || {
+        let bench = Bench::new(2);
+        let other = Arc::clone(&bench);
+        let other = in_thread(move || other.succeed(1));
+        bench.fail(1);
+        bench.succeed(1);
+        bench.fail(1);
+        other.join().unwrap();
+        assert!(!bench.has_tripped(1));
+        bench.fail(1);
+        bench.fail(1);
+        assert!(bench.has_tripped(1));
+    });
+}

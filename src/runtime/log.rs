@@ -1,0 +1,133 @@
+//! What the crate logs, all of it, through `tracing`.
+//!
+//! A subscriber of `tracing` is code of the user's that runs on the actor's task, or
+//! on a caller's: each event is guarded, so that a subscriber that panics (a layer
+//! whose pipe is closed) loses the event and nothing else. Text that comes from
+//! elsewhere is escaped, so that it cannot forge a second line.
+
+use std::fmt::Display;
+
+use crate::{
+    name::{CircuitName, Escaped},
+    panics::caught,
+    protocol::answer::StoreErrorKind,
+    transition::{Cause, CircuitTransition},
+};
+
+/// A circuit changed its state.
+pub(crate) fn transition(transition: &CircuitTransition) {
+    caught(|| {
+        tracing::info!(
+            circuit = %transition.circuit_name,
+            from = %transition.from_state,
+            to = %transition.to_state,
+            cause = ?transition.cause,
+            origin = ?transition.origin,
+            "circuit changed its state"
+        );
+        if transition.cause == Cause::Refuted {
+            tracing::warn!(
+                circuit = %transition.circuit_name,
+                "this process fails where others do not: the circuit is open here alone"
+            );
+        }
+    });
+}
+
+/// The shared item of a circuit has an attribute that cannot be read.
+pub(crate) fn defective_item(circuit: &CircuitName, attribute: &'static str) {
+    caught(|| {
+        tracing::warn!(
+            %circuit,
+            attribute,
+            "the shared item has a missing or unreadable attribute; \
+             the next write that opens or closes this circuit mends it"
+        );
+    });
+}
+
+/// This process was frozen, and goes on.
+pub(crate) fn thawed(circuit: &CircuitName) {
+    caught(|| {
+        tracing::debug!(%circuit, "this process was frozen: calls from before count for nothing");
+    });
+}
+
+/// A store operation failed because the process stood still meanwhile.
+pub(crate) fn stood_still(circuit: &CircuitName, error: &dyn Display) {
+    caught(|| {
+        tracing::debug!(%circuit, error = %Escaped(error), "this process stood still");
+    });
+}
+
+/// A store operation failed.
+pub(crate) fn store_failed(
+    circuit: &CircuitName,
+    operation: &'static str,
+    error: &dyn Display,
+    kind: StoreErrorKind,
+) {
+    caught(|| {
+        let error = Escaped(error);
+        tracing::warn!(%circuit, operation, %error, ?kind, "the circuit store failed");
+    });
+}
+
+/// A store operation failed in a way that waiting does not mend.
+pub(crate) fn store_misconfigured(
+    circuit: &CircuitName,
+    operation: &'static str,
+    error: &dyn Display,
+    is_news: bool,
+) {
+    caught(|| {
+        let error = Escaped(error);
+        if is_news {
+            tracing::error!(%circuit, operation, %error,
+                "the circuit store is misconfigured; this process protects itself alone");
+        } else {
+            tracing::debug!(%circuit, operation, %error, "the circuit store is still misconfigured");
+        }
+    });
+}
+
+/// The actor of a circuit has panicked.
+pub(crate) fn started_over(circuit: &CircuitName) {
+    caught(|| {
+        tracing::error!(
+            %circuit,
+            "the task of a circuit panicked and starts over; failures that were counted are \
+             forgotten: please report this panic"
+        );
+    });
+}
+
+/// A breaker is used whose registry has ended.
+pub(crate) fn unprotected(circuit: &CircuitName, with_runtime: bool) {
+    caught(|| {
+        if with_runtime {
+            tracing::warn!(
+                %circuit,
+                "the tokio runtime of a registry has ended while its breakers are in use; they let \
+                 every call through once what they know is too old: spawn a registry on a runtime \
+                 that lives as long as them"
+            );
+        } else {
+            tracing::warn!(
+                %circuit,
+                "a registry was dropped while its breakers are in use; they let every call \
+                 through once what they know is too old: keep the registry as long as them"
+            );
+        }
+    });
+}
+
+/// A registry is spawned whose breakers are disabled.
+pub(crate) fn disabled() {
+    caught(|| {
+        tracing::warn!(
+            "circuit breakers are disabled: every call runs; \
+             this is meant for development, not for production"
+        );
+    });
+}

@@ -1,0 +1,313 @@
+//! Circuits whose metrics go to a recorder of this thread.
+
+mod stage;
+
+use std::sync::Arc;
+
+use ::metrics::set_default_local_recorder;
+use futures::FutureExt as _;
+
+use self::stage::{Recorded, Stage, is_rejected, pass, recover, settle, succeed, trip};
+use crate::{
+    CircuitState,
+    protocol::health::Access,
+    protocol::machine::Chance,
+    protocol::record::LeaseToken,
+    runtime::reachability::Reachability,
+    store::StoreErrorKind::{self, BadAnswer, Misconfigured, Throttled, Timeout, Unavailable},
+};
+
+/// What is written of each transition of the circuit.
+fn transitions<const COUNT: usize>(told: [&str; COUNT]) -> [String; COUNT] {
+    told.map(|labels| format!("fuseboard_transitions_total circuit=payments {labels} +1"))
+}
+
+fn fault(operation: &str, kind: &str) -> String {
+    format!("fuseboard_store_faults_total operation={operation} kind={kind} +1")
+}
+
+fn misconfigured(value: u8) -> String {
+    format!("fuseboard_store_misconfigured is {value}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transition_counts_as_local_once_and_as_observed_by_the_others() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let stage = Stage::new();
+    let (one, other) = (stage.environment(), stage.environment());
+    let (mine, theirs) = (one.breaker(), other.breaker());
+    assert_eq!(succeed(&theirs).await, Ok(()));
+    recorded.take();
+    trip(&mine).await;
+    let tripped = "from=CLOSED to=OPEN cause=failure_threshold origin=local";
+    assert_eq!(recorded.take(), transitions([tripped]));
+    pass(6).await;
+    assert!(is_rejected(&theirs).await);
+    let seen = "from=CLOSED to=OPEN cause=elsewhere origin=observed";
+    assert_eq!(recorded.take(), transitions([seen]));
+    pass(31).await;
+    recover(&mine).await;
+    let elected = "from=OPEN to=HALF_OPEN cause=recovery_timeout origin=local";
+    let closed = "from=HALF_OPEN to=CLOSED cause=probes_succeeded origin=local";
+    assert_eq!(recorded.take(), transitions([elected, closed]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transition_while_the_store_fails_counts_as_made_without_it() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let environment = Stage::new().environment();
+    environment.store.writes_meet(Unavailable);
+    recorded.take();
+    trip(&environment.breaker()).await;
+    settle().await;
+    let tripped = "from=CLOSED to=OPEN cause=failure_threshold origin=without_store";
+    let [tripped] = transitions([tripped]);
+    let mut heard = recorded.take();
+    heard.sort_unstable();
+    assert_eq!(heard, [fault("trip", "unavailable"), tripped]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_while_the_process_stood_still_does_not_count() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let stage = Stage::new();
+    let environment = stage.environment();
+    let breaker = environment.breaker();
+    recorded.take();
+    environment.store.reads_meet(Timeout);
+    let frozen = async {
+        settle().await;
+        stage.clock.advance(std::time::Duration::from_secs(600));
+        environment.store.reads_meet(None);
+    };
+    let (called, ()) = tokio::join!(succeed(&breaker), frozen);
+    assert_eq!(called, Ok(()));
+    assert_eq!(recorded.take(), [""; 0]);
+}
+
+/// What is written when the first read, and when the write of a trip, meets a fault.
+async fn heard_of(kind: StoreErrorKind) -> [Vec<String>; 2] {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let environment = Stage::new().environment();
+    let breaker = environment.breaker();
+    recorded.take();
+    environment.store.reads_meet(kind);
+    assert_eq!(succeed(&breaker).await, Ok(()));
+    let reads = recorded.take();
+    environment.store.reads_meet(None);
+    pass(61).await;
+    assert_eq!(succeed(&breaker).await, Ok(()));
+    environment.store.writes_meet(kind);
+    recorded.take();
+    trip(&breaker).await;
+    settle().await;
+    let mut writes = recorded.take();
+    writes.retain(|event| !event.starts_with("fuseboard_transitions_total"));
+    [reads, writes]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_counts_with_its_operation_and_its_kind() {
+    for (kind, word) in [
+        (Timeout, "timeout"),
+        (Unavailable, "unavailable"),
+        (Throttled, "throttled"),
+        (BadAnswer, "bad_answer"),
+    ] {
+        let faults = [vec![fault("read", word)], vec![fault("trip", word)]];
+        assert_eq!(heard_of(kind).await, faults, "{kind:?}");
+    }
+    let word = "misconfigured";
+    let faults = ["read", "trip"].map(|name| vec![fault(name, word), misconfigured(1)]);
+    assert_eq!(heard_of(Misconfigured).await, faults);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_misconfigured_store_shows_as_1_until_it_is_mended() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let environment = Stage::new().environment();
+    let breaker = environment.breaker();
+    recorded.take();
+    environment.store.reads_meet(Misconfigured);
+    for _ in 0..2 {
+        assert_eq!(succeed(&breaker).await, Ok(()));
+        // Each time, so that it does not look like a gauge that nobody sets any more.
+        assert_eq!(recorded.take(), [fault("read", "misconfigured"), misconfigured(1)]);
+        pass(61).await;
+    }
+    environment.store.reads_meet(None);
+    assert_eq!(succeed(&breaker).await, Ok(()));
+    assert_eq!(recorded.take(), [misconfigured(0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_that_work_do_not_hide_that_writes_are_refused() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let environment = Stage::new().environment();
+    let breaker = environment.breaker();
+    environment.store.writes_meet(Misconfigured);
+    trip(&breaker).await;
+    recorded.take();
+    let other = environment.registry.breaker("invoices").unwrap();
+    assert_eq!(succeed(&other).await, Ok(()));
+    assert!(recorded.take().is_empty());
+    environment.store.writes_meet(None);
+    trip(&other).await;
+    assert!(recorded.take().contains(&misconfigured(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_ends_leaves_no_alarm_behind() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let environment = Stage::new().environment();
+    environment.store.reads_meet(Misconfigured);
+    assert_eq!(succeed(&environment.breaker()).await, Ok(()));
+    recorded.take();
+    drop(environment);
+    pass(1).await;
+    assert_eq!(recorded.take(), [misconfigured(0)]);
+    drop(Stage::new().environment());
+    pass(1).await;
+    assert!(!recorded.take().contains(&misconfigured(0)), "there was none");
+}
+
+struct NoChance;
+
+impl Chance for NoChance {
+    fn token(&mut self) -> LeaseToken {
+        LeaseToken::new("token")
+    }
+
+    fn spread(&mut self) -> u8 {
+        0
+    }
+}
+
+#[test]
+fn what_changes_while_it_is_shown_is_shown_last() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let reach = Arc::new(Reachability::new(Box::new(NoChance)));
+    let other = Arc::clone(&reach);
+    recorded.meanwhile(move || other.works(Access::Write));
+    assert!(reach.is_news(Access::Write));
+    assert_eq!(recorded.take().last(), Some(&misconfigured(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn healthy_calls_and_rejections_touch_no_metric() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let environment = Stage::new().environment();
+    let breaker = environment.breaker();
+    recorded.take();
+    for _ in 0..100 {
+        assert_eq!(succeed(&breaker).await, Ok(()));
+        pass(1).await;
+    }
+    assert!(recorded.take().is_empty(), "nor do the reads between them");
+    trip(&breaker).await;
+    recorded.take();
+    for _ in 0..29 {
+        assert!(is_rejected(&breaker).await);
+        assert!(breaker.try_admit().is_err());
+        pass(1).await;
+    }
+    assert!(recorded.take().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorder_that_panics_ends_no_actor() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    recorded.panics();
+    let environment = Stage::new().environment();
+    let mut transitions = environment.registry.subscribe();
+    let breaker = environment.breaker();
+    environment.store.reads_meet(Misconfigured);
+    assert_eq!(succeed(&breaker).await, Ok(()));
+    environment.store.reads_meet(None);
+    trip(&breaker).await;
+    pass(31).await;
+    recover(&breaker).await;
+    let mut states = Vec::new();
+    while let Some(Some(Ok(transition))) = transitions.recv().now_or_never() {
+        states.push(transition.to_state);
+    }
+    assert_eq!(states, [CircuitState::Open, CircuitState::HalfOpen, CircuitState::Closed]);
+}
+
+#[tokio::test]
+async fn a_registry_describes_every_metric_and_the_page_names_it() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    drop(Stage::new().environment());
+    let page = include_str!("../../../docs/metrics.md");
+    let described = recorded.take();
+    let heads: Vec<_> = described.iter().filter_map(|line| line.split_once(": ")).collect();
+    let heads: Vec<_> = heads.into_iter().map(|(head, _)| head).collect();
+    assert_eq!(
+        heads,
+        [
+            "counter fuseboard_transitions_total Some(Count)",
+            "counter fuseboard_store_faults_total Some(Count)",
+            "gauge fuseboard_store_misconfigured None",
+        ]
+    );
+    assert_eq!(recorded.gauges(), ["fuseboard_store_misconfigured"], "before it is set");
+    for head in heads {
+        let name = head.split(' ').nth(1).unwrap();
+        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+    }
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_label_is_the_word_that_serde_has() {
+    use super::recorded::{cause, origin};
+    use crate::{Cause, Origin};
+
+    let take_over = Cause::TakeOver { previous_owner: None, owner: Arc::from("token") };
+    assert!(serde_json::to_value(&take_over).unwrap().get(cause(&take_over)).is_some());
+    for other in [
+        Cause::FailureThreshold,
+        Cause::RecoveryTimeout,
+        Cause::ProbesSucceeded,
+        Cause::ProbeFailed,
+        Cause::Hold,
+        Cause::Release,
+        Cause::RecordGone,
+        Cause::StoreUnreadable,
+        Cause::Elsewhere,
+        Cause::Forgotten,
+    ] {
+        assert_eq!(serde_json::to_value(&other).unwrap(), cause(&other));
+    }
+    for who in [Origin::Local, Origin::WithoutStore, Origin::Observed] {
+        assert_eq!(serde_json::to_value(who).unwrap(), origin(who));
+    }
+}
+
+#[test]
+fn case_168_no_name_forges_a_label() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    crate::runtime::metrics::transition(&crate::CircuitTransition {
+        circuit_name: crate::CircuitName::new("evil\n\u{1b}[2J").unwrap(),
+        from_state: CircuitState::Closed,
+        to_state: CircuitState::Open,
+        opened_at: None,
+        cause: crate::Cause::Hold,
+        origin: crate::Origin::Local,
+        at: std::time::SystemTime::UNIX_EPOCH,
+    });
+    let labels = r"circuit=evil\n\u{1b}[2J from=CLOSED to=OPEN cause=hold origin=local +1";
+    assert_eq!(recorded.take(), [format!("fuseboard_transitions_total {labels}")]);
+}
