@@ -25,10 +25,10 @@ use crate::{
     name::CircuitName,
     outcome::Outcome,
     permit::{OwnedPermit, Permit},
-    protocol::machine::Pass,
+    protocol::machine::CallId,
     runtime::actor::message::{Message, Reply},
     runtime::circuit::{Circuit, Snapshot},
-    runtime::gate::Glance,
+    runtime::gate::Decision,
     state::CircuitState,
 };
 
@@ -291,36 +291,36 @@ impl Breaker {
     #[inline]
     pub fn try_admit(&self) -> Result<Permit<'_>, Rejection<'_>> {
         match self.circuit.pass() {
-            Ok(epoch) => Ok(Permit::new(&self.circuit, Pass { epoch, probe: None })),
+            Ok(epoch) => Ok(Permit::new(&self.circuit, CallId { epoch, probe: None })),
             Err(now_ms) => self.try_admit_closely(now_ms),
         }
     }
 
     fn try_admit_closely(&self, now_ms: u64) -> Result<Permit<'_>, Rejection<'_>> {
         match self.circuit.glance(now_ms) {
-            Glance::Admit { epoch, .. } => {
-                Ok(Permit::new(&self.circuit, Pass { epoch, probe: None }))
+            Decision::Admit { epoch, .. } => {
+                Ok(Permit::new(&self.circuit, CallId { epoch, probe: None }))
             }
-            Glance::Reject { retry_after_ms } => {
+            Decision::Reject { retry_after_ms } => {
                 Err(Rejection::new(&self.circuit, Duration::from_millis(retry_after_ms)))
             }
-            Glance::Ask => self.try_ask(),
+            Decision::Ask => self.try_ask(),
         }
     }
 
     #[cold]
     fn try_ask(&self) -> Result<Permit<'_>, Rejection<'_>> {
         let circuit = &*self.circuit;
-        if let Some(pass) = circuit.take_spare() {
+        if let Some(pass) = circuit.take_offered_probe() {
             return Ok(Permit::new(circuit, pass));
         }
         let (epoch, state) = circuit.gate.last_known();
         match state {
             CircuitState::Closed => circuit.send_for_a_read(),
             CircuitState::Open | CircuitState::HalfOpen => {
-                let (at, reply) = (circuit.now(), Reply::Spare);
+                let (at, reply) = (circuit.now(), Reply::OfferedProbe);
                 // A full mailbox has the actor at work already.
-                let _ = circuit.mailbox.try_send(Message::Admit { at, reply, hurts: false });
+                let _ = circuit.mailbox.try_send(Message::Admit { at, reply, is_failing: false });
             }
         }
         let is_gone = circuit.mailbox.is_disconnected();
@@ -328,17 +328,17 @@ impl Breaker {
             circuit.pending.ending.found_by(&circuit.name);
         }
         if state == CircuitState::Closed || is_gone {
-            return Ok(Permit::new(circuit, Pass { epoch, probe: None }));
+            return Ok(Permit::new(circuit, CallId { epoch, probe: None }));
         }
         Err(Rejection::new(circuit, circuit.retry_after()))
     }
 
     #[inline]
-    async fn pass(&self) -> Result<Pass, OpenError> {
+    async fn pass(&self) -> Result<CallId, OpenError> {
         match self.circuit.pass() {
-            Ok(epoch) => Ok(Pass { epoch, probe: None }),
+            Ok(epoch) => Ok(CallId { epoch, probe: None }),
             Err(now_ms) => match consider(&self.circuit, now_ms) {
-                Way::Admit { epoch } => Ok(Pass { epoch, probe: None }),
+                Way::Admit { epoch } => Ok(CallId { epoch, probe: None }),
                 Way::Reject(open) => Err(open),
                 Way::Ask => Box::pin(ask(&self.circuit)).await,
             },
@@ -368,7 +368,7 @@ impl Breaker {
                 Way::Ask => return finish(Box::pin(self.run_asked(call, judge)).await),
             },
         };
-        let mut running = Running::new(&self.circuit, Pass { epoch, probe: None });
+        let mut running = Running::new(&self.circuit, CallId { epoch, probe: None });
         let mut called = pin!(call());
         let result = poll_fn(|context| running.poll(called.as_mut(), context)).await;
         running.leave();
@@ -398,7 +398,7 @@ impl Breaker {
         let pass = ask(&self.circuit).await?;
         let now = self.circuit.now();
         // To stand still is not to wait: then the limit begins anew.
-        let waited = if now.stood_still_since(asked_at, self.circuit.patience()) {
+        let waited = if now.was_frozen_since(asked_at, self.circuit.patience()) {
             Duration::ZERO
         } else {
             now.mono().saturating_sub(asked_at.mono())

@@ -169,7 +169,7 @@ impl Clock {
         let mut future = pin!(future);
         let since = self.now();
         let output = self.within(limit, future.as_mut()).await;
-        if output.is_some() || !self.now().stood_still_since(since, limit) {
+        if output.is_some() || !self.now().was_frozen_since(since, limit) {
             return output;
         }
         self.within(limit, future).await
@@ -383,7 +383,7 @@ mod tests {
             let begun = clock.now();
             hands.advance(Duration::from_millis(100));
             clock.learn(begun, clock.now(), ServerTime::new(at, Duration::from_secs(1), answers));
-            clock.now().shared().as_millis()
+            clock.now().fleet_time().as_millis()
         };
         assert_eq!(shared_after(0, 1_000), 1_000_100, "it may be right as it is");
         assert_eq!(shared_after(900, 1_000), 1_001_100, "what is shown was rounded down");
@@ -401,11 +401,14 @@ mod tests {
             ServerTime::new(at, Duration::from_secs(1), answers)
         };
         clock.learn(clock.now(), clock.now(), shown(1_000, 1));
-        assert_eq!(clock.now().shared(), Duration::from_secs(1_001));
+        assert_eq!(clock.now().fleet_time(), Duration::from_secs(1_001));
         hands.advance(Duration::from_secs(100));
         clock.learn(clock.now(), clock.now(), shown(1_000, 1));
-        assert_eq!(clock.now().shared(), Duration::from_secs(1_101));
-        assert_eq!(clock.of_registry(Handle::current()).now().shared(), Duration::from_secs(1_160));
+        assert_eq!(clock.now().fleet_time(), Duration::from_secs(1_101));
+        assert_eq!(
+            clock.of_registry(Handle::current()).now().fleet_time(),
+            Duration::from_secs(1_160)
+        );
     }
 
     #[test]

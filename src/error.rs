@@ -72,7 +72,7 @@ pub enum SpawnError {
 /// Why a breaker could not be handed out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum BreakerError {
+pub enum RegistryError {
     /// The name cannot be a circuit's.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -251,7 +251,7 @@ impl<E> CallError<E> {
 /// Why an operator's order was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum OrderError {
+pub enum OperatorError {
     /// The hold would end before it begins, or its reason is too long.
     #[error(transparent)]
     Invalid(#[from] ConfigError),

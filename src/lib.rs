@@ -79,7 +79,7 @@ pub use self::{
     clock::{Clock, VirtualClock},
     config::{Config, ConfigBuilder, OnStoreOutage},
     error::{
-        BreakerError, CallError, ConfigError, FlushError, NameError, OpenError, OrderError,
+        CallError, ConfigError, FlushError, NameError, OpenError, OperatorError, RegistryError,
         SettingDifference, SpawnError,
     },
     name::{CircuitName, MAX_NAME_BYTES},

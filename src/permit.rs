@@ -5,21 +5,21 @@ use std::{fmt, mem::ManuallyDrop, time::Duration};
 use crate::{
     breaker::Breaker,
     outcome::Outcome,
-    protocol::machine::{Pass, Report},
+    protocol::machine::{CallEnd, CallId},
     runtime::circuit::{Awaited, Circuit, GRACE, Outstanding, Settled},
 };
 
 /// What is said of a call that is dropped without a report; a panic of its own is a
 /// failure.
-pub(crate) fn report_of_drop(circuit: &Circuit, counts_panic: bool) -> Report {
+pub(crate) fn report_of_drop(circuit: &Circuit, counts_panic: bool) -> CallEnd {
     if (counts_panic && std::thread::panicking()) || circuit.config.count_cancelled() {
-        Report::Failure
+        CallEnd::Failure
     } else {
-        Report::NoVerdict
+        CallEnd::Dropped
     }
 }
 
-impl From<Outcome> for Report {
+impl From<Outcome> for CallEnd {
     #[inline]
     fn from(outcome: Outcome) -> Self {
         match outcome {
@@ -43,12 +43,12 @@ impl From<Outcome> for Report {
 #[must_use = "a permit that is dropped reports nothing about the call"]
 pub struct Permit<'a> {
     circuit: &'a Circuit,
-    pass: Pass,
+    pass: CallId,
 }
 
 impl<'a> Permit<'a> {
     #[inline]
-    pub(crate) fn new(circuit: &'a Circuit, pass: Pass) -> Self {
+    pub(crate) fn new(circuit: &'a Circuit, pass: CallId) -> Self {
         Self { circuit, pass }
     }
 
@@ -58,19 +58,19 @@ impl<'a> Permit<'a> {
     /// alone on one with some. Nothing is sent, unless the call is a probe.
     #[inline]
     pub fn success(self) -> Settling {
-        self.end(Report::Success)
+        self.end(CallEnd::Success)
     }
 
     /// Reports that the dependency failed. The failure is counted when this returns.
     /// A trip that it causes takes effect, and is written, later: await
     /// [`Settling::settled`] for that.
     pub fn failure(self) -> Settling {
-        self.end(Report::Failure)
+        self.end(CallEnd::Failure)
     }
 
     /// Reports that the call says nothing about the dependency.
     pub fn ignore(self) -> Settling {
-        self.end(Report::Ignored)
+        self.end(CallEnd::Ignored)
     }
 
     /// Reports an [`Outcome`].
@@ -96,7 +96,7 @@ impl<'a> Permit<'a> {
     }
 
     #[inline]
-    fn end(self, report: Report) -> Settling {
+    fn end(self, report: CallEnd) -> Settling {
         // A permit that was reported is not dropped.
         let permit = ManuallyDrop::new(self);
         Settling(permit.circuit.report(permit.pass, report))
@@ -123,28 +123,28 @@ impl fmt::Debug for Permit<'_> {
 #[must_use = "a permit that is dropped reports nothing about the call"]
 pub struct OwnedPermit {
     breaker: Breaker,
-    pass: Pass,
+    pass: CallId,
     armed: bool,
 }
 
 impl OwnedPermit {
-    pub(crate) fn new(breaker: Breaker, pass: Pass) -> Self {
+    pub(crate) fn new(breaker: Breaker, pass: CallId) -> Self {
         Self { breaker, pass, armed: true }
     }
 
     /// Reports that the dependency answered well. See [`Permit::success`].
     pub fn success(self) -> Settling {
-        self.end(Report::Success)
+        self.end(CallEnd::Success)
     }
 
     /// Reports that the dependency failed. See [`Permit::failure`].
     pub fn failure(self) -> Settling {
-        self.end(Report::Failure)
+        self.end(CallEnd::Failure)
     }
 
     /// Reports that the call says nothing about the dependency.
     pub fn ignore(self) -> Settling {
-        self.end(Report::Ignored)
+        self.end(CallEnd::Ignored)
     }
 
     /// Reports an [`Outcome`].
@@ -165,7 +165,7 @@ impl OwnedPermit {
         }
     }
 
-    fn end(mut self, report: Report) -> Settling {
+    fn end(mut self, report: CallEnd) -> Settling {
         self.armed = false;
         Settling(self.breaker.circuit().report(self.pass, report))
     }
@@ -230,7 +230,7 @@ impl Settling {
             }
         };
         // Nor does a short wait, or one in which the process stood still.
-        is_over || limit < GRACE || awaited.clock.now().stood_still_since(since, limit)
+        is_over || limit < GRACE || awaited.clock.now().was_frozen_since(since, limit)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The owner of a process's circuits, and the one file that spawns.
 
 mod builder;
-mod chance;
+mod entropy;
 mod forgotten;
 
 use std::{
@@ -18,12 +18,12 @@ use tokio_util::{
 };
 
 pub use self::builder::{DISABLED_ENV, RegistryBuilder};
-use self::{builder::DEFAULT_TRANSITION_CAPACITY, chance::Jitter, forgotten::Forgotten};
+use self::{builder::DEFAULT_TRANSITION_CAPACITY, entropy::Jitter, forgotten::Forgotten};
 use crate::{
     breaker::Breaker,
     clock::Clock,
     config::Config,
-    error::{BreakerError, FlushError},
+    error::{FlushError, RegistryError},
     name::CircuitName,
     protocol::machine::Machine,
     runtime::actor::{Actor, Environment, LastTold, message::Message},
@@ -106,15 +106,15 @@ impl BreakerRegistry {
     ///
     /// # Errors
     ///
-    /// - [`BreakerError::Name`]: the name is empty or longer than 2,048 bytes.
-    /// - [`BreakerError::ConfigMismatch`]: the circuit runs with other settings (the error
+    /// - [`RegistryError::Name`]: the name is empty or longer than 2,048 bytes.
+    /// - [`RegistryError::ConfigMismatch`]: the circuit runs with other settings (the error
     ///   names them, and both values), given to [`breaker_with`](Self::breaker_with). Clone that breaker, or ask with
     ///   its settings.
-    /// - [`BreakerError::ShutDown`]: the registry was shut down. Spawn another.
-    /// - [`BreakerError::RuntimeEnded`]: the tokio runtime that the registry was spawned on
+    /// - [`RegistryError::ShutDown`]: the registry was shut down. Spawn another.
+    /// - [`RegistryError::RuntimeEnded`]: the tokio runtime that the registry was spawned on
     ///   has ended. Spawn a registry on each runtime (in each `#[tokio::test]`, on each
     ///   worker's runtime), or one on a runtime that outlives all calls.
-    pub fn breaker(&self, name: impl AsRef<str>) -> Result<Breaker, BreakerError> {
+    pub fn breaker(&self, name: impl AsRef<str>) -> Result<Breaker, RegistryError> {
         self.handle(name.as_ref(), &self.inner.config)
     }
 
@@ -141,7 +141,7 @@ impl BreakerRegistry {
         &self,
         name: impl AsRef<str>,
         config: Config,
-    ) -> Result<Breaker, BreakerError> {
+    ) -> Result<Breaker, RegistryError> {
         let is_shared = self.inner.environment.store.is_shared();
         self.handle(name.as_ref(), &Arc::new(config.for_store(is_shared)))
     }
@@ -284,11 +284,11 @@ impl BreakerRegistry {
         flushed
     }
 
-    fn handle(&self, name: &str, config: &Arc<Config>) -> Result<Breaker, BreakerError> {
+    fn handle(&self, name: &str, config: &Arc<Config>) -> Result<Breaker, RegistryError> {
         let mut circuits = self.inner.circuits();
         // Under the lock, so that no circuit is added behind a shutdown's back.
         if self.inner.cancel.is_cancelled() {
-            return Err(BreakerError::ShutDown);
+            return Err(RegistryError::ShutDown);
         }
         // One whose actor was dropped with its runtime is none.
         let known = circuits.running.get(name).filter(|circuit| !circuit.mailbox.is_disconnected());
@@ -298,7 +298,7 @@ impl BreakerRegistry {
             return if differences.is_empty() {
                 Ok(Breaker::new(Arc::clone(circuit)))
             } else {
-                Err(BreakerError::ConfigMismatch { name: circuit.name.clone(), differences })
+                Err(RegistryError::ConfigMismatch { name: circuit.name.clone(), differences })
             };
         }
         let name = CircuitName::new(name)?;
@@ -310,7 +310,7 @@ impl BreakerRegistry {
             // A task that is dropped as it is spawned: there is nothing that would run it,
             // nor any other.
             circuits.running.clear();
-            return Err(BreakerError::RuntimeEnded);
+            return Err(RegistryError::RuntimeEnded);
         }
         // A disabled circuit has no actor that would ever take it out again.
         if !self.inner.disabled {

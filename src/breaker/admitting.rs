@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crate::{
     error::OpenError,
-    protocol::machine::Pass,
+    protocol::machine::CallId,
     runtime::actor::message::{Message, Reply},
     runtime::circuit::Circuit,
-    runtime::gate::Glance,
+    runtime::gate::Decision,
     runtime::sync::oneshot,
 };
 
 /// How long a call waits in all for news of a circuit that is closed and fresh, while
 /// its failures say that others may have tripped it.
-const PATIENCE_WHILE_IT_HURTS: Duration = Duration::from_millis(100);
+const PATIENCE_WHILE_FAILING: Duration = Duration::from_millis(100);
 
 /// What is known at once of a call that did not simply pass the gate.
 pub(super) enum Way {
@@ -28,11 +28,11 @@ pub(super) enum Way {
 /// Considers a call that did not simply pass the gate.
 pub(super) fn consider(circuit: &Circuit, now_ms: u64) -> Way {
     match circuit.glance(now_ms) {
-        Glance::Admit { epoch, .. } => Way::Admit { epoch },
-        Glance::Reject { retry_after_ms } => {
+        Decision::Admit { epoch, .. } => Way::Admit { epoch },
+        Decision::Reject { retry_after_ms } => {
             Way::Reject(circuit.open_error(Duration::from_millis(retry_after_ms)))
         }
-        Glance::Ask => Way::Ask,
+        Decision::Ask => Way::Ask,
     }
 }
 
@@ -42,27 +42,27 @@ pub(super) fn consider(circuit: &Circuit, now_ms: u64) -> Way {
 /// A call that is asked for only because it hurts would be admitted by what is known:
 /// it waits for little, and then is. That the answer takes longer than that is no sign
 /// of an actor that does not run.
-pub(super) async fn ask(circuit: &Circuit) -> Result<Pass, OpenError> {
-    if let Some(pass) = circuit.take_spare() {
+pub(super) async fn ask(circuit: &Circuit) -> Result<CallId, OpenError> {
+    if let Some(pass) = circuit.take_offered_probe() {
         return Ok(pass);
     }
     // One caller that waits for an actor that does not run is enough. What it
     // asked still lies in the mailbox.
-    if circuit.is_deaf() {
+    if circuit.is_stalled() {
         return circuit.unanswered();
     }
     let turns = circuit.turns();
     let (reply, answer) = oneshot::channel();
-    let only_hurts = circuit.only_hurts();
-    let patience = if only_hurts {
-        circuit.patience().min(PATIENCE_WHILE_IT_HURTS)
+    let is_asked_only_for_failing = circuit.is_asked_only_for_failing();
+    let patience = if is_asked_only_for_failing {
+        circuit.patience().min(PATIENCE_WHILE_FAILING)
     } else {
         circuit.patience()
     };
     let message = Message::Admit {
         at: circuit.now(),
         reply: Reply::Caller(reply),
-        hurts: circuit.gate.hurts(),
+        is_failing: circuit.gate.is_failing(),
     };
     let asked = async {
         circuit.mailbox.send_async(message).await.ok()?;
@@ -75,8 +75,8 @@ pub(super) async fn ask(circuit: &Circuit) -> Result<Pass, OpenError> {
         // The actor is gone.
         Some(None) => circuit.unanswered(),
         None => {
-            if !only_hurts {
-                circuit.found_deaf(turns);
+            if !is_asked_only_for_failing {
+                circuit.mark_stalled(turns);
             }
             circuit.unanswered()
         }

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use super::Breaker;
 use crate::{
-    error::{ConfigError, OrderError},
-    protocol::machine::{Order, Ordered},
+    error::{ConfigError, OperatorError},
+    protocol::machine::{Command, CommandResult},
     protocol::record::HOLD_PREFIX,
     runtime::actor::message::Message,
     runtime::sync::oneshot,
@@ -40,17 +40,17 @@ impl Breaker {
     ///
     /// # Errors
     ///
-    /// - [`OrderError::Invalid`]: `until` is not in the future, or the reason
+    /// - [`OperatorError::Invalid`]: `until` is not in the future, or the reason
     ///   is longer than 1,024 bytes. Nothing was written.
-    /// - [`OrderError::Contended`]: other processes changed the item at each of five
+    /// - [`OperatorError::Contended`]: other processes changed the item at each of five
     ///   tries. Nothing was written; try again.
-    /// - [`OrderError::Store`]: the store failed. The hold may have been written:
+    /// - [`OperatorError::Store`]: the store failed. The hold may have been written:
     ///   look at the item, or try again once the store works.
-    /// - [`OrderError::Replaced`]: a later order of this process for the circuit came before
+    /// - [`OperatorError::Replaced`]: a later order of this process for the circuit came before
     ///   this one had begun. Nothing was written for this one.
-    /// - [`OrderError::Gone`]: the registry was shut down, dropped or disabled. Nothing
+    /// - [`OperatorError::Gone`]: the registry was shut down, dropped or disabled. Nothing
     ///   was written.
-    /// - [`OrderError::NoAnswer`]: no answer within the wait above, or the registry
+    /// - [`OperatorError::NoAnswer`]: no answer within the wait above, or the registry
     ///   ended meanwhile. The hold may still be written; to try again does no harm.
     ///
     /// # Cancel safety
@@ -71,7 +71,7 @@ impl Breaker {
     /// assert_eq!(payments.snapshot().state(), CircuitState::Closed);
     /// # Ok(()) }
     /// ```
-    pub async fn hold(&self, until: SystemTime, reason: &str) -> Result<(), OrderError> {
+    pub async fn hold(&self, until: SystemTime, reason: &str) -> Result<(), OperatorError> {
         let until_wall = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let now = self.circuit.now();
         if until_wall <= now.wall() {
@@ -85,7 +85,7 @@ impl Breaker {
         }
         let owner = format!("{HOLD_PREFIX}{reason}").into();
         let until = now.unix_ceil(until_wall.saturating_sub(now.wall()));
-        self.order(Order::Hold { owner, until }).await
+        self.command(Command::Hold { owner, until }).await
     }
 
     /// Closes the circuit in the whole fleet: ends a hold, or overrules an
@@ -97,42 +97,42 @@ impl Breaker {
     ///
     /// # Errors
     ///
-    /// - [`OrderError::Contended`]: other processes changed the item at each of five
+    /// - [`OperatorError::Contended`]: other processes changed the item at each of five
     ///   tries. Nothing was written; try again.
-    /// - [`OrderError::Store`]: the store failed. The circuit may have been closed.
-    /// - [`OrderError::Replaced`]: a later order of this process for the circuit came before
+    /// - [`OperatorError::Store`]: the store failed. The circuit may have been closed.
+    /// - [`OperatorError::Replaced`]: a later order of this process for the circuit came before
     ///   this one had begun. Nothing was written for this one.
-    /// - [`OrderError::Gone`]: the registry was shut down, dropped or disabled. Nothing
+    /// - [`OperatorError::Gone`]: the registry was shut down, dropped or disabled. Nothing
     ///   was written.
-    /// - [`OrderError::NoAnswer`]: no answer in time, or the registry ended meanwhile.
+    /// - [`OperatorError::NoAnswer`]: no answer in time, or the registry ended meanwhile.
     ///   The circuit may still be closed.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future takes the order back, unless its write is under way by then.
-    pub async fn release(&self) -> Result<(), OrderError> {
-        self.order(Order::Release).await
+    pub async fn release(&self) -> Result<(), OperatorError> {
+        self.command(Command::Release).await
     }
 
-    async fn order(&self, order: Order) -> Result<(), OrderError> {
+    async fn command(&self, command: Command) -> Result<(), OperatorError> {
         let circuit = &*self.circuit;
         let (reply, answer) = oneshot::channel();
-        let message = Message::Order { at: circuit.now(), order, reply };
+        let message = Message::Command { at: circuit.now(), command, reply };
         let asked = async {
             if circuit.mailbox.send_async(message).await.is_err() {
                 circuit.pending.ending.found_by(&circuit.name);
-                return Err(OrderError::Gone);
+                return Err(OperatorError::Gone);
             }
-            answer.await.map_err(|_| OrderError::NoAnswer)
+            answer.await.map_err(|_| OperatorError::NoAnswer)
         };
         let limit = circuit.patience().saturating_mul(OPERATIONS);
         match circuit.clock.within(limit, Box::pin(asked)).await {
-            Some(Ok(Ordered::Done)) => Ok(()),
-            Some(Ok(Ordered::Replaced)) => Err(OrderError::Replaced),
-            Some(Ok(Ordered::Contended)) => Err(OrderError::Contended),
-            Some(Ok(Ordered::Failed(kind))) => Err(OrderError::Store(kind)),
+            Some(Ok(CommandResult::Done)) => Ok(()),
+            Some(Ok(CommandResult::Replaced)) => Err(OperatorError::Replaced),
+            Some(Ok(CommandResult::Contended)) => Err(OperatorError::Contended),
+            Some(Ok(CommandResult::Failed(kind))) => Err(OperatorError::Store(kind)),
             Some(Err(error)) => Err(error),
-            None => Err(OrderError::NoAnswer),
+            None => Err(OperatorError::NoAnswer),
         }
     }
 }

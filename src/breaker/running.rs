@@ -11,7 +11,7 @@ use std::{
 use crate::{
     outcome::Outcome,
     permit::{Settling, report_of_drop},
-    protocol::machine::Pass,
+    protocol::machine::CallId,
     runtime::circuit::{Awaited, Circuit},
 };
 
@@ -23,7 +23,7 @@ pub(super) type Wait<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 /// the call, and not if it is of other code in the same task, which drops the call.
 pub(super) struct Running<'a> {
     circuit: &'a Circuit,
-    pass: Pass,
+    pass: CallId,
     /// Whether the call is being made or polled.
     is_in_call: bool,
 }
@@ -31,7 +31,7 @@ pub(super) struct Running<'a> {
 impl<'a> Running<'a> {
     /// A call that is admitted, and about to be made.
     #[inline]
-    pub(super) fn new(circuit: &'a Circuit, pass: Pass) -> Self {
+    pub(super) fn new(circuit: &'a Circuit, pass: CallId) -> Self {
         Self { circuit, pass, is_in_call: true }
     }
 
@@ -95,14 +95,14 @@ impl Drop for Running<'_> {
 #[inline(never)]
 fn wait_for(circuit: &Circuit, awaited: Box<Awaited>, waited: Duration) -> Option<Wait<'_>> {
     // One caller that waits for an actor that does not run is enough.
-    if !circuit.config.await_trip_write() || circuit.is_deaf() {
+    if !circuit.config.await_trip_write() || circuit.is_stalled() {
         return None;
     }
     let turns = awaited.turns;
     let settling = Settling::new(Some(awaited));
     Some(Box::pin(async move {
         if !settling.settled_after(waited).await {
-            circuit.found_deaf(turns);
+            circuit.mark_stalled(turns);
         }
     }))
 }

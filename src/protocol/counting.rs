@@ -200,7 +200,7 @@ impl Counting {
     }
 
     /// Whether two or more failures in a row stand.
-    pub(crate) fn hurts(&self) -> bool {
+    pub(crate) fn is_failing(&self) -> bool {
         self.rules.in_a_row() >= 2
     }
 

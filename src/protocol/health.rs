@@ -38,7 +38,7 @@ pub(crate) struct Failure {
 
 /// Why the store is not asked: other circuits of the process found no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Withheld {
+pub(crate) struct BackedOff {
     /// For how long it is left alone.
     pub(crate) wait: Duration,
     /// Whether it is known to be out by more than a single failure.
@@ -58,7 +58,7 @@ struct Trouble {
     /// Reads were answered while writes were failing: writes alone are out.
     reads_work: bool,
     /// Others had a single failure: until when nothing is read that can wait.
-    spared: Option<(Moment, Duration)>,
+    reads_deferred_until: Option<(Moment, Duration)>,
 }
 
 impl Health {
@@ -122,8 +122,8 @@ impl Health {
     }
 
     /// Others have found no answer, and leave the store alone for so long.
-    pub(crate) fn withhold(&mut self, access: Access, now: Moment, withheld: Withheld) {
-        self.0.get_or_insert_default().withhold(access, now, withheld);
+    pub(crate) fn back_off(&mut self, access: Access, now: Moment, backed_off: BackedOff) {
+        self.0.get_or_insert_default().back_off(access, now, backed_off);
     }
 
     /// Eases the trouble there is, if there is any; it may be the end of it.
@@ -138,7 +138,7 @@ impl Health {
 impl Trouble {
     fn wait(&self, access: Access, now: Moment) -> Duration {
         match access {
-            Access::Read => self.reads.wait(now).max(left(self.spared, now)),
+            Access::Read => self.reads.wait(now).max(left(self.reads_deferred_until, now)),
             Access::Write => self.reads.wait(now).max(self.writes.wait(now)),
         }
     }
@@ -156,7 +156,7 @@ impl Trouble {
     }
 
     fn succeed(&mut self, access: Access) {
-        self.spared = None;
+        self.reads_deferred_until = None;
         match access {
             Access::Read => {
                 self.reads = Streak::default();
@@ -193,10 +193,10 @@ impl Trouble {
         }
     }
 
-    fn withhold(&mut self, access: Access, now: Moment, withheld: Withheld) {
-        let back_off = Some((now, withheld.wait));
-        if !withheld.is_outage {
-            self.spared = back_off;
+    fn back_off(&mut self, access: Access, now: Moment, backed_off: BackedOff) {
+        let back_off = Some((now, backed_off.wait));
+        if !backed_off.is_outage {
+            self.reads_deferred_until = back_off;
             return;
         }
         let streak = match access {

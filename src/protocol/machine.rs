@@ -15,9 +15,9 @@
 //!
 //! The owner of a machine feeds it with [`Machine::admit`], [`Machine::trip`],
 //! [`Machine::report`], [`Machine::keep_alive`], [`Machine::refresh`],
-//! [`Machine::order`], [`Machine::tick`] and [`Machine::stored`], each with the moment at which the *sender* saw the event;
+//! [`Machine::command`], [`Machine::tick`] and [`Machine::on_response`], each with the moment at which the *sender* saw the event;
 //! the machine clamps so that its time never runs back. After each it takes the
-//! [`Effect`]s in order, and may ask for the [`Digest`] and the deadline. At most
+//! [`Effect`]s in order, and may ask for the [`Published`] and the deadline. At most
 //! one [`Effect::Start`] is outstanding; its answer comes back through `stored`.
 //! After every `stored` [`Machine::reopen_claims`] is called, calls that were told
 //! to wait are asked again, oldest first, and then [`Machine::settle_claim`] is
@@ -27,9 +27,9 @@
 //! it decides while the store fails is marked [`Origin::WithoutStore`].
 
 mod admission;
-mod digest;
-mod order;
+mod command;
 mod phase;
+mod published;
 mod report;
 mod resign;
 mod storage;
@@ -40,17 +40,17 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 pub(crate) use self::{
-    admission::{Admission, Arrival, LONGEST_LOOK, Pass},
-    digest::{CLOCK_TICK_MS, Digest},
-    order::{Order, Ordered},
+    admission::{Admission, Arrival, CallId, LONGEST_BRIEF_WAIT},
+    command::{Command, CommandResult},
     phase::ProbeId,
-    report::Report,
-    storage::{Answer, Job},
+    published::{CLOCK_TICK_MS, Published},
+    report::CallEnd,
+    storage::{StoreRequest, StoreResponse},
 };
 use self::{
-    order::UnderWay,
+    command::InProgress,
     phase::{Basis, Phase, Standing, Turn},
-    storage::{Known, TTL_SLACK, Want},
+    storage::{Cache, PendingWrite, TTL_SLACK},
 };
 use crate::{
     config::Config,
@@ -63,11 +63,11 @@ use crate::{
 };
 
 /// Where a machine gets what must not be predictable.
-pub(crate) trait Chance: Send + Sync {
+pub(crate) trait Entropy: Send + Sync {
     /// A fresh fencing token, for one election.
     fn token(&mut self) -> LeaseToken;
     /// A number anywhere in 0..=255, to spread retries.
-    fn spread(&mut self) -> u8;
+    fn jitter(&mut self) -> u8;
 }
 
 /// What the machine asks its owner to do.
@@ -75,19 +75,19 @@ pub(crate) trait Chance: Send + Sync {
 pub(crate) enum Effect {
     /// Tell the subscribers.
     Announce(CircuitTransition),
-    /// Start the one store operation; answer through [`Machine::stored`].
-    Start(Job),
+    /// Start the one store operation; answer through [`Machine::on_response`].
+    Start(StoreRequest),
     /// The stored record cannot be read; said once per change of the record.
     Defective(&'static str),
     /// An operator's order has come to an end.
-    Ordered(Ordered),
+    CommandResult(CommandResult),
 }
 
 /// The state machine of one circuit, in one process.
 pub(crate) struct Machine {
     name: CircuitName,
     config: Arc<Config>,
-    chance: Box<dyn Chance>,
+    entropy: Box<dyn Entropy>,
     /// The latest moment seen; time never runs back.
     now: Moment,
     /// Counts the state changes that this process has seen.
@@ -100,22 +100,22 @@ pub(crate) struct Machine {
     /// The state that subscribers were last told.
     announced: CircuitState,
     /// What the store last showed, and when.
-    known: Known,
+    cache: Cache,
     /// Whether a trip of this process was applied, and nobody has judged it yet.
     tripped: bool,
     /// The epoch in which this process was contradicted: others' probes closed the
     /// circuit that its trip had opened. Zero is none, or one that good calls have ended.
     contradicted_in: u64,
     /// The store operation in flight.
-    job: Option<Job>,
+    in_flight: Option<StoreRequest>,
     /// When the last store operation was started.
     started_at: Moment,
     /// Whether this process stood still while the operation before it ran.
     stood_still: bool,
     /// The write to be made next.
-    want: Option<Want>,
+    pending: Option<PendingWrite>,
     /// What an operator ordered.
-    order: Option<Box<UnderWay>>,
+    command: Option<Box<InProgress>>,
     health: Health,
     /// Whether a waiting call stands to get the next probe.
     claimed: bool,
@@ -129,25 +129,25 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// A circuit of which nothing is known yet: closed, and stale.
-    pub(crate) fn new(name: CircuitName, config: Arc<Config>, chance: Box<dyn Chance>) -> Self {
+    pub(crate) fn new(name: CircuitName, config: Arc<Config>, entropy: Box<dyn Entropy>) -> Self {
         Self {
             name,
             config,
-            chance,
+            entropy,
             now: Moment::default(),
             epoch: 1,
             phase: Phase::Closed { basis: Basis::Local },
             used_at: Moment::default(),
             failures_stand: false,
             announced: CircuitState::Closed,
-            known: Known::default(),
+            cache: Cache::default(),
             tripped: false,
             contradicted_in: 0,
-            job: None,
+            in_flight: None,
             started_at: Moment::default(),
             stood_still: false,
-            want: None,
-            order: None,
+            pending: None,
+            command: None,
             health: Health::default(),
             claimed: false,
             last_probe: ProbeId::FIRST,
@@ -186,7 +186,7 @@ impl Machine {
             }
             Phase::HalfOpen(_) => self.cut_off = Some(self.last_probe),
             // What was owed from before the freeze is not written.
-            Phase::Open(_) if self.want == Some(Want::Trip) => self.lapse(),
+            Phase::Open(_) if self.pending == Some(PendingWrite::Trip) => self.lapse(),
             Phase::Open(_) => {}
         }
     }
@@ -216,8 +216,8 @@ impl Machine {
 
     /// Whether no write is outstanding that could still land soon.
     pub(crate) fn is_settled(&self) -> bool {
-        let writing = matches!(self.job, Some(Job::Write { .. }));
-        let wanting = self.want.is_some() && self.health.is_usable(Access::Write, self.now);
+        let writing = matches!(self.in_flight, Some(StoreRequest::Write { .. }));
+        let wanting = self.pending.is_some() && self.health.is_usable(Access::Write, self.now);
         !writing && !wanting
     }
 
@@ -225,7 +225,7 @@ impl Machine {
     /// takes the circuit to be is in the store, or too old to matter, and nothing
     /// is known that the next actor would have to find out at a caller's cost.
     pub(crate) fn is_forgettable(&self) -> bool {
-        let idle = self.job.is_none() && self.want.is_none() && self.order.is_none();
+        let idle = self.in_flight.is_none() && self.pending.is_none() && self.command.is_none();
         let known = self.is_fresh() || !self.health.is_usable(Access::Write, self.now);
         idle && !known && self.keeps_for() == Duration::ZERO
     }
@@ -249,8 +249,8 @@ impl Machine {
         if now.mono() < self.now.mono() {
             return;
         }
-        let owes_trip = self.want == Some(Want::Trip);
-        let stood_still = owes_trip && now.stood_still_since(self.now, self.longest_pause());
+        let owes_trip = self.pending == Some(PendingWrite::Trip);
+        let stood_still = owes_trip && now.was_frozen_since(self.now, self.longest_pause());
         self.now = now;
         if owes_trip && (stood_still || self.is_due()) {
             self.lapse();
@@ -259,7 +259,7 @@ impl Machine {
 
     /// For how long nothing happens at the most, while something is owed to the store.
     fn longest_pause(&self) -> Duration {
-        if self.job.is_some() {
+        if self.in_flight.is_some() {
             self.config.store_timeout()
         } else {
             self.deadline().unwrap_or(Duration::MAX)
@@ -277,7 +277,7 @@ impl Machine {
     /// process stood still: they are no evidence of how the dependency is now. The
     /// trip is not written any more, and this process probes first.
     fn lapse(&mut self) {
-        self.want = None;
+        self.pending = None;
         let cause = self.cause_of_opening();
         if let Phase::Open(opening) = &mut self.phase {
             opening.standing = Standing::Lapsed;
@@ -290,7 +290,7 @@ impl Machine {
         if self.contradicted_in != 0 {
             return Turn::Last;
         }
-        let (high, low) = (self.chance.spread(), self.chance.spread());
+        let (high, low) = (self.entropy.jitter(), self.entropy.jitter());
         Turn::Drawn(u16::from_be_bytes([high, low]))
     }
 

@@ -70,7 +70,7 @@ impl Moment {
     pub(crate) fn since(self, earlier: Self) -> Duration {
         let mono = self.mono().saturating_sub(earlier.mono());
         let wall = self.wall().saturating_sub(earlier.wall());
-        let shared = self.shared().saturating_sub(earlier.shared());
+        let shared = self.fleet_time().saturating_sub(earlier.fleet_time());
         mono.max(wall.min(shared))
     }
 
@@ -84,7 +84,7 @@ impl Moment {
 
     /// Whether the clocks of this process disagree about the time since an
     /// earlier moment: it was frozen, or its wall clock was set.
-    pub(crate) fn disagrees(self, earlier: Self) -> bool {
+    pub(crate) fn clocks_disagree_since(self, earlier: Self) -> bool {
         let mono = self.mono().saturating_sub(earlier.mono());
         let wall = self.wall().checked_sub(earlier.wall());
         wall.is_none_or(|wall| wall.abs_diff(mono) > AGREEMENT)
@@ -92,7 +92,7 @@ impl Moment {
 
     /// Time since the Unix epoch on the clock that a fleet shares: what stamps
     /// are made of and compared with.
-    pub(crate) fn shared(self) -> Duration {
+    pub(crate) fn fleet_time(self) -> Duration {
         let by = Duration::from_millis(self.ahead_ms.unsigned_abs());
         if self.ahead_ms < 0 {
             self.wall().saturating_sub(by)
@@ -105,7 +105,7 @@ impl Moment {
     /// to take `limit` at most has taken a second more than that. Then a timer
     /// that ran out says nothing about whom it was to bound, and what was asked
     /// for before may have changed since.
-    pub(crate) fn stood_still_since(self, earlier: Self, limit: Duration) -> bool {
+    pub(crate) fn was_frozen_since(self, earlier: Self, limit: Duration) -> bool {
         // By the process's own clocks: a correction is no standstill.
         let mono = self.mono().saturating_sub(earlier.mono());
         let wall = self.wall().saturating_sub(earlier.wall());
@@ -114,23 +114,23 @@ impl Moment {
 
     /// Whole seconds since the Unix epoch, `after` from now, rounded down.
     pub(crate) fn unix_floor(self, after: Duration) -> i64 {
-        let at = self.shared().saturating_add(after);
+        let at = self.fleet_time().saturating_add(after);
         i64::try_from(at.as_secs()).unwrap_or(i64::MAX)
     }
 
     /// Whole seconds since the Unix epoch, `after` from now, rounded up: a
     /// stamp that others compare with their clock must never be early.
     pub(crate) fn unix_ceil(self, after: Duration) -> i64 {
-        let at = self.shared().saturating_add(after);
+        let at = self.fleet_time().saturating_add(after);
         let up = u64::from(at.subsec_nanos() > 0);
         i64::try_from(at.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
     }
 
     /// How far the shared clock is past a stamp; zero if it is not.
-    pub(crate) fn past(self, stamp: i64) -> Duration {
+    pub(crate) fn elapsed_since_stamp(self, stamp: i64) -> Duration {
         match u64::try_from(stamp) {
-            Ok(seconds) => self.shared().saturating_sub(Duration::from_secs(seconds)),
-            Err(_) => self.shared(),
+            Ok(seconds) => self.fleet_time().saturating_sub(Duration::from_secs(seconds)),
+            Err(_) => self.fleet_time(),
         }
     }
 
@@ -164,8 +164,8 @@ mod tests {
         assert_eq!(wall(9, 1).unix_ceil(Duration::ZERO), 10);
         assert_eq!(wall(9, 999_999_999).unix_floor(Duration::ZERO), 9);
         assert_eq!(wall(9, 0).unix_ceil(Duration::MAX), i64::MAX);
-        assert_eq!(wall(9, 0).past(-1), Duration::from_secs(9));
-        assert_eq!(wall(9, 0).past(i64::MAX), Duration::ZERO);
+        assert_eq!(wall(9, 0).elapsed_since_stamp(-1), Duration::from_secs(9));
+        assert_eq!(wall(9, 0).elapsed_since_stamp(i64::MAX), Duration::ZERO);
         assert_eq!(millis(Duration::MAX), u64::MAX);
     }
 
@@ -173,8 +173,8 @@ mod tests {
     fn stamps_are_of_the_shared_clock() {
         let ahead = Moment { ahead_ms: -60_000, ..at(10, 1_060) };
         assert_eq!(ahead.unix_floor(Duration::ZERO), 1_000);
-        assert_eq!(ahead.past(990), Duration::from_secs(10));
-        assert_eq!(Moment { ahead_ms: i64::MIN, ..ahead }.shared(), Duration::ZERO);
+        assert_eq!(ahead.elapsed_since_stamp(990), Duration::from_secs(10));
+        assert_eq!(Moment { ahead_ms: i64::MIN, ..ahead }.fleet_time(), Duration::ZERO);
     }
 
     #[test]
@@ -182,8 +182,10 @@ mod tests {
         let before = at(10, 1_000);
         let stepped = at(15, 4_605);
         assert_eq!(stepped.since(before), Duration::from_secs(3_605));
-        assert!(stepped.disagrees(before) && !at(15, 1_005).disagrees(before));
-        assert!(at(15, 999).disagrees(before));
+        assert!(
+            stepped.clocks_disagree_since(before) && !at(15, 1_005).clocks_disagree_since(before)
+        );
+        assert!(at(15, 999).clocks_disagree_since(before));
         let corrected = Moment { ahead_ms: -3_600_000, ..stepped };
         assert_eq!(corrected.since(before), Duration::from_secs(5));
         let learned = Moment { ahead_ms: 60_000, ..at(15, 1_005) };

@@ -9,7 +9,7 @@ use std::{
 use tokio::{runtime::Handle, sync::broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{BreakerRegistry, Inner, chance::Jitter};
+use super::{BreakerRegistry, Inner, entropy::Jitter};
 use crate::{
     clock::{self, Clock},
     config::Config,

@@ -6,14 +6,14 @@
 //! its cancellation, and on nothing else. It knows the circuit only weakly, so
 //! that it never keeps its own mailbox open.
 
+mod brief_wait;
+mod commands;
 mod environment;
 mod farewell;
 mod keeping;
 mod leaving;
-mod looking;
 pub(crate) mod message;
 mod operation;
-mod orders;
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -22,25 +22,26 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::{environment::Environment, farewell::LastTold};
 use self::{
+    commands::Commands,
     message::{Message, Reply, Settle},
-    operation::{InFlight, Storage},
-    orders::Orders,
+    operation::{InFlight, StoreClient},
 };
+pub(crate) use self::{environment::Environment, farewell::LastTold};
 use crate::{
     clock::Clock,
     error::OpenError,
     panics::caught,
     protocol::counting::Trip,
     protocol::machine::{
-        Admission, Answer, Arrival, Digest, Effect, Machine, Ordered, Pass, Report,
+        Admission, Arrival, CallEnd, CallId, CommandResult, Effect, Machine, Published,
+        StoreResponse,
     },
     protocol::moment::{self, Moment},
     runtime::circuit::{Circuit, Followed, PendingGuard, Turn},
-    runtime::grant::Grant,
     runtime::log,
     runtime::sync::flume,
+    runtime::undelivered::UndeliveredPermit,
 };
 
 /// How many messages one turn takes before it publishes.
@@ -70,8 +71,8 @@ struct Shown {
 }
 
 /// A probe on offer at the gate, since when, and for how long.
-struct Spare {
-    pass: Pass,
+struct OfferedProbe {
+    pass: CallId,
     since: Moment,
     offer: Duration,
 }
@@ -88,11 +89,11 @@ pub(crate) struct Actor {
     waiters: Vec<Waiter>,
     settles: Vec<Settle>,
     replies: Vec<(Reply, Admission)>,
-    published: Option<Digest>,
-    spare: Option<Box<Spare>>,
+    published: Option<Published>,
+    offered_probe: Option<Box<OfferedProbe>>,
     /// Whether a call that does not wait has one of the waiters in its place.
-    awaits_spare: bool,
-    orders: Orders,
+    awaits_offered_probe: bool,
+    commands: Commands,
     /// Lets `flush` wait for a right to probe that this process holds.
     right: Option<PendingGuard>,
     /// Whether somebody flushes, so that a right that nobody uses is given back.
@@ -104,7 +105,7 @@ pub(crate) struct Actor {
 }
 
 enum Event {
-    Stored(Answer),
+    Stored(StoreResponse),
     Message(Message),
     Deadline,
     End,
@@ -130,9 +131,9 @@ impl Actor {
             settles: Vec::new(),
             replies: Vec::new(),
             published: None,
-            spare: None,
-            awaits_spare: false,
-            orders: Orders::default(),
+            offered_probe: None,
+            awaits_offered_probe: false,
+            commands: Commands::default(),
             right: None,
             is_resigning: false,
             told_before: None,
@@ -171,8 +172,8 @@ impl Actor {
             let trip = self.take_trip(&circuit, trip);
             // Whatever woke it: timers do not run while a process is frozen.
             self.machine.tick(now);
-            self.end_look(now);
-            circuit.start_turn();
+            self.end_brief_wait(now);
+            circuit.beat();
             self.take_probe_report(&circuit, now);
             let shown = Shown { trip, freezes };
             let failures = self.publish(&circuit, now, &mut operation, shown);
@@ -205,12 +206,14 @@ impl Actor {
     }
 
     fn deadline(&self) -> Option<Duration> {
-        let spare = self
-            .spare
-            .as_ref()
-            .map(|spare| spare.offer.saturating_sub(self.clock().now().since(spare.since)));
+        let offered_probe = self.offered_probe.as_ref().map(|offered_probe| {
+            offered_probe.offer.saturating_sub(self.clock().now().since(offered_probe.since))
+        });
         let right = self.right.as_ref().and_then(|_| self.machine.right_ends_in());
-        [self.machine.deadline(), spare, right, self.look_ends_in()].into_iter().flatten().min()
+        [self.machine.deadline(), offered_probe, right, self.brief_wait_ends_in()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Takes what else is in the mailbox, up to a batch.
@@ -238,10 +241,10 @@ impl Actor {
         match message {
             Message::Admit { reply, .. } if reply.is_gone() => {}
             // One probe on its way to the gate is enough.
-            Message::Admit { reply: Reply::Spare, .. } if self.awaits_spare => {}
-            Message::Admit { at, reply, hurts } => {
+            Message::Admit { reply: Reply::OfferedProbe, .. } if self.awaits_offered_probe => {}
+            Message::Admit { at, reply, is_failing } => {
                 // Good calls may have ended the streak since the gate said so.
-                let arrival = self.machine.arrival(hurts && circuit.look_whether_it_hurts());
+                let arrival = self.machine.arrival(is_failing && circuit.check_is_failing());
                 self.judge(at, reply, arrival);
             }
             Message::Outcome { at, pass, report, settle } => {
@@ -250,9 +253,9 @@ impl Actor {
             }
             Message::KeepAlive { at, pass } => self.machine.keep_alive(at, pass),
             Message::Refresh { at } => self.machine.refresh(at),
-            Message::Order { at, order, reply } => {
-                self.orders.push(order, reply);
-                self.give_order(at);
+            Message::Command { at, command, reply } => {
+                self.commands.push(command, reply);
+                self.give_command(at);
             }
             Message::Flush(_until_here) => self.flush(),
             Message::Wake | Message::Released => {}
@@ -262,36 +265,36 @@ impl Actor {
     fn judge(&mut self, at: Moment, reply: Reply, arrival: Arrival) {
         match self.machine.admit(at, arrival) {
             Admission::Wait => {
-                self.awaits_spare |= matches!(reply, Reply::Spare);
+                self.awaits_offered_probe |= matches!(reply, Reply::OfferedProbe);
                 let pending = self.environment.pending.start();
                 self.wait(Waiter { reply, arrival, looks_since: None, pending });
             }
-            Admission::Look => self.look(at, reply, arrival),
+            Admission::WaitBriefly => self.wait_briefly(at, reply, arrival),
             decided @ (Admission::Admitted(_) | Admission::Rejected) => {
                 self.replies.push((reply, decided));
             }
         }
     }
 
-    fn give_order(&mut self, now: Moment) {
-        if let Some(order) = self.orders.begin() {
-            self.machine.order(now, order);
+    fn give_command(&mut self, now: Moment) {
+        if let Some(command) = self.commands.begin() {
+            self.machine.command(now, command);
         }
     }
 
     /// An order has ended: its giver is told, and the next one is given.
-    fn end_order(&mut self, ordered: Ordered) {
-        self.orders.end(ordered);
-        self.give_order(self.clock().now());
+    fn end_command(&mut self, ordered: CommandResult) {
+        self.commands.end(ordered);
+        self.give_command(self.clock().now());
     }
 
     /// The store has answered: everyone who waited is asked again.
-    fn stored(&mut self, now: Moment, answer: Answer) {
-        self.withdraw_order(&answer);
-        self.machine.stored(now, answer);
-        self.give_order(now);
+    fn stored(&mut self, now: Moment, answer: StoreResponse) {
+        self.withdraw_command(&answer);
+        self.machine.on_response(now, answer);
+        self.give_command(now);
         self.machine.reopen_claims();
-        self.awaits_spare = false;
+        self.awaits_offered_probe = false;
         for Waiter { reply, arrival, looks_since, pending } in std::mem::take(&mut self.waiters) {
             if !reply.is_gone() {
                 // A look that is read twice takes no longer than one: it goes on from when
@@ -311,23 +314,23 @@ impl Actor {
         }
         if let Some((probe, report)) = circuit.gate.take_probe_report() {
             self.settles.push(Settle::of_nobody(circuit.pending.resume()));
-            let pass = Pass { epoch: circuit.gate.last_known().0, probe: Some(probe) };
+            let pass = CallId { epoch: circuit.gate.last_known().0, probe: Some(probe) };
             self.machine.report(now, pass, report);
         }
     }
 
     /// A probe that nobody took is given back, so that others may have it. One that
     /// the machine no longer knows is of a state that is over, and admits nobody.
-    fn withdraw_spare(&mut self, circuit: &Circuit, now: Moment) {
-        let Self { machine, spare, is_resigning, .. } = self;
-        let Some(spare) = spare.take_if(|spare| {
-            let is_over = *is_resigning || now.since(spare.since) >= spare.offer;
-            is_over || !machine.is_probing(spare.pass)
+    fn withdraw_offered_probe(&mut self, circuit: &Circuit, now: Moment) {
+        let Self { machine, offered_probe, is_resigning, .. } = self;
+        let Some(offered_probe) = offered_probe.take_if(|offered_probe| {
+            let is_over = *is_resigning || now.since(offered_probe.since) >= offered_probe.offer;
+            is_over || !machine.is_probing(offered_probe.pass)
         }) else {
             return;
         };
-        if circuit.gate.take_spare().is_some() {
-            self.machine.report(now, spare.pass, Report::NoVerdict);
+        if circuit.gate.take_offered_probe().is_some() {
+            self.machine.report(now, offered_probe.pass, CallEnd::Dropped);
         }
     }
 
@@ -344,7 +347,7 @@ impl Actor {
         let Shown { trip, freezes } = shown;
         let counted = self.published.as_ref().map(|digest| digest.epoch);
         let published = loop {
-            self.withdraw_spare(circuit, now);
+            self.withdraw_offered_probe(circuit, now);
             self.resign(now);
             let effects = self.machine.take_effects();
             let digest = self.machine.digest();
@@ -381,14 +384,14 @@ impl Actor {
         match effect {
             Effect::Announce(transition) => self.announce(transition),
             Effect::Start(job) => {
-                let storage = Storage {
+                let storage = StoreClient {
                     environment: Arc::clone(&self.environment),
                     name: circuit.name.clone(),
                     config: Arc::clone(&circuit.config),
                 };
-                *operation = Some(storage.start(job, self.machine.is_ordered()));
+                *operation = Some(storage.start(job, self.machine.is_commanded()));
             }
-            Effect::Ordered(ordered) => self.end_order(ordered),
+            Effect::CommandResult(ordered) => self.end_command(ordered),
             Effect::Defective(attribute) => log::defective_item(&circuit.name, attribute),
         }
     }
@@ -398,22 +401,28 @@ impl Actor {
             (Reply::Caller(reply), Admission::Admitted(pass)) => {
                 // A caller that is gone: the grant comes back and is dropped,
                 // which gives a probe's right back.
-                caught(|| reply.send(Ok(Grant::new(Arc::clone(circuit), pass))));
+                caught(|| reply.send(Ok(UndeliveredPermit::new(Arc::clone(circuit), pass))));
             }
-            (Reply::Caller(reply), Admission::Rejected | Admission::Wait | Admission::Look) => {
+            (
+                Reply::Caller(reply),
+                Admission::Rejected | Admission::Wait | Admission::WaitBriefly,
+            ) => {
                 let open = self.rejection(circuit);
                 caught(|| reply.send(Err(open)));
             }
-            (Reply::Spare, Admission::Admitted(pass)) => {
+            (Reply::OfferedProbe, Admission::Admitted(pass)) => {
                 if let Some(probe) = pass.probe {
                     let since = self.clock().now();
                     let offer = self.machine.probe_offer();
                     let until_ms = since.wall_ms().saturating_add(moment::millis(offer));
-                    circuit.gate.offer_spare(probe, until_ms);
-                    self.spare = Some(Box::new(Spare { pass, since, offer }));
+                    circuit.gate.offer_probe(probe, until_ms);
+                    self.offered_probe = Some(Box::new(OfferedProbe { pass, since, offer }));
                 }
             }
-            (Reply::Spare, Admission::Rejected | Admission::Wait | Admission::Look) => {}
+            (
+                Reply::OfferedProbe,
+                Admission::Rejected | Admission::Wait | Admission::WaitBriefly,
+            ) => {}
         }
     }
 

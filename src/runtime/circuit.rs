@@ -18,11 +18,11 @@ use crate::{
     error::OpenError,
     name::CircuitName,
     panics::caught,
-    protocol::machine::{Digest, Pass, Report},
+    protocol::machine::{CallEnd, CallId, Published},
     protocol::moment::Moment,
     runtime::actor::message::Message,
     runtime::ending::Ending,
-    runtime::gate::{Gate, Glance},
+    runtime::gate::{Decision, Gate},
     runtime::sync::{AtomicU64, AtomicUsize, Notify, OnceLock, flume, oneshot},
     state::{CircuitInfo, CircuitState},
 };
@@ -46,7 +46,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(name: &CircuitName, digest: &Digest) -> Self {
+    pub(crate) fn new(name: &CircuitName, digest: &Published) -> Self {
         Self {
             circuit: Arc::new(CircuitInfo {
                 name: name.clone(),
@@ -187,7 +187,7 @@ pub(crate) struct Circuit {
     /// How often the actor has run, and how often it had when a caller found that
     /// it does not.
     turns: AtomicU64,
-    deaf_since: AtomicU64,
+    stalled_since: AtomicU64,
     /// How many freezes of the process the epoch that is admitted in comes after.
     freezes: AtomicU64,
 }
@@ -202,7 +202,7 @@ impl Circuit {
         gate: Gate,
     ) -> (Arc<Self>, flume::Receiver<Message>) {
         let (mailbox, inbox) = flume::bounded(MAILBOX_CAPACITY);
-        let digest = Digest {
+        let digest = Published {
             epoch: 1,
             state: CircuitState::Closed,
             failure_count: 0,
@@ -215,7 +215,7 @@ impl Circuit {
         let snapshot = ArcSwap::from_pointee(Snapshot::new(&name, &digest));
         let handles = AtomicUsize::new(0);
         let freezes = AtomicU64::new(clock.freezes(clock.now()));
-        let (turns, deaf_since) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+        let (turns, stalled_since) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
         let circuit = Self {
             gate,
             counted: OnceLock::new(),
@@ -227,7 +227,7 @@ impl Circuit {
             pending,
             handles,
             turns,
-            deaf_since,
+            stalled_since,
             freezes,
         };
         (Arc::new(circuit), inbox)
@@ -241,16 +241,16 @@ impl Circuit {
     }
 
     /// Publishes what the machine decided. Called by the actor alone.
-    pub(crate) fn publish(&self, digest: &Digest) {
+    pub(crate) fn publish(&self, digest: &Published) {
         let show = || self.snapshot.store(Arc::new(Snapshot::new(&self.name, digest)));
         self.gate.publish(digest, show);
     }
 
     /// Judges one call closely, without asking anyone, and starts a read ahead if
     /// one is due. [`Circuit::pass`] comes first.
-    pub(crate) fn glance(&self, now_ms: u64) -> Glance {
+    pub(crate) fn glance(&self, now_ms: u64) -> Decision {
         let glance = self.gate.glance(now_ms);
-        if let Glance::Admit { refresh: true, .. } = glance {
+        if let Decision::Admit { refresh: true, .. } = glance {
             self.claim_refresh();
         }
         glance
@@ -265,14 +265,14 @@ impl Circuit {
 
     /// Whether a call is only asked for because it hurts: what is known says that the
     /// circuit is closed, and would be relied upon otherwise.
-    pub(crate) fn only_hurts(&self) -> bool {
+    pub(crate) fn is_asked_only_for_failing(&self) -> bool {
         let known = || self.gate.known(self.clock.coarse_wall_ms());
-        self.gate.hurts() && matches!(known(), (_, CircuitState::Closed, true))
+        self.gate.is_failing() && matches!(known(), (_, CircuitState::Closed, true))
     }
 
     /// Has the actor read for the calls to come, for one that is admitted at once.
     pub(crate) fn send_for_a_read(&self) {
-        if self.only_hurts() {
+        if self.is_asked_only_for_failing() {
             return self.claim_refresh();
         }
         // A full mailbox has the actor at work already.
@@ -285,7 +285,7 @@ impl Circuit {
     }
 
     /// Notes that the actor has run. Called by the actor alone.
-    pub(crate) fn start_turn(&self) {
+    pub(crate) fn beat(&self) {
         self.turns.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -296,40 +296,40 @@ impl Circuit {
 
     /// Whether a caller has waited in vain, and the actor has not run since: its
     /// runtime is blocked, and no other caller need wait to find that out.
-    pub(crate) fn is_deaf(&self) -> bool {
-        self.deaf_since.load(Ordering::Relaxed) == self.turns()
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled_since.load(Ordering::Relaxed) == self.turns()
     }
 
     /// Notes that a caller has waited in vain since the actor had run so often.
-    pub(crate) fn found_deaf(&self, turns: u64) {
+    pub(crate) fn mark_stalled(&self, turns: u64) {
         // What was found before the actor ran last says nothing of now.
         if turns == self.turns() {
-            self.deaf_since.store(turns, Ordering::Relaxed);
+            self.stalled_since.store(turns, Ordering::Relaxed);
         }
     }
 
     /// The answer when the actor gives none: what is known while it is fresh
     /// (an election that takes too long admits nobody), and fail open after, or
     /// when the actor is gone.
-    pub(crate) fn unanswered(&self) -> Result<Pass, OpenError> {
+    pub(crate) fn unanswered(&self) -> Result<CallId, OpenError> {
         let (epoch, state, is_fresh) = self.gate.known(self.clock.coarse_wall_ms());
         if self.mailbox.is_disconnected() {
             self.pending.ending.found_by(&self.name);
         } else if state != CircuitState::Closed && is_fresh {
             return Err(self.open_error(self.retry_after()));
         }
-        Ok(Pass { epoch, probe: None })
+        Ok(CallId { epoch, probe: None })
     }
 
     /// Takes the probe that was won for whoever asks first. One that lay there
     /// for too long, through a freeze perhaps, is given back instead.
-    pub(crate) fn take_spare(&self) -> Option<Pass> {
-        let (probe, until_ms) = self.gate.take_spare()?;
-        let pass = Pass { epoch: self.gate.last_known().0, probe: Some(probe) };
+    pub(crate) fn take_offered_probe(&self) -> Option<CallId> {
+        let (probe, until_ms) = self.gate.take_offered_probe()?;
+        let pass = CallId { epoch: self.gate.last_known().0, probe: Some(probe) };
         if self.clock.now().wall_ms() < until_ms {
             return Some(pass);
         }
-        let _ = self.report(pass, Report::NoVerdict);
+        let _ = self.report(pass, CallEnd::Dropped);
         None
     }
 
@@ -345,7 +345,7 @@ impl Circuit {
     }
 
     /// Tells the actor that the holder of a probe is alive.
-    pub(crate) fn keep_alive(&self, pass: Pass) {
+    pub(crate) fn keep_alive(&self, pass: CallId) {
         // Best effort: a lease that is not renewed ends.
         let _ = self.mailbox.try_send(Message::KeepAlive { at: self.clock.now(), pass });
     }

@@ -36,7 +36,7 @@
 //! this line in their caches.
 //!
 //! It is relaxed: a failure that ended before a call began was stored before, for that
-//! call to see, and one that did not is concurrent with it. `hurts` is stored with it,
+//! call to see, and one that did not is concurrent with it. `is_failing` is stored with it,
 //! and is a hint.
 //!
 //! `gate::tests::loom` tries the interleavings of all this: of readers with
@@ -48,14 +48,14 @@ mod probe;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::{
-    protocol::machine::{CLOCK_TICK_MS, Digest, Pass, Report},
+    protocol::machine::{CLOCK_TICK_MS, CallEnd, CallId, Published},
     runtime::sync::AtomicU64,
     state::CircuitState,
 };
 
 /// For how long, in milliseconds, what is known of a closed circuit is good enough
 /// while two or more failures in a row stand: others may have tripped it.
-const FRESH_WHILE_IT_HURTS_MS: u64 = 250 + CLOCK_TICK_MS;
+const FRESH_WHILE_FAILING_MS: u64 = 250 + CLOCK_TICK_MS;
 
 const STATE_BITS: u32 = 2;
 const STATE_MASK: u64 = 0b11;
@@ -67,7 +67,7 @@ const EPOCH_SHIFT: u32 = STATE_BITS + NUMBER_BITS;
 
 /// What the hot path knows without asking the actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Glance {
+pub(crate) enum Decision {
     /// The call may run; `refresh` says that a read ahead is due.
     Admit { epoch: u64, refresh: bool },
     /// The call is rejected; a probe may run after so many milliseconds.
@@ -97,11 +97,11 @@ pub(crate) struct Gate {
     /// How far into the window traffic should ask for a refresh.
     refresh: AtomicU64,
     /// A probe that was won for callers who cannot wait; 0 is none.
-    spare: AtomicU64,
+    offered_probe: AtomicU64,
     /// Until when that probe is on offer.
-    spare_until: AtomicU64,
+    offered_until: AtomicU64,
     /// Whether two or more failures in a row stand: 1, or 0.
-    hurts: AtomicU64,
+    is_failing: AtomicU64,
     /// The verdict of a probe that found the mailbox full.
     probe_report: AtomicU64,
     /// How often the gate was published. Nobody but the actor looks at it.
@@ -119,9 +119,9 @@ impl Gate {
             span: AtomicU64::new(0),
             retry_at: AtomicU64::new(0),
             refresh: AtomicU64::new(u64::MAX),
-            spare: AtomicU64::new(0),
-            spare_until: AtomicU64::new(0),
-            hurts: AtomicU64::new(0),
+            offered_probe: AtomicU64::new(0),
+            offered_until: AtomicU64::new(0),
+            is_failing: AtomicU64::new(0),
             probe_report: AtomicU64::new(0),
             number: AtomicU64::new(1),
         }
@@ -147,28 +147,28 @@ impl Gate {
     }
 
     /// Judges one call, at this wall clock, without asking anyone.
-    pub(crate) fn glance(&self, now_ms: u64) -> Glance {
+    pub(crate) fn glance(&self, now_ms: u64) -> Decision {
         let word = self.word.load(Acquire);
         let span = self.span.load(Acquire);
         let from = self.from.load(Acquire);
         let age = now_ms.wrapping_sub(from);
         if age >= span {
-            return Glance::Ask;
+            return Decision::Ask;
         }
         if word & STATE_MASK == CLOSED {
             let refresh = age >= self.refresh.load(Acquire);
-            let is_too_old = age >= FRESH_WHILE_IT_HURTS_MS && self.hurts();
+            let is_too_old = age >= FRESH_WHILE_FAILING_MS && self.is_failing();
             if is_too_old || self.word.load(Relaxed) != word {
-                return Glance::Ask;
+                return Decision::Ask;
             }
-            return Glance::Admit { epoch: word >> EPOCH_SHIFT, refresh };
+            return Decision::Admit { epoch: word >> EPOCH_SHIFT, refresh };
         }
         let retry_after_ms = self.retry_at.load(Acquire).saturating_sub(now_ms);
-        let is_probe_on_offer = self.spare.load(Acquire) != 0;
+        let is_probe_on_offer = self.offered_probe.load(Acquire) != 0;
         if retry_after_ms == 0 || is_probe_on_offer || self.word.load(Relaxed) != word {
-            return Glance::Ask;
+            return Decision::Ask;
         }
-        Glance::Reject { retry_after_ms }
+        Decision::Reject { retry_after_ms }
     }
 
     /// The epoch and state, and whether they may still be relied upon.
@@ -191,10 +191,10 @@ impl Gate {
 
     /// Publishes what the machine decided, after it was shown to observers: whom
     /// the gate rejects finds a snapshot at least as new. Called by the actor alone.
-    pub(crate) fn publish(&self, digest: &Digest, show: impl FnOnce()) {
+    pub(crate) fn publish(&self, digest: &Published, show: impl FnOnce()) {
         show();
         let number = self.number.fetch_add(1, Relaxed) & NUMBER_MASK;
-        let quiet = if self.hurts() { 0 } else { quiet_ms(digest) };
+        let quiet = if self.is_failing() { 0 } else { quiet_ms(digest) };
         self.quiet.store(0, Relaxed);
         self.span.store(0, Relaxed);
         self.word.store(pack(digest.epoch, number, digest.state), Release);
@@ -229,21 +229,21 @@ impl Gate {
 
     /// Whether two or more failures in a row stand, or did when the last failure was
     /// counted, or the actor last looked.
-    pub(crate) fn hurts(&self) -> bool {
-        self.hurts.load(Relaxed) != 0
+    pub(crate) fn is_failing(&self) -> bool {
+        self.is_failing.load(Relaxed) != 0
     }
 
     /// Whether an outcome changes nothing, and need not be reported.
     #[inline]
-    pub(crate) fn is_silent(&self, pass: Pass, report: Report) -> bool {
-        matches!((pass.probe, report), (None, Report::Success)) && !self.is_watched()
+    pub(crate) fn is_silent(&self, pass: CallId, report: CallEnd) -> bool {
+        matches!((pass.probe, report), (None, CallEnd::Success)) && !self.is_watched()
     }
 
     /// Shows what stands. Called under the counting's mutex alone.
-    pub(crate) fn show_counting(&self, stands: bool, hurts: bool) {
+    pub(crate) fn show_counting(&self, stands: bool, is_failing: bool) {
         set(&self.watched, u64::from(stands));
-        set(&self.hurts, u64::from(hurts));
-        if hurts {
+        set(&self.is_failing, u64::from(is_failing));
+        if is_failing {
             // Calls take the second look, which knows of this. Only the actor takes it
             // back: it alone knows for what state the window would stand open.
             set(&self.quiet, 0);
@@ -252,9 +252,9 @@ impl Gate {
 
     /// Lets calls pass at the first look again, if nothing hurts any more. Called by
     /// the actor alone, under the counting's mutex, with what it published last.
-    pub(crate) fn restore_quiet(&self, published: &Digest) {
+    pub(crate) fn restore_quiet(&self, published: &Published) {
         let quiet = quiet_ms(published);
-        if !self.hurts() && self.quiet.load(Relaxed) != quiet {
+        if !self.is_failing() && self.quiet.load(Relaxed) != quiet {
             self.quiet.store(quiet, Release);
         }
     }
@@ -268,7 +268,7 @@ fn set(word: &AtomicU64, value: u64) {
 }
 
 /// For how long calls are admitted at the first look.
-fn quiet_ms(digest: &Digest) -> u64 {
+fn quiet_ms(digest: &Published) -> u64 {
     match digest.state {
         CircuitState::Closed => digest.span_ms.min(digest.refresh_ms),
         CircuitState::Open | CircuitState::HalfOpen => 0,

@@ -78,11 +78,11 @@ pub(crate) fn store_misconfigured(
     circuit: &CircuitName,
     operation: &'static str,
     error: &dyn Display,
-    is_news: bool,
+    should_log: bool,
 ) {
     caught(|| {
         let error = Escaped(error);
-        if is_news {
+        if should_log {
             tracing::error!(%circuit, operation, %error,
                 "the circuit store is misconfigured; this process protects itself alone");
         } else {

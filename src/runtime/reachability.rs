@@ -22,8 +22,8 @@ use std::{
 use crate::{
     name::CircuitName,
     protocol::answer::StoreErrorKind,
-    protocol::health::{Access, Failure, Health, Withheld},
-    protocol::machine::Chance,
+    protocol::health::{Access, BackedOff, Failure, Health},
+    protocol::machine::Entropy,
     protocol::moment::Moment,
     runtime::metrics,
 };
@@ -46,12 +46,12 @@ struct State {
     /// The operation that tries a store that was out, and how long it may take.
     attempt: Option<(Moment, Duration)>,
     /// Who found no answer since there was one.
-    witness: Witness,
+    witness: FailedCircuit,
     /// What was told to be misconfigured, and has not been done since.
     told: Told,
     /// Reads that were refused slowly, since one was done.
     slow: Option<SlowRefusals>,
-    chance: Box<dyn Chance>,
+    entropy: Box<dyn Entropy>,
 }
 
 /// Refusals in a row that took long.
@@ -84,21 +84,21 @@ struct Told {
 
 /// Which circuits found no answer since there was one.
 #[derive(Debug, PartialEq, Eq)]
-enum Witness {
+enum FailedCircuit {
     Nobody,
     One(CircuitName),
     Several,
 }
 
 impl Reachability {
-    pub(crate) fn new(chance: Box<dyn Chance>) -> Self {
+    pub(crate) fn new(entropy: Box<dyn Entropy>) -> Self {
         Self(Mutex::new(State {
             health: Health::default(),
             attempt: None,
-            witness: Witness::Nobody,
+            witness: FailedCircuit::Nobody,
             told: Told::default(),
             slow: None,
-            chance,
+            entropy,
         }))
     }
 
@@ -115,29 +115,29 @@ impl Reachability {
         is_urgent: bool,
         now: Moment,
         limit: Duration,
-    ) -> Result<(), Withheld> {
+    ) -> Result<(), BackedOff> {
         let mut state = self.state();
         state.forget_old(now);
         // A single failure may be anything, and keeps nothing that matters.
-        let is_outage = state.health.is_outage() || state.witness == Witness::Several;
+        let is_outage = state.health.is_outage() || state.witness == FailedCircuit::Several;
         let sparing = state.slow.map_or(Duration::ZERO, |slow| slow.left(now));
         if !is_urgent && !is_outage && sparing > Duration::ZERO {
-            return Err(Withheld { wait: sparing, is_outage });
+            return Err(BackedOff { wait: sparing, is_outage });
         }
         if !state.health.is_doubtful(access) || (is_urgent && !is_outage) {
             return Ok(());
         }
         let wait = state.health.wait(access, now);
-        let second_sight =
-            is_outage && matches!(&state.witness, Witness::One(only) if only != circuit);
-        if wait > Duration::ZERO && !second_sight {
-            return Err(Withheld { wait, is_outage });
+        let may_check_for_itself =
+            is_outage && matches!(&state.witness, FailedCircuit::One(only) if only != circuit);
+        if wait > Duration::ZERO && !may_check_for_itself {
+            return Err(BackedOff { wait, is_outage });
         }
         // One whose actor was ended, or that was frozen, ends with its limit.
         let left =
             state.attempt.map(|(since, its)| its.min(limit).saturating_sub(now.since(since)));
         match left.filter(|left| *left > Duration::ZERO) {
-            Some(left) => Err(Withheld { wait: left.min(ATTEMPT_PAUSE), is_outage }),
+            Some(left) => Err(BackedOff { wait: left.min(ATTEMPT_PAUSE), is_outage }),
             None => {
                 state.attempt = Some((now, limit));
                 Ok(())
@@ -152,7 +152,7 @@ impl Reachability {
         // A read that is answered says nothing of writes that are not.
         if !state.health.writes_fail() {
             state.attempt = None;
-            state.witness = Witness::Nobody;
+            state.witness = FailedCircuit::Nobody;
         }
     }
 
@@ -186,23 +186,23 @@ impl Reachability {
     ) {
         let mut state = self.state();
         state.forget_old(begun_at);
-        let spread = state.chance.spread();
+        let spread = state.entropy.jitter();
         // Throttling is no failure of the store, and is not told here.
         let longest_throttling = Duration::ZERO;
         let failure = Failure { access, kind, begun_at, ended_at, spread, longest_throttling };
         state.health.fail(failure);
         state.attempt = None;
-        state.witness = match std::mem::replace(&mut state.witness, Witness::Several) {
-            Witness::Nobody => Witness::One(circuit.clone()),
-            Witness::One(only) if only == *circuit => Witness::One(only),
-            Witness::One(_) | Witness::Several => Witness::Several,
+        state.witness = match std::mem::replace(&mut state.witness, FailedCircuit::Several) {
+            FailedCircuit::Nobody => FailedCircuit::One(circuit.clone()),
+            FailedCircuit::One(only) if only == *circuit => FailedCircuit::One(only),
+            FailedCircuit::One(_) | FailedCircuit::Several => FailedCircuit::Several,
         };
     }
 
     /// Whether a misconfiguration is news: it is told once for all circuits,
     /// until the store has done the same, a read or a write, for one of them.
     /// The gauge is set each time, lest a recorder forget it for being idle.
-    pub(crate) fn is_news(&self, access: Access) -> bool {
+    pub(crate) fn should_log(&self, access: Access) -> bool {
         let was_told = std::mem::replace(self.state().told.of(access), true);
         self.show();
         !was_told
@@ -256,7 +256,7 @@ impl State {
     fn forget_old(&mut self, now: Moment) {
         self.health.forget_old(now);
         if !self.health.is_doubtful(Access::Write) && !self.health.writes_fail() {
-            self.witness = Witness::Nobody;
+            self.witness = FailedCircuit::Nobody;
         }
     }
 }

@@ -60,7 +60,8 @@ impl Circuit {
             .spawn()
             .map_err(|error| Failure::of("SpawnError", error))?;
         let transitions = Mutex::new(registry.subscribe());
-        let breaker = registry.breaker(name).map_err(|error| Failure::of("BreakerError", error))?;
+        let breaker =
+            registry.breaker(name).map_err(|error| Failure::of("RegistryError", error))?;
         let breaker = breaker.with_classifier(judge);
         Ok(Self { settings, registry, breaker, transitions, streak: Mutex::default() })
     }

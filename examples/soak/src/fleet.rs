@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use fuseboard::{Breaker, BreakerError, BreakerRegistry, DynamoDbStore};
+use fuseboard::{Breaker, BreakerRegistry, DynamoDbStore, RegistryError};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -39,7 +39,7 @@ impl Environment {
 
     /// Keeps handles of so many circuits. The actors of the others end when they
     /// are closed.
-    fn keep(&self, circuits: usize) -> Result<(), BreakerError> {
+    fn keep(&self, circuits: usize) -> Result<(), RegistryError> {
         let kept = (0..circuits).map(|circuit| self.registry.breaker(Plan::name(circuit)));
         let kept = Arc::new(kept.collect::<Result<Vec<_>, _>>()?);
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
@@ -80,7 +80,7 @@ impl Fleet {
     }
 
     /// Keeps handles of so many circuits in every registry.
-    pub(crate) fn keep(&self, circuits: usize) -> Result<(), BreakerError> {
+    pub(crate) fn keep(&self, circuits: usize) -> Result<(), RegistryError> {
         self.0.iter().try_for_each(|one| one.keep(circuits))
     }
 

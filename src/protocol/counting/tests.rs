@@ -62,15 +62,15 @@ fn case_08_an_epoch_begins_without_failures_and_runs_only_forward() {
 fn case_99_two_failures_in_a_row_hurt_until_a_good_call_is_known_of() {
     let mut counting = counting(5);
     let _ = fail(&mut counting, 0);
-    assert!(!counting.hurts());
+    assert!(!counting.is_failing());
     let _ = fail(&mut counting, 1);
-    assert!(!counting.hurts(), "a good call lies between");
+    assert!(!counting.is_failing(), "a good call lies between");
     let _ = fail(&mut counting, 1);
-    assert!(counting.hurts());
+    assert!(counting.is_failing());
     counting.forget_past(1);
-    assert!(counting.hurts());
+    assert!(counting.is_failing());
     counting.forget_past(2);
-    assert!(!counting.hurts() && !counting.stands());
+    assert!(!counting.is_failing() && !counting.stands());
 }
 
 #[test]
@@ -257,7 +257,7 @@ proptest! {
                     let trip = fail(&mut watched.counting, watched.place);
                     let expected = list.streak() >= threshold;
                     prop_assert_eq!(trip, expected.then(|| (list.streak(), refuted)));
-                    prop_assert_eq!(watched.counting.hurts(), list.streak() >= 2);
+                    prop_assert_eq!(watched.counting.is_failing(), list.streak() >= 2);
                     if expected {
                         list.outcomes.clear();
                         watched.start(false);

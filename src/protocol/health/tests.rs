@@ -219,18 +219,18 @@ fn a_failed_write_shortens_no_back_off_of_reads() {
 #[test]
 fn what_others_found_is_an_outage_until_an_answer() {
     let mut health = Health::default();
-    let withheld = |is_outage| Withheld { wait: Duration::from_secs(7), is_outage };
-    health.withhold(Access::Read, at(0), withheld(false));
+    let backed_off = |is_outage| BackedOff { wait: Duration::from_secs(7), is_outage };
+    health.back_off(Access::Read, at(0), backed_off(false));
     assert!(!health.is_outage() && !health.is_usable(Access::Read, at(6_999)));
     assert!(health.is_usable(Access::Write, at(0)), "what is written does not wait");
     health.succeed(Access::Write);
     assert!(health.is_usable(Access::Read, at(0)), "there was an answer");
-    health.withhold(Access::Read, at(0), withheld(true));
+    health.back_off(Access::Read, at(0), backed_off(true));
     assert!(health.is_outage() && !health.is_usable(Access::Write, at(6_999)));
     assert!(health.is_usable(Access::Read, at(7_000)));
     health.succeed(Access::Read);
     assert!(!health.is_outage());
-    health.withhold(Access::Write, at(8_000), withheld(true));
+    health.back_off(Access::Write, at(8_000), backed_off(true));
     assert!(health.is_outage() && !health.is_usable(Access::Write, at(8_000)));
     health.succeed(Access::Read);
     assert!(!health.is_outage() && health.is_usable(Access::Write, at(8_000)));

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use super::{
     Machine,
-    phase::{Alone, Basis, Ours, Phase, ProbeId, Recovery, Right, SECOND, Stage, Standing, Theirs},
-    storage::Want,
+    phase::{
+        Basis, OfflineProbes, OtherLease, OurLease, Phase, ProbeId, Prober, Recovery, SECOND,
+        Stage, Standing,
+    },
+    storage::PendingWrite,
 };
 use crate::{
     config::OnStoreOutage,
@@ -18,14 +21,14 @@ use crate::{
 };
 
 /// While calls fail, what is known may be no older than this.
-const AGE_WHILE_IT_HURTS: Duration = Duration::from_millis(250);
+const MAX_AGE_WHILE_FAILING: Duration = Duration::from_millis(250);
 
 /// How long a call that would be rejected waits for the look that it has begun.
-pub(crate) const LONGEST_LOOK: Duration = Duration::from_millis(100);
+pub(crate) const LONGEST_BRIEF_WAIT: Duration = Duration::from_millis(100);
 
 /// What a call is judged by when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pass {
+pub(crate) struct CallId {
     /// The epoch in which the call was admitted.
     pub(crate) epoch: u64,
     /// The probe that the call is, if it is one.
@@ -36,14 +39,14 @@ pub(crate) struct Pass {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     /// The call may run.
-    Admitted(Pass),
+    Admitted(CallId),
     /// The call may not run.
     Rejected,
     /// Ask again, with what this call has behind it, when the store has answered.
     Wait,
-    /// The same, and rejected without an answer within [`LONGEST_LOOK`]: the call would
+    /// The same, and rejected without an answer within [`LONGEST_BRIEF_WAIT`]: the call would
     /// be rejected by what is known, and has begun the read that may change that.
-    Look,
+    WaitBriefly,
 }
 
 /// What was known when a call came.
@@ -54,60 +57,66 @@ pub(crate) struct Arrival {
     /// The store was out.
     outage: bool,
     /// Two or more failures in a row stand: others may have tripped already.
-    hurts: bool,
+    is_failing: bool,
     /// It has begun a look since.
-    looks: bool,
+    waits_briefly: bool,
 }
 
 impl Arrival {
     /// The same arrival, of a call that was told to [look](Admission::Look).
-    pub(crate) fn looking(self) -> Self {
-        Self { looks: true, ..self }
+    pub(crate) fn waiting_briefly(self) -> Self {
+        Self { waits_briefly: true, ..self }
     }
 }
 
 /// What a call has behind it.
 #[derive(Clone, Copy)]
-struct Past {
+struct Evidence {
     /// A read was answered, or given up, since it came.
-    looked: bool,
+    was_read: bool,
     /// The store was out when it came.
     outage: bool,
     /// Two or more failures in a row stood when it came.
-    hurts: bool,
+    is_failing: bool,
     /// It has begun a look since.
-    looks: bool,
+    waits_briefly: bool,
 }
 
 impl Machine {
-    /// An arrival for a call that comes now. `hurts`: two or more failures in a row
+    /// An arrival for a call that comes now. `is_failing`: two or more failures in a row
     /// stand in what counts them.
-    pub(crate) fn arrival(&self, hurts: bool) -> Arrival {
-        Arrival { reads: self.known.reads, outage: self.health.is_outage(), hurts, looks: false }
+    pub(crate) fn arrival(&self, is_failing: bool) -> Arrival {
+        Arrival {
+            reads: self.cache.reads,
+            outage: self.health.is_outage(),
+            is_failing,
+            waits_briefly: false,
+        }
     }
 
     /// Judges one call.
     pub(crate) fn admit(&mut self, now: Moment, arrival: Arrival) -> Admission {
         self.advance(now);
         self.used_at = self.now;
-        let Arrival { reads, outage, hurts, looks } = arrival;
-        let past = Past { looked: self.known.reads > reads, outage, hurts, looks };
+        let Arrival { reads, outage, is_failing, waits_briefly } = arrival;
+        let evidence =
+            Evidence { was_read: self.cache.reads > reads, outage, is_failing, waits_briefly };
         match &self.phase {
-            Phase::Closed { .. } => self.admit_closed(past),
-            Phase::Open(_) => self.admit_open(past),
-            Phase::HalfOpen(recovery) => match &recovery.right {
-                Right::Ours(ours) => {
+            Phase::Closed { .. } => self.admit_closed(evidence),
+            Phase::Open(_) => self.admit_open(evidence),
+            Phase::HalfOpen(recovery) => match &recovery.prober {
+                Prober::Us(ours) => {
                     let ours = ours.clone();
-                    self.admit_ours(&ours, past)
+                    self.admit_as_prober(&ours, evidence)
                 }
-                Right::Theirs(theirs) => {
+                Prober::Other(theirs) => {
                     let theirs = **theirs;
-                    self.admit_theirs(theirs, past)
+                    self.admit_beside_prober(theirs, evidence)
                 }
-                Right::Free { .. } => self.admit_free(past),
-                Right::Local(alone) => {
+                Prober::Nobody { .. } => self.admit_unprobed(evidence),
+                Prober::Offline(alone) => {
                     let alone = **alone;
-                    self.admit_local(alone, past)
+                    self.admit_offline(alone, evidence)
                 }
             },
         }
@@ -119,9 +128,9 @@ impl Machine {
     /// given back at once would be won and written again and again, and never used.
     pub(crate) fn settle_claim(&mut self, now: Moment) {
         self.advance(now);
-        self.claimed = self.claimed && (self.job.is_some() || self.want.is_some());
+        self.claimed = self.claimed && (self.in_flight.is_some() || self.pending.is_some());
         if let Phase::HalfOpen(recovery) = &mut self.phase
-            && let Right::Ours(ours) = &mut recovery.right
+            && let Prober::Us(ours) = &mut recovery.prober
             && ours.stage == Stage::Ready
             && !self.claimed
         {
@@ -142,14 +151,14 @@ impl Machine {
     pub(super) fn give_back_what_was_kept(&mut self) {
         let right_stays_for = self.right_stays_for();
         if let Phase::HalfOpen(recovery) = &mut self.phase
-            && let Right::Ours(ours) = &mut recovery.right
+            && let Prober::Us(ours) = &mut recovery.prober
             && ours.stage == Stage::Ready
             && !self.claimed
             && ours.kept_since.is_some_and(|since| self.now.since(since) >= right_stays_for)
         {
             ours.stage = Stage::Settling;
-            self.known.election = None;
-            self.want = Some(Want::GiveBack);
+            self.cache.election = None;
+            self.pending = Some(PendingWrite::GiveBack);
         }
     }
 
@@ -163,22 +172,22 @@ impl Machine {
         self.advance(now);
         self.used_at = self.now;
         let closed = matches!(self.phase, Phase::Closed { .. });
-        if closed && self.job.is_none() && self.health.is_usable(Access::Read, self.now) {
+        if closed && self.in_flight.is_none() && self.health.is_usable(Access::Read, self.now) {
             self.start_read();
         }
     }
 
-    fn admit_closed(&mut self, past: Past) -> Admission {
-        let is_old_while_it_hurts =
-            past.hurts && self.known.at.is_none_or(|at| self.now.since(at) > AGE_WHILE_IT_HURTS);
-        if (!self.is_fresh() || is_old_while_it_hurts) && self.may_look(past) {
+    fn admit_closed(&mut self, evidence: Evidence) -> Admission {
+        let is_old_while_it_hurts = evidence.is_failing
+            && self.cache.at.is_none_or(|at| self.now.since(at) > MAX_AGE_WHILE_FAILING);
+        if (!self.is_fresh() || is_old_while_it_hurts) && self.may_read(evidence) {
             self.start_read();
             return Admission::Wait;
         }
-        Admission::Admitted(Pass { epoch: self.epoch, probe: None })
+        Admission::Admitted(CallId { epoch: self.epoch, probe: None })
     }
 
-    fn admit_open(&mut self, past: Past) -> Admission {
+    fn admit_open(&mut self, evidence: Evidence) -> Admission {
         let Phase::Open(opening) = &self.phase else {
             return Admission::Rejected;
         };
@@ -187,23 +196,23 @@ impl Machine {
         // Known only as it was before it was due: all others of the fleet are due by the
         // same stamp, and one of them may have been elected since. An opening that was
         // never written always goes by a read that was made for this call.
-        let was_seen_due = standing == Standing::Stored && self.known.at.is_some_and(is_due);
+        let was_seen_due = standing == Standing::Stored && self.cache.at.is_some_and(is_due);
         // Not written either, but the item says half-open: others take over and probe.
-        let owes_reopening = matches!(self.want, Some(Want::Reopen { .. }));
+        let owes_reopening = matches!(self.pending, Some(PendingWrite::Reopen { .. }));
         // An operator's order outlasts a store that cannot be read.
         let may_fall_open = standing == Standing::Stored && (due || !held);
-        if may_fall_open && self.is_unreadable(past) && self.fails_open() {
+        if may_fall_open && self.is_unreadable(evidence) && self.fails_open() {
             return self.fall_open();
         }
         // Open for itself alone, whatever others find: no read closes it.
         if !due && standing == Standing::Refuted {
-            return self.reject_and_look(past);
+            return self.reject_and_read(evidence);
         }
         if !due {
-            return self.look_or_reject(past);
+            return self.read_briefly_or_reject(evidence);
         }
-        if !(was_seen_due && self.is_current(past)) {
-            if self.may_look(past) {
+        if !(was_seen_due && self.is_current(evidence)) {
+            if self.may_read(evidence) {
                 self.start_read();
                 return Admission::Wait;
             }
@@ -214,23 +223,25 @@ impl Machine {
             }
         }
         match standing {
-            Standing::Stored => self.claim_or_go_local(Want::Elect, 0, past),
+            Standing::Stored => self.claim_or_go_offline(PendingWrite::Elect, 0, evidence),
             Standing::Owed if owes_reopening && self.is_throttled() => Admission::Rejected,
             // An opening that was never written, and is too old to be, is probed first.
-            Standing::Owed | Standing::Lapsed => self.probe_locally(0, false),
-            Standing::Refuted => self.probe_locally(0, true),
+            Standing::Owed | Standing::Lapsed => self.probe_offline(0, false),
+            Standing::Refuted => self.probe_offline(0, true),
         }
     }
 
-    fn admit_ours(&mut self, ours: &Ours, past: Past) -> Admission {
+    fn admit_as_prober(&mut self, ours: &OurLease, evidence: Evidence) -> Admission {
         let leased = self.now.is_within(ours.leased_at, self.config.probe_lease());
         match ours.stage {
             Stage::Ready if leased => self.start_probe(),
-            Stage::Ready | Stage::Resting => {
-                self.claim_or_go_local(Want::Renew { starts_probe: true }, ours.successes, past)
-            }
+            Stage::Ready | Stage::HandedOver => self.claim_or_go_offline(
+                PendingWrite::Renew { starts_probe: true },
+                ours.successes,
+                evidence,
+            ),
             Stage::Probing { .. } if leased => Admission::Rejected,
-            Stage::Probing { .. } if !self.is_current(past) && self.may_look(past) => {
+            Stage::Probing { .. } if !self.is_current(evidence) && self.may_read(evidence) => {
                 self.start_read();
                 Admission::Wait
             }
@@ -239,22 +250,22 @@ impl Machine {
                 Admission::Rejected
             }
             // Leaked, or slower than its lease: its verdict is fenced off.
-            Stage::Probing { .. } => self.claim_or_go_local(Want::TakeOver, 0, past),
+            Stage::Probing { .. } => self.claim_or_go_offline(PendingWrite::TakeOver, 0, evidence),
             Stage::Settling => self.wait_in_turn(),
         }
     }
 
-    fn admit_theirs(&mut self, theirs: Theirs, past: Past) -> Admission {
-        if self.is_unreadable(past) && self.fails_open() {
+    fn admit_beside_prober(&mut self, theirs: OtherLease, evidence: Evidence) -> Admission {
+        if self.is_unreadable(evidence) && self.fails_open() {
             return self.fall_open();
         }
         let is_due = |at| self.lease_wait(theirs, at) == Duration::ZERO;
         if !is_due(self.now) {
-            return self.look_or_reject(past);
+            return self.read_briefly_or_reject(evidence);
         }
-        let was_seen_due = self.known.at.is_some_and(is_due);
-        if !(was_seen_due && self.is_current(past)) {
-            if self.may_look(past) {
+        let was_seen_due = self.cache.at.is_some_and(is_due);
+        if !(was_seen_due && self.is_current(evidence)) {
+            if self.may_read(evidence) {
                 self.start_read();
                 return Admission::Wait;
             }
@@ -262,40 +273,40 @@ impl Machine {
                 return Admission::Rejected;
             }
         }
-        self.claim_or_go_local(Want::TakeOver, 0, past)
+        self.claim_or_go_offline(PendingWrite::TakeOver, 0, evidence)
     }
 
-    fn admit_free(&mut self, past: Past) -> Admission {
-        if !self.is_current(past) && self.may_look(past) {
+    fn admit_unprobed(&mut self, evidence: Evidence) -> Admission {
+        if !self.is_current(evidence) && self.may_read(evidence) {
             self.start_read();
             return Admission::Wait;
         }
-        self.claim_or_go_local(Want::TakeOver, 0, past)
+        self.claim_or_go_offline(PendingWrite::TakeOver, 0, evidence)
     }
 
     /// Probes without the store go by a read that was made for them while reads work:
     /// somebody else may have closed the circuit, or probe it under a lease.
-    fn admit_local(&mut self, alone: Alone, past: Past) -> Admission {
+    fn admit_offline(&mut self, alone: OfflineProbes, evidence: Evidence) -> Admission {
         let over = match alone.stage {
             Stage::Probing { alive_at, .. } => {
                 !self.now.is_within(alive_at, self.config.probe_lease())
             }
-            Stage::Ready | Stage::Settling | Stage::Resting => true,
+            Stage::Ready | Stage::Settling | Stage::HandedOver => true,
         };
         if !over {
-            return self.reject_and_look(past);
+            return self.reject_and_read(evidence);
         }
-        if self.may_look(past) {
+        if self.may_read(evidence) {
             self.start_read();
             return Admission::Wait;
         }
         // Through the store again, as soon as it can be written.
         let may_claim = !alone.refuted
-            && self.is_current(past)
+            && self.is_current(evidence)
             && self.health.is_usable(Access::Write, self.now);
-        match self.known.record().and_then(|record| record.state.valid()) {
-            Some(CircuitState::Open) if may_claim => self.claim(Want::Elect),
-            Some(CircuitState::HalfOpen) if may_claim => self.claim(Want::TakeOver),
+        match self.cache.record().and_then(|record| record.state.valid()) {
+            Some(CircuitState::Open) if may_claim => self.claim(PendingWrite::Elect),
+            Some(CircuitState::HalfOpen) if may_claim => self.claim(PendingWrite::TakeOver),
             Some(CircuitState::Open | CircuitState::HalfOpen | CircuitState::Closed) | None => {
                 self.start_probe()
             }
@@ -309,43 +320,48 @@ impl Machine {
         if let Phase::HalfOpen(recovery) = &mut self.phase {
             let (started_at, alive_at) = (self.now, self.now);
             let probing = Stage::Probing { id, started_at, alive_at };
-            match &mut recovery.right {
-                Right::Ours(ours) => ours.stage = probing,
-                Right::Local(alone) => alone.stage = probing,
-                Right::Theirs(_) | Right::Free { .. } => return Admission::Rejected,
+            match &mut recovery.prober {
+                Prober::Us(ours) => ours.stage = probing,
+                Prober::Offline(alone) => alone.stage = probing,
+                Prober::Other(_) | Prober::Nobody { .. } => return Admission::Rejected,
             }
         }
-        Admission::Admitted(Pass { epoch: self.epoch, probe: Some(id) })
+        Admission::Admitted(CallId { epoch: self.epoch, probe: Some(id) })
     }
 
     /// Goes on through the store while it answers, and alone once it is out; on a
     /// read made for this call, where writes alone are out. A call whose election is
     /// the first to fail is rejected. Throttling is an answer: nobody goes on alone.
-    fn claim_or_go_local(&mut self, want: Want, successes: u64, past: Past) -> Admission {
+    fn claim_or_go_offline(
+        &mut self,
+        want: PendingWrite,
+        successes: u64,
+        evidence: Evidence,
+    ) -> Admission {
         if self.health.is_usable(Access::Write, self.now) {
             self.claim(want)
-        } else if self.is_throttled() || !self.health.is_outage() || !past.outage {
+        } else if self.is_throttled() || !self.health.is_outage() || !evidence.outage {
             Admission::Rejected
-        } else if self.may_look(past) {
+        } else if self.may_read(evidence) {
             self.start_read();
             Admission::Wait
         } else {
-            self.probe_locally(successes, false)
+            self.probe_offline(successes, false)
         }
     }
 
     /// One call at a time stands to get the next probe; the others are
     /// rejected at once.
-    fn claim(&mut self, want: Want) -> Admission {
+    fn claim(&mut self, want: PendingWrite) -> Admission {
         if self.claimed {
             return Admission::Rejected;
         }
         // What is under way may change what there is to write: this call asks again then.
-        if self.want.is_none() && self.job.is_none() {
-            self.want = Some(want);
+        if self.pending.is_none() && self.in_flight.is_none() {
+            self.pending = Some(want);
         }
         self.dispatch();
-        self.claimed = self.job.is_some();
+        self.claimed = self.in_flight.is_some();
         if self.claimed { Admission::Wait } else { Admission::Rejected }
     }
 
@@ -358,12 +374,16 @@ impl Machine {
     }
 
     /// Probes without the store, one call at a time in this process.
-    fn probe_locally(&mut self, successes: u64, refuted: bool) -> Admission {
+    fn probe_offline(&mut self, successes: u64, refuted: bool) -> Admission {
         // A reopening that is owed is fenced by its token, and may still be written.
-        self.want.take_if(|want| *want == Want::Trip);
+        self.pending.take_if(|want| *want == PendingWrite::Trip);
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: self.phase.opened_at(),
-            right: Right::Local(Box::new(Alone { successes, stage: Stage::Ready, refuted })),
+            prober: Prober::Offline(Box::new(OfflineProbes {
+                successes,
+                stage: Stage::Ready,
+                refuted,
+            })),
         }));
         self.announce(Cause::RecoveryTimeout, Origin::WithoutStore);
         self.start_probe()
@@ -371,11 +391,11 @@ impl Machine {
 
     /// The store cannot be read any more: calls go through and are counted.
     fn fall_open(&mut self) -> Admission {
-        self.want = None;
+        self.pending = None;
         self.enter(Phase::Closed { basis: Basis::Local });
         self.announce(Cause::StoreUnreadable, Origin::WithoutStore);
-        self.known.certain = false;
-        Admission::Admitted(Pass { epoch: self.epoch, probe: None })
+        self.cache.confirmed = false;
+        Admission::Admitted(CallId { epoch: self.epoch, probe: None })
     }
 
     /// Whether the next call is let through because nothing can be read: the hot path
@@ -387,10 +407,11 @@ impl Machine {
                 let is_held = opening.held && opening.wait(self.now, &self.config) > Duration::ZERO;
                 opening.standing == Standing::Stored && !is_held
             }
-            Phase::HalfOpen(recovery) => matches!(recovery.right, Right::Theirs(_)),
+            Phase::HalfOpen(recovery) => matches!(recovery.prober, Prober::Other(_)),
         };
-        let past = Past { looked: false, outage: false, hurts: false, looks: false };
-        may && self.fails_open() && self.is_unreadable(past)
+        let evidence =
+            Evidence { was_read: false, outage: false, is_failing: false, waits_briefly: false };
+        may && self.fails_open() && self.is_unreadable(evidence)
     }
 
     fn fails_open(&self) -> bool {

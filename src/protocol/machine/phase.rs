@@ -124,7 +124,7 @@ pub(super) struct Opening {
     /// When this process first knew of it.
     pub(super) first_seen: Moment,
     /// When this process last knew that it was otherwise.
-    pub(super) otherwise_at: Option<Moment>,
+    pub(super) last_seen_not_open_at: Option<Moment>,
     pub(super) standing: Standing,
     pub(super) turn: Turn,
     /// An operator keeps it open; its time is then believed as it stands.
@@ -141,11 +141,11 @@ impl Opening {
         let Some(opened_at) = self.opened_at else {
             return seen;
         };
-        let stamped = now.past(opened_at);
+        let stamped = now.elapsed_since_stamp(opened_at);
         if self.held {
             return stamped;
         }
-        let most = self.otherwise_at.map_or(Duration::MAX, |at| now.since(at));
+        let most = self.last_seen_not_open_at.map_or(Duration::MAX, |at| now.since(at));
         seen.max(stamped.min(most))
     }
 
@@ -182,7 +182,7 @@ impl Opening {
 /// How long until a time after a stamp, by the clock that the fleet shares.
 fn until(stamp: i64, after: Duration, now: Moment) -> Duration {
     u64::try_from(stamp).map_or(Duration::ZERO, |at| {
-        Duration::from_secs(at).saturating_add(after).saturating_sub(now.shared())
+        Duration::from_secs(at).saturating_add(after).saturating_sub(now.fleet_time())
     })
 }
 
@@ -190,28 +190,28 @@ fn until(stamp: i64, after: Duration, now: Moment) -> Duration {
 #[derive(Clone, Debug)]
 pub(super) struct Recovery {
     pub(super) opened_at: Option<i64>,
-    pub(super) right: Right,
+    pub(super) prober: Prober,
 }
 
 /// Who may probe. Boxed: few circuits are probed.
 #[derive(Clone, Debug)]
-pub(super) enum Right {
+pub(super) enum Prober {
     /// This process, under a lease that the store knows.
-    Ours(Box<Ours>),
+    Us(Box<OurLease>),
     /// Another process.
-    Theirs(Box<Theirs>),
+    Other(Box<OtherLease>),
     /// Nobody: this process gave the right back, or the record is gone.
-    Free {
+    Nobody {
         /// When this process gave it back.
         gave_back_at: Option<Box<Moment>>,
     },
     /// This process, without the store.
-    Local(Box<Alone>),
+    Offline(Box<OfflineProbes>),
 }
 
 /// A lease of another process.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Theirs {
+pub(super) struct OtherLease {
     /// Since when the lease stands as the record shows it.
     pub(super) since: Moment,
     /// Since when the circuit is known to be half-open under this owner.
@@ -221,7 +221,7 @@ pub(super) struct Theirs {
 
 /// Probes of this process without the store.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Alone {
+pub(super) struct OfflineProbes {
     pub(super) successes: u64,
     pub(super) stage: Stage,
     /// Whether the store works, and this process fails where others do not.
@@ -230,7 +230,7 @@ pub(super) struct Alone {
 
 /// A lease of this process.
 #[derive(Clone, Debug)]
-pub(super) struct Ours {
+pub(super) struct OurLease {
     pub(super) token: LeaseToken,
     /// When the write that set the lease was sent.
     pub(super) written_at: Moment,
@@ -262,5 +262,5 @@ pub(super) enum Stage {
     /// A verdict is being written.
     Settling,
     /// Handed over: the lease must be renewed before the next probe.
-    Resting,
+    HandedOver,
 }

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    Machine, Pass,
-    phase::{Alone, Basis, Opening, Ours, Phase, Recovery, Right, SECOND, Stage, Standing, Turn},
-    storage::Want,
+    CallId, Machine,
+    phase::{
+        Basis, OfflineProbes, Opening, OurLease, Phase, Prober, Recovery, SECOND, Stage, Standing,
+        Turn,
+    },
+    storage::PendingWrite,
 };
 use crate::{
     protocol::counting::Trip,
@@ -16,7 +19,7 @@ use crate::{
 
 /// How a call ended, as the holder of its permit reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Report {
+pub(crate) enum CallEnd {
     /// The dependency answered well.
     Success,
     /// The dependency failed.
@@ -24,7 +27,7 @@ pub(crate) enum Report {
     /// The call says nothing about the dependency.
     Ignored,
     /// The call was never finished.
-    NoVerdict,
+    Dropped,
 }
 
 impl Machine {
@@ -40,55 +43,55 @@ impl Machine {
 
     /// Takes the verdict of a probe into account. One that is not the current probe
     /// changes nothing.
-    pub(crate) fn report(&mut self, now: Moment, pass: Pass, report: Report) {
+    pub(crate) fn report(&mut self, now: Moment, pass: CallId, report: CallEnd) {
         self.advance(now);
         self.used_at = self.now;
-        let is_cut_off = report == Report::Failure && pass.probe <= self.cut_off;
-        self.report_probe(pass, if is_cut_off { Report::Ignored } else { report });
+        let is_cut_off = report == CallEnd::Failure && pass.probe <= self.cut_off;
+        self.report_probe(pass, if is_cut_off { CallEnd::Ignored } else { report });
     }
 
     /// Whether this call is the probe whose verdict is awaited.
-    pub(crate) fn is_probing(&self, pass: Pass) -> bool {
+    pub(crate) fn is_probing(&self, pass: CallId) -> bool {
         let Phase::HalfOpen(recovery) = &self.phase else {
             return false;
         };
-        matches!(recovery.right.stage(), Stage::Probing { id, .. } if pass.probe == Some(id))
+        matches!(recovery.prober.stage(), Stage::Probing { id, .. } if pass.probe == Some(id))
     }
 
     /// The holder of a probe is alive: its lease is renewed at a third, for as long
     /// as one probe may take in all.
-    pub(crate) fn keep_alive(&mut self, now: Moment, pass: Pass) {
+    pub(crate) fn keep_alive(&mut self, now: Moment, pass: CallId) {
         self.advance(now);
         let lease = self.config.probe_lease();
         let third = lease.checked_div(3).unwrap_or(lease);
         // A third of a short lease is less than the second that a write adds: the
         // stamp would run ahead. Others who go by what they saw unchanged wait
         // for a second more than a lease, as long as the stamp may be reused.
-        let stamp = self.known.record().and_then(|record| record.lease_until.valid());
+        let stamp = self.cache.record().and_then(|record| record.lease_until.valid());
         let reaches = stamp.is_some_and(|until| *until >= self.now.unix_ceil(lease));
         if let Phase::HalfOpen(recovery) = &mut self.phase
-            && let Stage::Probing { id, started_at, alive_at } = recovery.right.stage()
+            && let Stage::Probing { id, started_at, alive_at } = recovery.prober.stage()
             && pass.probe == Some(id)
             && self.now.since(started_at) < self.config.probe_limit()
         {
-            match &mut recovery.right {
-                Right::Ours(ours) => {
-                    if self.want.is_some() || self.now.since(ours.leased_at) < third {
+            match &mut recovery.prober {
+                Prober::Us(ours) => {
+                    if self.pending.is_some() || self.now.since(ours.leased_at) < third {
                         return;
                     }
                     if reaches && self.now.since(ours.written_at) <= SECOND {
                         ours.leased_at = self.now;
                         return;
                     }
-                    self.want = Some(Want::Renew { starts_probe: false });
+                    self.pending = Some(PendingWrite::Renew { starts_probe: false });
                     self.dispatch();
                 }
-                Right::Local(alone) => {
+                Prober::Offline(alone) => {
                     if self.now.is_within(alive_at, lease) {
                         alone.stage = Stage::Probing { id, started_at, alive_at: self.now };
                     }
                 }
-                Right::Theirs(_) | Right::Free { .. } => {}
+                Prober::Other(_) | Prober::Nobody { .. } => {}
             }
         }
     }
@@ -99,12 +102,12 @@ impl Machine {
     fn open_tripped(&mut self, trip: &Trip) {
         // A token of ours may still stand, and its closing may land late: it does
         // not probe again.
-        self.known.election = None;
+        self.cache.election = None;
         if trip.refuted {
             return self.open_alone(trip.count);
         }
         self.contradicted_in = 0;
-        self.open(trip.count, Some(Want::Trip), Standing::Owed);
+        self.open(trip.count, Some(PendingWrite::Trip), Standing::Owed);
         if self.is_store_out() {
             self.announce(Cause::FailureThreshold, Origin::WithoutStore);
         }
@@ -124,93 +127,93 @@ impl Machine {
     }
 
     /// Opens here and now; the store is told by `want`.
-    fn open(&mut self, failure_count: u64, want: Option<Want>, standing: Standing) {
-        self.want = want;
+    fn open(&mut self, failure_count: u64, want: Option<PendingWrite>, standing: Standing) {
+        self.pending = want;
         self.enter(Phase::Open(Box::new(Opening {
             opened_at: Some(self.now.unix_ceil(Duration::ZERO)),
             failure_count,
             first_seen: self.now,
-            otherwise_at: Some(self.now),
+            last_seen_not_open_at: Some(self.now),
             standing,
             turn: Turn::Last,
             held: false,
         })));
     }
 
-    fn report_probe(&mut self, pass: Pass, report: Report) {
+    fn report_probe(&mut self, pass: CallId, report: CallEnd) {
         let Phase::HalfOpen(recovery) = &mut self.phase else {
             return;
         };
-        match recovery.right.stage() {
+        match recovery.prober.stage() {
             Stage::Probing { id, .. } if pass.probe == Some(id) => {}
-            Stage::Probing { .. } | Stage::Ready | Stage::Settling | Stage::Resting => return,
+            Stage::Probing { .. } | Stage::Ready | Stage::Settling | Stage::HandedOver => return,
         }
-        match &mut recovery.right {
-            Right::Ours(ours) => {
+        match &mut recovery.prober {
+            Prober::Us(ours) => {
                 let ours = ours.clone();
                 self.judge_probe(*ours, report);
             }
-            Right::Local(alone) => {
+            Prober::Offline(alone) => {
                 alone.stage = Stage::Ready;
-                if report == Report::Success {
+                if report == CallEnd::Success {
                     alone.successes = alone.successes.saturating_add(1);
                 }
                 let alone = **alone;
-                self.judge_local_probe(alone, report);
+                self.judge_offline_probe(alone, report);
             }
-            Right::Theirs(_) | Right::Free { .. } => {}
+            Prober::Other(_) | Prober::Nobody { .. } => {}
         }
         self.dispatch();
     }
 
-    fn judge_probe(&mut self, mut ours: Ours, report: Report) {
+    fn judge_probe(&mut self, mut ours: OurLease, report: CallEnd) {
         ours.stage = Stage::Settling;
         match report {
-            Report::Failure => return self.reopen(ours),
-            Report::Success => {
+            CallEnd::Failure => return self.reopen(ours),
+            CallEnd::Success => {
                 ours.kept_since = None;
                 ours.successes = ours.successes.saturating_add(1);
                 let enough = ours.successes >= self.config.success_threshold().get();
                 // Its own probes bear this process out.
                 self.tripped &= !enough;
-                self.want = Some(if enough {
-                    Want::Close { token: ours.token.clone() }
+                self.pending = Some(if enough {
+                    PendingWrite::Close { token: ours.token.clone() }
                 } else {
-                    Want::HandOver
+                    PendingWrite::HandOver
                 });
             }
-            Report::Ignored | Report::NoVerdict if self.keeps(&mut ours, report) => {
+            CallEnd::Ignored | CallEnd::Dropped if self.keeps(&mut ours, report) => {
                 ours.stage = Stage::Ready;
             }
-            Report::Ignored | Report::NoVerdict => {
-                self.known.election = None;
-                self.want = Some(Want::GiveBack);
+            CallEnd::Ignored | CallEnd::Dropped => {
+                self.cache.election = None;
+                self.pending = Some(PendingWrite::GiveBack);
             }
         }
         if self.is_store_out() {
             return self.verdict_without_store(&ours);
         }
-        if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-            *right = Right::Ours(Box::new(ours));
+        if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
+            *prober = Prober::Us(Box::new(ours));
         }
     }
 
     /// Whether the right stays here for the next call after a probe without a verdict:
     /// for one `handoff`. A probe that was dropped gives the right back at once, but
     /// not again within a `handoff`: callers who give up in turn would write twice each.
-    fn keeps(&self, ours: &mut Ours, report: Report) -> bool {
+    fn keeps(&self, ours: &mut OurLease, report: CallEnd) -> bool {
         let right_stays_for = self.right_stays_for();
         let is_recent = |at: Moment| self.now.since(at) < right_stays_for;
         let kept_since = *ours.kept_since.get_or_insert(self.now);
         let gave_back = ours.gave_back_at.is_some_and(is_recent);
-        is_recent(kept_since) && (report == Report::Ignored || gave_back)
+        is_recent(kept_since) && (report == CallEnd::Ignored || gave_back)
     }
 
-    fn reopen(&mut self, ours: Ours) {
+    fn reopen(&mut self, ours: OurLease) {
         // The token has one write left, and never closes.
-        self.known.election = None;
+        self.cache.election = None;
         let opened_at = self.now.unix_ceil(Duration::ZERO);
-        let want = Want::Reopen { token: ours.token, opened_at };
+        let want = PendingWrite::Reopen { token: ours.token, opened_at };
         self.open(0, Some(want), Standing::Owed);
         if self.is_store_out() {
             self.announce(Cause::ProbeFailed, Origin::WithoutStore);
@@ -219,68 +222,68 @@ impl Machine {
 
     /// The store is out: the verdict holds here, and what is owed to the store
     /// is kept where it can still be of use.
-    pub(super) fn verdict_without_store(&mut self, ours: &Ours) {
-        match &self.want {
-            Some(Want::Close { .. }) => {
+    pub(super) fn verdict_without_store(&mut self, ours: &OurLease) {
+        match &self.pending {
+            Some(PendingWrite::Close { .. }) => {
                 self.enter(Phase::Closed { basis: Basis::Local });
                 self.announce(Cause::ProbesSucceeded, Origin::WithoutStore);
             }
-            Some(Want::HandOver) => {
-                self.want = None;
-                if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-                    let ours = Ours { stage: Stage::Resting, ..ours.clone() };
-                    *right = Right::Ours(Box::new(ours));
+            Some(PendingWrite::HandOver) => {
+                self.pending = None;
+                if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
+                    let ours = OurLease { stage: Stage::HandedOver, ..ours.clone() };
+                    *prober = Prober::Us(Box::new(ours));
                 }
             }
-            Some(Want::GiveBack) => {
-                self.want = None;
-                if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-                    *right = Right::Free { gave_back_at: Some(Box::new(self.now)) };
+            Some(PendingWrite::GiveBack) => {
+                self.pending = None;
+                if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
+                    *prober = Prober::Nobody { gave_back_at: Some(Box::new(self.now)) };
                 }
             }
             Some(
-                Want::Trip
-                | Want::Elect
-                | Want::TakeOver
-                | Want::Renew { .. }
-                | Want::Reopen { .. },
+                PendingWrite::Trip
+                | PendingWrite::Elect
+                | PendingWrite::TakeOver
+                | PendingWrite::Renew { .. }
+                | PendingWrite::Reopen { .. },
             )
             | None => {}
         }
     }
 
-    fn judge_local_probe(&mut self, alone: Alone, report: Report) {
+    fn judge_offline_probe(&mut self, alone: OfflineProbes, report: CallEnd) {
         match report {
-            Report::Failure => {
+            CallEnd::Failure => {
                 // A token of ours that may still stand saw a failure.
-                self.known.election = None;
+                self.cache.election = None;
                 // A contradicted process is no witness for the fleet. Without this its
                 // opening is owed, and written as soon as the item is deleted.
                 if alone.refuted || self.contradicted_in != 0 {
                     return self.open_alone(0);
                 }
-                self.open(0, Some(Want::Trip), Standing::Owed);
+                self.open(0, Some(PendingWrite::Trip), Standing::Owed);
                 if self.is_store_out() {
                     self.announce(Cause::ProbeFailed, Origin::WithoutStore);
                 }
             }
-            Report::Success if alone.successes >= self.config.success_threshold().get() => {
+            CallEnd::Success if alone.successes >= self.config.success_threshold().get() => {
                 self.tripped &= alone.refuted;
                 self.enter(Phase::Closed { basis: Basis::Probed });
                 self.announce(Cause::ProbesSucceeded, Origin::WithoutStore);
             }
-            Report::Success | Report::Ignored | Report::NoVerdict => {}
+            CallEnd::Success | CallEnd::Ignored | CallEnd::Dropped => {}
         }
     }
 }
 
-impl Right {
+impl Prober {
     /// The stage of a right that this process holds.
     pub(super) fn stage(&self) -> Stage {
         match self {
-            Self::Ours(ours) => ours.stage,
-            Self::Local(alone) => alone.stage,
-            Self::Theirs(_) | Self::Free { .. } => Stage::Settling,
+            Self::Us(ours) => ours.stage,
+            Self::Offline(alone) => alone.stage,
+            Self::Other(_) | Self::Nobody { .. } => Stage::Settling,
         }
     }
 }

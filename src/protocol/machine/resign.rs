@@ -4,19 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Machine,
-    phase::{Phase, Recovery, Right, Stage},
-    storage::Want,
+    phase::{Phase, Prober, Recovery, Stage},
+    storage::PendingWrite,
 };
-use crate::{protocol::machine::Chance, protocol::moment::Moment, protocol::record::LeaseToken};
+use crate::{protocol::machine::Entropy, protocol::moment::Moment, protocol::record::LeaseToken};
 
 impl Machine {
     /// Forgets everything but what must never come again: epochs and probes count on, so
     /// that the outcome of a call that was admitted before changes nothing.
     pub(crate) fn start_over(&mut self) {
         let (name, config) = (self.name.clone(), Arc::clone(&self.config));
-        let fresh = Self::new(name, config, Box::new(NoChance));
+        let fresh = Self::new(name, config, Box::new(NoEntropy));
         let before = std::mem::replace(self, fresh);
-        self.chance = before.chance;
+        self.entropy = before.entropy;
         self.now = before.now;
         self.epoch = before.epoch.saturating_add(1);
         self.last_probe = before.last_probe;
@@ -26,12 +26,12 @@ impl Machine {
     /// its lease: this process leaves, or may be frozen. A probe that runs keeps it.
     pub(crate) fn resign(&mut self, now: Moment) {
         self.advance(now);
-        if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &mut self.phase
+        if let Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) = &mut self.phase
             && ours.stage == Stage::Ready
         {
             ours.stage = Stage::Settling;
-            self.known.election = None;
-            self.want = Some(Want::GiveBack);
+            self.cache.election = None;
+            self.pending = Some(PendingWrite::GiveBack);
             self.dispatch();
         }
     }
@@ -40,13 +40,13 @@ impl Machine {
     /// that is free, or of a probe that runs. `None` if it holds none, or its lease is over.
     pub(crate) fn right_ends_in(&self) -> Option<Duration> {
         match &self.phase {
-            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => match ours.stage {
+            Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => match ours.stage {
                 Stage::Ready | Stage::Probing { .. } => {
                     let lease = self.config.probe_lease();
                     let is_leased = self.now.is_within(ours.leased_at, lease);
                     is_leased.then(|| lease.saturating_sub(self.now.since(ours.leased_at)))
                 }
-                Stage::Settling | Stage::Resting => None,
+                Stage::Settling | Stage::HandedOver => None,
             },
             Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => None,
         }
@@ -54,14 +54,14 @@ impl Machine {
 }
 
 /// Stands in while a machine is replaced.
-struct NoChance;
+struct NoEntropy;
 
-impl Chance for NoChance {
+impl Entropy for NoEntropy {
     fn token(&mut self) -> LeaseToken {
         LeaseToken::new("")
     }
 
-    fn spread(&mut self) -> u8 {
+    fn jitter(&mut self) -> u8 {
         0
     }
 }

@@ -5,10 +5,10 @@ mod apply;
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Effect, Machine, Ordered, Phase};
+use super::{CommandResult, Effect, Machine, Phase};
 use crate::{
     protocol::answer::{Consistency, StoreErrorKind, Written},
-    protocol::health::{Access, Failure, Withheld},
+    protocol::health::{Access, BackedOff, Failure},
     protocol::moment::Moment,
     protocol::record::{LeaseToken, Operation, Record},
 };
@@ -21,7 +21,7 @@ const AGE_BEFORE_A_TRIP: Duration = Duration::from_millis(100);
 
 /// One store operation.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Job {
+pub(crate) enum StoreRequest {
     /// Read the record.
     Read {
         /// How current it has to be.
@@ -38,7 +38,7 @@ pub(crate) enum Job {
     },
 }
 
-impl Job {
+impl StoreRequest {
     pub(crate) fn access(&self) -> Access {
         match self {
             Self::Read { .. } => Access::Read,
@@ -52,9 +52,9 @@ impl Job {
     }
 }
 
-/// How a [`Job`] ended.
+/// How a [`StoreRequest`] ended.
 #[derive(Clone, Debug)]
-pub(crate) enum Answer {
+pub(crate) enum StoreResponse {
     /// The record that was read.
     Read(Option<Record>),
     /// The answer to a write.
@@ -62,12 +62,12 @@ pub(crate) enum Answer {
     /// The store failed: a write may or may not have been applied.
     Failed(StoreErrorKind),
     /// The store was not asked.
-    Withheld(Withheld),
+    BackedOff(BackedOff),
 }
 
 /// A write to be made as soon as the store is free and usable.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Want {
+pub(super) enum PendingWrite {
     Trip,
     Elect,
     TakeOver,
@@ -78,10 +78,10 @@ pub(super) enum Want {
     Reopen { token: LeaseToken, opened_at: i64 },
 }
 
-impl Want {
+impl PendingWrite {
     /// Whether this is what a write was made for, and not something that was
     /// decided while it was under way.
-    fn is_met_by(&self, operation: &Operation) -> bool {
+    fn is_done_by(&self, operation: &Operation) -> bool {
         matches!(
             (self, operation),
             (Self::Trip, Operation::Trip { .. })
@@ -98,12 +98,12 @@ impl Want {
 
 /// What the store last showed. What idle circuits do not have is boxed.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct Cache {
     pub(super) record: Option<Box<Record>>,
     /// When it was shown; `None` before the first time.
     pub(super) at: Option<Moment>,
     /// No write of unknown outcome came after it.
-    pub(super) certain: bool,
+    pub(super) confirmed: bool,
     /// Whether it is what a write of this process left, so that an eventually
     /// consistent read that shows anything else may be older.
     pub(super) is_own: bool,
@@ -112,15 +112,15 @@ pub(super) struct Known {
     /// Reads that were answered, or given up.
     pub(super) reads: u64,
     /// Whether the last of them was answered.
-    pub(super) read_ok: bool,
+    pub(super) last_read_ok: bool,
     /// Whether the last of them was not answered at all, not even to say that the
     /// store is throttled.
-    pub(super) is_unread: bool,
+    pub(super) last_read_unanswered: bool,
     /// Our last election, in case its answer was lost.
     pub(super) election: Option<Box<Election>>,
 }
 
-impl Known {
+impl Cache {
     /// An age, cut by up to a tenth.
     pub(super) fn cut(&self, age: Duration) -> Duration {
         let less = age.saturating_mul(u32::from(self.cut)).checked_div(2_560);
@@ -148,24 +148,24 @@ pub(super) struct Election {
 
 impl Machine {
     /// The store operation in flight has ended.
-    pub(crate) fn stored(&mut self, now: Moment, answer: Answer) {
+    pub(crate) fn on_response(&mut self, now: Moment, answer: StoreResponse) {
         self.advance(now);
-        let Some(job) = self.job.take() else {
+        let Some(job) = self.in_flight.take() else {
             return;
         };
-        let stood_still = self.now.stood_still_since(self.started_at, self.config.store_timeout());
+        let stood_still = self.now.was_frozen_since(self.started_at, self.config.store_timeout());
         if stood_still && !self.stood_still {
             self.stood_still = true;
-            self.stored_before(self.started_at, job, answer);
+            self.on_response_after_freeze(self.started_at, job, answer);
         } else {
             // Twice in a row: a store or a runtime that is slow is no standstill.
-            let shown = matches!(answer, Answer::Read(_) | Answer::Written(_));
+            let shown = matches!(answer, StoreResponse::Read(_) | StoreResponse::Written(_));
             let started_at = self.started_at;
             self.stood_still = stood_still;
-            self.take_answer(job, answer);
+            self.take_response(job, answer);
             if stood_still && shown {
                 // As old as it is, however it came about.
-                self.known.at = self.known.at.map(|_| started_at);
+                self.cache.at = self.cache.at.map(|_| started_at);
             }
         }
         self.dispatch();
@@ -174,75 +174,90 @@ impl Machine {
     /// This process stood still while the operation was under way. What was read
     /// is read again, what a write showed is as old as the write, and a failure
     /// is no sign of a store that is out.
-    fn stored_before(&mut self, started_at: Moment, job: Job, answer: Answer) {
+    fn on_response_after_freeze(
+        &mut self,
+        started_at: Moment,
+        job: StoreRequest,
+        answer: StoreResponse,
+    ) {
         match (job, answer) {
-            (Job::Read { consistency, .. }, Answer::Read(_)) => self.begin_read(consistency),
-            (Job::Read { consistency, .. }, Answer::Failed(kind)) => {
-                self.fail_order(kind);
+            (StoreRequest::Read { consistency, .. }, StoreResponse::Read(_)) => {
                 self.begin_read(consistency);
             }
-            (Job::Write { .. }, Answer::Failed(kind)) => {
-                self.fail_order(kind);
-                self.known.certain = false;
+            (StoreRequest::Read { consistency, .. }, StoreResponse::Failed(kind)) => {
+                self.fail_command(kind);
+                self.begin_read(consistency);
             }
-            (job @ Job::Write { .. }, answer @ Answer::Written(_)) => {
-                let reads = self.known.reads;
-                self.take_answer(job, answer);
-                self.known.at = self.known.at.map(|_| started_at);
-                self.known.reads = reads;
+            (StoreRequest::Write { .. }, StoreResponse::Failed(kind)) => {
+                self.fail_command(kind);
+                self.cache.confirmed = false;
             }
-            (job, answer @ Answer::Withheld(_)) => self.take_answer(job, answer),
-            (Job::Read { .. }, Answer::Written(_)) | (Job::Write { .. }, Answer::Read(_)) => {}
+            (job @ StoreRequest::Write { .. }, answer @ StoreResponse::Written(_)) => {
+                let reads = self.cache.reads;
+                self.take_response(job, answer);
+                self.cache.at = self.cache.at.map(|_| started_at);
+                self.cache.reads = reads;
+            }
+            (job, answer @ StoreResponse::BackedOff(_)) => self.take_response(job, answer),
+            (StoreRequest::Read { .. }, StoreResponse::Written(_))
+            | (StoreRequest::Write { .. }, StoreResponse::Read(_)) => {}
         }
     }
 
-    fn take_answer(&mut self, job: Job, answer: Answer) {
+    fn take_response(&mut self, job: StoreRequest, answer: StoreResponse) {
         match (job, answer) {
-            (Job::Read { consistency, .. }, Answer::Read(record)) => {
+            (StoreRequest::Read { consistency, .. }, StoreResponse::Read(record)) => {
                 self.health.succeed(Access::Read);
                 self.read(consistency, record);
             }
-            (Job::Write { operation, sent_at }, Answer::Written(Written::Applied(record))) => {
+            (
+                StoreRequest::Write { operation, sent_at },
+                StoreResponse::Written(Written::Applied(record)),
+            ) => {
                 self.health.succeed(Access::Write);
-                self.learn(Some(record));
-                self.known.is_own = true;
+                self.cache_record(Some(record));
+                self.cache.is_own = true;
                 self.applied(&operation, sent_at);
             }
-            (Job::Write { operation, sent_at }, Answer::Written(Written::Refused(record))) => {
+            (
+                StoreRequest::Write { operation, sent_at },
+                StoreResponse::Written(Written::Refused(record)),
+            ) => {
                 self.health.succeed(Access::Write);
                 self.refused(&operation, sent_at, record);
             }
-            (job, Answer::Failed(kind)) => {
+            (job, StoreResponse::Failed(kind)) => {
                 self.fail(job.access(), kind);
                 match job {
-                    Job::Read { .. } => {
-                        self.known.is_unread = kind != StoreErrorKind::Throttled;
-                        self.unread();
+                    StoreRequest::Read { .. } => {
+                        self.cache.last_read_unanswered = kind != StoreErrorKind::Throttled;
+                        self.on_read_failed();
                     }
-                    Job::Write { operation, .. } => {
-                        self.known.certain = false;
-                        self.unanswered(&operation);
+                    StoreRequest::Write { operation, .. } => {
+                        self.cache.confirmed = false;
+                        self.on_write_failed(&operation);
                     }
                 }
             }
-            (job, Answer::Withheld(withheld)) => {
-                self.health.withhold(job.access(), self.now, withheld);
+            (job, StoreResponse::BackedOff(backed_off)) => {
+                self.health.back_off(job.access(), self.now, backed_off);
                 match job {
-                    Job::Read { .. } => {
-                        self.known.is_unread = true;
-                        self.unread();
+                    StoreRequest::Read { .. } => {
+                        self.cache.last_read_unanswered = true;
+                        self.on_read_failed();
                     }
-                    Job::Write { operation, .. } => self.unanswered(&operation),
+                    StoreRequest::Write { operation, .. } => self.on_write_failed(&operation),
                 }
             }
             // The owner answered another question; nothing was learned.
-            (Job::Read { .. }, Answer::Written(_)) | (Job::Write { .. }, Answer::Read(_)) => {}
+            (StoreRequest::Read { .. }, StoreResponse::Written(_))
+            | (StoreRequest::Write { .. }, StoreResponse::Read(_)) => {}
         }
     }
 
     fn fail(&mut self, access: Access, kind: StoreErrorKind) {
-        self.fail_order(kind);
-        let spread = self.chance.spread();
+        self.fail_command(kind);
+        let spread = self.entropy.jitter();
         let (begun_at, ended_at) = (self.now, self.now);
         let longest_throttling = self.config.local_cache_max_age();
         let failure = Failure { access, kind, begun_at, ended_at, spread, longest_throttling };
@@ -250,11 +265,11 @@ impl Machine {
     }
 
     /// A read was given up.
-    fn unread(&mut self) {
-        self.known.reads = self.known.reads.saturating_add(1);
-        self.known.read_ok = false;
+    fn on_read_failed(&mut self) {
+        self.cache.reads = self.cache.reads.saturating_add(1);
+        self.cache.last_read_ok = false;
         if !self.health.is_usable(Access::Write, self.now) {
-            self.stand_alone();
+            self.decide_without_store();
         }
     }
 
@@ -271,8 +286,8 @@ impl Machine {
     /// Where this process wrote what is known, anything else may be older. Otherwise it
     /// is what expires no later, if no stamp shows that it is later all the same.
     fn may_be_older(&self, shown: Option<&Record>) -> bool {
-        let known = self.known.record();
-        if self.known.at.is_none() || shown == known {
+        let known = self.cache.record();
+        if self.cache.at.is_none() || shown == known {
             return false;
         }
         let expires_at = |record: Option<&Record>| {
@@ -281,64 +296,67 @@ impl Machine {
         let is_later =
             || known.zip(shown).is_some_and(|(known, shown)| self.is_after_opening(known, shown));
         // Equal stamps order nothing: two writes of one second leave the same.
-        self.known.is_own || (expires_at(shown) <= expires_at(known) && !is_later())
+        self.cache.is_own || (expires_at(shown) <= expires_at(known) && !is_later())
     }
 
     /// Notes what the store showed, without drawing conclusions.
-    fn learn(&mut self, record: Option<Record>) {
-        let changed = self.known.at.is_none() || self.known.record() != record.as_ref();
+    fn cache_record(&mut self, record: Option<Record>) {
+        let changed = self.cache.at.is_none() || self.cache.record() != record.as_ref();
         if changed && let Some(defect) = record.as_ref().and_then(Record::defect) {
             self.effects.push(Effect::Defective(defect));
         }
         // Without spread, nothing is cut either.
         let is_spread = self.config.election_spread() > Duration::ZERO;
-        self.known.cut = if is_spread { self.chance.spread() } else { 0 };
-        self.known.is_own = false;
-        self.known.record = record.map(Box::new);
-        self.known.at = Some(self.now);
-        self.known.certain = true;
-        self.known.read_ok = true;
-        self.known.is_unread = false;
-        self.known.reads = self.known.reads.saturating_add(1);
+        self.cache.cut = if is_spread { self.entropy.jitter() } else { 0 };
+        self.cache.is_own = false;
+        self.cache.record = record.map(Box::new);
+        self.cache.at = Some(self.now);
+        self.cache.confirmed = true;
+        self.cache.last_read_ok = true;
+        self.cache.last_read_unanswered = false;
+        self.cache.reads = self.cache.reads.saturating_add(1);
     }
 
     pub(super) fn begin_read(&mut self, consistency: Consistency) {
         let is_urgent =
             consistency == Consistency::Strong || !matches!(self.phase, Phase::Closed { .. });
-        self.begin(Job::Read { consistency, is_urgent });
+        self.begin(StoreRequest::Read { consistency, is_urgent });
     }
 
     pub(super) fn begin_write(&mut self, operation: Operation) {
         let operation = Arc::new(operation);
-        self.begin(Job::Write { operation, sent_at: self.now });
+        self.begin(StoreRequest::Write { operation, sent_at: self.now });
     }
 
-    fn begin(&mut self, job: Job) {
-        self.job = Some(job.clone());
+    fn begin(&mut self, job: StoreRequest) {
+        self.in_flight = Some(job.clone());
         self.started_at = self.now;
         self.effects.push(Effect::Start(job));
     }
 
     fn is_older_than(&self, age: Duration) -> bool {
-        self.known.at.is_none_or(|at| self.now.since(at) > age)
+        self.cache.at.is_none_or(|at| self.now.since(at) > age)
     }
 
     /// Makes the next write, if there is one and the store is free and usable.
     /// After a write of unknown outcome, what is true is read first; before a trip,
     /// whether another process was first, which is what most of a fleet finds.
     pub(super) fn dispatch(&mut self) {
-        if self.job.is_some() || self.carry_out_order() {
+        if self.in_flight.is_some() || self.carry_out_command() {
             return;
         }
-        if self.want.is_none() || !self.health.is_usable(Access::Write, self.now) {
+        if self.pending.is_none() || !self.health.is_usable(Access::Write, self.now) {
             return;
         }
-        if !self.known.certain || self.trips_over_another_state() {
+        if !self.cache.confirmed || self.trips_over_another_state() {
             return self.begin_read(Consistency::Strong);
         }
         // Where reads find no answer, writes may all the same: they are conditional.
-        let may_look = !self.known.is_unread;
-        if self.want == Some(Want::Trip) && may_look && self.is_older_than(AGE_BEFORE_A_TRIP) {
+        let may_read = !self.cache.last_read_unanswered;
+        if self.pending == Some(PendingWrite::Trip)
+            && may_read
+            && self.is_older_than(AGE_BEFORE_A_TRIP)
+        {
             // Withheld at once where other circuits found the store out, it would be
             // begun again and again until they have asked.
             if self.health.is_usable(Access::Read, self.now) {
@@ -348,7 +366,7 @@ impl Machine {
         }
         match self.operation() {
             Some(operation) => self.begin_write(operation),
-            None => self.want = None,
+            None => self.pending = None,
         }
     }
 }

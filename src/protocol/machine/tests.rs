@@ -30,7 +30,7 @@ mod world;
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Admission, Chance, Machine, Pass, Report};
+use super::{Admission, CallEnd, CallId, Entropy, Machine};
 use crate::{
     config::{Config, ConfigBuilder},
     name::CircuitName,
@@ -78,13 +78,13 @@ struct Counted {
     step: u8,
 }
 
-impl Chance for Counted {
+impl Entropy for Counted {
     fn token(&mut self) -> LeaseToken {
         self.tokens += 1;
         LeaseToken::new(format!("node{}-{}", self.node, self.tokens))
     }
 
-    fn spread(&mut self) -> u8 {
+    fn jitter(&mut self) -> u8 {
         self.draw = self.draw.wrapping_add(self.step);
         self.draw
     }

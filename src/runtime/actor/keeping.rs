@@ -47,13 +47,13 @@ impl Actor {
     fn start_over(&mut self) {
         self.machine.start_over();
         self.published = None;
-        self.spare = None;
+        self.offered_probe = None;
         self.let_go();
         let Some(circuit) = self.circuit.upgrade() else {
             return;
         };
         log::started_over(&circuit.name);
-        let _ = circuit.gate.take_spare();
+        let _ = circuit.gate.take_offered_probe();
         // At once: until then callers would be admitted in an epoch that is over. Who waits
         // for a trip of it is let go.
         let published = self.machine.digest();
@@ -66,11 +66,11 @@ impl Actor {
 
     /// Ends all who wait for this actor. Their wakers are code of others.
     pub(super) fn let_go(&mut self) {
-        self.awaits_spare = false;
+        self.awaits_offered_probe = false;
         drop_each(std::mem::take(&mut self.waiters));
         drop_each(std::mem::take(&mut self.settles));
         drop_each(std::mem::take(&mut self.replies));
-        self.orders.clear();
+        self.commands.clear();
         self.right = None;
         self.is_resigning = false;
     }
@@ -99,7 +99,7 @@ mod tests {
         clock::{Clock, VirtualClock},
         config::Config,
         name::CircuitName,
-        protocol::machine::{Chance, Machine},
+        protocol::machine::{Entropy, Machine},
         protocol::record::LeaseToken,
         runtime::actor::Environment,
         runtime::circuit::Circuit,
@@ -112,7 +112,7 @@ mod tests {
     /// Panics at the first elections: stands for any panic that nothing catches.
     struct PanicsAtFirst(u32);
 
-    impl Chance for PanicsAtFirst {
+    impl Entropy for PanicsAtFirst {
         fn token(&mut self) -> LeaseToken {
             let left = self.0;
             self.0 = left.saturating_sub(1);
@@ -120,7 +120,7 @@ mod tests {
             LeaseToken::new("a-token")
         }
 
-        fn spread(&mut self) -> u8 {
+        fn jitter(&mut self) -> u8 {
             0
         }
     }

@@ -2,7 +2,7 @@
 //! down or may be frozen.
 
 use super::{Actor, Waiter, message::Reply, message::Settle};
-use crate::{panics::caught, protocol::machine::Answer, protocol::moment::Moment};
+use crate::{panics::caught, protocol::machine::StoreResponse, protocol::moment::Moment};
 
 impl Actor {
     /// Keeps a call until the store has answered. Before the waiters take more memory,
@@ -30,8 +30,8 @@ impl Actor {
     /// Somebody flushes: nothing is kept for who has gone, and a right to probe that
     /// nobody uses is given back.
     pub(super) fn flush(&mut self) {
-        self.purge(|reply| reply.is_gone() || matches!(reply, Reply::Spare));
-        self.awaits_spare = false;
+        self.purge(|reply| reply.is_gone() || matches!(reply, Reply::OfferedProbe));
+        self.awaits_offered_probe = false;
         self.is_resigning = true;
     }
 
@@ -58,9 +58,9 @@ impl Actor {
 
     /// An order whose giver has gone is carried no further, unless the store may have
     /// applied it.
-    pub(super) fn withdraw_order(&mut self, answer: &Answer) {
-        if self.orders.is_abandoned() && self.machine.withdraw_order(answer) {
-            self.orders.end_abandoned();
+    pub(super) fn withdraw_command(&mut self, answer: &StoreResponse) {
+        if self.commands.is_abandoned() && self.machine.withdraw_command(answer) {
+            self.commands.end_abandoned();
         }
     }
 }

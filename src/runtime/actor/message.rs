@@ -3,28 +3,28 @@
 use crate::{
     error::OpenError,
     panics::caught,
-    protocol::machine::{Order, Ordered, Pass, Report},
+    protocol::machine::{CallEnd, CallId, Command, CommandResult},
     protocol::moment::Moment,
     runtime::circuit::PendingGuard,
-    runtime::grant::Grant,
     runtime::sync::oneshot,
+    runtime::undelivered::UndeliveredPermit,
 };
 
 /// A message to the actor. Each carries the moment at which its sender saw what
 /// it tells of: stamping on receipt would be wrong by a mailbox, or by a freeze.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// A call asks to be admitted; `hurts` says that two or more failures in a row
+    /// A call asks to be admitted; `is_failing` says that two or more failures in a row
     /// stood, as far as the gate knew.
-    Admit { at: Moment, reply: Reply, hurts: bool },
+    Admit { at: Moment, reply: Reply, is_failing: bool },
     /// A probe ended.
-    Outcome { at: Moment, pass: Pass, report: Report, settle: Option<Settle> },
+    Outcome { at: Moment, pass: CallId, report: CallEnd, settle: Option<Settle> },
     /// The holder of a probe is alive.
-    KeepAlive { at: Moment, pass: Pass },
+    KeepAlive { at: Moment, pass: CallId },
     /// Traffic nears the age limit of what is known.
     Refresh { at: Moment },
     /// An operator's order.
-    Order { at: Moment, order: Order, reply: oneshot::Sender<Ordered> },
+    Command { at: Moment, command: Command, reply: oneshot::Sender<CommandResult> },
     /// Somebody waits until nothing is outstanding; the guard stands for what was sent
     /// before this message.
     Flush(PendingGuard),
@@ -39,9 +39,9 @@ pub(crate) enum Message {
 pub(crate) enum Reply {
     /// To a caller that waits. The answer carries the guard itself, so that
     /// one who no longer waits leaks nothing.
-    Caller(oneshot::Sender<Result<Grant, OpenError>>),
+    Caller(oneshot::Sender<Result<UndeliveredPermit, OpenError>>),
     /// To nobody in particular: a probe is left at the gate.
-    Spare,
+    OfferedProbe,
 }
 
 impl Reply {
@@ -49,7 +49,7 @@ impl Reply {
     pub(super) fn is_gone(&self) -> bool {
         match self {
             Self::Caller(reply) => reply.is_closed(),
-            Self::Spare => false,
+            Self::OfferedProbe => false,
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::{
     config::Config,
     name::CircuitName,
     panics::{Caught, caught},
-    protocol::health::Withheld,
-    protocol::machine::{Answer, Job},
+    protocol::health::BackedOff,
+    protocol::machine::{StoreRequest, StoreResponse},
     protocol::moment::Moment,
     runtime::log,
     runtime::metrics,
@@ -20,27 +20,27 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A store operation under way, or waiting for its turn.
-pub(super) type InFlight = Pin<Box<dyn Future<Output = Answer> + Send>>;
+pub(super) type InFlight = Pin<Box<dyn Future<Output = StoreResponse> + Send>>;
 
 /// The store, as one operation uses it.
-pub(super) struct Storage {
+pub(super) struct StoreClient {
     pub(super) environment: Arc<Environment>,
     pub(super) name: CircuitName,
     pub(super) config: Arc<Config>,
 }
 
-impl Storage {
+impl StoreClient {
     /// Starts an operation; once it has its turn it ends within `store_timeout`, and at
     /// once if the store is out of reach for every circuit. An operator does not wait for
     /// that.
-    pub(super) fn start(self, job: Job, is_ordered: bool) -> InFlight {
+    pub(super) fn start(self, job: StoreRequest, is_commanded: bool) -> InFlight {
         let Some(place) = self.environment.queue.enter() else {
-            let waiting = self.environment.queue.join(urgency(&job, is_ordered));
-            return Box::pin(async move { self.run_in_turn(&job, is_ordered, waiting).await });
+            let waiting = self.environment.queue.join(urgency(&job, is_commanded));
+            return Box::pin(async move { self.run_in_turn(&job, is_commanded, waiting).await });
         };
-        match self.ask(&job, is_ordered) {
+        match self.ask(&job, is_commanded) {
             Ok(begun_at) => Box::pin(async move { self.run(&job, begun_at, place).await }),
-            Err(withheld) => Box::pin(std::future::ready(Answer::Withheld(withheld))),
+            Err(backed_off) => Box::pin(std::future::ready(StoreResponse::BackedOff(backed_off))),
         }
     }
 
@@ -48,48 +48,59 @@ impl Storage {
     /// up when it has not had its turn within `store_timeout`: they are then judged as if
     /// other circuits had kept it from the store. A write goes on waiting, for nobody
     /// waits for its answer any longer, and it would lose its place.
-    async fn run_in_turn(&self, job: &Job, is_ordered: bool, mut waiting: Waiting) -> Answer {
+    async fn run_in_turn(
+        &self,
+        job: &StoreRequest,
+        is_commanded: bool,
+        mut waiting: Waiting,
+    ) -> StoreResponse {
         let place = match job {
-            Job::Read { .. } if !is_ordered => {
+            StoreRequest::Read { .. } if !is_commanded => {
                 let limit = self.config.store_timeout();
                 self.environment.clock.within(limit, waiting.turn()).await
             }
-            Job::Read { .. } | Job::Write { .. } => Some(waiting.turn().await),
+            StoreRequest::Read { .. } | StoreRequest::Write { .. } => Some(waiting.turn().await),
         };
         drop(waiting);
         let Some(place) = place else {
-            return Answer::Withheld(Withheld { wait: PAUSE, is_outage: false });
+            return StoreResponse::BackedOff(BackedOff { wait: PAUSE, is_outage: false });
         };
-        match self.ask(job, is_ordered) {
+        match self.ask(job, is_commanded) {
             Ok(begun_at) => self.run(job, begun_at, place).await,
-            Err(withheld) => Answer::Withheld(withheld),
+            Err(backed_off) => StoreResponse::BackedOff(backed_off),
         }
     }
 
     /// Asks the other circuits for leave to begin now.
-    fn ask(&self, job: &Job, is_ordered: bool) -> Result<Moment, Withheld> {
+    fn ask(&self, job: &StoreRequest, is_commanded: bool) -> Result<Moment, BackedOff> {
         let begun_at = self.environment.clock.now();
         let limit = self.config.store_timeout();
         let (access, is_urgent) = (job.access(), job.is_urgent());
         let leave =
             self.environment.reachability.ask(&self.name, access, is_urgent, begun_at, limit);
         match leave {
-            Err(withheld) if !is_ordered => Err(withheld),
+            Err(backed_off) if !is_commanded => Err(backed_off),
             Ok(()) | Err(_) => Ok(begun_at),
         }
     }
 
-    async fn run(&self, job: &Job, begun_at: Moment, _place: Place) -> Answer {
+    async fn run(&self, job: &StoreRequest, begun_at: Moment, _place: Place) -> StoreResponse {
         let limit = self.config.store_timeout();
         let shown = self.server_time();
         let answer = async {
             match job {
-                Job::Read { consistency, .. } => {
-                    self.environment.store.read(&self.name, *consistency).await.map(Answer::Read)
-                }
-                Job::Write { operation, .. } => {
-                    self.environment.store.write(&self.name, operation).await.map(Answer::Written)
-                }
+                StoreRequest::Read { consistency, .. } => self
+                    .environment
+                    .store
+                    .read(&self.name, *consistency)
+                    .await
+                    .map(StoreResponse::Read),
+                StoreRequest::Write { operation, .. } => self
+                    .environment
+                    .store
+                    .write(&self.name, operation)
+                    .await
+                    .map(StoreResponse::Written),
             }
         };
         let answered = self.environment.clock.within(limit, Caught::new(answer)).await;
@@ -116,12 +127,12 @@ impl Storage {
         self.fail(job, &error, begun_at, now);
         // It may hold an error of the user's, whose drop is not this crate's code.
         caught(|| drop(error));
-        Answer::Failed(kind)
+        StoreResponse::Failed(kind)
     }
 
     /// Tells what the other circuits and the operator have to know of a failure.
-    fn fail(&self, job: &Job, error: &StoreError, begun_at: Moment, now: Moment) {
-        if now.stood_still_since(begun_at, self.config.store_timeout()) {
+    fn fail(&self, job: &StoreRequest, error: &StoreError, begun_at: Moment, now: Moment) {
+        if now.was_frozen_since(begun_at, self.config.store_timeout()) {
             // A timer that ran out meanwhile blames nobody.
             return log::stood_still(&self.name, error);
         }
@@ -142,16 +153,16 @@ impl Storage {
         caught(|| self.environment.store.server_time()).flatten()
     }
 
-    fn tell(&self, job: &Job, error: &StoreError) {
+    fn tell(&self, job: &StoreRequest, error: &StoreError) {
         let kind = error.kind();
         let operation = match job {
-            Job::Read { .. } => "read",
-            Job::Write { operation, .. } => operation.name(),
+            StoreRequest::Read { .. } => "read",
+            StoreRequest::Write { operation, .. } => operation.name(),
         };
         metrics::store_fault(operation, kind);
         if kind == StoreErrorKind::Misconfigured {
-            let is_news = self.environment.reachability.is_news(job.access());
-            log::store_misconfigured(&self.name, operation, error, is_news);
+            let should_log = self.environment.reachability.should_log(job.access());
+            log::store_misconfigured(&self.name, operation, error, should_log);
         } else {
             log::store_failed(&self.name, operation, error, kind);
         }
@@ -159,17 +170,17 @@ impl Storage {
 }
 
 /// How soon an operation is wanted: others wait for what keeps or ends a lease.
-fn urgency(job: &Job, is_ordered: bool) -> Urgency {
+fn urgency(job: &StoreRequest, is_commanded: bool) -> Urgency {
     match job {
-        Job::Read { .. } if is_ordered => Urgency::First,
-        Job::Read { .. } => Urgency::Then,
-        Job::Write { operation, .. } if operation.can_wait() => Urgency::Then,
-        Job::Write { .. } => Urgency::First,
+        StoreRequest::Read { .. } if is_commanded => Urgency::First,
+        StoreRequest::Read { .. } => Urgency::Then,
+        StoreRequest::Write { operation, .. } if operation.can_wait() => Urgency::Then,
+        StoreRequest::Write { .. } => Urgency::First,
     }
 }
 
 /// Waits for the operation in flight, for ever if there is none.
-pub(super) async fn finished(operation: &mut Option<InFlight>) -> Answer {
+pub(super) async fn finished(operation: &mut Option<InFlight>) -> StoreResponse {
     match operation {
         Some(running) => {
             let answer = running.await;

@@ -21,7 +21,7 @@ use super::{Awaited, Circuit, Outstanding, Pending, Settled};
 use crate::{
     config::Config,
     protocol::counting::{Counting, Trip},
-    protocol::machine::{Digest, Pass, Report},
+    protocol::machine::{CallEnd, CallId, Published},
     runtime::actor::message::{Message, Settle},
     runtime::gate::Gate,
     runtime::slots::Slots,
@@ -60,7 +60,7 @@ struct UnderWay {
 /// What a turn of the actor came to.
 pub(crate) struct Turn<'a> {
     /// What was published.
-    pub(crate) published: &'a Digest,
+    pub(crate) published: &'a Published,
     /// Whether the epoch begins with a contradiction; asked once for each epoch.
     pub(crate) is_contradicted: bool,
     /// Whether the epoch is the one before under a new number, since the process was frozen.
@@ -102,7 +102,7 @@ impl Counted {
 
     fn forget_past(&self, counting: &mut Counting, gate: &Gate) {
         counting.forget_past(self.place(counting));
-        gate.show_counting(counting.stands(), counting.hurts());
+        gate.show_counting(counting.stands(), counting.is_failing());
     }
 }
 
@@ -118,23 +118,23 @@ impl Circuit {
     /// Reports the end of a call. Only outcomes that may lead to a write are
     /// ever waited for.
     #[inline]
-    pub(crate) fn report(&self, pass: Pass, report: Report) -> Outstanding {
+    pub(crate) fn report(&self, pass: CallId, report: CallEnd) -> Outstanding {
         if self.gate.is_silent(pass, report) { None } else { self.report_aloud(pass, report) }
     }
 
     #[inline(never)]
-    fn report_aloud(&self, pass: Pass, report: Report) -> Outstanding {
+    fn report_aloud(&self, pass: CallId, report: CallEnd) -> Outstanding {
         match (pass.probe, report) {
             (Some(_), _) => self.report_probe(pass, report),
-            (None, Report::Failure) => self.count_failure(pass.epoch),
-            (None, Report::Success) => {
+            (None, CallEnd::Failure) => self.count_failure(pass.epoch),
+            (None, CallEnd::Success) => {
                 // If nothing is there yet, the first failure is counted beside this call.
                 if let Some(counted) = self.counted.get() {
                     counted.slots.count_good(pass.epoch);
                 }
                 None
             }
-            (None, Report::Ignored | Report::NoVerdict) => None,
+            (None, CallEnd::Ignored | CallEnd::Dropped) => None,
         }
     }
 
@@ -178,7 +178,7 @@ impl Circuit {
         *failures = failures.wrapping_add(1);
         // Stamped under the lock, so that stamps never fall.
         counting.failure(counted.place(counting), self.clock.now());
-        self.gate.show_counting(counting.stands(), counting.hurts());
+        self.gate.show_counting(counting.stands(), counting.is_failing());
         counting.trip()?;
         if let Some(trip) = under_way.iter().find(|trip| trip.epoch == epoch) {
             return Some((Arc::clone(&trip.callers), false));
@@ -216,11 +216,11 @@ impl Circuit {
     }
 
     /// Whether two or more failures in a row stand now.
-    pub(crate) fn look_whether_it_hurts(&self) -> bool {
+    pub(crate) fn check_is_failing(&self) -> bool {
         self.counted.get().is_some_and(|counted| {
             let counting = &mut counted.tally().counting;
             counted.forget_past(counting, &self.gate);
-            counting.hurts()
+            counting.is_failing()
         })
     }
 
@@ -283,16 +283,16 @@ impl Circuit {
         }
     }
 
-    fn report_probe(&self, pass: Pass, report: Report) -> Outstanding {
+    fn report_probe(&self, pass: CallId, report: CallEnd) -> Outstanding {
         // The right to probe stays for the next call.
-        let is_cut_off = report == Report::Failure && self.is_cut_off();
-        let report = if is_cut_off { Report::Ignored } else { report };
+        let is_cut_off = report == CallEnd::Failure && self.is_cut_off();
+        let report = if is_cut_off { CallEnd::Ignored } else { report };
         if let Some(counted) = self.counted.get()
-            && matches!(report, Report::Success | Report::Failure)
+            && matches!(report, CallEnd::Success | CallEnd::Failure)
         {
             let mut tally = counted.tally();
             let place = counted.place(&tally.counting);
-            tally.counting.probe(place, report == Report::Success);
+            tally.counting.probe(place, report == CallEnd::Success);
         }
         let (done, settled) = oneshot::channel();
         let settle = Settle::of_caller(self.pending.start(), done);
@@ -313,7 +313,7 @@ impl Circuit {
 
     /// Nothing is lost, and nothing grows. What lies at the gate counts as one
     /// pending outcome, begun before it can be taken.
-    fn leave_at_the_gate(&self, pass: Pass, report: Report) {
+    fn leave_at_the_gate(&self, pass: CallId, report: CallEnd) {
         let pending = self.pending.start();
         if pass.probe.is_some_and(|probe| self.gate.note_probe(probe, report)) {
             pending.keep();

@@ -11,7 +11,7 @@ use self::stage::{Recorded, Stage, is_rejected, pass, recover, settle, succeed, 
 use crate::{
     CircuitState,
     protocol::health::Access,
-    protocol::machine::Chance,
+    protocol::machine::Entropy,
     protocol::record::LeaseToken,
     runtime::reachability::Reachability,
     store::StoreErrorKind::{self, BadAnswer, Misconfigured, Throttled, Timeout, Unavailable},
@@ -178,14 +178,14 @@ async fn a_registry_that_ends_leaves_no_alarm_behind() {
     assert!(!recorded.take().contains(&misconfigured(0)), "there was none");
 }
 
-struct NoChance;
+struct NoEntropy;
 
-impl Chance for NoChance {
+impl Entropy for NoEntropy {
     fn token(&mut self) -> LeaseToken {
         LeaseToken::new("token")
     }
 
-    fn spread(&mut self) -> u8 {
+    fn jitter(&mut self) -> u8 {
         0
     }
 }
@@ -194,10 +194,10 @@ impl Chance for NoChance {
 fn what_changes_while_it_is_shown_is_shown_last() {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
-    let reach = Arc::new(Reachability::new(Box::new(NoChance)));
+    let reach = Arc::new(Reachability::new(Box::new(NoEntropy)));
     let other = Arc::clone(&reach);
     recorded.meanwhile(move || other.works(Access::Write));
-    assert!(reach.is_news(Access::Write));
+    assert!(reach.should_log(Access::Write));
     assert_eq!(recorded.take().last(), Some(&misconfigured(0)));
 }
 

@@ -3,14 +3,14 @@ use crate::protocol::record::LeaseToken;
 
 const LIMIT: Duration = Duration::from_secs(1);
 
-struct NoChance;
+struct NoEntropy;
 
-impl Chance for NoChance {
+impl Entropy for NoEntropy {
     fn token(&mut self) -> LeaseToken {
         LeaseToken::new("token")
     }
 
-    fn spread(&mut self) -> u8 {
+    fn jitter(&mut self) -> u8 {
         0
     }
 }
@@ -20,7 +20,7 @@ fn at(millis: u64) -> Moment {
     Moment::new(since, since, 0)
 }
 
-fn ask(reach: &Reachability, circuit: &str, access: Access, now: Moment) -> Result<(), Withheld> {
+fn ask(reach: &Reachability, circuit: &str, access: Access, now: Moment) -> Result<(), BackedOff> {
     reach.ask(&CircuitName::new(circuit).unwrap(), access, access == Access::Write, now, LIMIT)
 }
 
@@ -30,7 +30,7 @@ fn ask_within(
     circuit: &str,
     now: Moment,
     limit: u64,
-) -> Result<(), Withheld> {
+) -> Result<(), BackedOff> {
     let circuit = CircuitName::new(circuit).unwrap();
     reach.ask(&circuit, Access::Read, false, now, Duration::from_secs(limit))
 }
@@ -40,13 +40,13 @@ fn fail(reach: &Reachability, circuit: &str, access: Access, begun: Moment, ende
     reach.failed(&circuit, access, StoreErrorKind::Timeout, begun, ended);
 }
 
-fn later(millis: u64) -> Result<(), Withheld> {
-    Err(Withheld { wait: Duration::from_millis(millis), is_outage: true })
+fn later(millis: u64) -> Result<(), BackedOff> {
+    Err(BackedOff { wait: Duration::from_millis(millis), is_outage: true })
 }
 
 /// Two circuits were not answered.
 fn out_at_one_second() -> Reachability {
-    let reach = Reachability::new(Box::new(NoChance));
+    let reach = Reachability::new(Box::new(NoEntropy));
     for circuit in ["a", "b"] {
         assert_eq!(ask(&reach, circuit, Access::Read, at(0)), Ok(()));
     }
@@ -69,11 +69,11 @@ fn all_operations_wait_for_a_back_off_and_one_tries() {
 
 #[test]
 fn after_a_single_failure_nothing_that_matters_is_kept_from_the_store() {
-    let reach = Reachability::new(Box::new(NoChance));
+    let reach = Reachability::new(Box::new(NoEntropy));
     fail(&reach, "a", Access::Write, at(0), at(1_000));
     let wait = Duration::from_millis(500);
-    let withheld = Err(Withheld { wait, is_outage: false });
-    assert_eq!(ask(&reach, "b", Access::Read, at(1_500)), withheld);
+    let backed_off = Err(BackedOff { wait, is_outage: false });
+    assert_eq!(ask(&reach, "b", Access::Read, at(1_500)), backed_off);
     for circuit in ["a", "b"] {
         assert_eq!(ask(&reach, circuit, Access::Write, at(1_500)), Ok(()));
     }
@@ -135,7 +135,7 @@ fn a_write_that_is_answered_lets_others_read() {
 
 #[test]
 fn writes_of_one_circuit_that_fail_keep_no_other_from_writing() {
-    let reach = Reachability::new(Box::new(NoChance));
+    let reach = Reachability::new(Box::new(NoEntropy));
     fail(&reach, "a", Access::Write, at(0), at(1_000));
     reach.answered(Access::Read);
     fail(&reach, "a", Access::Write, at(2_000), at(3_000));
@@ -163,25 +163,25 @@ fn an_outage_of_long_ago_keeps_nobody() {
 
 #[test]
 fn a_misconfiguration_is_told_once() {
-    let reach = Reachability::new(Box::new(NoChance));
-    assert!(reach.is_news(Access::Read) && !reach.is_news(Access::Read));
+    let reach = Reachability::new(Box::new(NoEntropy));
+    assert!(reach.should_log(Access::Read) && !reach.should_log(Access::Read));
     reach.works(Access::Read);
-    assert!(reach.is_news(Access::Read));
+    assert!(reach.should_log(Access::Read));
 }
 
 #[test]
 fn reads_that_work_do_not_make_refused_writes_news_again() {
-    let reach = Reachability::new(Box::new(NoChance));
-    assert!(reach.is_news(Access::Write));
+    let reach = Reachability::new(Box::new(NoEntropy));
+    assert!(reach.should_log(Access::Write));
     reach.works(Access::Read);
-    assert!(!reach.is_news(Access::Write));
+    assert!(!reach.should_log(Access::Write));
     reach.works(Access::Write);
-    assert!(reach.is_news(Access::Write));
+    assert!(reach.should_log(Access::Write));
 }
 
 #[test]
 fn what_one_circuit_found_twice_another_may_see_for_itself() {
-    let reach = Reachability::new(Box::new(NoChance));
+    let reach = Reachability::new(Box::new(NoEntropy));
     fail(&reach, "a", Access::Read, at(0), at(1_000));
     assert!(ask(&reach, "b", Access::Read, at(1_500)).is_err(), "once is enough for a while");
     assert_eq!(ask(&reach, "a", Access::Read, at(2_000)), Ok(()));
@@ -198,8 +198,8 @@ fn what_one_circuit_found_twice_another_may_see_for_itself() {
 
 #[test]
 fn case_200_reads_that_can_wait_are_spared_after_a_slow_refusal() {
-    let reach = Reachability::new(Box::new(NoChance));
-    let spared = |wait| Err(Withheld { wait: Duration::from_millis(wait), is_outage: false });
+    let reach = Reachability::new(Box::new(NoEntropy));
+    let spared = |wait| Err(BackedOff { wait: Duration::from_millis(wait), is_outage: false });
     reach.refused(Access::Read, at(0), at(100));
     assert_eq!(ask(&reach, "b", Access::Read, at(100)), Ok(()), "it was quick");
     let mut now = 1_000;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{Breaker, BreakerError, CircuitState};
+use fuseboard::{Breaker, CircuitState, RegistryError};
 use futures::FutureExt as _;
 
 use crate::support::{
@@ -121,7 +121,7 @@ async fn a_shutdown_flushes_and_then_lets_every_call_through() {
     assert_eq!(environment.registry.shutdown(BUDGET).await, Ok(()));
     assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
     assert_eq!(environment.registry.circuits(), 0);
-    assert_eq!(environment.registry.breaker(NAME).unwrap_err(), BreakerError::ShutDown);
+    assert_eq!(environment.registry.breaker(NAME).unwrap_err(), RegistryError::ShutDown);
     // Once what it last knew is too old.
     pass(5.0).await;
     let (result, waited) = timed(succeed(&breaker)).await;

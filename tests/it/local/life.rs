@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{BreakerError, Cause, CircuitState, OrderError, Origin};
+use fuseboard::{Cause, CircuitState, OperatorError, Origin, RegistryError};
 use tokio::runtime::Runtime;
 use tracing::Level;
 
@@ -224,9 +224,9 @@ fn case_165_a_registry_whose_runtime_has_ended_says_so_and_keeps_nothing() {
     runtime().block_on(async {
         for number in 0..1_000 {
             let refused = registry.breaker(format!("tenant-{number}")).unwrap_err();
-            assert_eq!(refused, BreakerError::RuntimeEnded);
+            assert_eq!(refused, RegistryError::RuntimeEnded);
         }
-        assert_eq!(registry.breaker(NAME).unwrap_err(), BreakerError::RuntimeEnded);
+        assert_eq!(registry.breaker(NAME).unwrap_err(), RegistryError::RuntimeEnded);
         assert_eq!(registry.circuits(), 0);
         for breaker in [&kept, &other] {
             for _ in 0..2_000 {
@@ -236,7 +236,7 @@ fn case_165_a_registry_whose_runtime_has_ended_says_so_and_keeps_nothing() {
         }
         assert_eq!(warnings.take(), 1, "once, for all its breakers");
         let order = kept.release().await;
-        assert_eq!(order, Err(OrderError::Gone));
+        assert_eq!(order, Err(OperatorError::Gone));
         let (flushed, took) = timed(registry.flush(Duration::from_secs(60))).await;
         assert_eq!((flushed, took), (Ok(()), Duration::ZERO), "nothing is pending");
         let (ended, took) = timed(registry.shutdown(Duration::from_secs(60))).await;

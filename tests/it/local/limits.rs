@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fuseboard::{
-    Breaker, BreakerError, BreakerRegistry, CircuitState, Classifier, Config, ConfigBuilder,
-    MAX_NAME_BYTES, MemoryStore, NameError, OnStoreOutage, SpawnError,
+    Breaker, BreakerRegistry, CircuitState, Classifier, Config, ConfigBuilder, MAX_NAME_BYTES,
+    MemoryStore, NameError, OnStoreOutage, RegistryError, SpawnError,
 };
 
 use crate::support::fleet::{Fleet, NAME, fail, pass, recover, succeed, timed, trip};
@@ -18,9 +18,9 @@ async fn names_of_1_and_2_048_bytes_work_and_others_are_refused() {
         assert!(fleet.memory.record(&name).is_some());
     }
     let refused = |name: &str| registry.breaker(name).unwrap_err();
-    assert_eq!(refused(""), BreakerError::Name(NameError::Empty));
+    assert_eq!(refused(""), RegistryError::Name(NameError::Empty));
     let long = "x".repeat(MAX_NAME_BYTES + 1);
-    assert_eq!(refused(&long), BreakerError::Name(NameError::TooLong { bytes: 2_049 }));
+    assert_eq!(refused(&long), RegistryError::Name(NameError::TooLong { bytes: 2_049 }));
     assert_eq!(refused(&long).to_string(), "a circuit name has at most 2,048 bytes, got 2049");
     assert_eq!(registry.circuits(), 3);
 }
@@ -98,7 +98,7 @@ async fn case_162_a_mismatch_names_every_setting_that_differs_and_both_values() 
     let _running = registry.breaker(NAME).unwrap();
     let mismatch = |config: Config| {
         let refused = registry.breaker_with(NAME, config).unwrap_err();
-        let BreakerError::ConfigMismatch { name, differences } = refused else {
+        let RegistryError::ConfigMismatch { name, differences } = refused else {
             panic!("{refused}");
         };
         (name, differences)

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use fuseboard::{BreakerError, Config};
+use fuseboard::{Config, RegistryError};
 use tracing::field::{Field, Visit};
 
 use crate::support::{
@@ -73,7 +73,7 @@ async fn case_168_a_name_forges_neither_a_line_of_the_log_nor_an_error() {
             let open = breaker.admit().await.unwrap_err();
             let own = Config::builder().failure_threshold(1).build().unwrap();
             let refused = environment.registry.breaker_with(name, own).unwrap_err();
-            assert!(matches!(refused, BreakerError::ConfigMismatch { .. }));
+            assert!(matches!(refused, RegistryError::ConfigMismatch { .. }));
             let transition = transitions.recv().await.unwrap().unwrap();
             let texts = [
                 open.to_string(),

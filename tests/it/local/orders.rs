@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{CircuitState, OrderError};
+use fuseboard::{CircuitState, OperatorError};
 use futures::FutureExt as _;
 
 use crate::support::{
@@ -66,7 +66,7 @@ async fn case_202_a_later_order_replaces_those_that_have_not_begun() {
     settle().await;
     let third = breaker.release();
     let (first, second, third) = tokio::join!(first, second, third);
-    assert_eq!((first, second), (Ok(()), Err(OrderError::Replaced)));
+    assert_eq!((first, second), (Ok(()), Err(OperatorError::Replaced)));
     assert_eq!(third, Ok(()));
     assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use fuseboard::{BreakerError, BreakerRegistry, CircuitState, Config, MemoryStore, VirtualClock};
+use fuseboard::{BreakerRegistry, CircuitState, Config, MemoryStore, RegistryError, VirtualClock};
 use futures::executor::block_on;
 use tokio::{runtime::Runtime, task::JoinSet};
 
@@ -154,7 +154,7 @@ fn case_89_a_runtime_that_was_shut_down_delays_nobody() {
     starved.runtime.block_on(async { assert_eq!(call(&warm).await, Ok(42)) });
     drop(starved.runtime);
     starved.clock.advance(Duration::from_secs(6));
-    assert_eq!(starved.registry.breaker("late").unwrap_err(), BreakerError::RuntimeEnded);
+    assert_eq!(starved.registry.breaker("late").unwrap_err(), RegistryError::RuntimeEnded);
     for breaker in [&warm, &cold] {
         for _ in 0..10 {
             assert_eq!(block_on(call(breaker)), Ok(42));

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use fuseboard::{CircuitState, OrderError};
+use fuseboard::{CircuitState, OperatorError};
 use serde_json::json;
 
 use crate::support::{
@@ -107,9 +107,9 @@ async fn an_order_names_what_is_wrong_with_it() {
     assert_eq!(long.to_string(), "reason must have at most 1,024 bytes, got 1025");
     world.engine.network("A").on("UpdateItem", 1, Event::Error("AccessDeniedException"));
     let denied = a.breaker.hold(at(START + 9), "x").await.unwrap_err();
-    assert!(matches!(denied, OrderError::Store(_)), "{denied}");
+    assert!(matches!(denied, OperatorError::Store(_)), "{denied}");
     a.registry.shutdown(Duration::from_secs(1)).await.unwrap();
-    assert_eq!(a.breaker.release().await, Err(OrderError::Gone));
+    assert_eq!(a.breaker.release().await, Err(OperatorError::Gone));
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +132,7 @@ async fn an_order_gives_up_when_others_never_stop_changing_the_item() {
     let order = a.breaker.hold(at(START + 600), "x");
     tokio::select! {
         () = meddle => {}
-        refused = order => assert_eq!(refused, Err(OrderError::Contended)),
+        refused = order => assert_eq!(refused, Err(OperatorError::Contended)),
     }
     assert_eq!(world.engine.count("UpdateItem"), 5);
 }
@@ -158,7 +158,7 @@ async fn case_91_a_hold_until_now_or_before_is_refused() {
     let before_the_epoch = SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40);
     for until in [at(START), at(START - 1), SystemTime::UNIX_EPOCH, before_the_epoch] {
         let refused = a.breaker.hold(until, "too late").await.unwrap_err();
-        assert!(matches!(&refused, OrderError::Invalid(error) if error.field() == "until"));
+        assert!(matches!(&refused, OperatorError::Invalid(error) if error.field() == "until"));
     }
     assert_eq!(world.engine.requests().len(), 0);
     assert_eq!(a.ok().await, Call::Ok);

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Admission, Past};
+use super::{Admission, Evidence};
 use crate::{
     protocol::answer::Consistency,
     protocol::health::Access,
     protocol::machine::{
-        Job, Machine,
-        phase::{Phase, Right, SECOND, Theirs},
+        Machine, StoreRequest,
+        phase::{OtherLease, Phase, Prober, SECOND},
     },
     protocol::moment::Moment,
     protocol::record::Field,
@@ -22,24 +22,25 @@ impl Machine {
     /// moment for it: others may have closed the circuit since, and in a process that is
     /// called once in a while this is the only call that could find out. Calls beside it
     /// are rejected at once, so that a slow store costs one short wait for each read.
-    pub(super) fn look_or_reject(&mut self, past: Past) -> Admission {
+    pub(super) fn read_briefly_or_reject(&mut self, evidence: Evidence) -> Admission {
         // What it began may be read a second time, to confirm it.
-        let still_looks = past.looks && !past.looked && self.is_reading();
-        let begins = self.job.is_none() && !self.is_current(past) && self.may_look(past);
+        let still_looks = evidence.waits_briefly && !evidence.was_read && self.is_reading();
+        let begins =
+            self.in_flight.is_none() && !self.is_current(evidence) && self.may_read(evidence);
         if begins {
             self.start_read();
         }
-        if still_looks || begins { Admission::Look } else { Admission::Rejected }
+        if still_looks || begins { Admission::WaitBriefly } else { Admission::Rejected }
     }
 
     fn is_reading(&self) -> bool {
-        matches!(self.job, Some(Job::Read { .. }))
+        matches!(self.in_flight, Some(StoreRequest::Read { .. }))
     }
 
     /// Rejects, and reads in the background if what is known is old: nobody waits
     /// for a read that cannot admit it.
-    pub(super) fn reject_and_look(&mut self, past: Past) -> Admission {
-        if !self.is_current(past) && self.may_look(past) {
+    pub(super) fn reject_and_read(&mut self, evidence: Evidence) -> Admission {
+        if !self.is_current(evidence) && self.may_read(evidence) {
             self.start_read();
         }
         Admission::Rejected
@@ -48,62 +49,64 @@ impl Machine {
     /// Whether this call may wait for the store. One that is known to be out, and has
     /// not answered a read since, is waited for by the call that tries it, and by no
     /// other.
-    pub(super) fn may_look(&self, past: Past) -> bool {
-        let is_tried = past.outage && self.job.is_some() && self.health.is_doubtful(Access::Read);
-        !past.looked && !is_tried && self.health.is_usable(Access::Read, self.now)
+    pub(super) fn may_read(&self, evidence: Evidence) -> bool {
+        let is_tried =
+            evidence.outage && self.in_flight.is_some() && self.health.is_doubtful(Access::Read);
+        !evidence.was_read && !is_tried && self.health.is_usable(Access::Read, self.now)
     }
 
     /// Whether what is known is too old, and cannot be learned: not for being throttled,
     /// which is an answer of a store that is alive.
-    pub(super) fn is_unreadable(&self, past: Past) -> bool {
+    pub(super) fn is_unreadable(&self, evidence: Evidence) -> bool {
         if self.are_reads_throttled() {
             return false;
         }
         // The last one, perhaps of a call that did not wait for it, failed just now.
         let recent = self.config.local_cache_max_age().max(SECOND);
-        let in_vain = past.looked
+        let in_vain = evidence.was_read
             || !self.health.is_usable(Access::Read, self.now)
             || self.now.since(self.started_at) < recent;
-        !self.is_current(past) && self.known.is_unread && in_vain
+        !self.is_current(evidence) && self.cache.last_read_unanswered && in_vain
     }
 
     /// Whether what is known may be acted upon: fresh by clocks that agree, or read
     /// for this very call.
-    pub(super) fn is_current(&self, past: Past) -> bool {
-        (self.is_fresh() && !self.is_out_of_step()) || (past.looked && self.known.read_ok)
+    pub(super) fn is_current(&self, evidence: Evidence) -> bool {
+        (self.is_fresh() && !self.is_out_of_step())
+            || (evidence.was_read && self.cache.last_read_ok)
     }
 
     /// Whether this process was frozen, or its wall clock set, since the store was
     /// last heard: then it is asked, which also tells the time, before anything is
     /// taken to be due.
     fn is_out_of_step(&self) -> bool {
-        self.known.at.is_some_and(|at| self.now.disagrees(at))
+        self.cache.at.is_some_and(|at| self.now.clocks_disagree_since(at))
     }
 
     /// Whether what is known may still be relied upon.
     pub(in crate::protocol::machine) fn is_fresh(&self) -> bool {
-        self.known.at.is_some_and(|at| self.now.is_within(at, self.cache_age()))
+        self.cache.at.is_some_and(|at| self.now.is_within(at, self.cache_age()))
     }
 
     /// For how long what is known may be relied upon: cut by a random part, so that
     /// a fleet does not read in step. Half-open is soon over, and read sooner, until
     /// a probe has taken long enough to show that this one is not.
     pub(in crate::protocol::machine) fn cache_age(&self) -> Duration {
-        let age = self.known.cut(self.config.local_cache_max_age());
+        let age = self.cache.cut(self.config.local_cache_max_age());
         let Phase::HalfOpen(recovery) = &self.phase else {
             return age;
         };
-        match &recovery.right {
+        match &recovery.prober {
             // As of the read, not as of now: a call that comes late is no reason to wait.
-            Right::Theirs(theirs) if self.known_since(theirs.first_seen) >= age => age,
-            Right::Theirs(_) | Right::Free { .. } => age.min(HALF_OPEN_AGE),
-            Right::Ours(_) | Right::Local(_) => age,
+            Prober::Other(theirs) if self.known_since(theirs.first_seen) >= age => age,
+            Prober::Other(_) | Prober::Nobody { .. } => age.min(HALF_OPEN_AGE),
+            Prober::Us(_) | Prober::Offline(_) => age,
         }
     }
 
     /// How long after an instant the record was read.
     fn known_since(&self, instant: Moment) -> Duration {
-        self.known.at.map_or(Duration::ZERO, |at| at.since(instant))
+        self.cache.at.map_or(Duration::ZERO, |at| at.since(instant))
     }
 
     /// Whether the store asked to be left alone, and what is due waits for that.
@@ -119,10 +122,14 @@ impl Machine {
     /// than the tolerated skew on the wall clock, or seen unchanged here for its whole
     /// length, and this process's part of the spread more. A record without a readable
     /// lease counts as one that started when it was first seen.
-    pub(in crate::protocol::machine) fn lease_wait(&self, theirs: Theirs, now: Moment) -> Duration {
+    pub(in crate::protocol::machine) fn lease_wait(
+        &self,
+        theirs: OtherLease,
+        now: Moment,
+    ) -> Duration {
         let unchanged = now.since(theirs.since);
         let turn = theirs.turn.wait(&self.config);
-        let Some(record) = self.known.record() else {
+        let Some(record) = self.cache.record() else {
             return Duration::ZERO;
         };
         let Field::Valid(until) = record.lease_until else {
@@ -136,15 +143,15 @@ impl Machine {
         let free_at = u64::try_from(until).map_or(Duration::ZERO, |until| {
             Duration::from_secs(until).saturating_add(self.config.max_clock_skew())
         });
-        by_sight.min(free_at.saturating_add(turn).saturating_sub(now.shared()))
+        by_sight.min(free_at.saturating_add(turn).saturating_sub(now.fleet_time()))
     }
 
     /// Reads, unless a store operation is in flight already.
     pub(in crate::protocol::machine) fn start_read(&mut self) {
-        if self.job.is_some() {
+        if self.in_flight.is_some() {
             return;
         }
-        let eventual = self.known.certain || self.known.at.is_none();
+        let eventual = self.cache.confirmed || self.cache.at.is_none();
         self.begin_read(if eventual { Consistency::Eventual } else { Consistency::Strong });
     }
 }

@@ -1,10 +1,10 @@
 //! What the store shows becomes what this process takes the circuit to be.
 
-use super::{Election, Machine, Want};
+use super::{Election, Machine, PendingWrite};
 use crate::{
     protocol::health::Access,
     protocol::machine::phase::{
-        Basis, Opening, Ours, Phase, Recovery, Right, Stage, Standing, Theirs,
+        Basis, Opening, OtherLease, OurLease, Phase, Prober, Recovery, Stage, Standing,
     },
     protocol::moment::Moment,
     protocol::record::{LeaseToken, Operation, Record},
@@ -35,19 +35,19 @@ fn is_closed(record: &Record) -> bool {
 impl Machine {
     /// Takes over what a read showed.
     pub(super) fn adopt(&mut self, record: Option<Record>) {
-        let before = self.known.at;
-        let same = before.is_some() && is_same_epoch(self.known.record(), record.as_ref());
-        let owes = self.owes(record.as_ref(), same || before.is_none());
-        self.learn(record.clone());
+        let before = self.cache.at;
+        let same = before.is_some() && is_same_epoch(self.cache.record(), record.as_ref());
+        let owes = self.still_applies(record.as_ref(), same || before.is_none());
+        self.cache_record(record.clone());
         if owes {
             return;
         }
-        let otherwise_at = before.filter(|_| !same);
+        let last_seen_not_open_at = before.filter(|_| !same);
         match record {
             None => self.adopt_none(same, before),
             Some(record) => match shown(&record) {
                 Shown::Closed => self.adopt_closed(&record, same, before),
-                Shown::Open => self.adopt_open(&record, same, otherwise_at),
+                Shown::Open => self.adopt_open(&record, same, last_seen_not_open_at),
                 Shown::HalfOpen => self.adopt_half_open(&record, same),
             },
         }
@@ -57,7 +57,7 @@ impl Machine {
     pub(super) fn adopt_refused(&mut self, operation: &Operation, record: Option<Record>) {
         if matches!(operation, Operation::Trip { .. }) && record.as_ref().is_none_or(is_closed) {
             // Closed again, or gone: a newer epoch, in which nothing was counted.
-            self.learn(record.clone());
+            self.cache_record(record.clone());
             self.close_here(Basis::Stored);
             return self.judge_trip(record.as_ref());
         }
@@ -67,8 +67,8 @@ impl Machine {
     /// Whether an opening that was decided without the store stands against a
     /// record that is not closed: then what stands there now is read first.
     pub(super) fn trips_over_another_state(&self) -> bool {
-        self.want == Some(Want::Trip)
-            && self.known.record().is_some_and(|record| !is_closed(record))
+        self.pending == Some(PendingWrite::Trip)
+            && self.cache.record().is_some_and(|record| !is_closed(record))
     }
 
     /// Whether a write that is still owed applies to this record, so that it
@@ -76,20 +76,26 @@ impl Machine {
     /// A trip is of the epoch in which its failures were counted: a record of a later
     /// one says that others have closed the circuit since. One that was deleted says
     /// nothing, and is tripped over.
-    fn owes(&mut self, record: Option<&Record>, same: bool) -> bool {
+    fn still_applies(&mut self, record: Option<&Record>, same: bool) -> bool {
         let holds = |token: &LeaseToken| record.is_some_and(|record| record.is_leased_to(token));
-        let owes = match &self.want {
-            Some(Want::Trip) => record.is_none_or(|record| same && is_closed(record)),
-            Some(Want::Close { token } | Want::Reopen { token, .. }) => holds(token),
-            Some(Want::Renew { .. } | Want::HandOver | Want::GiveBack) => match &self.phase {
-                Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => holds(&ours.token),
-                Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
-            },
-            Some(Want::Elect | Want::TakeOver) | None => false,
+        let owes = match &self.pending {
+            Some(PendingWrite::Trip) => record.is_none_or(|record| same && is_closed(record)),
+            Some(PendingWrite::Close { token } | PendingWrite::Reopen { token, .. }) => {
+                holds(token)
+            }
+            Some(PendingWrite::Renew { .. } | PendingWrite::HandOver | PendingWrite::GiveBack) => {
+                match &self.phase {
+                    Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => {
+                        holds(&ours.token)
+                    }
+                    Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
+                }
+            }
+            Some(PendingWrite::Elect | PendingWrite::TakeOver) | None => false,
         };
         if !owes {
             // Whoever stood to win asks again, on what is known now.
-            self.want = None;
+            self.pending = None;
         }
         owes
     }
@@ -124,20 +130,20 @@ impl Machine {
                 Standing::Stored | Standing::Owed => self.probe_a_gone_record(),
                 Standing::Lapsed | Standing::Refuted => {}
             },
-            Phase::HalfOpen(recovery) => match recovery.right {
+            Phase::HalfOpen(recovery) => match recovery.prober {
                 // Nobody holds it, and this process does not know more than that.
-                Right::Local(_) | Right::Free { .. } => {}
-                Right::Ours(_) | Right::Theirs(_) => self.probe_a_gone_record(),
+                Prober::Offline(_) | Prober::Nobody { .. } => {}
+                Prober::Us(_) | Prober::Other(_) => self.probe_a_gone_record(),
             },
         }
     }
 
     /// The right to probe is free for whichever process writes first.
     fn probe_a_gone_record(&mut self) {
-        self.known.election = None;
+        self.cache.election = None;
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: self.phase.opened_at(),
-            right: Right::Free { gave_back_at: None },
+            prober: Prober::Nobody { gave_back_at: None },
         }));
         self.announce(Cause::RecordGone, Origin::Observed);
     }
@@ -155,9 +161,9 @@ impl Machine {
                 Standing::Lapsed => !same && before.is_some(),
                 Standing::Refuted => false,
             },
-            Phase::HalfOpen(recovery) => match &recovery.right {
-                Right::Local(alone) => !alone.refuted && !same && before.is_some(),
-                Right::Ours(_) | Right::Theirs(_) | Right::Free { .. } => true,
+            Phase::HalfOpen(recovery) => match &recovery.prober {
+                Prober::Offline(alone) => !alone.refuted && !same && before.is_some(),
+                Prober::Us(_) | Prober::Other(_) | Prober::Nobody { .. } => true,
             },
         };
         if !ends {
@@ -195,7 +201,7 @@ impl Machine {
         self.announce(Cause::Elsewhere, Origin::Observed);
     }
 
-    fn adopt_open(&mut self, record: &Record, same: bool, otherwise_at: Option<Moment>) {
+    fn adopt_open(&mut self, record: &Record, same: bool, last_seen_not_open_at: Option<Moment>) {
         let failure_count = record.failure_count.valid().copied().unwrap_or(0);
         let opened_at = record.opened_at.valid().copied();
         let held = record.is_held();
@@ -208,19 +214,21 @@ impl Machine {
                 return;
             }
             // Nobody has probed it since this process began to, without the store.
-            Phase::HalfOpen(Recovery { right: Right::Local(_), .. }) if same => return,
+            Phase::HalfOpen(Recovery { prober: Prober::Offline(_), .. }) if same => return,
             // Its own probes closed it here, and it still cannot write that.
             Phase::Closed { basis: Basis::Probed, .. } if same && !may_write => return,
             Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => {}
         }
         let drawn = self.draw_turn();
-        let (first_seen, otherwise_at, turn) = match &self.phase {
+        let (first_seen, last_seen_not_open_at, turn) = match &self.phase {
             // No news: what failed here since keeps its whole wait.
-            Phase::Open(own) if same => (own.first_seen, own.otherwise_at, own.turn),
+            Phase::Open(own) if same => (own.first_seen, own.last_seen_not_open_at, own.turn),
             // Most likely this process's own write, whose answer was lost.
-            Phase::Open(own) if own.opened_at == opened_at => (self.now, otherwise_at, own.turn),
+            Phase::Open(own) if own.opened_at == opened_at => {
+                (self.now, last_seen_not_open_at, own.turn)
+            }
             Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => {
-                (self.now, otherwise_at, drawn)
+                (self.now, last_seen_not_open_at, drawn)
             }
         };
         let standing = Standing::Stored;
@@ -228,7 +236,7 @@ impl Machine {
             opened_at,
             failure_count,
             first_seen,
-            otherwise_at,
+            last_seen_not_open_at,
             standing,
             turn,
             held,
@@ -241,37 +249,38 @@ impl Machine {
         match &self.phase {
             // Nobody has probed it since this process began to, without the store: what
             // its probes found still counts.
-            Phase::HalfOpen(Recovery { right: Right::Local(_), .. }) if same => return,
+            Phase::HalfOpen(Recovery { prober: Prober::Offline(_), .. }) if same => return,
             Phase::Closed { basis: Basis::Probed, .. } if same && !may_write => return,
             Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {}
         }
-        if let Some(election) = self.known.election.clone()
+        if let Some(election) = self.cache.election.clone()
             && record.owner == election.token.as_owner()
         {
             return self.adopt_own_lease(*election, record);
         }
         let opened_at = record.opened_at.valid().copied();
         let turn = self.draw_turn();
-        let fresh = Theirs { since: self.now, first_seen: self.now, turn };
+        let fresh = OtherLease { since: self.now, first_seen: self.now, turn };
         match &mut self.phase {
             // The lease stands unchanged since it was first seen.
-            Phase::HalfOpen(Recovery { right: Right::Theirs(_) | Right::Free { .. }, .. })
-                if same => {}
             Phase::HalfOpen(Recovery {
-                right: held @ (Right::Theirs(_) | Right::Free { .. }),
+                prober: Prober::Other(_) | Prober::Nobody { .. }, ..
+            }) if same => {}
+            Phase::HalfOpen(Recovery {
+                prober: held @ (Prober::Other(_) | Prober::Nobody { .. }),
                 opened_at: opened,
                 ..
             }) => {
                 let first_seen = match held {
-                    Right::Theirs(theirs) => theirs.first_seen,
-                    Right::Free { .. } | Right::Ours(_) | Right::Local(_) => fresh.first_seen,
+                    Prober::Other(theirs) => theirs.first_seen,
+                    Prober::Nobody { .. } | Prober::Us(_) | Prober::Offline(_) => fresh.first_seen,
                 };
                 *opened = opened_at;
-                *held = Right::Theirs(Box::new(Theirs { first_seen, ..fresh }));
+                *held = Prober::Other(Box::new(OtherLease { first_seen, ..fresh }));
             }
             Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {
-                let right = Right::Theirs(Box::new(fresh));
-                self.enter(Phase::HalfOpen(Recovery { opened_at, right }));
+                let prober = Prober::Other(Box::new(fresh));
+                self.enter(Phase::HalfOpen(Recovery { opened_at, prober }));
                 self.announce(Cause::Elsewhere, Origin::Observed);
             }
         }
@@ -279,37 +288,37 @@ impl Machine {
 
     /// The record shows a token of this process.
     fn adopt_own_lease(&mut self, election: Election, record: &Record) {
-        if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &mut self.phase
+        if let Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) = &mut self.phase
             && ours.token == election.token
         {
             // A store that refuses what its record permits: probe once more.
-            if ours.stage == Stage::Settling && self.want.is_none() {
-                ours.stage = Stage::Resting;
+            if ours.stage == Stage::Settling && self.pending.is_none() {
+                ours.stage = Stage::HandedOver;
             }
             return;
         }
         if election.won {
-            return self.regain(election, record);
+            return self.resume_lease(election, record);
         }
         // Ours after all: the answer to the election was lost.
-        self.won(election.token, election.sent_at, election.from);
+        self.on_elected(election.token, election.sent_at, election.from);
     }
 
     /// A right that was ours before the store was out is ours still. Its lease
     /// may be past, so that it is renewed before the next probe.
-    fn regain(&mut self, election: Election, record: &Record) {
-        let ours = Ours {
+    fn resume_lease(&mut self, election: Election, record: &Record) {
+        let ours = OurLease {
             token: election.token,
             written_at: election.sent_at,
             leased_at: election.sent_at,
             successes: record.success_count.valid().copied().unwrap_or(0),
-            stage: Stage::Resting,
+            stage: Stage::HandedOver,
             kept_since: None,
             gave_back_at: None,
         };
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: record.opened_at.valid().copied(),
-            right: Right::Ours(Box::new(ours)),
+            prober: Prober::Us(Box::new(ours)),
         }));
         self.announce(Cause::Elsewhere, Origin::Observed);
     }

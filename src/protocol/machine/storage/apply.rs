@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Election, Machine, Ordered, TTL_SLACK, Want, seconds_up};
+use super::{CommandResult, Election, Machine, PendingWrite, TTL_SLACK, seconds_up};
 use crate::{
     protocol::answer::StoreErrorKind,
     protocol::health::Access,
-    protocol::machine::phase::{Basis, Ours, Phase, Recovery, Right, Stage, Standing, Theirs},
+    protocol::machine::phase::{
+        Basis, OtherLease, OurLease, Phase, Prober, Recovery, Stage, Standing,
+    },
     protocol::moment::Moment,
     protocol::record::{Field, LeaseToken, Operation, Record},
     state::CircuitState,
@@ -19,41 +21,41 @@ impl Machine {
     pub(super) fn operation(&mut self) -> Option<Operation> {
         let expires_at = self.expires_at();
         let lease_until = self.now.unix_ceil(self.config.probe_lease());
-        match self.want.clone()? {
-            Want::Trip => {
+        match self.pending.clone()? {
+            PendingWrite::Trip => {
                 let Phase::Open(opening) = &self.phase else {
                     return None;
                 };
                 Some(Operation::Trip {
-                    seen: self.known.record().cloned(),
+                    seen: self.cache.record().cloned(),
                     failure_count: opening.failure_count,
                     opened_at: opening.opened_at?,
                     expires_at,
                 })
             }
-            Want::Elect => {
-                let Some(seen) = self.known.record().cloned() else {
+            PendingWrite::Elect => {
+                let Some(seen) = self.cache.record().cloned() else {
                     return self.elect_on_nothing(lease_until);
                 };
                 let token = self.elect(None, lease_until);
                 let expires_at = self.expires_after(lease_until);
                 Some(Operation::Elect { seen, token, lease_until, expires_at })
             }
-            Want::TakeOver => {
-                let Some(seen) = self.known.record().cloned() else {
+            PendingWrite::TakeOver => {
+                let Some(seen) = self.cache.record().cloned() else {
                     return self.elect_on_nothing(lease_until);
                 };
                 let token = self.elect(Some(seen.clone()), lease_until);
                 let expires_at = self.expires_after(lease_until);
                 Some(Operation::TakeOver { seen, token, lease_until, expires_at })
             }
-            Want::Renew { starts_probe } => {
+            PendingWrite::Renew { starts_probe } => {
                 let token = self.token()?;
                 let lease_until = self.later_lease(lease_until);
                 let expires_at = self.expires_after(lease_until);
                 Some(Operation::Renew { token, lease_until, expires_at, starts_probe })
             }
-            Want::HandOver => {
+            PendingWrite::HandOver => {
                 let lease_until = self.now.unix_ceil(self.config.handoff());
                 Some(Operation::HandOver {
                     token: self.token()?,
@@ -63,15 +65,15 @@ impl Machine {
                     expires_at: self.expires_after(lease_until),
                 })
             }
-            Want::GiveBack => Some(Operation::GiveBack {
+            PendingWrite::GiveBack => Some(Operation::GiveBack {
                 token: self.token()?,
                 known_lease: self.known_lease(),
                 success_count: self.successes(),
                 lease_until: self.already_past(),
                 expires_at,
             }),
-            Want::Close { token } => Some(Operation::Close { token, expires_at }),
-            Want::Reopen { token, opened_at } => {
+            PendingWrite::Close { token } => Some(Operation::Close { token, expires_at }),
+            PendingWrite::Reopen { token, opened_at } => {
                 Some(Operation::Reopen { token, opened_at, expires_at })
             }
         }
@@ -92,11 +94,11 @@ impl Machine {
 
     /// The store applied a write, or was found to have applied it before.
     pub(super) fn applied(&mut self, operation: &Operation, sent_at: Moment) {
-        self.meet_want(operation);
+        self.clear_pending(operation);
         match operation {
             // One that had lapsed, and lands after a newer opening was decided.
             Operation::Trip { opened_at, .. } if !self.is_opening_of(*opened_at) => {
-                self.adopt(self.known.record().cloned());
+                self.adopt(self.cache.record().cloned());
             }
             Operation::Trip { .. } => {
                 self.opening_is_stored();
@@ -109,14 +111,14 @@ impl Machine {
                     self.announce(Cause::ProbeFailed, Origin::Local);
                 } else {
                     // Probed alone since: it is taken like what others write.
-                    self.adopt(self.known.record().cloned());
+                    self.adopt(self.cache.record().cloned());
                 }
             }
             Operation::Elect { token, .. } | Operation::ElectAbsent { token, .. } => {
-                self.won(token.clone(), sent_at, None);
+                self.on_elected(token.clone(), sent_at, None);
             }
             Operation::TakeOver { token, seen, .. } => {
-                self.won(token.clone(), sent_at, Some(seen.clone()));
+                self.on_elected(token.clone(), sent_at, Some(seen.clone()));
             }
             Operation::Renew { starts_probe, .. } => {
                 if let Some(ours) = self.ours() {
@@ -129,17 +131,17 @@ impl Machine {
             }
             Operation::HandOver { .. } => {
                 if let Some(ours) = self.ours() {
-                    ours.stage = Stage::Resting;
+                    ours.stage = Stage::HandedOver;
                 }
             }
             Operation::GiveBack { .. } => self.give_up(),
             Operation::Close { .. } => {
-                self.known.election = None;
+                self.cache.election = None;
                 match &mut self.phase {
                     // Closed here already, while the store was out.
                     Phase::Closed { basis, .. } => *basis = Basis::Stored,
                     // Closed here, and tripped again since: that comes next.
-                    Phase::Open(_) if self.want == Some(Want::Trip) => return,
+                    Phase::Open(_) if self.pending == Some(PendingWrite::Trip) => return,
                     Phase::Open(_) | Phase::HalfOpen(_) => {
                         self.enter(Phase::Closed { basis: Basis::Stored });
                     }
@@ -149,7 +151,7 @@ impl Machine {
             Operation::Hold { opened_at, .. } => self.hold_here(*opened_at),
             Operation::Release { .. } => {
                 self.release_here(Origin::Local);
-                self.end_order(Ordered::Done);
+                self.end_command(CommandResult::Done);
             }
         }
     }
@@ -165,7 +167,7 @@ impl Machine {
         let ours = shown.as_ref().is_some_and(|record| is_own_earlier_write(operation, record))
             && !self.may_be_of_another(operation, sent_at);
         if ours {
-            self.learn(shown);
+            self.cache_record(shown);
             return self.applied(operation, sent_at);
         }
         let is_our_lease = shown.as_ref().is_some_and(|record| self.holds_lease_in(record));
@@ -173,16 +175,16 @@ impl Machine {
             matches!(operation, Operation::HandOver { .. } | Operation::GiveBack { .. });
         if is_our_lease && ends_turn && !operation.permits(shown.as_ref()) {
             // A late renewal of ours moved the lease: the want stands.
-            return self.learn(shown);
+            return self.cache_record(shown);
         }
-        self.meet_want(operation);
+        self.clear_pending(operation);
         if is_our_lease && ends_turn {
             // The store refuses what its own record permits: the lease is left to end.
-            self.learn(shown);
-            self.known.election = None;
+            self.cache_record(shown);
+            self.cache.election = None;
             let (since, turn) = (self.now, self.draw_turn());
-            if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-                *right = Right::Theirs(Box::new(Theirs { since, first_seen: since, turn }));
+            if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
+                *prober = Prober::Other(Box::new(OtherLease { since, first_seen: since, turn }));
             }
             return;
         }
@@ -192,8 +194,8 @@ impl Machine {
             // Somebody made the lease unreadable, or later than ours. A probe that
             // runs may still end; otherwise the token does, and the right is
             // taken over.
-            self.learn(shown);
-            if *starts_probe && self.want.is_none() {
+            self.cache_record(shown);
+            if *starts_probe && self.pending.is_none() {
                 self.give_up();
             }
             return;
@@ -214,7 +216,7 @@ impl Machine {
     /// second: only once our lease had ended could another close.
     fn may_be_of_another(&self, operation: &Operation, sent_at: Moment) -> bool {
         match &self.phase {
-            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => {
+            Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => {
                 matches!(operation, Operation::Close { .. })
                     && !sent_at.is_within(ours.leased_at, self.config.probe_lease())
             }
@@ -223,13 +225,13 @@ impl Machine {
     }
 
     /// A write has ended. What was decided while it was under way still stands.
-    fn meet_want(&mut self, operation: &Operation) {
-        self.want.take_if(|want| want.is_met_by(operation));
+    fn clear_pending(&mut self, operation: &Operation) {
+        self.pending.take_if(|want| want.is_done_by(operation));
     }
 
     /// A write has no answer: an election or a renewal is not pursued; what was
     /// decided holds here.
-    pub(super) fn unanswered(&mut self, operation: &Operation) {
+    pub(super) fn on_write_failed(&mut self, operation: &Operation) {
         match operation {
             Operation::Trip { .. }
             | Operation::Reopen { .. }
@@ -241,32 +243,42 @@ impl Machine {
             | Operation::TakeOver { .. }
             | Operation::Renew { .. }
             | Operation::Hold { .. }
-            | Operation::Release { .. } => self.meet_want(operation),
+            | Operation::Release { .. } => self.clear_pending(operation),
         }
-        self.stand_alone();
+        self.decide_without_store();
     }
 
     /// The store is out: what was decided holds here, and what the store is
     /// owed is kept where it can still be of use. One that is throttled is not out:
     /// what it is owed is written when it may be asked again.
-    pub(super) fn stand_alone(&mut self) {
+    pub(super) fn decide_without_store(&mut self) {
         if self.is_throttled() {
             return;
         }
-        match &self.want {
-            Some(Want::Trip) => self.announce(self.cause_of_opening(), Origin::WithoutStore),
-            Some(Want::Reopen { .. }) => self.announce(Cause::ProbeFailed, Origin::WithoutStore),
-            Some(Want::Close { .. } | Want::HandOver | Want::GiveBack) => {
+        match &self.pending {
+            Some(PendingWrite::Trip) => {
+                self.announce(self.cause_of_opening(), Origin::WithoutStore);
+            }
+            Some(PendingWrite::Reopen { .. }) => {
+                self.announce(Cause::ProbeFailed, Origin::WithoutStore);
+            }
+            Some(PendingWrite::Close { .. } | PendingWrite::HandOver | PendingWrite::GiveBack) => {
                 if let Some(ours) = self.ours().cloned() {
                     self.verdict_without_store(&ours);
                 }
             }
-            Some(Want::Elect | Want::TakeOver | Want::Renew { .. }) | None => {}
+            Some(PendingWrite::Elect | PendingWrite::TakeOver | PendingWrite::Renew { .. })
+            | None => {}
         }
     }
 
     /// This process holds the right to probe.
-    pub(super) fn won(&mut self, token: LeaseToken, leased_at: Moment, from: Option<Record>) {
+    pub(super) fn on_elected(
+        &mut self,
+        token: LeaseToken,
+        leased_at: Moment,
+        from: Option<Record>,
+    ) {
         // The winner of a takeover counts on from the record that it saw.
         let count = from.as_ref().and_then(|seen| seen.success_count.valid());
         let successes = count.copied().unwrap_or(0);
@@ -278,9 +290,9 @@ impl Machine {
             None => Cause::RecoveryTimeout,
         };
         // Whatever was decided under an older token is fenced off.
-        self.want = None;
+        self.pending = None;
         let lease_until = leased_at.unix_ceil(self.config.probe_lease());
-        self.known.election = Some(Box::new(Election {
+        self.cache.election = Some(Box::new(Election {
             token: token.clone(),
             sent_at: leased_at,
             lease_until,
@@ -288,12 +300,12 @@ impl Machine {
             won: true,
         }));
         let gave_back_at = match &self.phase {
-            Phase::HalfOpen(Recovery { right: Right::Free { gave_back_at }, .. }) => {
+            Phase::HalfOpen(Recovery { prober: Prober::Nobody { gave_back_at }, .. }) => {
                 gave_back_at.as_deref().copied()
             }
             Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => None,
         };
-        let ours = Ours {
+        let ours = OurLease {
             token,
             written_at: leased_at,
             leased_at,
@@ -303,18 +315,18 @@ impl Machine {
             gave_back_at,
         };
         // An election that is found late may have been forgotten meanwhile.
-        let opened_at = self.known.record().and_then(|record| record.opened_at.valid().copied());
+        let opened_at = self.cache.record().and_then(|record| record.opened_at.valid().copied());
         self.enter(Phase::HalfOpen(Recovery {
             opened_at: opened_at.or_else(|| self.phase.opened_at()),
-            right: Right::Ours(Box::new(ours)),
+            prober: Prober::Us(Box::new(ours)),
         }));
         self.announce(cause, Origin::Local);
     }
 
     /// A fresh token for an election that is about to be sent.
     fn elect(&mut self, from: Option<Record>, lease_until: i64) -> LeaseToken {
-        let token = self.chance.token();
-        self.known.election = Some(Box::new(Election {
+        let token = self.entropy.token();
+        self.cache.election = Some(Box::new(Election {
             token: token.clone(),
             sent_at: self.now,
             lease_until,
@@ -329,7 +341,7 @@ impl Machine {
     fn later_lease(&mut self, lease_until: i64) -> i64 {
         let known = self.known_lease().valid().copied().unwrap_or(i64::MIN);
         let later = lease_until.max(known.saturating_add(1));
-        match &mut self.known.election {
+        match &mut self.cache.election {
             Some(election) => {
                 let later = later.max(election.lease_until.saturating_add(1));
                 election.lease_until = later;
@@ -350,15 +362,15 @@ impl Machine {
 
     /// The token of this process has ended; nobody probes.
     fn give_up(&mut self) {
-        self.known.election = None;
-        if let Phase::HalfOpen(Recovery { right, .. }) = &mut self.phase {
-            *right = Right::Free { gave_back_at: Some(Box::new(self.now)) };
+        self.cache.election = None;
+        if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
+            *prober = Prober::Nobody { gave_back_at: Some(Box::new(self.now)) };
         }
     }
 
     fn holds_lease_in(&self, record: &Record) -> bool {
         match &self.phase {
-            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => {
+            Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => {
                 record.is_leased_to(&ours.token)
             }
             Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
@@ -371,9 +383,9 @@ impl Machine {
         }
     }
 
-    fn ours(&mut self) -> Option<&mut Ours> {
+    fn ours(&mut self) -> Option<&mut OurLease> {
         match &mut self.phase {
-            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => Some(ours),
+            Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => Some(ours),
             Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => None,
         }
     }
@@ -387,7 +399,7 @@ impl Machine {
     }
 
     fn known_lease(&self) -> Field<i64> {
-        self.known.record().map_or(Field::Absent, |record| record.lease_until.clone())
+        self.cache.record().map_or(Field::Absent, |record| record.lease_until.clone())
     }
 
     pub(in crate::protocol::machine) fn expires_at(&self) -> i64 {

@@ -72,7 +72,7 @@ fn case_06_no_verdict_neither_counts_nor_resets() {
     for _ in 0..4 {
         world.fail(0, 1);
         let pass = world.admit(0);
-        world.end(0, pass, Report::NoVerdict);
+        world.end(0, pass, CallEnd::Dropped);
     }
     assert_eq!(world.state(0), CircuitState::Closed);
     world.fail(0, 1);
@@ -117,7 +117,7 @@ fn case_11_64_calls_in_flight_that_fail_make_one_trip() {
     let mut world = World::new(1, &Config::default());
     let passes: Vec<_> = (0..64).map(|_| world.admit(0)).collect();
     for pass in passes {
-        world.nodes[0].end(pass, Report::Failure);
+        world.nodes[0].end(pass, CallEnd::Failure);
     }
     world.settle(0);
     assert_eq!((world.writes, world.local(0).len()), (1, 1));
@@ -131,7 +131,7 @@ fn case_12_twenty_that_trip_together_announce_one_trip() {
     }
     for number in 0..20 {
         let pass = world.admit(number);
-        world.nodes[number].end(pass, Report::Failure);
+        world.nodes[number].end(pass, CallEnd::Failure);
         world.advance(ms(100));
     }
     for number in 0..20 {
@@ -152,7 +152,7 @@ fn case_13_failures_of_calls_from_before_a_trip_and_a_close_do_not_count() {
     world.succeed(0);
     assert_eq!(world.state(0), CircuitState::Closed);
     for pass in late {
-        world.end(0, pass, Report::Failure);
+        world.end(0, pass, CallEnd::Failure);
     }
     world.fail(0, 4);
     assert_eq!(world.state(0), CircuitState::Closed);
@@ -170,7 +170,7 @@ fn case_52_a_straggler_of_the_closed_era_changes_no_record() {
         let pass = world.admit(0);
         world.record = Some(record.clone());
         world.advance(s(100));
-        world.end(0, pass, Report::Failure);
+        world.end(0, pass, CallEnd::Failure);
         assert_eq!(world.record, Some(record));
         assert_eq!(world.local(0), []);
     }
@@ -185,7 +185,7 @@ fn case_83_failures_while_open_do_not_move_the_recovery() {
     let record = world.record.clone();
     for pass in late {
         world.advance(ms(700));
-        world.end(0, pass, Report::Failure);
+        world.end(0, pass, CallEnd::Failure);
         assert_eq!(world.record, record);
     }
     world.advance(s(2));

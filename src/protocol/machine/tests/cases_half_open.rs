@@ -10,11 +10,11 @@ const HALF_OPEN_TO_CLOSED: (CircuitState, CircuitState) =
 fn case_41_enough_good_probes_close_with_one_announcement() {
     let (mut world, pass) = probing(&Config::default(), 1);
     let reads = world.reads;
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     world.succeed(0);
     let pass = world.admit(0);
     assert_eq!(world.reads, reads, "an owner knows");
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     assert_eq!(world.record, Some(closed(START_UNIX + 3_630)));
     assert_eq!(world.local(0).last(), Some(&HALF_OPEN_TO_CLOSED));
     assert_eq!(world.local(0).len(), 2);
@@ -25,7 +25,7 @@ fn case_41_enough_good_probes_close_with_one_announcement() {
 fn case_42_a_failed_probe_reopens() {
     let (mut world, pass) = probing(&Config::default(), 1);
     world.advance(s(3));
-    world.end(0, pass, Report::Failure);
+    world.end(0, pass, CallEnd::Failure);
     let expected = Record { failure_count: 0.into(), ..open(START_UNIX + 3) };
     assert_eq!(world.record, Some(expected));
     assert_eq!(world.local(0).last(), Some(&(CircuitState::HalfOpen, CircuitState::Open)));
@@ -35,7 +35,7 @@ fn case_42_a_failed_probe_reopens() {
 #[test]
 fn case_43_after_a_reopening_anyone_can_be_elected() {
     let (mut world, pass) = probing(&Config::default(), 2);
-    world.end(0, pass, Report::Failure);
+    world.end(0, pass, CallEnd::Failure);
     world.advance(s(29));
     assert_eq!(world.call(1), Call::Rejected);
     world.advance(s(1));
@@ -47,7 +47,7 @@ fn case_43_after_a_reopening_anyone_can_be_elected() {
 fn cases_44_and_53_a_probe_without_a_verdict_gives_its_right_back_at_once() {
     let (mut world, pass) = probing(&Config::default(), 2);
     assert_eq!(world.call(1), Call::Rejected);
-    world.end(0, pass, Report::NoVerdict);
+    world.end(0, pass, CallEnd::Dropped);
     assert_eq!(world.state(0), CircuitState::HalfOpen);
     assert_eq!(world.stored().success_count, 0.into());
     // The other one knew the old lease: it reads again, and goes by that.
@@ -59,13 +59,13 @@ fn cases_44_and_53_a_probe_without_a_verdict_gives_its_right_back_at_once() {
 #[test]
 fn case_45_a_lease_lost_takes_its_successes_along() {
     let (mut world, pass) = probing(&Config::default(), 2);
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     world.succeed(0);
     let failing = {
         world.advance(s(4));
         world.admit(1)
     };
-    world.end(1, failing, Report::Failure);
+    world.end(1, failing, CallEnd::Failure);
     world.advance(s(31));
     for _ in 0..2 {
         world.succeed(0);
@@ -77,7 +77,7 @@ fn case_45_a_lease_lost_takes_its_successes_along() {
 
 #[test]
 fn cases_49_and_51_a_late_success_after_a_takeover_changes_nothing() {
-    for report in [Report::Success, Report::NoVerdict] {
+    for report in [CallEnd::Success, CallEnd::Dropped] {
         let (mut world, late) = probing(&quick(5, 1), 2);
         world.advance(s(33));
         assert!(world.admit(1).probe.is_some());
@@ -95,7 +95,7 @@ fn case_50_a_late_failure_after_a_close_changes_nothing() {
     world.advance(s(33));
     world.succeed(1);
     let record = world.record.clone();
-    world.end(0, late, Report::Failure);
+    world.end(0, late, CallEnd::Failure);
     assert_eq!((world.record.clone(), world.local(0).len()), (record, 1));
     assert_eq!(world.state(0), CircuitState::Closed);
     world.succeed(0);
@@ -109,7 +109,7 @@ fn case_54_uncounted_probes_move_the_right_on_and_none_runs_on_an_expired_lease(
     for turn in 0..30 {
         if let Call::Runs(pass) = world.call(turn % 3) {
             owners.insert(turn % 3);
-            world.end(turn % 3, pass, Report::NoVerdict);
+            world.end(turn % 3, pass, CallEnd::Dropped);
         }
         world.advance(s(2));
     }
@@ -126,17 +126,17 @@ fn case_55_a_probe_longer_than_its_lease_is_renewed_while_it_runs() {
         assert_eq!(world.call(1), Call::Rejected);
         assert_eq!(world.call(0), Call::Rejected);
     }
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     assert_eq!(world.stored().success_count, 1.into());
 }
 
 #[test]
 fn case_56_a_result_of_the_first_lease_does_not_settle_the_third() {
-    for report in [Report::Success, Report::Failure, Report::NoVerdict] {
+    for report in [CallEnd::Success, CallEnd::Failure, CallEnd::Dropped] {
         let (mut world, first) = probing(&quick(5, 1), 1);
         world.advance(s(31));
         let second = world.admit(0);
-        world.end(0, second, Report::Failure);
+        world.end(0, second, CallEnd::Failure);
         world.advance(s(31));
         let third = world.admit(0);
         let record = world.record.clone();
@@ -144,7 +144,7 @@ fn case_56_a_result_of_the_first_lease_does_not_settle_the_third() {
         world.end(0, second, report);
         assert_eq!(world.record, record);
         assert_eq!(world.call(0), Call::Rejected);
-        world.end(0, third, Report::Success);
+        world.end(0, third, CallEnd::Success);
         assert_eq!(world.state(0), CircuitState::Closed);
     }
 }
@@ -153,7 +153,7 @@ fn case_56_a_result_of_the_first_lease_does_not_settle_the_third() {
 fn case_57_a_stale_read_after_our_own_close_does_not_make_us_prober_again() {
     let (mut world, pass) = probing(&quick(5, 1), 1);
     let stale = world.record.clone();
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     world.advance(s(5));
     world.faults.push_back(Fault::Stale(stale));
     assert_eq!(world.admit(0).probe, None);
@@ -183,7 +183,7 @@ fn case_59_a_close_that_fails_is_written_later_and_told_once() {
     for fault in [Fault::LostAnswer, Fault::LostRequest] {
         let (mut world, pass) = probing(&quick(5, 1), 1);
         world.faults.push_back(fault);
-        world.end(0, pass, Report::Success);
+        world.end(0, pass, CallEnd::Success);
         assert_eq!(world.state(0), CircuitState::Closed);
         world.pass(s(2));
         assert_eq!(world.stored().state, CircuitState::Closed.into());
@@ -198,7 +198,7 @@ fn case_60_a_reopening_that_fails_holds_here_for_the_timeout() {
     for policy in [OnStoreOutage::FailOpen, OnStoreOutage::Protect] {
         let (mut world, pass) = probing(&build(Config::builder().on_store_outage(policy)), 1);
         world.down = Some(StoreErrorKind::Timeout);
-        world.end(0, pass, Report::Failure);
+        world.end(0, pass, CallEnd::Failure);
         for _ in 0..29 {
             assert_eq!(world.call(0), Call::Rejected);
             world.pass(s(1));
@@ -239,11 +239,11 @@ const ROUND: [CircuitState; 6] = [
 
 /// Goes on to the next state of the round. A probe that has not ended, because
 /// it is to end late, makes room by its lease.
-fn go_on(world: &mut World, to: CircuitState, probe: Option<Pass>) {
+fn go_on(world: &mut World, to: CircuitState, probe: Option<CallId>) {
     match (to, probe) {
         (CircuitState::Open, _) => world.fail(0, 1),
         (CircuitState::HalfOpen, _) => world.advance(s(31)),
-        (CircuitState::Closed, Some(probe)) => world.end(0, probe, Report::Success),
+        (CircuitState::Closed, Some(probe)) => world.end(0, probe, CallEnd::Success),
         (CircuitState::Closed, None) => {
             world.advance(s(31));
             world.succeed(0);
@@ -258,7 +258,7 @@ fn case_82_an_outcome_of_an_older_epoch_changes_nothing() {
     let mut pairs = 0;
     for (admitted, state) in ROUND.iter().enumerate() {
         for ended in admitted + 1..ROUND.len() {
-            for report in [Report::Success, Report::Failure, Report::NoVerdict] {
+            for report in [CallEnd::Success, CallEnd::Failure, CallEnd::Dropped] {
                 if *state == CircuitState::Open {
                     continue;
                 }

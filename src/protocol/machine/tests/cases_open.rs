@@ -1,7 +1,7 @@
 //! CASES.md, "Open" and "Election".
 
 use super::{faults::probing, node::*, world::*, *};
-use crate::{protocol::machine::Job, protocol::record::Malformed};
+use crate::{protocol::machine::StoreRequest, protocol::record::Malformed};
 
 fn seen(record: Record) -> World {
     let mut world = World::new(1, &Config::default());
@@ -113,10 +113,10 @@ fn case_26_a_hold_outlasts_stragglers_and_probes() {
     world.fail(0, 4);
     let straggler = world.admit(0);
     world.record = Some(held.clone());
-    world.end(0, straggler, Report::Failure);
+    world.end(0, straggler, CallEnd::Failure);
     assert_eq!(world.record, Some(held.clone()));
     assert_eq!(waits_at_most(&mut world, 120), None);
-    for report in [Report::Success, Report::Failure, Report::NoVerdict] {
+    for report in [CallEnd::Success, CallEnd::Failure, CallEnd::Dropped] {
         let (mut world, probe) = probing(&quick(5, 1), 1);
         world.record = Some(held.clone());
         world.end(0, probe, report);
@@ -177,7 +177,7 @@ pub(super) fn electing_after_a_look() -> (World, Call) {
     let call = world.nodes[0].call();
     world.arrive(0);
     world.deliver(0);
-    assert!(matches!(world.nodes[0].job, Some(Job::Write { .. })), "an election");
+    assert!(matches!(world.nodes[0].job, Some(StoreRequest::Write { .. })), "an election");
     (world, call)
 }
 
@@ -242,7 +242,7 @@ fn case_35_a_lost_election_adopts_what_it_was_shown() {
     let reads = world.reads;
     world.settle(0);
     let decision = world.nodes[0].decision(call);
-    assert!(matches!(decision, Some(Call::Runs(Pass { probe: None, .. }))), "it flows");
+    assert!(matches!(decision, Some(Call::Runs(CallId { probe: None, .. }))), "it flows");
     assert_eq!(world.admit(0).probe, None, "and so does the very next call");
     assert_eq!((world.reads, world.writes), (reads, 1));
 }
@@ -282,7 +282,7 @@ fn case_37_an_election_applied_but_unanswered_is_recognised() {
 #[test]
 fn case_37_an_election_refused_by_its_own_first_attempt_is_won() {
     let (mut world, call) = electing_after_a_look();
-    let Some(Job::Write { operation, .. }) = world.nodes[0].job.clone() else {
+    let Some(StoreRequest::Write { operation, .. }) = world.nodes[0].job.clone() else {
         panic!("an election");
     };
     world.record = operation.apply(world.record.as_ref());

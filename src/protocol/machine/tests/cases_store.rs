@@ -14,7 +14,7 @@ fn case_21_an_open_circuit_that_cannot_be_read_leaks_at_most_the_threshold() {
     for _ in 0..100 {
         if let Call::Runs(pass) = world.call(0) {
             leaked += 1;
-            world.end(0, pass, Report::Failure);
+            world.end(0, pass, CallEnd::Failure);
         }
         world.pass(ms(100));
     }
@@ -61,7 +61,7 @@ fn case_65_with_both_down_few_calls_reach_the_dependency() {
     for _ in 0..200 {
         if let Call::Runs(pass) = world.call(0) {
             reached += 1;
-            world.end(0, pass, Report::Failure);
+            world.end(0, pass, CallEnd::Failure);
         }
         world.pass(s(1));
     }
@@ -168,7 +168,7 @@ fn case_91_the_longest_settings_are_no_trouble() {
     assert_eq!(world.nodes[0].machine.retry_after(), year);
     world.advance(year);
     let pass = world.admit(0);
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     world.advance(Duration::MAX);
     assert!(world.admit(1).probe.is_some());
 }
@@ -176,7 +176,7 @@ fn case_91_the_longest_settings_are_no_trouble() {
 #[test]
 fn a_right_without_a_caller_is_given_back_after_a_handoff() {
     let (mut world, pass) = probing(&Config::default(), 2);
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     let _ = world.nodes[0].call();
     world.nodes[0].forget_waiters();
     world.settle(0);

@@ -3,11 +3,11 @@
 use super::{node::*, world::*, *};
 use crate::{
     config::OnStoreOutage,
-    protocol::machine::{Answer, Job},
+    protocol::machine::{StoreRequest, StoreResponse},
 };
 
 /// A world whose first node runs the first probe of an opening.
-pub(super) fn probing(config: &Config, nodes: usize) -> (World, Pass) {
+pub(super) fn probing(config: &Config, nodes: usize) -> (World, CallId) {
     let mut world = World::new(nodes, config);
     world.record = Some(open(START_UNIX - 60));
     let pass = world.admit(0);
@@ -16,7 +16,7 @@ pub(super) fn probing(config: &Config, nodes: usize) -> (World, Pass) {
 }
 
 /// The same, with a renewal of the probe's lease under way.
-fn renewing(config: &Config) -> (World, Pass) {
+fn renewing(config: &Config) -> (World, CallId) {
     let (mut world, pass) = probing(config, 1);
     world.advance(s(11));
     world.nodes[0].keep_alive(pass);
@@ -25,7 +25,7 @@ fn renewing(config: &Config) -> (World, Pass) {
 }
 
 /// The store is down: calls come until one of them probes without it.
-fn probe_alone(world: &mut World) -> Pass {
+fn probe_alone(world: &mut World) -> CallId {
     let mut probes = (0..60).filter_map(|_| {
         world.pass(s(1));
         match world.call(0) {
@@ -39,9 +39,9 @@ fn probe_alone(world: &mut World) -> Pass {
 #[test]
 fn a_verdict_outlives_the_renewal_that_it_overtakes() {
     for (report, state) in [
-        (Report::Success, CircuitState::Closed),
-        (Report::Failure, CircuitState::Open),
-        (Report::NoVerdict, CircuitState::HalfOpen),
+        (CallEnd::Success, CircuitState::Closed),
+        (CallEnd::Failure, CircuitState::Open),
+        (CallEnd::Dropped, CircuitState::HalfOpen),
     ] {
         for fault in [None, Some(Fault::LostAnswer), Some(Fault::LostRequest)] {
             let (mut world, pass) = renewing(&quick(5, 1));
@@ -54,7 +54,7 @@ fn a_verdict_outlives_the_renewal_that_it_overtakes() {
         }
         let (mut world, pass) = renewing(&quick(5, 2));
         world.end(0, pass, report);
-        if report == Report::Success {
+        if report == CallEnd::Success {
             assert_eq!(world.stored().success_count, 1.into());
         }
     }
@@ -95,7 +95,7 @@ fn a_verdict_after_a_lease_that_was_lost_is_dropped_with_the_renewal() {
     let (mut world, pass) = renewing(&quick(5, 1));
     world.record = Some(half_open("another", START_UNIX + 60));
     let before = world.record.clone();
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     assert_eq!(world.record, before);
     assert_eq!(world.call(0), Call::Rejected);
 }
@@ -104,14 +104,14 @@ fn a_verdict_after_a_lease_that_was_lost_is_dropped_with_the_renewal() {
 fn a_close_that_lands_late_does_not_undo_a_newer_trip() {
     let (mut world, pass) = probing(&quick(1, 1), 1);
     world.faults.push_back(Fault::LostRequest);
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     assert_eq!(world.state(0), CircuitState::Closed);
     let late = world.admit(0);
     world.advance(s(2));
     world.nodes[0].tick();
     world.arrive(0);
     world.deliver(0); // the read after the lost answer; now the close is under way
-    world.nodes[0].end(late, Report::Failure);
+    world.nodes[0].end(late, CallEnd::Failure);
     world.settle(0);
     assert_eq!(world.state(0), CircuitState::Open);
     assert_eq!(world.stored().state, CircuitState::Open.into());
@@ -127,7 +127,7 @@ fn a_local_opening_never_overwrites_a_record_that_is_not_closed() {
         assert_eq!(world.call(0), Call::Rejected);
         world.down = Some(StoreErrorKind::Unavailable);
         let pass = probe_alone(&mut world);
-        world.end(0, pass, Report::Failure);
+        world.end(0, pass, CallEnd::Failure);
         world.down = None;
         world.pass(s(31));
         assert_eq!(world.record, Some(record));
@@ -137,17 +137,17 @@ fn a_local_opening_never_overwrites_a_record_that_is_not_closed() {
 #[test]
 fn a_token_that_saw_a_failure_without_the_store_does_not_close() {
     let (mut world, pass) = probing(&quick(5, 2), 1);
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     assert_eq!(world.stored().success_count, 1.into());
     world.down = Some(StoreErrorKind::Unavailable);
     let pass = probe_alone(&mut world);
     let owner = world.stored().owner.clone();
-    world.end(0, pass, Report::Failure);
+    world.end(0, pass, CallEnd::Failure);
     world.down = None;
     world.pass(s(60));
     let pass = world.admit(0);
     assert_ne!(world.stored().owner, owner, "the token is spent");
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
 }
 
 /// Found by the model: the unanswered close of the token could land after a probe
@@ -157,11 +157,11 @@ fn a_token_left_by_a_trip_does_not_probe_again() {
     let (mut world, pass) = probing(&quick(1, 1), 1);
     let owner = world.stored().owner.clone();
     world.faults.push_back(Fault::LostRequest);
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     let pass = world.admit(0);
     assert_eq!(pass.probe, None, "closed here, while the request may land yet");
     world.advance(s(2));
-    world.nodes[0].end(pass, Report::Failure);
+    world.nodes[0].end(pass, CallEnd::Failure);
     world.settle(0);
     assert_eq!(world.stored().owner, owner);
     assert_eq!(world.call(0), Call::Rejected);
@@ -175,9 +175,9 @@ fn a_token_left_by_a_trip_does_not_probe_again() {
 fn a_reopening_that_lands_after_a_newer_trip_is_not_taken_for_it() {
     let (mut world, pass) = probing(&quick(1, 1), 1);
     world.down = Some(StoreErrorKind::Unavailable);
-    world.end(0, pass, Report::Failure);
+    world.end(0, pass, CallEnd::Failure);
     let pass = probe_alone(&mut world);
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     let late = world.admit(0);
     assert_eq!((world.state(0), late.probe), (CircuitState::Closed, None), "closed alone");
     world.down = None;
@@ -185,7 +185,7 @@ fn a_reopening_that_lands_after_a_newer_trip_is_not_taken_for_it() {
     world.nodes[0].tick();
     world.arrive(0);
     world.deliver(0); // the read; now the reopening is under way
-    world.nodes[0].end(late, Report::Failure);
+    world.nodes[0].end(late, CallEnd::Failure);
     world.settle(0);
     assert_eq!(world.applied.last(), Some(&(0, "reopen")));
     let opened_at = world.stored().opened_at.valid().copied();
@@ -203,8 +203,8 @@ fn a_hand_over_that_arrives_again_does_not_touch_a_later_probe() {
     let (mut world, mut pass) = probing(&quick(5, 5), 1);
     let mut sent = Vec::new();
     for _ in 0..4 {
-        world.nodes[0].end(pass, Report::Success);
-        let Some(Job::Write { operation, .. }) = world.nodes[0].job.clone() else {
+        world.nodes[0].end(pass, CallEnd::Success);
+        let Some(StoreRequest::Write { operation, .. }) = world.nodes[0].job.clone() else {
             panic!("a good probe is written down");
         };
         sent.push(operation);
@@ -221,8 +221,8 @@ fn a_closing_after_the_own_lease_is_not_taken_for_another_of_the_same_second() {
     let (mut world, late) = probing(&quick(5, 1), 2);
     world.advance(s(33));
     let pass = world.admit(1);
-    world.end(1, pass, Report::Success);
-    world.end(0, late, Report::Success);
+    world.end(1, pass, CallEnd::Success);
+    world.end(0, late, CallEnd::Success);
     assert_eq!(world.state(0), CircuitState::Closed);
     let closing = (CircuitState::HalfOpen, CircuitState::Closed);
     assert!(world.local(1).contains(&closing));
@@ -232,8 +232,8 @@ fn a_closing_after_the_own_lease_is_not_taken_for_another_of_the_same_second() {
 #[test]
 fn a_closing_that_was_applied_before_its_refusal_is_told_as_own() {
     let (mut world, pass) = probing(&quick(5, 1), 1);
-    world.nodes[0].end(pass, Report::Success);
-    let Some(Job::Write { operation, .. }) = world.nodes[0].job.clone() else {
+    world.nodes[0].end(pass, CallEnd::Success);
+    let Some(StoreRequest::Write { operation, .. }) = world.nodes[0].job.clone() else {
         panic!("the last good probe closes");
     };
     // The store client tried twice, and only the second try was answered.
@@ -247,10 +247,10 @@ fn a_closing_that_was_applied_before_its_refusal_is_told_as_own() {
 #[test]
 fn a_lease_found_again_after_an_outage_is_renewed_before_it_is_probed() {
     let (mut world, pass) = probing(&build(Config::builder().probe_lease(s(300))), 2);
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     world.down = Some(StoreErrorKind::Unavailable);
     let pass = probe_alone(&mut world);
-    world.end(0, pass, Report::NoVerdict);
+    world.end(0, pass, CallEnd::Dropped);
     world.down = None;
     world.advance(s(31));
     // The lease was handed over and is long past: the other one takes it.
@@ -290,7 +290,7 @@ fn a_right_given_back_unasked_is_not_used_again_when_the_answer_is_lost() {
 
 #[test]
 fn a_verdict_after_the_own_takeover_does_not_disturb_it() {
-    for report in [Report::Success, Report::Failure, Report::NoVerdict] {
+    for report in [CallEnd::Success, CallEnd::Failure, CallEnd::Dropped] {
         let (mut world, leaked) = probing(&quick(5, 1), 1);
         world.advance(s(31));
         let call = world.nodes[0].call();
@@ -302,7 +302,7 @@ fn a_verdict_after_the_own_takeover_does_not_disturb_it() {
             panic!("the takeover was ours");
         };
         assert_eq!(world.state(0), CircuitState::HalfOpen, "{report:?}");
-        world.end(0, pass, Report::Success);
+        world.end(0, pass, CallEnd::Success);
         assert_eq!(world.stored().state, CircuitState::Closed.into(), "{report:?}");
         assert_eq!(world.state(0), CircuitState::Closed, "{report:?}");
     }
@@ -346,7 +346,7 @@ fn a_read_under_way_that_shows_a_newer_closed_record_ends_the_streak() {
     world.nodes[0].refresh();
     // Tripped and closed again by others.
     world.record = Some(closed(START_UNIX + 20));
-    world.nodes[0].end(pass, Report::Failure);
+    world.nodes[0].end(pass, CallEnd::Failure);
     world.settle(0);
     assert_eq!(world.record, Some(closed(START_UNIX + 20)));
     assert_eq!(world.state(0), CircuitState::Closed);
@@ -356,17 +356,17 @@ fn a_read_under_way_that_shows_a_newer_closed_record_ends_the_streak() {
 fn a_wrong_answer_teaches_nothing() {
     let mut node = Node::new(0, Config::default());
     let call = node.call();
-    node.answer(Answer::Written(Written::Refused(Some(open(START_UNIX)))));
+    node.answer(StoreResponse::Written(Written::Refused(Some(open(START_UNIX)))));
     assert_eq!(node.state(), CircuitState::Closed);
     assert_eq!(node.decision(call), None);
-    node.answer(Answer::Read(None));
+    node.answer(StoreResponse::Read(None));
     assert!(matches!(node.decision(call), Some(Call::Runs(_))));
 }
 
 #[test]
 fn a_verdict_holds_here_when_the_store_cannot_even_be_read() {
     for (report, state) in
-        [(Report::Success, CircuitState::Closed), (Report::Failure, CircuitState::Open)]
+        [(CallEnd::Success, CircuitState::Closed), (CallEnd::Failure, CircuitState::Open)]
     {
         let (mut world, pass) = renewing(&quick(5, 1));
         world.down = Some(StoreErrorKind::Timeout);
@@ -408,6 +408,6 @@ fn a_takeover_whose_answer_was_lost_is_told_as_one() {
     let pass = world.admit(0);
     let cause = world.nodes[0].transitions.last().map(|told| told.cause.clone());
     assert!(matches!(cause, Some(Cause::TakeOver { .. })), "{cause:?}");
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     assert_eq!(world.stored().state, CircuitState::Closed.into(), "counted on from 2");
 }

@@ -17,7 +17,7 @@ fn recover(
         }
         let number = route(usize::try_from(requests).unwrap_or(0));
         if let Call::Runs(pass) = world.call(number) {
-            world.end(number, pass, Report::Success);
+            world.end(number, pass, CallEnd::Success);
         }
         world.advance(every);
         millis += u64::try_from(every.as_millis()).unwrap_or(0);

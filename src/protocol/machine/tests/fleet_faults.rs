@@ -6,11 +6,11 @@ use super::{
     world::*,
     *,
 };
-use crate::protocol::machine::Job;
+use crate::protocol::machine::StoreRequest;
 
 #[test]
 fn case_66_a_look_that_decides_a_call_is_not_spared_for_another_circuits_failure() {
-    let is_urgent = |world: &World| world.nodes[0].job.as_ref().map(Job::is_urgent);
+    let is_urgent = |world: &World| world.nodes[0].job.as_ref().map(StoreRequest::is_urgent);
     let mut world = tripped(1, &Config::default());
     world.pass(s(25));
     let _ = world.nodes[0].call();
@@ -22,7 +22,7 @@ fn case_66_a_look_that_decides_a_call_is_not_spared_for_another_circuits_failure
     world.advance(s(1));
     let pass = world.admit(0);
     for _ in 0..5 {
-        world.nodes[0].end(pass, Report::Failure);
+        world.nodes[0].end(pass, CallEnd::Failure);
     }
     assert_eq!(is_urgent(&world), Some(true), "a look before a trip");
 }
@@ -41,7 +41,7 @@ fn case_21_after_a_read_that_failed_no_call_is_rejected_by_old_knowledge() {
         world.nodes[0].forget_waiters();
         world.settle(0);
         assert_eq!(world.nodes[0].machine.digest().span_ms, 0);
-        assert!(matches!(world.call(0), Call::Runs(Pass { probe: None, .. })));
+        assert!(matches!(world.call(0), Call::Runs(CallId { probe: None, .. })));
     }
 }
 
@@ -53,7 +53,7 @@ fn case_21_a_call_whose_look_fails_in_time_falls_open() {
         assert_eq!(world.call(0), Call::Rejected);
         world.pass(s(6));
         world.down = Some(StoreErrorKind::Misconfigured);
-        assert!(matches!(world.call(0), Call::Runs(Pass { probe: None, .. })));
+        assert!(matches!(world.call(0), Call::Runs(CallId { probe: None, .. })));
     }
 }
 
@@ -65,7 +65,7 @@ fn unwritable(own: bool) -> World {
     world.record = Some(if own { open(START_UNIX - 60) } else { owner });
     if own {
         let pass = world.admit(0);
-        world.end(0, pass, Report::Success);
+        world.end(0, pass, CallEnd::Success);
     }
     world.deny_writes = Some(StoreErrorKind::Timeout);
     world
@@ -80,7 +80,7 @@ fn case_195_a_half_open_circuit_that_cannot_be_written_recovers_alone() {
             let mut calls = 0;
             while world.state(0) != CircuitState::Closed {
                 if let Call::Runs(pass) = world.call(0) {
-                    world.end(0, pass, Report::Success);
+                    world.end(0, pass, CallEnd::Success);
                 }
                 world.pass(ms(step));
                 calls += 1;
@@ -92,7 +92,7 @@ fn case_195_a_half_open_circuit_that_cannot_be_written_recovers_alone() {
             world.pass(s(31));
             for _ in 0..10 {
                 if let Call::Runs(pass) = world.call(0) {
-                    world.end(0, pass, Report::Success);
+                    world.end(0, pass, CallEnd::Success);
                 }
                 world.pass(s(2));
             }
@@ -108,10 +108,10 @@ fn case_209_a_look_without_an_answer_hides_no_trip_from_the_fleet() {
     world.advance(s(1));
     let pass = world.admit(0);
     for _ in 0..4 {
-        world.end(0, pass, Report::Failure);
+        world.end(0, pass, CallEnd::Failure);
     }
     world.faults.push_back(Fault::LostRequest);
-    world.end(0, pass, Report::Failure);
+    world.end(0, pass, CallEnd::Failure);
     assert_eq!(world.of_origin(0, Origin::WithoutStore).len(), 1);
     // Reads go on failing, and no call comes.
     let reads = world.reads;
@@ -131,7 +131,7 @@ fn case_193_who_probes_alone_is_not_kept_waiting_by_throttled_writes() {
     while world.state(0) != CircuitState::Closed {
         let pass = world.admit(0);
         assert!(pass.probe.is_some());
-        world.end(0, pass, Report::Success);
+        world.end(0, pass, CallEnd::Success);
         assert_eq!(world.nodes[0].machine.retry_after(), Duration::ZERO);
         probes += 1;
     }

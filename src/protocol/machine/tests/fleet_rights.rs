@@ -25,7 +25,7 @@ fn case_157_ignored_probes_write_twice_a_handoff_at_most() {
     world.pass(s(25));
     for _ in 0..1_000 {
         if let Call::Runs(pass) = world.call(0) {
-            world.end(0, pass, Report::Ignored);
+            world.end(0, pass, CallEnd::Ignored);
         }
         world.pass(ms(10));
     }
@@ -39,7 +39,7 @@ fn case_157_a_second_dropped_probe_within_a_handoff_keeps_the_right() {
     let mut writes = Vec::new();
     for _ in 0..3 {
         let pass = world.admit(0);
-        world.end(0, pass, Report::NoVerdict);
+        world.end(0, pass, CallEnd::Dropped);
         writes.push(world.writes);
     }
     // Elected and given back; taken over, and kept; kept.
@@ -63,7 +63,7 @@ fn case_159_a_probe_that_hangs_keeps_its_lease_for_four_of_them() {
     }
     assert!((120..=155).contains(&held), "taken over after {held} s");
     let record = world.record.clone();
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     assert_eq!(world.record, record, "its late end changes nothing");
 }
 
@@ -90,7 +90,7 @@ fn case_160_while_a_probe_runs_a_rejection_names_a_handoff() {
     for node in &world.nodes {
         assert_eq!(node.machine.retry_after(), s(1));
     }
-    world.end(0, pass, Report::NoVerdict);
+    world.end(0, pass, CallEnd::Dropped);
     assert_eq!(world.nodes[0].machine.retry_after(), Duration::ZERO, "not the lease");
     let (mut world, _) = probing(&Config::default(), 1);
     world.advance(ms(29_900));
@@ -120,7 +120,7 @@ fn case_204_a_right_on_its_way_to_others_outlives_its_handoff_by_an_hour() {
         let config = Config::builder().recovery_timeout(s(1)).probe_lease(s(86_400));
         let (mut world, pass) = probing(&build(config.handoff(handoff)), 1);
         world.advance(ms(1_500));
-        world.end(0, pass, Report::Success);
+        world.end(0, pass, CallEnd::Success);
         let record = world.stored();
         assert_eq!(record.success_count, 1.into());
         let least = record.lease_until.valid().map(|at| at + 3_600);
@@ -132,7 +132,7 @@ fn case_204_a_right_on_its_way_to_others_outlives_its_handoff_by_an_hour() {
 fn case_157_a_handoff_below_a_second_makes_no_more_writes() {
     for handoff in [s(0), ms(100)] {
         let config = Config::builder().election_spread(s(0)).handoff(handoff);
-        for report in [Report::Ignored, Report::NoVerdict] {
+        for report in [CallEnd::Ignored, CallEnd::Dropped] {
             let mut world = tripped(1, &build(config.clone()));
             world.pass(s(25));
             for _ in 0..1_000 {

@@ -150,7 +150,7 @@ fn case_193_a_throttled_election_is_an_answer_and_not_an_outage() {
 fn case_193_a_closing_that_is_throttled_is_written_later_and_not_told_before() {
     let (mut world, pass) = probing(&quick(5, 1), 1);
     world.down = Some(StoreErrorKind::Throttled);
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     assert_eq!(world.state(0), CircuitState::HalfOpen, "nobody closes alone");
     world.pass(s(3));
     world.down = None;
@@ -176,7 +176,7 @@ fn case_195_with_writes_denied_what_is_due_is_decided_on_a_read() {
         // Others have closed it: the next calls run.
         world.record = Some(closed(START_UNIX + 5_000));
         world.pass(s(6));
-        assert!(matches!(world.call(0), Call::Runs(Pass { probe: None, .. })));
+        assert!(matches!(world.call(0), Call::Runs(CallId { probe: None, .. })));
     }
 }
 
@@ -192,7 +192,7 @@ fn case_195_with_writes_denied_a_circuit_recovers_alone_probe_by_probe() {
             && pass.probe.is_some()
         {
             probes += 1;
-            world.end(0, pass, Report::Success);
+            world.end(0, pass, CallEnd::Success);
         }
         world.pass(s(1));
     }
@@ -210,7 +210,7 @@ fn case_195_a_closing_elsewhere_ends_an_opening_that_was_decided_alone() {
     assert_eq!(world.state(0), CircuitState::Open);
     world.pass(s(6));
     world.record = Some(closed(START_UNIX + 3_700));
-    assert!(matches!(world.call(0), Call::Runs(Pass { probe: None, .. })));
+    assert!(matches!(world.call(0), Call::Runs(CallId { probe: None, .. })));
     world.deny_writes = None;
     world.pass(s(120));
     assert_eq!(world.record, Some(closed(START_UNIX + 3_700)), "the trip is of an epoch before");
@@ -237,7 +237,7 @@ fn case_196_a_trip_that_is_older_than_the_timeout_is_not_written() {
     let probe = world.admit(0);
     assert!(probe.probe.is_some(), "it probes first");
     assert_eq!(world.call(0), Call::Rejected, "one at a time");
-    world.end(0, probe, Report::Failure);
+    world.end(0, probe, CallEnd::Failure);
     assert_eq!(world.stored().state, CircuitState::Open.into(), "what it finds now is written");
 }
 
@@ -272,10 +272,10 @@ fn case_209_a_throttled_look_before_a_trip_is_repeated_until_the_timeout() {
     world.advance(s(1));
     let pass = world.admit(0);
     for _ in 0..4 {
-        world.end(0, pass, Report::Failure);
+        world.end(0, pass, CallEnd::Failure);
     }
     world.down = Some(StoreErrorKind::Throttled);
-    world.end(0, pass, Report::Failure);
+    world.end(0, pass, CallEnd::Failure);
     assert_eq!(world.state(0), CircuitState::Open);
     assert!(world.of_origin(0, Origin::WithoutStore).is_empty(), "it is not without the store");
     world.pass(s(10));
@@ -361,7 +361,7 @@ fn case_100_a_trip_looks_first_and_finds_that_others_were_faster() {
     let late = world.admit(1);
     world.fail(0, 5);
     for _ in 0..5 {
-        world.end(1, late, Report::Failure);
+        world.end(1, late, CallEnd::Failure);
     }
     assert_eq!(world.state(1), CircuitState::Open);
     assert_eq!(world.writes, 1, "no trip was refused");

@@ -33,13 +33,13 @@ fn case_199_where_nobody_is_due_one_call_looks_and_the_others_are_rejected() {
         assert_eq!(world.call(0), Call::Rejected);
         world.advance(s(6));
         world.record = Some(closed(START_UNIX + 4_000));
-        let looker = world.nodes[0].call();
-        assert!(world.nodes[0].looks(looker), "it waits a moment only");
+        let brief_waiter = world.nodes[0].call();
+        assert!(world.nodes[0].looks(brief_waiter), "it waits a moment only");
         for _ in 0..63 {
             assert_eq!(world.nodes[0].call(), Call::Rejected, "nobody else waits");
         }
         world.settle(0);
-        assert!(matches!(world.nodes[0].decision(looker), Some(Call::Runs(_))));
+        assert!(matches!(world.nodes[0].decision(brief_waiter), Some(Call::Runs(_))));
         assert_eq!((world.reads, world.writes), (2, 0));
         assert!(matches!(world.call(0), Call::Runs(_)));
     }
@@ -53,13 +53,13 @@ fn case_199_the_call_that_looks_goes_by_what_confirms_its_look() {
     world.advance(s(6));
     // Closed by others since: read twice, for this process wrote the opening.
     world.record = Some(closed(START_UNIX + 4_000));
-    let looker = world.nodes[0].call();
+    let brief_waiter = world.nodes[0].call();
     let reads = world.reads;
     world.arrive(0);
     world.deliver(0);
-    assert_eq!(world.nodes[0].decision(looker), None, "it waits for what is left");
+    assert_eq!(world.nodes[0].decision(brief_waiter), None, "it waits for what is left");
     world.settle(0);
-    assert!(matches!(world.nodes[0].decision(looker), Some(Call::Runs(_))));
+    assert!(matches!(world.nodes[0].decision(brief_waiter), Some(Call::Runs(_))));
     assert_eq!(world.reads - reads, 2);
 }
 
@@ -85,7 +85,7 @@ fn case_199_what_followed_the_opening_that_is_known_is_read_once() {
         let call = world.call(0);
         assert_eq!(world.reads, 1, "{shown:?}");
         assert_eq!(matches!(call, Call::Runs(_)), shown == closed(START_UNIX + 3_630));
-        assert_eq!(world.nodes[0].machine.known.record(), Some(&shown));
+        assert_eq!(world.nodes[0].machine.cache.record(), Some(&shown));
     }
 }
 

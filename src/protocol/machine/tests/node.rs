@@ -4,16 +4,16 @@ mod checks;
 
 use std::{cmp::Ordering, collections::VecDeque};
 
-use super::{super::phase::*, super::storage::Want, *};
+use super::{super::phase::*, super::storage::PendingWrite, *};
 use crate::{
     protocol::counting::Counting,
-    protocol::machine::{Answer, Arrival, Effect, Job, Order},
+    protocol::machine::{Arrival, Command, Effect, StoreRequest, StoreResponse},
 };
 
 /// A call, as its caller sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
-    Runs(Pass),
+    Runs(CallId),
     Rejected,
     Waits(u64),
 }
@@ -74,7 +74,7 @@ pub(super) struct Node {
     pub(super) contradicted_by: Option<Option<Record>>,
     stands: Option<Stands>,
     /// The store operation in flight.
-    pub(super) job: Option<Job>,
+    pub(super) job: Option<StoreRequest>,
     pub(super) transitions: Vec<CircuitTransition>,
     pub(super) defects: Vec<&'static str>,
     /// What the last step asked for.
@@ -86,7 +86,7 @@ pub(super) struct Node {
     counted: u64,
     waiting: VecDeque<(u64, Arrival, Duration)>,
     /// The call that has begun a look, and waits a moment for it.
-    looker: Option<u64>,
+    brief_waiter: Option<u64>,
     decided: Vec<(u64, Call)>,
     calls: u64,
     last: (u64, CircuitState),
@@ -121,7 +121,7 @@ impl Node {
             good: (0, 0),
             counted: 0,
             waiting: VecDeque::new(),
-            looker: None,
+            brief_waiter: None,
             decided: Vec::new(),
             calls: 0,
             last,
@@ -136,7 +136,7 @@ impl Node {
 
     /// A call comes.
     pub(super) fn call(&mut self) -> Call {
-        let arrival = self.machine.arrival(self.counting.hurts());
+        let arrival = self.machine.arrival(self.counting.is_failing());
         self.call_with(arrival)
     }
 
@@ -163,10 +163,10 @@ impl Node {
                     self.last_probe = Some(probe);
                     let own = matches!(
                         &self.machine.phase,
-                        Phase::HalfOpen(Recovery { right: Right::Ours(_), .. })
+                        Phase::HalfOpen(Recovery { prober: Prober::Us(_), .. })
                     );
                     assert!(!own || self.probes_under_lease(), "a probe on a lease that ran out");
-                    if let Phase::HalfOpen(Recovery { right: Right::Local(alone), .. }) =
+                    if let Phase::HalfOpen(Recovery { prober: Prober::Offline(alone), .. }) =
                         &self.machine.phase
                     {
                         self.lone.push(Lone { came, refuted: alone.refuted, was_stored });
@@ -190,10 +190,10 @@ impl Node {
                 self.waiting.push_back((number, arrival, came));
                 Call::Waits(number)
             }
-            Admission::Look => {
+            Admission::WaitBriefly => {
                 assert_ne!(self.state(), CircuitState::Closed, "it would be rejected otherwise");
-                self.looker = Some(number);
-                self.waiting.push_back((number, arrival.looking(), came));
+                self.brief_waiter = Some(number);
+                self.waiting.push_back((number, arrival.waiting_briefly(), came));
                 Call::Waits(number)
             }
         }
@@ -212,7 +212,7 @@ impl Node {
 
     /// Whether a call waits a moment only, for the look that it has begun.
     pub(super) fn looks(&self, call: Call) -> bool {
-        self.looker.is_some_and(|number| call == Call::Waits(number))
+        self.brief_waiter.is_some_and(|number| call == Call::Waits(number))
     }
 
     /// The calls that wait for the store.
@@ -226,9 +226,9 @@ impl Node {
     }
 
     /// The store answers: everyone who waits is asked again.
-    pub(super) fn answer(&mut self, answer: Answer) {
+    pub(super) fn answer(&mut self, answer: StoreResponse) {
         self.job = None;
-        self.machine.stored(self.now, answer);
+        self.machine.on_response(self.now, answer);
         self.machine.reopen_claims();
         for (number, arrival, came) in std::mem::take(&mut self.waiting) {
             match self.judge(number, arrival, came) {
@@ -241,9 +241,9 @@ impl Node {
     }
 
     /// The store answers, and nobody is asked again yet.
-    pub(super) fn answer_only(&mut self, answer: Answer) {
+    pub(super) fn answer_only(&mut self, answer: StoreResponse) {
         self.job = None;
-        self.machine.stored(self.now, answer);
+        self.machine.on_response(self.now, answer);
         self.machine.reopen_claims();
         self.after();
     }
@@ -254,15 +254,15 @@ impl Node {
     }
 
     /// A call ends. One that is no probe is counted beside the machine.
-    pub(super) fn end(&mut self, pass: Pass, report: Report) {
+    pub(super) fn end(&mut self, pass: CallId, report: CallEnd) {
         let place = self.place();
         self.note_outcome(pass, report);
         match (pass.probe, report) {
-            (Some(_), Report::Success) => self.counting.probe(place, true),
-            (Some(_), Report::Failure) => self.counting.probe(place, false),
-            (None, Report::Success) if self.counting.stands() => self.count_good(pass.epoch),
-            (None, Report::Failure) => self.count_failure(pass.epoch),
-            (_, Report::Success | Report::Ignored | Report::NoVerdict) => {}
+            (Some(_), CallEnd::Success) => self.counting.probe(place, true),
+            (Some(_), CallEnd::Failure) => self.counting.probe(place, false),
+            (None, CallEnd::Success) if self.counting.stands() => self.count_good(pass.epoch),
+            (None, CallEnd::Failure) => self.count_failure(pass.epoch),
+            (_, CallEnd::Success | CallEnd::Ignored | CallEnd::Dropped) => {}
         }
         if pass.probe.is_some() {
             self.machine.report(self.now, pass, report);
@@ -272,11 +272,11 @@ impl Node {
 
     /// Notes what the promises are judged by, in words of its own: the counting and the
     /// machine are not asked what they make of it.
-    fn note_outcome(&mut self, pass: Pass, report: Report) {
+    fn note_outcome(&mut self, pass: CallId, report: CallEnd) {
         let is_good = match report {
-            Report::Success => true,
-            Report::Failure => false,
-            Report::Ignored | Report::NoVerdict => return,
+            CallEnd::Success => true,
+            CallEnd::Failure => false,
+            CallEnd::Ignored | CallEnd::Dropped => return,
         };
         let counts = pass.probe.is_some() || pass.epoch == self.counting.epoch();
         if !counts {
@@ -286,7 +286,7 @@ impl Node {
         if !is_good && judged {
             let at =
                 if self.now.mono() < self.machine.now.mono() { self.machine.now } else { self.now };
-            let blind = self.machine.known.at.is_none();
+            let blind = self.machine.cache.at.is_none();
             self.failed = Some(Failed { at, clock: self.clock, blind, stood_still: false });
         }
         let enough = self.machine.config.success_threshold().get().saturating_mul(8);
@@ -362,7 +362,7 @@ impl Node {
         let contradicted = epoch > self.counted && self.machine.is_contradicted();
         self.counted = epoch;
         if contradicted {
-            self.contradicted_by = Some(self.machine.known.record().cloned());
+            self.contradicted_by = Some(self.machine.cache.record().cloned());
             self.since_contradicted.get_or_insert_default();
         }
         if self.machine.has_thawed() {
@@ -377,8 +377,10 @@ impl Node {
         self.machine.learn_whether_failures_stand(self.counting.stands());
     }
 
-    pub(super) fn keep_alive(&mut self, pass: Pass) {
-        let renews = |machine: &Machine| machine.want == Some(Want::Renew { starts_probe: false });
+    pub(super) fn keep_alive(&mut self, pass: CallId) {
+        let renews = |machine: &Machine| {
+            machine.pending == Some(PendingWrite::Renew { starts_probe: false })
+        };
         let renewed = renews(&self.machine);
         self.machine.keep_alive(self.now, pass);
         if !renewed && renews(&self.machine) {
@@ -399,8 +401,8 @@ impl Node {
     }
 
     /// An operator orders something.
-    pub(super) fn order(&mut self, order: Order) {
-        self.machine.order(self.now, order);
+    pub(super) fn command(&mut self, command: Command) {
+        self.machine.command(self.now, command);
         self.after();
     }
 
@@ -411,7 +413,7 @@ impl Node {
 
     /// The token that this node probes under, if its lease is live.
     pub(super) fn token_probed_under(&self) -> Option<&LeaseToken> {
-        let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.machine.phase else {
+        let Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) = &self.machine.phase else {
             return None;
         };
         // An event that was overtaken is judged by the machine's own time.
@@ -426,19 +428,19 @@ impl Node {
         match &self.machine.phase {
             Phase::Closed { .. } => false,
             Phase::Open(opening) => opening.standing == Standing::Stored,
-            Phase::HalfOpen(recovery) => !matches!(recovery.right, Right::Local(_)),
+            Phase::HalfOpen(recovery) => !matches!(recovery.prober, Prober::Offline(_)),
         }
     }
 
     pub(super) fn owes_trip(&self) -> bool {
-        self.machine.want == Some(Want::Trip)
+        self.machine.pending == Some(PendingWrite::Trip)
     }
 
     /// Whether this process fails where others do not, and is not closed for itself.
     pub(super) fn is_refuted(&self) -> bool {
         match &self.machine.phase {
             Phase::Open(opening) => opening.standing == Standing::Refuted,
-            Phase::HalfOpen(Recovery { right: Right::Local(alone), .. }) => alone.refuted,
+            Phase::HalfOpen(Recovery { prober: Prober::Offline(alone), .. }) => alone.refuted,
             Phase::HalfOpen(_) | Phase::Closed { .. } => false,
         }
     }
@@ -448,10 +450,10 @@ impl Node {
             match &effect {
                 Effect::Announce(transition) => self.transitions.push(transition.clone()),
                 Effect::Defective(attribute) => self.defects.push(attribute),
-                Effect::Ordered(_) => {}
+                Effect::CommandResult(_) => {}
                 Effect::Start(job) => {
                     assert_eq!(self.job, None, "a second store operation was started");
-                    if let Job::Write { operation, .. } = job {
+                    if let StoreRequest::Write { operation, .. } = job {
                         checks::check_operation(operation);
                         self.check_sent(operation);
                     }

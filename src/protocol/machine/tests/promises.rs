@@ -18,7 +18,7 @@ fn a_read_that_failed_with_nobody_waiting_fails_open_for_the_next_call() {
         world.nodes[0].forget_waiters();
         world.faults.push_back(Fault::LostRequest);
         world.settle(0);
-        assert!(matches!(world.call(0), Call::Runs(Pass { probe: None, .. })));
+        assert!(matches!(world.call(0), Call::Runs(CallId { probe: None, .. })));
     }
 }
 
@@ -43,7 +43,7 @@ fn a_lease_seen_unchanged_is_taken_over_after_its_length_and_the_rounding_of_its
 #[test]
 fn one_call_waits_while_a_verdict_is_written_and_the_others_are_rejected() {
     let (mut world, pass) = probing(&quick(5, 2), 1);
-    world.nodes[0].end(pass, Report::Success);
+    world.nodes[0].end(pass, CallEnd::Success);
     assert!(matches!(world.nodes[0].call(), Call::Waits(_)));
     assert_eq!(world.nodes[0].call(), Call::Rejected);
 }
@@ -66,14 +66,14 @@ fn a_local_probe_that_outlived_its_lease_is_not_kept_alive() {
 fn a_probe_that_fails_late_in_a_second_stamps_the_next_one() {
     let (mut world, pass) = probing(&Config::default(), 1);
     world.advance(ms(999));
-    world.end(0, pass, Report::Failure);
+    world.end(0, pass, CallEnd::Failure);
     assert_eq!(world.stored().opened_at, (START_UNIX + 1).into());
 }
 
 #[test]
 fn a_renewal_in_the_second_of_the_handover_is_later_than_what_stands() {
     let (mut world, pass) = probing(&build(Config::builder().recovery_timeout(s(1))), 1);
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     let _ = world.admit(0);
     assert_eq!(world.applied.last(), Some(&(0, "renew")));
     assert_eq!(world.stored().success_count, 0.into(), "a probe that dies leaves no streak");
@@ -85,14 +85,14 @@ fn leases_are_stamped_rounded_up() {
     world.advance(ms(1));
     let pass = world.admit(0);
     assert_eq!(world.stored().lease_until, (START_UNIX + 31).into());
-    world.end(0, pass, Report::Success);
+    world.end(0, pass, CallEnd::Success);
     assert_eq!(world.stored().lease_until, (START_UNIX + 2).into());
 }
 
 #[test]
 fn a_late_renewal_with_the_lease_of_the_handover_is_not_taken_for_it() {
     let (mut world, pass) = probing(&quick(5, 2), 1);
-    world.nodes[0].end(pass, Report::Success);
+    world.nodes[0].end(pass, CallEnd::Success);
     // A renewal whose answer was lost lands late, with the very same end.
     world.record.as_mut().unwrap().lease_until = (START_UNIX + 1).into();
     world.settle(0);
@@ -149,9 +149,9 @@ fn the_back_off_doubles_up_to_half_a_minute() {
     world.down = Some(StoreErrorKind::Timeout);
     let mut asked_at = Vec::new();
     for _ in 0..2_000 {
-        let before = world.nodes[0].machine.known.reads;
+        let before = world.nodes[0].machine.cache.reads;
         assert!(matches!(world.call(0), Call::Runs(_)));
-        if world.nodes[0].machine.known.reads > before {
+        if world.nodes[0].machine.cache.reads > before {
             asked_at.push(world.nodes[0].now);
         }
         world.advance(ms(100));
@@ -165,7 +165,7 @@ fn the_back_off_doubles_up_to_half_a_minute() {
 #[test]
 fn a_release_in_the_second_of_a_closing_is_not_told_as_that_closing() {
     let (mut world, pass) = probing(&quick(5, 1), 1);
-    world.nodes[0].end(pass, Report::Success);
+    world.nodes[0].end(pass, CallEnd::Success);
     // An operator is first, and both writes would leave the same `expiration`.
     let expires_at = world.nodes[0].machine.expires_at();
     world.record = Some(Record { released: START_UNIX.into(), ..closed(expires_at) });

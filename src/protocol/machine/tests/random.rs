@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::{node::*, seeds::play_seeds, *};
 use crate::{
     config::OnStoreOutage,
-    protocol::machine::{Answer, Job, Order},
+    protocol::machine::{Command, StoreRequest, StoreResponse},
     protocol::record::Malformed,
 };
 
@@ -17,19 +17,19 @@ const SEEDS: u64 = 256;
 enum Op {
     Call,
     /// So many calls in a row that end alike: enough good ones end a contradiction.
-    Row(Report, u32),
-    End(usize, Report),
+    Row(CallEnd, u32),
+    End(usize, CallEnd),
     KeepAlive(usize),
     Refresh,
     Tick,
     AtDeadline,
     GiveUpWaiting,
-    Pass(Duration),
+    CallId(Duration),
     /// An event whose sender read its clocks so much earlier.
     Overtaken(Duration),
     StepWall(i64),
-    Order(Order),
-    Answer(Reply),
+    Command(Command),
+    StoreResponse(Reply),
 }
 
 #[derive(Clone, Debug)]
@@ -105,13 +105,13 @@ fn kind() -> impl Strategy<Value = StoreErrorKind> {
     ])
 }
 
-fn report() -> impl Strategy<Value = Report> {
+fn report() -> impl Strategy<Value = CallEnd> {
     select(vec![
-        Report::Success,
-        Report::Failure,
-        Report::Failure,
-        Report::Ignored,
-        Report::NoVerdict,
+        CallEnd::Success,
+        CallEnd::Failure,
+        CallEnd::Failure,
+        CallEnd::Ignored,
+        CallEnd::Dropped,
     ])
 }
 
@@ -143,14 +143,14 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Tick),
         2 => Just(Op::AtDeadline),
         1 => Just(Op::GiveUpWaiting),
-        6 => passing().prop_map(Op::Pass),
+        6 => passing().prop_map(Op::CallId),
         1 => passing().prop_map(Op::Overtaken),
         1 => select(vec![-3_600, -1, 1, 60, 3_600, i64::MIN, i64::MAX]).prop_map(Op::StepWall),
         1 => select(vec![START_UNIX, START_UNIX + 60, i64::MIN, i64::MAX]).prop_map(|until| {
-            Op::Order(Order::Hold { owner: "hold#deploy".into(), until })
+            Op::Command(Command::Hold { owner: "hold#deploy".into(), until })
         }),
-        1 => Just(Op::Order(Order::Release)),
-        12 => reply.prop_map(Op::Answer),
+        1 => Just(Op::Command(Command::Release)),
+        12 => reply.prop_map(Op::StoreResponse),
     ]
 }
 
@@ -188,28 +188,30 @@ pub(super) fn config() -> impl Strategy<Value = Config> {
         })
 }
 
-fn answer(node: &Node, reply: Reply) -> Answer {
+fn answer(node: &Node, reply: Reply) -> StoreResponse {
     let own = |mut record: Record| {
-        if let Some(election) = &node.machine.known.election {
+        if let Some(election) = &node.machine.cache.election {
             record.owner = election.token.as_owner();
         }
         Some(record)
     };
     match reply {
-        Reply::Read(record) => Answer::Read(record),
-        Reply::ReadOwn(record) => Answer::Read(own(record)),
-        Reply::Refused(record) => Answer::Written(Written::Refused(record)),
-        Reply::RefusedOwn(record) => Answer::Written(Written::Refused(own(record))),
-        Reply::Failed(kind) => Answer::Failed(kind),
+        Reply::Read(record) => StoreResponse::Read(record),
+        Reply::ReadOwn(record) => StoreResponse::Read(own(record)),
+        Reply::Refused(record) => StoreResponse::Written(Written::Refused(record)),
+        Reply::RefusedOwn(record) => StoreResponse::Written(Written::Refused(own(record))),
+        Reply::Failed(kind) => StoreResponse::Failed(kind),
         Reply::Applied => match &node.job {
-            Some(Job::Write { operation, .. }) => {
-                let known = node.machine.known.record();
-                Answer::Written(match operation.apply(known) {
+            Some(StoreRequest::Write { operation, .. }) => {
+                let known = node.machine.cache.record();
+                StoreResponse::Written(match operation.apply(known) {
                     Some(record) => Written::Applied(record),
                     None => Written::Refused(known.cloned()),
                 })
             }
-            Some(Job::Read { .. }) | None => Answer::Read(node.machine.known.record().cloned()),
+            Some(StoreRequest::Read { .. }) | None => {
+                StoreResponse::Read(node.machine.cache.record().cloned())
+            }
         },
     }
 }
@@ -218,7 +220,7 @@ fn set_wall(moment: Moment, by: i64) -> Moment {
     moment.moved(0, by.saturating_mul(1_000))
 }
 
-fn apply(node: &mut Node, passes: &mut Vec<Pass>, op: Op) {
+fn apply(node: &mut Node, passes: &mut Vec<CallId>, op: Op) {
     match op {
         Op::Call => {
             if let Call::Runs(pass) = node.call() {
@@ -253,7 +255,7 @@ fn apply(node: &mut Node, passes: &mut Vec<Pass>, op: Op) {
             }
         }
         Op::GiveUpWaiting => node.forget_waiters(),
-        Op::Pass(by) => node.now = later(node.now, by),
+        Op::CallId(by) => node.now = later(node.now, by),
         Op::Overtaken(by) => {
             let now = node.now;
             let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
@@ -265,8 +267,8 @@ fn apply(node: &mut Node, passes: &mut Vec<Pass>, op: Op) {
             }
         }
         Op::StepWall(by) => node.now = set_wall(node.now, by),
-        Op::Order(order) => node.order(order),
-        Op::Answer(reply) => {
+        Op::Command(command) => node.command(command),
+        Op::StoreResponse(reply) => {
             let waiting = node.waiters();
             let answer = answer(node, reply);
             node.answer(answer);
@@ -288,7 +290,7 @@ fn no_sequence_of_events_breaks_a_machine() {
     play_seeds("machine::tests::random::no_", SEEDS, &inputs, |(config, step, ops)| {
         let mut node = Node::new(0, config);
         // Draws that differ: without a step each turn is the first one.
-        node.machine.chance = Box::new(Counted { node: 0, tokens: 0, draw: 0, step: step * 36 });
+        node.machine.entropy = Box::new(Counted { node: 0, tokens: 0, draw: 0, step: step * 36 });
         let mut passes = Vec::new();
         for op in ops {
             apply(&mut node, &mut passes, op);
@@ -303,7 +305,7 @@ fn consecutive_failures_are_counted_as_by_a_simple_counter() {
         let config = Config::builder().failure_threshold(threshold).local_cache_max_age(s(3_600));
         let mut node = Node::new(0, build(config));
         let call = node.call();
-        node.answer(Answer::Read(None));
+        node.answer(StoreResponse::Read(None));
         let Some(Call::Runs(pass)) = node.decision(call) else {
             panic!("closed");
         };
@@ -311,9 +313,9 @@ fn consecutive_failures_are_counted_as_by_a_simple_counter() {
         for report in reports {
             node.end(pass, report);
             match report {
-                Report::Success => counter = 0,
-                Report::Failure => counter += 1,
-                Report::Ignored | Report::NoVerdict => {}
+                CallEnd::Success => counter = 0,
+                CallEnd::Failure => counter += 1,
+                CallEnd::Ignored | CallEnd::Dropped => {}
             }
             assert_eq!(node.state() == CircuitState::Open, counter >= threshold);
             if counter >= threshold {
@@ -329,13 +331,13 @@ fn consecutive_failures_are_counted_as_by_a_simple_counter() {
 fn case_84_failures_and_successes_in_turn_never_trip() {
     let mut node = Node::new(0, build(Config::builder().failure_threshold(2)));
     let call = node.call();
-    node.answer(Answer::Read(None));
+    node.answer(StoreResponse::Read(None));
     let Some(Call::Runs(pass)) = node.decision(call) else {
         panic!("closed");
     };
     for _ in 0..10_000 {
-        node.end(pass, Report::Failure);
-        node.end(pass, Report::Success);
+        node.end(pass, CallEnd::Failure);
+        node.end(pass, CallEnd::Success);
     }
     assert_eq!(node.state(), CircuitState::Closed);
 }

@@ -32,13 +32,13 @@ pub(super) enum Op {
 #[derive(Clone, Debug)]
 pub(super) enum Act {
     /// A call, all that the store has to say, and perhaps its end.
-    Visit(Option<Report>),
+    Visit(Option<CallEnd>),
     /// So many of them that end alike.
-    Row(Report, u32),
+    Row(CallEnd, u32),
     /// Good calls, until this process takes the circuit to be closed.
     Recover,
     /// A call that ends when something else has come to pass.
-    Slow(usize, Meanwhile, Report),
+    Slow(usize, Meanwhile, CallEnd),
     /// It trips, another closes the circuit, and it trips again after so many good calls.
     IsContradicted(usize, u32),
     /// Writes are denied, it fails the probes that it makes without the store of what
@@ -47,7 +47,7 @@ pub(super) enum Act {
     /// Cut off, it trips what another has tripped before, and closes meanwhile.
     IsCutOff(usize),
     Call,
-    End(usize, Report),
+    End(usize, CallEnd),
     KeepAlive(usize),
     Refresh,
     Tick,
@@ -55,7 +55,7 @@ pub(super) enum Act {
     Deliver,
     Settle,
     /// An operator holds the circuit for so many seconds, or releases it.
-    Order(Option<i64>),
+    Command(Option<i64>),
 }
 
 /// What another process does while a call is slow.
@@ -65,7 +65,7 @@ pub(super) enum Meanwhile {
     Calls,
     /// It closes the circuit.
     Recovers,
-    Orders(Option<i64>),
+    Commands(Option<i64>),
     Deletes,
 }
 
@@ -78,13 +78,13 @@ pub(super) enum Trouble {
     Stale(usize),
 }
 
-fn report() -> impl Strategy<Value = Report> {
+fn report() -> impl Strategy<Value = CallEnd> {
     select(vec![
-        Report::Success,
-        Report::Failure,
-        Report::Failure,
-        Report::Ignored,
-        Report::NoVerdict,
+        CallEnd::Success,
+        CallEnd::Failure,
+        CallEnd::Failure,
+        CallEnd::Ignored,
+        CallEnd::Dropped,
     ])
 }
 
@@ -132,16 +132,16 @@ fn slow() -> impl Strategy<Value = Act> {
     let meanwhile = prop_oneof![
         2 => Just(Meanwhile::Calls),
         2 => Just(Meanwhile::Recovers),
-        2 => option::weighted(0.3, 1_i64..20).prop_map(Meanwhile::Orders),
+        2 => option::weighted(0.3, 1_i64..20).prop_map(Meanwhile::Commands),
         1 => Just(Meanwhile::Deletes),
     ];
-    let ends = prop_oneof![1 => Just(Report::Success), 2 => report()];
+    let ends = prop_oneof![1 => Just(CallEnd::Success), 2 => report()];
     (0_usize..4, meanwhile, ends)
         .prop_map(|(other, meanwhile, report)| Act::Slow(other, meanwhile, report))
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let alike = select(vec![Report::Failure, Report::Failure, Report::Success]);
+    let alike = select(vec![CallEnd::Failure, CallEnd::Failure, CallEnd::Success]);
     prop_oneof![
         24 => option::weighted(0.7, report()).prop_map(Act::Visit),
         8 => (alike, 1_u32..30).prop_map(|(report, times)| Act::Row(report, times)),
@@ -158,7 +158,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Act::GiveUpWaiting),
         4 => Just(Act::Deliver),
         4 => Just(Act::Settle),
-        2 => option::weighted(0.5, 1_i64..20).prop_map(Act::Order),
+        2 => option::weighted(0.5, 1_i64..20).prop_map(Act::Command),
     ]
 }
 

@@ -11,7 +11,7 @@ use super::{
     world::*,
     *,
 };
-use crate::protocol::machine::Order;
+use crate::protocol::machine::Command;
 
 /// The seeds that every test run plays.
 const SEEDS: u64 = 300;
@@ -19,7 +19,7 @@ const SEEDS: u64 = 300;
 struct Play {
     world: World,
     config: Config,
-    passes: Vec<Vec<Pass>>,
+    passes: Vec<Vec<CallId>>,
     calls: Vec<Vec<Call>>,
     history: Vec<Option<Record>>,
     /// What came about that is rare.
@@ -106,18 +106,18 @@ impl Play {
             Act::GiveUpWaiting => node.forget_waiters(),
             Act::Deliver => self.world.deliver(number),
             Act::Settle => self.world.settle(number),
-            Act::Order(hold) => self.order(number, hold),
+            Act::Command(hold) => self.command(number, hold),
         }
     }
 
     /// One order at a time, as its actor gives them.
-    fn order(&mut self, number: usize, hold: Option<i64>) {
+    fn command(&mut self, number: usize, hold: Option<i64>) {
         let node = &mut self.world.nodes[number];
-        if node.machine.order.is_none() {
+        if node.machine.command.is_none() {
             let until = |hold: i64| node.now.unix_ceil(Duration::ZERO) + hold;
-            node.order(match hold {
-                Some(hold) => Order::Hold { owner: "hold#deploy".into(), until: until(hold) },
-                None => Order::Release,
+            node.command(match hold {
+                Some(hold) => Command::Hold { owner: "hold#deploy".into(), until: until(hold) },
+                None => Command::Release,
             });
         }
     }
@@ -129,7 +129,7 @@ impl Play {
 
     fn trips(&mut self, number: usize) {
         for _ in 0..self.config.failure_threshold().get() {
-            self.visit(number, Some(Report::Failure));
+            self.visit(number, Some(CallEnd::Failure));
         }
     }
 
@@ -140,7 +140,7 @@ impl Play {
             self.recover_by(other);
         }
         self.world.advance(s(6));
-        (0..=good).for_each(|_| self.visit(number, Some(Report::Success)));
+        (0..=good).for_each(|_| self.visit(number, Some(CallEnd::Success)));
         self.trips(number);
     }
 
@@ -154,7 +154,7 @@ impl Play {
         self.world.deny_writes = Some(StoreErrorKind::Unavailable);
         self.world.advance(self.until_due());
         for _ in 0..5 {
-            self.visit(number, Some(Report::Failure));
+            self.visit(number, Some(CallEnd::Failure));
             self.world.advance(s(1));
         }
         self.world.deny_writes = None;
@@ -177,7 +177,7 @@ impl Play {
         self.visit(number, None);
     }
 
-    fn is_slow(&mut self, slow: usize, other: usize, meanwhile: &Meanwhile, report: Report) {
+    fn is_slow(&mut self, slow: usize, other: usize, meanwhile: &Meanwhile, report: CallEnd) {
         self.world.settle(slow);
         if self.world.state(slow) == CircuitState::Open {
             self.world.advance(self.until_due());
@@ -196,9 +196,9 @@ impl Play {
                     self.world.advance(lease + s(4));
                     self.recover_by(other);
                 }
-                Meanwhile::Orders(hold) => {
+                Meanwhile::Commands(hold) => {
                     self.world.settle(other);
-                    self.order(other, *hold);
+                    self.command(other, *hold);
                     self.world.settle(other);
                 }
                 Meanwhile::Deletes => self.delete(),
@@ -258,7 +258,7 @@ impl Play {
         }
     }
 
-    fn visit(&mut self, number: usize, report: Option<Report>) {
+    fn visit(&mut self, number: usize, report: Option<CallEnd>) {
         self.world.settle(number);
         if let Call::Runs(pass) = self.world.call(number) {
             match report {
@@ -275,7 +275,7 @@ impl Play {
                 return;
             }
             self.world.advance(ms(500));
-            self.visit(number, Some(Report::Success));
+            self.visit(number, Some(CallEnd::Success));
         }
     }
 
@@ -304,7 +304,7 @@ impl Play {
         let (is_refuted, phase) = (node.is_refuted(), &node.machine.phase);
         let is_local = matches!(
             phase,
-            Phase::HalfOpen(Recovery { right: Right::Local(alone), .. }) if !alone.refuted
+            Phase::HalfOpen(Recovery { prober: Prober::Offline(alone), .. }) if !alone.refuted
         );
         let has_lapsed =
             matches!(phase, Phase::Open(opening) if opening.standing == Standing::Lapsed);
@@ -347,7 +347,7 @@ impl Play {
                 self.world.advance(ms(500));
             }
             if let Call::Runs(pass) = self.world.call(number) {
-                self.world.end(number, pass, Report::Success);
+                self.world.end(number, pass, CallEnd::Success);
             }
             let record = self.world.record.as_ref();
             let is_closed = record.is_none_or(|record| record.state == CircuitState::Closed.into())

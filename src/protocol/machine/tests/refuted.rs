@@ -36,7 +36,7 @@ fn half_an_hour(processes: usize, broken: usize, percent: usize, every: Duration
     for call in 0..calls {
         let number = random.below(processes);
         let fails = number < broken && random.below(100) < percent;
-        let report = if fails { Report::Failure } else { Report::Success };
+        let report = if fails { CallEnd::Failure } else { CallEnd::Success };
         let decision = world.call(number);
         if number >= broken {
             tally.good += 1;
@@ -78,7 +78,7 @@ fn contradicted() -> World {
     world.pass(s(31));
     while world.stored().state != CircuitState::Closed.into() {
         if let Call::Runs(pass) = world.call(1) {
-            world.end(1, pass, Report::Success);
+            world.end(1, pass, CallEnd::Success);
         }
         world.pass(s(1));
     }
@@ -118,13 +118,13 @@ fn case_94_open_for_itself_it_probes_itself_and_writes_nothing() {
     let pass = world.admit(0);
     assert!(pass.probe.is_some());
     assert_eq!(world.call(0), Call::Rejected, "one at a time");
-    world.end(0, pass, Report::Failure);
+    world.end(0, pass, CallEnd::Failure);
     assert_eq!((world.state(0), world.writes), (CircuitState::Open, 0));
     world.pass(s(30));
     for _ in 0..3 {
         let pass = world.admit(0);
         assert!(pass.probe.is_some());
-        world.end(0, pass, Report::Success);
+        world.end(0, pass, CallEnd::Success);
     }
     assert_eq!((world.state(0), world.writes), (CircuitState::Closed, 0));
     // Three good ones are not enough to be heard.
@@ -152,7 +152,7 @@ fn case_95_a_sound_process_is_heard_each_time() {
     let mut tripped = 0;
     for incident in 0..6_u64 {
         for second in 0..300_u64 {
-            let report = if second < 25 { Report::Failure } else { Report::Success };
+            let report = if second < 25 { CallEnd::Failure } else { CallEnd::Success };
             for number in 0..3 {
                 if second % 5 == 0
                     && let Call::Runs(pass) = world.call(number)
@@ -195,7 +195,7 @@ fn case_96_a_release_or_a_deletion_refutes_nobody() {
         world.pass(s(6));
         for _ in 0..10 {
             if let Call::Runs(pass) = world.call(0) {
-                world.end(0, pass, Report::Success);
+                world.end(0, pass, CallEnd::Success);
             }
             world.pass(s(1));
         }
@@ -260,7 +260,7 @@ fn fails_a_lone_probe(good: u64) -> World {
         world.pass(s(1));
     };
     assert_eq!(world.of_origin(0, Origin::WithoutStore).len(), 1, "it probes alone");
-    world.end(0, pass, Report::Failure);
+    world.end(0, pass, CallEnd::Failure);
     world.deny_writes = None;
     world.record = None;
     world
@@ -276,7 +276,7 @@ fn case_94_who_was_contradicted_and_fails_a_lone_probe_opens_for_itself_alone() 
     for _ in 0..3 {
         let pass = world.admit(0);
         assert!(pass.probe.is_some());
-        world.end(0, pass, Report::Success);
+        world.end(0, pass, CallEnd::Success);
     }
     assert_eq!((world.state(0), world.writes), (CircuitState::Closed, 0));
 }

@@ -2,7 +2,7 @@
 //! older than it looks, and a timer that ran out blames nobody.
 
 use super::{faults::probing, node::*, world::*, *};
-use crate::protocol::machine::{Effect, Order, Ordered};
+use crate::protocol::machine::{Command, CommandResult, Effect};
 
 /// The operation of the only node is answered, an hour later for the process.
 fn thawed(world: &mut World, meanwhile: Record) -> Option<Record> {
@@ -40,7 +40,7 @@ fn a_store_that_is_slow_is_believed_for_a_second_longer_than_it_may_take() {
 
 #[test]
 fn case_49_a_verdict_unanswered_over_the_standstill_is_nothing_to_whoever_took_over() {
-    for report in [Report::Success, Report::Failure, Report::NoVerdict] {
+    for report in [CallEnd::Success, CallEnd::Failure, CallEnd::Dropped] {
         let (mut world, pass) = probing(&quick(5, 1), 1);
         world.faults.push_back(Fault::LostRequest);
         world.nodes[0].end(pass, report);
@@ -55,7 +55,7 @@ fn case_49_a_verdict_unanswered_over_the_standstill_is_nothing_to_whoever_took_o
 #[test]
 fn a_verdict_unanswered_over_the_standstill_is_written_if_the_lease_is_still_ours() {
     for (report, state) in
-        [(Report::Success, CircuitState::Closed), (Report::Failure, CircuitState::Open)]
+        [(CallEnd::Success, CircuitState::Closed), (CallEnd::Failure, CircuitState::Open)]
     {
         let (mut world, pass) = probing(&quick(5, 1), 1);
         world.faults.push_back(Fault::LostRequest);
@@ -71,7 +71,7 @@ fn a_verdict_unanswered_over_the_standstill_is_written_if_the_lease_is_still_our
 #[test]
 fn case_73_a_write_from_before_the_standstill_is_as_old_as_it_is() {
     let (mut world, pass) = probing(&quick(5, 1), 1);
-    world.nodes[0].end(pass, Report::Success);
+    world.nodes[0].end(pass, CallEnd::Success);
     let waits = world.nodes[0].call();
     thawed(&mut world, open(START_UNIX + 3_599));
     world.settle(0);
@@ -116,7 +116,7 @@ fn case_73_a_write_through_the_second_standstill_in_a_row_is_as_old_as_it_is() {
     let Some(Call::Runs(pass)) = world.nodes[0].decision(call) else {
         panic!("elected");
     };
-    world.nodes[0].end(pass, Report::Success);
+    world.nodes[0].end(pass, CallEnd::Success);
     thawed(&mut world, open(START_UNIX + 3_599));
     world.deliver(0);
     assert_eq!(world.state(0), CircuitState::Closed, "it was applied");
@@ -158,12 +158,12 @@ fn case_37_an_election_won_over_a_standstill_within_the_lease_is_ours() {
 
 #[test]
 fn an_order_unanswered_over_the_standstill_is_told_to_have_failed() {
-    let failed = Effect::Ordered(Ordered::Failed(StoreErrorKind::Timeout));
+    let failed = Effect::CommandResult(CommandResult::Failed(StoreErrorKind::Timeout));
     for answered in [0, 1] {
         let mut world = World::new(1, &Config::default());
         let record = open(START_UNIX);
         world.record = Some(record.clone());
-        world.nodes[0].order(Order::Release);
+        world.nodes[0].command(Command::Release);
         for _ in 0..answered {
             world.arrive(0);
             world.deliver(0);
@@ -180,11 +180,11 @@ fn case_198_a_probe_that_a_freeze_cut_off_does_not_reopen_the_circuit() {
     let (mut world, cut_off) = probing(&quick(5, 2), 1);
     let now = world.nodes[0].now;
     world.nodes[0].machine.thawed(now);
-    world.nodes[0].end(cut_off, Report::Failure);
+    world.nodes[0].end(cut_off, CallEnd::Failure);
     world.settle(0);
     assert_eq!(world.nodes[0].machine.digest().state, CircuitState::HalfOpen);
     let Call::Runs(next) = world.call(0) else { panic!("the right stays for the next call") };
-    world.nodes[0].end(next, Report::Failure);
+    world.nodes[0].end(next, CallEnd::Failure);
     world.settle(0);
     assert_eq!(world.nodes[0].machine.digest().state, CircuitState::Open);
 }
@@ -194,7 +194,7 @@ fn case_198_a_good_probe_counts_whatever_came_between() {
     let (mut world, probe) = probing(&quick(5, 1), 1);
     let now = world.nodes[0].now;
     world.nodes[0].machine.thawed(now);
-    world.nodes[0].end(probe, Report::Success);
+    world.nodes[0].end(probe, CallEnd::Success);
     world.settle(0);
     assert_eq!(world.nodes[0].machine.digest().state, CircuitState::Closed);
 }

@@ -17,10 +17,10 @@ mod words;
 use self::{states::STATES, words::Words};
 use super::{node::*, *};
 use crate::{
-    protocol::health::Withheld,
+    protocol::health::BackedOff,
     protocol::machine::{
-        Answer, Job, Order, ProbeId,
-        phase::{Phase, Recovery, Right},
+        Command, ProbeId, StoreRequest, StoreResponse,
+        phase::{Phase, Prober, Recovery},
     },
 };
 
@@ -30,11 +30,11 @@ const ROWS: [&str; 3] = [
     include_str!("table/half_open.txt"),
 ];
 
-const REPORTS: [(&str, Report); 4] = [
-    ("success", Report::Success),
-    ("failure", Report::Failure),
-    ("ignored", Report::Ignored),
-    ("no verdict", Report::NoVerdict),
+const REPORTS: [(&str, CallEnd); 4] = [
+    ("success", CallEnd::Success),
+    ("failure", CallEnd::Failure),
+    ("ignored", CallEnd::Ignored),
+    ("no verdict", CallEnd::Dropped),
 ];
 
 const FAILURES: [(&str, StoreErrorKind); 5] = [
@@ -49,14 +49,14 @@ const FAILURES: [(&str, StoreErrorKind); 5] = [
 #[derive(Clone, Debug)]
 enum Input {
     Admit { looked: bool },
-    End { epochs_ago: u64, report: Report },
-    EndProbe { current: bool, report: Report },
+    End { epochs_ago: u64, report: CallEnd },
+    EndProbe { current: bool, report: CallEnd },
     KeepAlive { current: bool },
     Refresh,
     Tick,
     Applied,
-    Answer(Answer),
-    Order(Order),
+    StoreResponse(StoreResponse),
+    Command(Command),
 }
 
 /// Every input by name, as it is for a machine in this state.
@@ -77,14 +77,14 @@ fn inputs(node: &Node) -> Vec<(String, Input)> {
     inputs.push(("tick".into(), Input::Tick));
     inputs.push(("applied".into(), Input::Applied));
     let now = node.now.unix_floor(Duration::ZERO);
-    let hold = Order::Hold { owner: "hold#deploy".into(), until: now + 600 };
-    inputs.push(("order hold".into(), Input::Order(hold)));
-    inputs.push(("order release".into(), Input::Order(Order::Release)));
+    let hold = Command::Hold { owner: "hold#deploy".into(), until: now + 600 };
+    inputs.push(("hold".into(), Input::Command(hold)));
+    inputs.push(("release".into(), Input::Command(Command::Release)));
     let held = match &node.machine.phase {
-        Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => Some(&ours.token),
+        Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => Some(&ours.token),
         Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => None,
     };
-    let elected = node.machine.known.election.as_ref().map(|election| &election.token);
+    let elected = node.machine.cache.election.as_ref().map(|election| &election.token);
     let own = held.or(elected).map_or("node0-0", LeaseToken::as_str);
     for (word, record) in [
         ("none", None),
@@ -95,15 +95,18 @@ fn inputs(node: &Node) -> Vec<(String, Input)> {
         ("own", Some(half_open(own, now + 20))),
         ("unknown", Some(Record { state: Field::Absent, ..closed(now) })),
     ] {
-        inputs.push((format!("read {word}"), Input::Answer(Answer::Read(record.clone()))));
-        let refused = Answer::Written(Written::Refused(record));
-        inputs.push((format!("refused {word}"), Input::Answer(refused)));
+        inputs.push((
+            format!("read {word}"),
+            Input::StoreResponse(StoreResponse::Read(record.clone())),
+        ));
+        let refused = StoreResponse::Written(Written::Refused(record));
+        inputs.push((format!("refused {word}"), Input::StoreResponse(refused)));
     }
     for (word, kind) in FAILURES {
-        inputs.push((word.into(), Input::Answer(Answer::Failed(kind))));
+        inputs.push((word.into(), Input::StoreResponse(StoreResponse::Failed(kind))));
     }
-    let withheld = Answer::Withheld(Withheld { wait: s(7), is_outage: true });
-    inputs.push(("withheld".into(), Input::Answer(withheld)));
+    let backed_off = StoreResponse::BackedOff(BackedOff { wait: s(7), is_outage: true });
+    inputs.push(("backed off".into(), Input::StoreResponse(backed_off)));
     inputs
 }
 
@@ -121,24 +124,26 @@ fn feed(node: &mut Node, input: Input) -> String {
             words.call(call, node.looks(call));
         }
         Input::End { epochs_ago, report } => {
-            node.end(Pass { epoch: epoch - epochs_ago, probe: None }, report);
+            node.end(CallId { epoch: epoch - epochs_ago, probe: None }, report);
         }
         Input::EndProbe { current, report } => {
-            node.end(Pass { epoch, probe: probe(current) }, report);
+            node.end(CallId { epoch, probe: probe(current) }, report);
         }
-        Input::KeepAlive { current } => node.keep_alive(Pass { epoch, probe: probe(current) }),
+        Input::KeepAlive { current } => node.keep_alive(CallId { epoch, probe: probe(current) }),
         Input::Refresh => node.refresh(),
         Input::Tick => node.tick(),
         Input::Applied => {
             let record = match &node.job {
-                Some(Job::Write { operation, .. }) => operation.apply(node.machine.known.record()),
-                Some(Job::Read { .. }) | None => Some(open(START_UNIX)),
+                Some(StoreRequest::Write { operation, .. }) => {
+                    operation.apply(node.machine.cache.record())
+                }
+                Some(StoreRequest::Read { .. }) | None => Some(open(START_UNIX)),
             };
             let record = record.expect("an operation applies to what is known");
-            node.answer(Answer::Written(Written::Applied(record)));
+            node.answer(StoreResponse::Written(Written::Applied(record)));
         }
-        Input::Answer(answer) => node.answer(answer),
-        Input::Order(order) => node.order(order),
+        Input::StoreResponse(answer) => node.answer(answer),
+        Input::Command(command) => node.command(command),
     }
     for call in waiting {
         if let Some(decided) = node.decision(call) {

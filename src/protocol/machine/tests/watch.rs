@@ -2,7 +2,7 @@
 //! the item shows and by the world's own clock, not by what the machines make of them.
 
 use super::{node::*, *};
-use crate::protocol::machine::{Answer, Job};
+use crate::protocol::machine::{StoreRequest, StoreResponse};
 
 /// For how long a store that has failed may be left alone, and a little more.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(61);
@@ -100,31 +100,31 @@ impl Watch {
     pub(super) fn answered(
         &mut self,
         number: usize,
-        job: Option<&Job>,
-        answer: &Answer,
+        job: Option<&StoreRequest>,
+        answer: &StoreResponse,
         is_stale: bool,
     ) {
-        if matches!(answer, Answer::Read(_) | Answer::Written(_)) {
+        if matches!(answer, StoreResponse::Read(_) | StoreResponse::Written(_)) {
             self.shown_at[number] = self.clock;
         }
-        let is_throttled = matches!(answer, Answer::Failed(StoreErrorKind::Throttled));
-        self.has_failed[number] |= matches!(answer, Answer::Failed(_)) && !is_throttled;
+        let is_throttled = matches!(answer, StoreResponse::Failed(StoreErrorKind::Throttled));
+        self.has_failed[number] |= matches!(answer, StoreResponse::Failed(_)) && !is_throttled;
         match (job, answer) {
-            (_, Answer::Read(record)) => {
+            (_, StoreResponse::Read(record)) => {
                 let record = record.clone();
                 self.heard[number] = Some(Heard { at: self.clock, record, is_stale });
             }
             // Reads go on: writes alone are left alone.
             (
-                Some(Job::Write { .. }),
-                Answer::Failed(StoreErrorKind::Throttled | StoreErrorKind::Misconfigured),
+                Some(StoreRequest::Write { .. }),
+                StoreResponse::Failed(StoreErrorKind::Throttled | StoreErrorKind::Misconfigured),
             ) => {}
-            (_, Answer::Failed(_) | Answer::Withheld(_)) => {
+            (_, StoreResponse::Failed(_) | StoreResponse::BackedOff(_)) => {
                 self.failed_at[number] = Some(self.clock);
                 // What was read over a standstill is read again, and was of no use.
                 self.heard[number] = None;
             }
-            (_, Answer::Written(_)) => {}
+            (_, StoreResponse::Written(_)) => {}
         }
     }
 
@@ -135,16 +135,16 @@ impl Watch {
         &mut self,
         number: usize,
         node: &Node,
-        (state, is_ordered): (CircuitState, bool),
-        job: Option<&Job>,
+        (state, is_commanded): (CircuitState, bool),
+        job: Option<&StoreRequest>,
     ) {
-        if node.machine.known.record().is_some() {
+        if node.machine.cache.record().is_some() {
             return;
         }
         self.knew_nothing[number] = self.log.len();
-        let trips = matches!(job, Some(Job::Write { operation, .. })
+        let trips = matches!(job, Some(StoreRequest::Write { operation, .. })
             if matches!(**operation, Operation::Trip { .. }));
-        let may_close = state == CircuitState::Closed || is_ordered || trips;
+        let may_close = state == CircuitState::Closed || is_commanded || trips;
         let is_closed = node.state() == CircuitState::Closed;
         assert!(!is_closed || may_close, "{number} takes a deleted item for a closing");
     }
@@ -292,8 +292,9 @@ impl Watch {
         }
         for (number, node) in nodes.iter().enumerate() {
             self.check_openings(number, node);
-            let is_unread = |told: &CircuitTransition| told.cause == Cause::StoreUnreadable;
-            let falls_open = node.transitions.iter().any(is_unread);
+            let last_read_unanswered =
+                |told: &CircuitTransition| told.cause == Cause::StoreUnreadable;
+            let falls_open = node.transitions.iter().any(last_read_unanswered);
             assert!(
                 !falls_open || self.has_failed[number],
                 "{number} falls open, and the store was throttled at the most"

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::{node::*, watch::Watch, *};
-use crate::protocol::machine::{Answer, Job};
+use crate::protocol::machine::{StoreRequest, StoreResponse};
 
 /// What befalls the next store operation.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub(super) struct World {
 }
 
 struct Delayed {
-    answer: Answer,
+    answer: StoreResponse,
     /// A read that showed what was there before.
     is_stale: bool,
 }
@@ -155,37 +155,40 @@ impl World {
         let fault = fault.or_else(|| self.faults.pop_front());
         let mut is_stale = false;
         let answer = match (job, fault) {
-            (_, Some(Fault::LostRequest)) => Answer::Failed(StoreErrorKind::Timeout),
-            (_, Some(Fault::Fails(kind))) => Answer::Failed(kind),
-            (Job::Read { consistency: Consistency::Eventual, .. }, Some(Fault::Stale(record))) => {
+            (_, Some(Fault::LostRequest)) => StoreResponse::Failed(StoreErrorKind::Timeout),
+            (_, Some(Fault::Fails(kind))) => StoreResponse::Failed(kind),
+            (
+                StoreRequest::Read { consistency: Consistency::Eventual, .. },
+                Some(Fault::Stale(record)),
+            ) => {
                 self.reads += 1;
                 is_stale = record != self.record;
-                Answer::Read(record)
+                StoreResponse::Read(record)
             }
-            (Job::Read { .. }, fault) => {
+            (StoreRequest::Read { .. }, fault) => {
                 self.reads += 1;
                 match fault {
-                    Some(Fault::LostAnswer) => Answer::Failed(StoreErrorKind::Timeout),
-                    Some(_) | None => Answer::Read(self.record.clone()),
+                    Some(Fault::LostAnswer) => StoreResponse::Failed(StoreErrorKind::Timeout),
+                    Some(_) | None => StoreResponse::Read(self.record.clone()),
                 }
             }
-            (Job::Write { .. }, Some(Fault::Refused)) => {
+            (StoreRequest::Write { .. }, Some(Fault::Refused)) => {
                 self.writes += 1;
-                Answer::Written(Written::Refused(self.record.clone()))
+                StoreResponse::Written(Written::Refused(self.record.clone()))
             }
-            (Job::Write { operation, .. }, fault) => {
+            (StoreRequest::Write { operation, .. }, fault) => {
                 let written = self.write(number, &operation);
                 match fault {
-                    Some(Fault::LostAnswer) => Answer::Failed(StoreErrorKind::Timeout),
-                    Some(_) | None => Answer::Written(written),
+                    Some(Fault::LostAnswer) => StoreResponse::Failed(StoreErrorKind::Timeout),
+                    Some(_) | None => StoreResponse::Written(written),
                 }
             }
         };
         self.delayed[number] = Some(Delayed { answer, is_stale });
     }
 
-    fn fault_of(&mut self, job: &Job) -> Option<Fault> {
-        if matches!(job, Job::Read { .. }) {
+    fn fault_of(&mut self, job: &StoreRequest) -> Option<Fault> {
+        if matches!(job, StoreRequest::Read { .. }) {
             return self.throttle_reads.then_some(Fault::Fails(StoreErrorKind::Throttled));
         }
         if self.throttle_writes {
@@ -203,13 +206,13 @@ impl World {
     pub(super) fn draw_at_random(&mut self, number: usize) {
         let draw = u8::try_from(number * 101 % 256).expect("a byte");
         let step = u8::try_from(number * 2 % 256).expect("a byte") | 1;
-        let chance = Counted { node: number, tokens: 1_000, draw, step };
-        self.nodes[number].machine.chance = Box::new(chance);
+        let entropy = Counted { node: number, tokens: 1_000, draw, step };
+        self.nodes[number].machine.entropy = Box::new(entropy);
     }
 
     /// What a node draws from now on, whatever it draws for.
     pub(super) fn draws(&mut self, number: usize, draw: u8) {
-        self.nodes[number].machine.chance =
+        self.nodes[number].machine.entropy =
             Box::new(Counted { node: number, tokens: 1_000, draw, step: 0 });
     }
 
@@ -242,7 +245,7 @@ impl World {
         self.watch.restarted(number);
         // Tokens are random in earnest: those of a former life never come back.
         self.lives += 1;
-        self.nodes[number].machine.chance =
+        self.nodes[number].machine.entropy =
             Box::new(Counted { node: self.lives, tokens: 0, draw: 0, step: 0 });
         self.delayed[number] = None;
         for (by, _) in &mut self.applied {
@@ -255,8 +258,8 @@ impl World {
         if let Some(Delayed { answer, is_stale }) = self.delayed[number].take() {
             let job = self.nodes[number].job.clone();
             self.watch.answered(number, job.as_ref(), &answer, is_stale);
-            let is_shown = matches!(answer, Answer::Read(_) | Answer::Written(_));
-            let before = (self.nodes[number].state(), self.nodes[number].machine.order.is_some());
+            let is_shown = matches!(answer, StoreResponse::Read(_) | StoreResponse::Written(_));
+            let before = (self.nodes[number].state(), self.nodes[number].machine.command.is_some());
             self.nodes[number].answer(answer);
             if is_shown {
                 self.watch.has_learned(number, &self.nodes[number], before, job.as_ref());
@@ -291,14 +294,14 @@ impl World {
         decision.expect("every call is decided once the store has answered")
     }
 
-    pub(super) fn admit(&mut self, number: usize) -> Pass {
+    pub(super) fn admit(&mut self, number: usize) -> CallId {
         match self.call(number) {
             Call::Runs(pass) => pass,
             other @ (Call::Rejected | Call::Waits(_)) => panic!("not admitted: {other:?}"),
         }
     }
 
-    pub(super) fn end(&mut self, number: usize, pass: Pass, report: Report) {
+    pub(super) fn end(&mut self, number: usize, pass: CallId, report: CallEnd) {
         self.nodes[number].end(pass, report);
         self.settle(number);
         self.check();
@@ -308,14 +311,14 @@ impl World {
     pub(super) fn fail(&mut self, number: usize, times: u64) {
         for _ in 0..times {
             let pass = self.admit(number);
-            self.end(number, pass, Report::Failure);
+            self.end(number, pass, CallEnd::Failure);
         }
     }
 
     /// Calls and ends well.
     pub(super) fn succeed(&mut self, number: usize) {
         let pass = self.admit(number);
-        self.end(number, pass, Report::Success);
+        self.end(number, pass, CallEnd::Success);
     }
 
     pub(super) fn state(&self, number: usize) -> CircuitState {

@@ -17,8 +17,8 @@ struct Bench {
     inbox: flume::Receiver<Message>,
 }
 
-fn digest(epoch: u64, state: CircuitState) -> Digest {
-    Digest {
+fn digest(epoch: u64, state: CircuitState) -> Published {
+    Published {
         epoch,
         state,
         failure_count: 0,
@@ -45,12 +45,12 @@ impl Bench {
         Self { hands, circuit, inbox }
     }
 
-    fn end(&self, epoch: u64, report: Report) -> Outstanding {
-        self.circuit.report(Pass { epoch, probe: None }, report)
+    fn end(&self, epoch: u64, report: CallEnd) -> Outstanding {
+        self.circuit.report(CallId { epoch, probe: None }, report)
     }
 
     fn fail(&self, epoch: u64) -> Outstanding {
-        self.end(epoch, Report::Failure)
+        self.end(epoch, CallEnd::Failure)
     }
 
     fn fill(&self) {
@@ -60,7 +60,7 @@ impl Bench {
     /// What the actor does once it has published this, and shown the machine the trip.
     fn follow(
         &self,
-        published: &Digest,
+        published: &Published,
         trip: Option<Box<Trip>>,
         is_contradicted: bool,
     ) -> Followed {
@@ -86,8 +86,8 @@ fn a_failure_that_decides_nothing_wakes_nobody_and_waits_for_nobody() {
     for _ in 0..100 {
         assert!(bench.fail(1).is_none());
         assert!(bench.fail(1).is_none());
-        assert!(bench.end(1, Report::Success).is_none());
-        assert!(bench.end(1, Report::NoVerdict).is_none());
+        assert!(bench.end(1, CallEnd::Success).is_none());
+        assert!(bench.end(1, CallEnd::Dropped).is_none());
     }
     assert!(bench.inbox.is_empty());
     assert_eq!(bench.circuit.pending.count(), 0);
@@ -202,7 +202,7 @@ fn good_calls_are_watched_from_the_first_failure_until_a_turn_finds_them() {
     assert!(bench.circuit.gate.is_watched());
     let closed = digest(1, CircuitState::Closed);
     assert!(bench.follow(&closed, None, false).stands);
-    drop(bench.end(1, Report::Success));
+    drop(bench.end(1, CallEnd::Success));
     assert!(bench.circuit.gate.is_watched());
     assert!(!bench.follow(&closed, None, false).stands);
     assert!(!bench.circuit.gate.is_watched());
@@ -214,12 +214,12 @@ fn case_99_what_hurts_is_looked_at_again_before_anything_is_read_for_it() {
     bench.circuit.publish(&digest(1, CircuitState::Closed));
     assert!(bench.circuit.pass().is_ok());
     drop((bench.fail(1), bench.fail(1)));
-    assert!(bench.circuit.pass().is_err() && bench.circuit.only_hurts());
-    assert!(bench.circuit.look_whether_it_hurts());
-    drop(bench.end(1, Report::Success));
-    assert!(bench.circuit.only_hurts(), "nobody has looked");
-    assert!(!bench.circuit.look_whether_it_hurts());
-    assert!(!bench.circuit.only_hurts());
+    assert!(bench.circuit.pass().is_err() && bench.circuit.is_asked_only_for_failing());
+    assert!(bench.circuit.check_is_failing());
+    drop(bench.end(1, CallEnd::Success));
+    assert!(bench.circuit.is_asked_only_for_failing(), "nobody has looked");
+    assert!(!bench.circuit.check_is_failing());
+    assert!(!bench.circuit.is_asked_only_for_failing());
     let _ = bench.follow(&digest(1, CircuitState::Closed), None, false);
     assert!(bench.circuit.pass().is_ok());
 }
@@ -230,11 +230,11 @@ fn case_95_good_probes_count_towards_the_end_of_a_contradiction() {
         let bench = Bench::new(1);
         let _ = bench.follow(&digest(2, CircuitState::Closed), None, true);
         for _ in 0..probes {
-            let probe = Pass { epoch: 2, probe: Some(ProbeId::FIRST) };
-            drop(bench.circuit.report(probe, Report::Success));
+            let probe = CallId { epoch: 2, probe: Some(ProbeId::FIRST) };
+            drop(bench.circuit.report(probe, CallEnd::Success));
         }
         for _ in 0..6 {
-            drop(bench.end(2, Report::Success));
+            drop(bench.end(2, CallEnd::Success));
         }
         drop(bench.fail(2));
         assert_eq!(bench.circuit.trip().map(|trip| trip.refuted), Some(refuted));
@@ -251,9 +251,9 @@ fn nobody_waits_once_the_actor_has_gone() {
     assert!(is_over(&waits));
     assert_eq!(circuit.pending.count(), 0);
     assert!(!circuit.gate.is_watched());
-    let pass = Pass { epoch: 1, probe: None };
+    let pass = CallId { epoch: 1, probe: None };
     for _ in 0..10 {
-        assert!(circuit.report(pass, Report::Failure).is_none());
+        assert!(circuit.report(pass, CallEnd::Failure).is_none());
     }
     assert_eq!(circuit.pending.count(), 0);
 }

@@ -28,21 +28,24 @@ impl Node {
         let threshold = self.machine.config.failure_threshold().get();
         assert!(self.streak() < threshold, "a streak without a trip");
         assert_eq!(self.counting.trip(), None, "a trip that the machine neither took nor refused");
-        assert_eq!(self.machine.job, self.job);
-        if self.job.is_none() && self.machine.want.is_none() {
+        assert_eq!(self.machine.in_flight, self.job);
+        if self.job.is_none() && self.machine.pending.is_none() {
             assert_eq!(self.machine.announced, state, "a state that nobody was told of");
         }
         let told = self.transitions.last().map_or(CircuitState::Closed, |last| last.to_state);
         assert_eq!(told, self.machine.announced);
-        if let Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) = &self.machine.phase
+        if let Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) = &self.machine.phase
             && ours.stage == Stage::Settling
         {
-            assert!(self.machine.want.is_some(), "a verdict that nobody writes: stuck for ever");
+            assert!(self.machine.pending.is_some(), "a verdict that nobody writes: stuck for ever");
         }
         if let Phase::Open(opening) = &self.machine.phase
             && opening.standing == Standing::Owed
         {
-            let owed = matches!(self.machine.want, Some(Want::Trip | Want::Reopen { .. }));
+            let owed = matches!(
+                self.machine.pending,
+                Some(PendingWrite::Trip | PendingWrite::Reopen { .. })
+            );
             assert!(owed, "a local opening that nobody publishes");
         }
         let soon = self.machine.deadline() == Some(Duration::ZERO);

@@ -1,7 +1,7 @@
 //! Every named state of the table, reached by real inputs only.
 
 use super::{super::world::*, *};
-use crate::protocol::machine::Answer;
+use crate::protocol::machine::StoreResponse;
 
 type Build = fn() -> Node;
 
@@ -14,8 +14,8 @@ pub(super) const STATES: [(&str, Build); 48] = [
     ("closed, reading", || streak().later(5).calling().into_node()),
     ("closed, reading ahead", || streak().later(4).with(|node| node.refresh()).into_node()),
     ("closed, confirming", || streak().later(5).calling().stale().into_node()),
-    ("closed here, owes the close", || probing(2).lost(Report::Success).into_node()),
-    ("closed here, back-off over", || probing(2).lost(Report::Success).later(1).into_node()),
+    ("closed here, owes the close", || probing(2).lost(CallEnd::Success).into_node()),
+    ("closed here, back-off over", || probing(2).lost(CallEnd::Success).later(1).into_node()),
     ("open, fresh", || known(open(T - 10)).into_node()),
     ("open, stale", || known(open(T - 10)).later(5).into_node()),
     ("open, reading", || known(open(T - 10)).later(5).calling().into_node()),
@@ -35,22 +35,22 @@ pub(super) const STATES: [(&str, Build); 48] = [
     ("open here, lapsed, looking", || {
         streak().failing().lost_request().later(30).calling().into_node()
     }),
-    ("open, reopening", || probing(1).ending(Report::Failure).into_node()),
+    ("open, reopening", || probing(1).ending(CallEnd::Failure).into_node()),
     ("half-open, ours, ready", || electing().answered().into_node()),
     ("half-open, ours, probing", || probing(1).into_node()),
     ("half-open, ours, the last probe", || probing(2).into_node()),
     ("half-open, ours, lease expired", || probing(1).later(30).into_node()),
     ("half-open, ours, renewing", || probing(1).later(10).keeping().into_node()),
-    ("half-open, ours, handing over", || probing(1).ending(Report::Success).into_node()),
-    ("half-open, ours, closing", || probing(2).ending(Report::Success).into_node()),
-    ("half-open, ours, giving back", || probing(1).ending(Report::NoVerdict).into_node()),
+    ("half-open, ours, handing over", || probing(1).ending(CallEnd::Success).into_node()),
+    ("half-open, ours, closing", || probing(2).ending(CallEnd::Success).into_node()),
+    ("half-open, ours, giving back", || probing(1).ending(CallEnd::Dropped).into_node()),
     ("half-open, ours, resting", || resting().into_node()),
     ("half-open, ours, renewing to probe", || resting().calling().into_node()),
     ("half-open, theirs, live", || known(half_open("another", T + 20)).into_node()),
     ("half-open, theirs, expired", || known(half_open("another", T - 9)).into_node()),
     ("half-open, theirs, no lease", || known(leaseless()).into_node()),
     ("half-open, theirs, taking over", || known(half_open("another", T - 9)).calling().into_node()),
-    ("half-open, free", || probing(1).ending(Report::NoVerdict).served().into_node()),
+    ("half-open, free", || probing(1).ending(CallEnd::Dropped).served().into_node()),
     ("half-open, being released", || releasing().into_node()),
     ("half-open, being released, read", || releasing().one_answer().into_node()),
     ("half-open, record gone", || gone().into_node()),
@@ -76,7 +76,7 @@ fn leaseless() -> Record {
 /// good probes close it.
 struct Bench {
     world: World,
-    last: Option<Pass>,
+    last: Option<CallId>,
 }
 
 fn bare() -> Bench {
@@ -111,21 +111,21 @@ fn electing() -> Bench {
 fn probing(probe: u32) -> Bench {
     let mut bench = known(open(T - 10)).later(20).admitted();
     if probe > 1 {
-        bench = bench.ending(Report::Success).served().admitted();
+        bench = bench.ending(CallEnd::Success).served().admitted();
     }
     bench
 }
 
 fn resting() -> Bench {
-    probing(1).ending(Report::Success).served()
+    probing(1).ending(CallEnd::Success).served()
 }
 
-fn hold() -> Order {
-    Order::Hold { owner: "hold#deploy".into(), until: T + 600 }
+fn hold() -> Command {
+    Command::Hold { owner: "hold#deploy".into(), until: T + 600 }
 }
 
 fn releasing() -> Bench {
-    probing(1).ordered(Order::Release)
+    probing(1).ordered(Command::Release)
 }
 
 fn gone() -> Bench {
@@ -168,17 +168,17 @@ impl Bench {
         self.with(|node| node.keep_alive(pass))
     }
 
-    fn ending(self, report: Report) -> Self {
+    fn ending(self, report: CallEnd) -> Self {
         let pass = self.last.expect("a pass");
         self.with(|node| node.end(pass, report))
     }
 
     fn failing(self) -> Self {
-        self.admitted().ending(Report::Failure)
+        self.admitted().ending(CallEnd::Failure)
     }
 
-    fn ordered(self, order: Order) -> Self {
-        self.with(|node| node.order(order))
+    fn ordered(self, command: Command) -> Self {
+        self.with(|node| node.command(command))
     }
 
     /// The store answers once.
@@ -207,19 +207,21 @@ impl Bench {
         self.served()
     }
 
-    fn lost(self, report: Report) -> Self {
+    fn lost(self, report: CallEnd) -> Self {
         self.ending(report).lost_request()
     }
 
     /// The write in flight is applied; nobody was asked again yet.
     fn answered(mut self) -> Self {
         let record = match &self.world.nodes[0].job {
-            Some(Job::Write { operation, .. }) => operation.apply(self.world.record.as_ref()),
-            Some(Job::Read { .. }) | None => None,
+            Some(StoreRequest::Write { operation, .. }) => {
+                operation.apply(self.world.record.as_ref())
+            }
+            Some(StoreRequest::Read { .. }) | None => None,
         };
         self.world.applied.push((0, "elect"));
         self.world.record.clone_from(&record);
-        let answer = Answer::Written(Written::Applied(record.expect("applied")));
+        let answer = StoreResponse::Written(Written::Applied(record.expect("applied")));
         self.unattended().with(|node| node.answer_only(answer))
     }
 }

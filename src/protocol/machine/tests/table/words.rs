@@ -1,6 +1,6 @@
 //! How the table words what a machine is, and what it did.
 
-use super::{super::super::phase::*, super::super::storage::Want, *};
+use super::{super::super::phase::*, super::super::storage::PendingWrite, *};
 use crate::{protocol::health::Access, protocol::machine::Effect};
 
 pub(super) struct Words {
@@ -16,8 +16,8 @@ impl Words {
         Self { state: state(node), epoch: node.machine.epoch(), now, said: Vec::new() }
     }
 
-    pub(super) fn call(&mut self, call: Call, looks: bool) {
-        self.said.push(if looks { "waits a moment" } else { spell_call(call) }.into());
+    pub(super) fn call(&mut self, call: Call, waits_briefly: bool) {
+        self.said.push(if waits_briefly { "waits a moment" } else { spell_call(call) }.into());
     }
 
     pub(super) fn waiter(&mut self, call: Call) {
@@ -41,12 +41,12 @@ impl Words {
 
     fn effect(&self, effect: &Effect) -> String {
         match effect {
-            Effect::Ordered(ordered) => format!("order: {ordered:?}"),
+            Effect::CommandResult(ordered) => format!("order: {ordered:?}"),
             Effect::Defective(attribute) => format!("warn of {attribute}"),
-            Effect::Start(Job::Read { consistency, .. }) => {
+            Effect::Start(StoreRequest::Read { consistency, .. }) => {
                 format!("start read {consistency:?}").to_lowercase()
             }
-            Effect::Start(Job::Write { operation, .. }) => {
+            Effect::Start(StoreRequest::Write { operation, .. }) => {
                 format!("start {}", self.operation(operation))
             }
             Effect::Announce(told) => {
@@ -130,7 +130,7 @@ impl Words {
 
 fn spell_call(call: Call) -> &'static str {
     match call {
-        Call::Runs(Pass { probe: Some(_), .. }) => "probes",
+        Call::Runs(CallId { probe: Some(_), .. }) => "probes",
         Call::Runs(_) => "runs",
         Call::Rejected => "rejected",
         Call::Waits(_) => "waits",
@@ -144,32 +144,32 @@ fn state(node: &Node) -> String {
         Phase::Closed { basis } => format!("closed {basis:?} {}", node.streak()),
         Phase::Open(opening) if opening.held => "open held".into(),
         Phase::Open(opening) => format!("open {:?}", opening.standing),
-        Phase::HalfOpen(recovery) => match &recovery.right {
-            Right::Ours(ours) => format!("ours {} {}", stage(ours.stage), ours.successes),
-            Right::Theirs(_) => "theirs".into(),
-            Right::Free { .. } => "free".into(),
-            Right::Local(alone) => {
+        Phase::HalfOpen(recovery) => match &recovery.prober {
+            Prober::Us(ours) => format!("ours {} {}", stage(ours.stage), ours.successes),
+            Prober::Other(_) => "theirs".into(),
+            Prober::Nobody { .. } => "free".into(),
+            Prober::Offline(alone) => {
                 let refuted = if alone.refuted { ", refuted" } else { "" };
                 format!("local {} {}{refuted}", stage(alone.stage), alone.successes)
             }
         },
     };
-    if let Some(want) = &machine.want {
+    if let Some(want) = &machine.pending {
         state += match want {
-            Want::Trip => ", owes trip",
-            Want::Elect => ", owes elect",
-            Want::TakeOver => ", owes take over",
-            Want::Renew { .. } => ", owes renew",
-            Want::HandOver => ", owes hand over",
-            Want::GiveBack => ", owes give back",
-            Want::Close { .. } => ", owes close",
-            Want::Reopen { .. } => ", owes reopen",
+            PendingWrite::Trip => ", owes trip",
+            PendingWrite::Elect => ", owes elect",
+            PendingWrite::TakeOver => ", owes take over",
+            PendingWrite::Renew { .. } => ", owes renew",
+            PendingWrite::HandOver => ", owes hand over",
+            PendingWrite::GiveBack => ", owes give back",
+            PendingWrite::Close { .. } => ", owes close",
+            PendingWrite::Reopen { .. } => ", owes reopen",
         };
     }
-    if machine.order.is_some() {
-        state += ", under orders";
+    if machine.command.is_some() {
+        state += ", under a command";
     }
-    if !machine.known.certain && machine.known.at.is_some() {
+    if !machine.cache.confirmed && machine.cache.at.is_some() {
         state += ", unsure";
     }
     if !machine.health.is_usable(Access::Write, machine.now) {
@@ -184,6 +184,6 @@ fn stage(stage: Stage) -> &'static str {
         Stage::Ready => "ready",
         Stage::Probing { .. } => "probing",
         Stage::Settling => "settling",
-        Stage::Resting => "resting",
+        Stage::HandedOver => "resting",
     }
 }

@@ -58,7 +58,7 @@ impl Bench {
         let last_place = self.slots.place(counting.epoch());
         counting.start_epoch(epoch, last_place, false);
         counting.failure(self.slots.place(epoch), Moment::default());
-        self.gate.show_counting(counting.stands(), counting.hurts());
+        self.gate.show_counting(counting.stands(), counting.is_failing());
     }
 
     fn succeed(&self, epoch: u64) {
@@ -73,7 +73,7 @@ impl Bench {
         counting.start_epoch(epoch, last_place, false);
         let place = self.slots.place(counting.epoch());
         counting.forget_past(place);
-        self.gate.show_counting(counting.stands(), counting.hurts());
+        self.gate.show_counting(counting.stands(), counting.is_failing());
     }
 
     fn has_tripped(&self, epoch: u64) -> bool {

@@ -9,13 +9,13 @@ fn probe(number: u64) -> ProbeId {
 }
 
 /// A window in which a refresh is due after so long.
-fn due_after(refresh_ms: u64) -> Digest {
+fn due_after(refresh_ms: u64) -> Published {
     let closed = digest(1, CircuitState::Closed);
-    Digest { from_ms: 0, span_ms: 100, refresh_ms, ..closed }
+    Published { from_ms: 0, span_ms: 100, refresh_ms, ..closed }
 }
 
 fn is_due(gate: &Gate, age: u64) -> bool {
-    gate.glance(age) == Glance::Admit { epoch: 1, refresh: true }
+    gate.glance(age) == Decision::Admit { epoch: 1, refresh: true }
 }
 
 fn running<T: Send + 'static>(
@@ -71,11 +71,12 @@ fn a_refresh_that_could_not_be_sent_for_is_due_again() {
 fn of_two_calls_that_find_a_probe_on_offer_one_gets_it() {
     explore(None, || {
         let gate = Arc::new(Gate::new());
-        let actor = running(&gate, |gate| gate.offer_spare(probe(4), 70));
-        let other = running(&gate, Gate::take_spare);
-        let taken = [gate.take_spare(), other.join().unwrap()];
+        let actor = running(&gate, |gate| gate.offer_probe(probe(4), 70));
+        let other = running(&gate, Gate::take_offered_probe);
+        let taken = [gate.take_offered_probe(), other.join().unwrap()];
         actor.join().unwrap();
-        let taken: Vec<_> = taken.into_iter().chain([gate.take_spare()]).flatten().collect();
+        let taken: Vec<_> =
+            taken.into_iter().chain([gate.take_offered_probe()]).flatten().collect();
         assert!(taken == [(probe(4), 70)] || taken.is_empty(), "{taken:?}");
     });
 }
@@ -84,10 +85,10 @@ fn of_two_calls_that_find_a_probe_on_offer_one_gets_it() {
 fn a_probe_is_never_taken_for_longer_than_it_is_on_offer() {
     explore(None, || {
         let gate = Arc::new(Gate::new());
-        gate.offer_spare(probe(4), 70);
-        let caller = running(&gate, Gate::take_spare);
-        let withdrawn = gate.take_spare();
-        gate.offer_spare(probe(5), 90);
+        gate.offer_probe(probe(4), 70);
+        let caller = running(&gate, Gate::take_offered_probe);
+        let withdrawn = gate.take_offered_probe();
+        gate.offer_probe(probe(5), 90);
         match caller.join().unwrap() {
             None => assert_eq!(withdrawn, Some((probe(4), 70))),
             // Who saw the one and takes the other has the time of the one: it is
@@ -104,13 +105,13 @@ fn a_probe_is_never_taken_for_longer_than_it_is_on_offer() {
 fn the_verdict_of_a_probe_is_taken_once_whatever_else_is_left() {
     explore(None, || {
         let gate = Arc::new(Gate::new());
-        let straggler = running(&gate, |gate| gate.note_probe(probe(4), Report::NoVerdict));
+        let straggler = running(&gate, |gate| gate.note_probe(probe(4), CallEnd::Dropped));
         let actor = running(&gate, Gate::take_probe_report);
-        let holder = gate.note_probe(probe(5), Report::Failure);
+        let holder = gate.note_probe(probe(5), CallEnd::Failure);
         let straggler = straggler.join().unwrap();
         let taken: Vec<_> =
             [actor.join().unwrap(), gate.take_probe_report()].into_iter().flatten().collect();
-        let verdicts = taken.iter().filter(|verdict| **verdict == (probe(5), Report::Failure));
+        let verdicts = taken.iter().filter(|verdict| **verdict == (probe(5), CallEnd::Failure));
         assert_eq!(verdicts.count(), 1, "{taken:?}");
         let counted = [holder, straggler].iter().filter(|is_first| **is_first).count();
         assert_eq!(taken.len(), counted, "each that was first is taken, and no other");
@@ -122,7 +123,7 @@ fn the_verdict_of_a_probe_is_taken_once_whatever_else_is_left() {
 fn of_two_that_take_the_verdict_at_the_gate_one_gets_it() {
     explore(None, || {
         let gate = Arc::new(Gate::new());
-        gate.note_probe(probe(4), Report::Success);
+        gate.note_probe(probe(4), CallEnd::Success);
         let take = |gate: &Gate| gate.take_probe_report().is_some();
         let other = running(&gate, take);
         assert_ne!(take(&gate), other.join().unwrap());

@@ -6,18 +6,18 @@ use super::*;
 
 const CLOSED: CircuitState = CircuitState::Closed;
 
-fn window(epoch: u64, state: CircuitState, from_ms: u64, span_ms: u64) -> Digest {
+fn window(epoch: u64, state: CircuitState, from_ms: u64, span_ms: u64) -> Published {
     let refresh_ms = u64::MAX;
-    Digest { from_ms, span_ms, refresh_ms, ..digest(epoch, state) }
+    Published { from_ms, span_ms, refresh_ms, ..digest(epoch, state) }
 }
 
-fn open(epoch: u64, retry_at_ms: u64) -> Digest {
-    Digest { retry_at_ms, ..window(epoch, CircuitState::Open, 0, 1_000) }
+fn open(epoch: u64, retry_at_ms: u64) -> Published {
+    Published { retry_at_ms, ..window(epoch, CircuitState::Open, 0, 1_000) }
 }
 
 /// A gate at which the first of these was published, and a thread that publishes
 /// the others.
-fn publishing(digests: Vec<Digest>) -> (Arc<Gate>, JoinHandle<()>) {
+fn publishing(digests: Vec<Published>) -> (Arc<Gate>, JoinHandle<()>) {
     let gate = Arc::new(published(&digests[0]));
     let writer = {
         let gate = Arc::clone(&gate);
@@ -26,17 +26,17 @@ fn publishing(digests: Vec<Digest>) -> (Arc<Gate>, JoinHandle<()>) {
     (gate, writer)
 }
 
-fn covers(digest: &Digest, now_ms: u64) -> bool {
+fn covers(digest: &Published, now_ms: u64) -> bool {
     digest.from_ms <= now_ms && now_ms < digest.from_ms.saturating_add(digest.span_ms)
 }
 
 /// What a publication alone says of a call at this time, if it covers it.
-fn said(digest: &Digest, now_ms: u64) -> Option<Glance> {
+fn said(digest: &Published, now_ms: u64) -> Option<Decision> {
     let refresh = now_ms.wrapping_sub(digest.from_ms) >= digest.refresh_ms;
     covers(digest, now_ms).then_some(match digest.state {
-        CLOSED => Glance::Admit { epoch: digest.epoch, refresh },
+        CLOSED => Decision::Admit { epoch: digest.epoch, refresh },
         CircuitState::Open | CircuitState::HalfOpen => {
-            Glance::Reject { retry_after_ms: digest.retry_at_ms.saturating_sub(now_ms) }
+            Decision::Reject { retry_after_ms: digest.retry_at_ms.saturating_sub(now_ms) }
         }
     })
 }
@@ -44,9 +44,9 @@ fn said(digest: &Digest, now_ms: u64) -> Option<Glance> {
 /// Looks while all of these are published, in every way: each look asks, or says
 /// what one publication says, and for each there is a look that says it.
 fn every_look_is_at_one_publication(
-    digests: impl Fn() -> Vec<Digest> + Copy + Send + Sync + 'static,
-    look: impl Fn(&Gate) -> Glance + Copy + Send + Sync + 'static,
-    says: impl Fn(&Digest) -> Option<Glance>,
+    digests: impl Fn() -> Vec<Published> + Copy + Send + Sync + 'static,
+    look: impl Fn(&Gate) -> Decision + Copy + Send + Sync + 'static,
+    says: impl Fn(&Published) -> Option<Decision>,
 ) {
     let seen = std::sync::Arc::new(Mutex::new(Vec::new()));
     let all_seen = std::sync::Arc::clone(&seen);
@@ -62,7 +62,7 @@ fn every_look_is_at_one_publication(
     });
     let seen = seen.lock().unwrap();
     let said: Vec<_> = digests().iter().filter_map(says).collect();
-    for glance in seen.iter().filter(|glance| **glance != Glance::Ask) {
+    for glance in seen.iter().filter(|glance| **glance != Decision::Ask) {
         assert!(said.contains(glance), "{glance:?} is not of {said:?}");
     }
     assert!(said.iter().all(|glance| seen.contains(glance)), "{seen:?} is less than {said:?}");
@@ -70,16 +70,16 @@ fn every_look_is_at_one_publication(
 
 /// One look, and a closer one, at each of these times.
 fn looks_are_at_one_publication(
-    digests: impl Fn() -> Vec<Digest> + Copy + Send + Sync + 'static,
+    digests: impl Fn() -> Vec<Published> + Copy + Send + Sync + 'static,
     nows: &[u64],
 ) {
     for now in nows.iter().copied() {
         let first = move |gate: &Gate| match gate.pass(now) {
-            Some(epoch) => Glance::Admit { epoch, refresh: false },
-            None => Glance::Ask,
+            Some(epoch) => Decision::Admit { epoch, refresh: false },
+            None => Decision::Ask,
         };
-        let passes = |glance: &Glance| matches!(glance, Glance::Admit { refresh: false, .. });
-        let says = |digest: &Digest| said(digest, now);
+        let passes = |glance: &Decision| matches!(glance, Decision::Admit { refresh: false, .. });
+        let says = |digest: &Published| said(digest, now);
         every_look_is_at_one_publication(digests, first, |digest| says(digest).filter(passes));
         every_look_is_at_one_publication(digests, move |gate| gate.glance(now), says);
     }
@@ -101,7 +101,12 @@ fn a_window_is_never_read_half_from_the_one_before() {
         &[55, 120],
     );
     looks_are_at_one_publication(
-        || vec![Digest { refresh_ms: 30, ..window(1, CLOSED, 0, 100) }, window(1, CLOSED, 0, 100)],
+        || {
+            vec![
+                Published { refresh_ms: 30, ..window(1, CLOSED, 0, 100) },
+                window(1, CLOSED, 0, 100),
+            ]
+        },
         &[20, 50],
     );
 }
@@ -113,7 +118,7 @@ fn what_is_known_is_of_one_publication() {
         explore(Some(3), move || {
             let (gate, writer) = publishing(digests());
             let (epoch, state, is_fresh) = gate.known(now);
-            let is_one = |digest: &Digest| (digest.epoch, digest.state) == (epoch, state);
+            let is_one = |digest: &Published| (digest.epoch, digest.state) == (epoch, state);
             let of = digests().into_iter().find(is_one).unwrap();
             assert!(!is_fresh || covers(&of, now), "epoch {epoch} at {now}");
             writer.join().unwrap();
@@ -123,7 +128,8 @@ fn what_is_known_is_of_one_publication() {
 
 #[test]
 fn a_rejection_is_until_the_time_of_its_own_opening() {
-    let half_open = || Digest { retry_at_ms: 700, ..window(3, CircuitState::HalfOpen, 300, 1_000) };
+    let half_open =
+        || Published { retry_at_ms: 700, ..window(3, CircuitState::HalfOpen, 300, 1_000) };
     looks_are_at_one_publication(move || vec![open(2, 500), half_open()], &[100, 400]);
     looks_are_at_one_publication(|| vec![window(1, CLOSED, 0, 10), open(2, 500)], &[5, 400]);
 }
@@ -132,7 +138,7 @@ fn a_rejection_is_until_the_time_of_its_own_opening() {
 fn whom_an_opening_rejected_is_not_admitted_in_the_epoch_before() {
     explore(None, || {
         let (gate, writer) = publishing(vec![window(1, CLOSED, 0, 100), open(2, 500)]);
-        let rejected = gate.glance(50) == Glance::Reject { retry_after_ms: 450 };
+        let rejected = gate.glance(50) == Decision::Reject { retry_after_ms: 450 };
         let passed = gate.pass(50);
         assert!(!rejected || passed.is_none());
         writer.join().unwrap();
@@ -154,9 +160,9 @@ fn whoever_sees_an_epoch_at_the_gate_finds_a_snapshot_of_it_or_a_later_one() {
             })
         };
         match gate.glance(50) {
-            Glance::Reject { retry_after_ms: 450 } => assert!(snapshot.load(Relaxed) >= 2),
-            Glance::Reject { .. } => assert_eq!(snapshot.load(Relaxed), 3),
-            Glance::Admit { .. } | Glance::Ask => {}
+            Decision::Reject { retry_after_ms: 450 } => assert!(snapshot.load(Relaxed) >= 2),
+            Decision::Reject { .. } => assert_eq!(snapshot.load(Relaxed), 3),
+            Decision::Admit { .. } | Decision::Ask => {}
         }
         let (epoch, _) = gate.last_known();
         assert!(snapshot.load(Relaxed) >= epoch);

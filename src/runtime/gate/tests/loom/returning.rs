@@ -6,10 +6,10 @@ use super::{world::*, *};
 use crate::runtime::sync::oneshot;
 
 /// What the gate says now, which admits nobody.
-fn refusal(world: &World) -> Glance {
+fn refusal(world: &World) -> Decision {
     assert_eq!(world.passes(), None, "after the last failure has returned");
     let glance = world.circuit.gate.glance(world.circuit.clock.coarse_wall_ms());
-    assert!(!matches!(glance, Glance::Admit { .. }), "{glance:?}");
+    assert!(!matches!(glance, Decision::Admit { .. }), "{glance:?}");
     glance
 }
 
@@ -26,7 +26,7 @@ fn nobody_is_admitted_after(
         let (end, ends) = oneshot::channel();
         let actor = in_thread(move || actor.serve(ends));
         world.report_all(callers, World::report);
-        assert!(matches!(refusal(&world), Glance::Reject { .. }));
+        assert!(matches!(refusal(&world), Decision::Reject { .. }));
         end.send(()).unwrap();
         actor.join().unwrap().run();
         world.assert_tripped_once();

@@ -21,28 +21,28 @@ use crate::{
     clock::{Clock, VirtualClock},
     config::Config,
     name::CircuitName,
-    protocol::machine::{Chance, Machine},
+    protocol::machine::{Entropy, Machine},
     protocol::record::{LeaseToken, Operation, Record},
     runtime::actor::{
         Actor, Environment,
         message::{Message, Reply},
     },
     runtime::circuit::{Circuit, Outstanding, Pending, Settled},
-    runtime::grant::Grant,
     runtime::reachability::Reachability,
     runtime::sync::{Mutex, flume, oneshot},
+    runtime::undelivered::UndeliveredPermit,
     store::{Consistency, MemoryStore, Store, StoreError, StoreErrorKind, Written},
     transition::CircuitTransition,
 };
 
-struct NoChance;
+struct NoEntropy;
 
-impl Chance for NoChance {
+impl Entropy for NoEntropy {
     fn token(&mut self) -> LeaseToken {
         LeaseToken::new("token")
     }
 
-    fn spread(&mut self) -> u8 {
+    fn jitter(&mut self) -> u8 {
         0
     }
 }
@@ -139,7 +139,7 @@ impl World {
         }
         world.hands.advance(Duration::from_secs(31));
         let probe = world.ask(&mut actor).unwrap();
-        drop(world.circuit.report(probe, Report::Success));
+        drop(world.circuit.report(probe, CallEnd::Success));
         actor.run();
         let (epoch, state) = world.circuit.gate.last_known();
         assert_eq!(
@@ -162,7 +162,7 @@ impl World {
         let (sender, transitions) = broadcast::channel(8);
         let environment = Arc::new(Environment {
             store: Arc::new(store),
-            reachability: Reachability::new(Box::new(NoChance)),
+            reachability: Reachability::new(Box::new(NoEntropy)),
             clock: clock.clone(),
             pending: Arc::clone(&pending),
             rights: Arc::default(),
@@ -173,7 +173,7 @@ impl World {
             Circuit::new(name.clone(), Arc::clone(&config), clock, pending, Gate::new());
         let (mailbox, inbox) = flume::bounded(room);
         Arc::get_mut(&mut circuit).unwrap().mailbox = mailbox;
-        let machine = Machine::new(name, config, Box::new(NoChance));
+        let machine = Machine::new(name, config, Box::new(NoEntropy));
         let cancelled = CancellationToken::new();
         let registered = Arc::new(Mutex::new(true));
         let registry = Arc::clone(&registered);
@@ -196,18 +196,18 @@ impl World {
     pub(super) fn fail_now(&self, times: u64) {
         let (epoch, _) = self.circuit.gate.last_known();
         for _ in 0..times {
-            drop(self.circuit.report(Pass { epoch, probe: None }, Report::Failure));
+            drop(self.circuit.report(CallId { epoch, probe: None }, CallEnd::Failure));
         }
     }
 
     /// Asks the actor to admit a call.
-    fn ask(&self, actor: &mut Turns) -> Option<Pass> {
+    fn ask(&self, actor: &mut Turns) -> Option<CallId> {
         let (reply, answer) = oneshot::channel();
         let (at, reply) = (self.circuit.now(), Reply::Caller(reply));
-        let asks = Message::Admit { at, reply, hurts: false };
+        let asks = Message::Admit { at, reply, is_failing: false };
         self.circuit.mailbox.try_send(asks).unwrap();
         actor.run();
-        block_on(answer).unwrap().ok().map(Grant::into_pass)
+        block_on(answer).unwrap().ok().map(UndeliveredPermit::into_pass)
     }
 
     pub(super) fn passes(&self) -> Option<u64> {
@@ -216,12 +216,12 @@ impl World {
 
     fn end(&self, outcome: char) -> Outstanding {
         let (probe, report) = match outcome {
-            'F' => (None, Report::Failure),
-            'S' => (None, Report::Success),
+            'F' => (None, CallEnd::Failure),
+            'S' => (None, CallEnd::Success),
             // The verdict of a probe, late: the circuit is closed.
-            _ => (Some(ProbeId::FIRST), Report::Failure),
+            _ => (Some(ProbeId::FIRST), CallEnd::Failure),
         };
-        self.circuit.report(Pass { epoch: self.epoch, probe }, report)
+        self.circuit.report(CallId { epoch: self.epoch, probe }, report)
     }
 
     /// Reports these outcomes, one after the other, and waits where the crate says so.

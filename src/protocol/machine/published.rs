@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     Machine,
-    phase::{Phase, Recovery, Right, Stage, Standing},
-    storage::Want,
+    phase::{Phase, Prober, Recovery, Stage, Standing},
+    storage::PendingWrite,
 };
 use crate::{
     protocol::health::Access,
@@ -23,7 +23,7 @@ const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 /// What the machine takes the circuit to be, and for how long that may be
 /// relied upon without asking it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Digest {
+pub(crate) struct Published {
     pub(crate) epoch: u64,
     pub(crate) state: CircuitState,
     pub(crate) failure_count: u64,
@@ -40,16 +40,16 @@ pub(crate) struct Digest {
 
 impl Machine {
     /// The digest as of the machine's latest moment.
-    pub(crate) fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Published {
         let (from_ms, span_ms) = self.window();
         let refreshes = matches!(self.phase, Phase::Closed { .. })
             && self.config.refresh_ahead()
             && self.is_fresh()
-            && self.job.is_none();
+            && self.in_flight.is_none();
         let age_ms = millis(self.cache_age());
         let refresh_ms = age_ms.saturating_mul(4).checked_div(5).unwrap_or(age_ms);
         let refresh_ms = refresh_ms.saturating_add(CLOCK_TICK_MS);
-        Digest {
+        Published {
             epoch: self.epoch,
             state: self.phase.state(),
             failure_count: self.phase.failure_count(),
@@ -73,7 +73,7 @@ impl Machine {
         let lease = self.config.probe_lease();
         let offer = lease.saturating_sub(lease.checked_div(3).unwrap_or_default());
         let leased_at = match &self.phase {
-            Phase::HalfOpen(Recovery { right: Right::Ours(ours), .. }) => ours.leased_at,
+            Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => ours.leased_at,
             Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => self.now,
         };
         offer.saturating_sub(self.now.since(leased_at))
@@ -97,24 +97,26 @@ impl Machine {
                 }
             }
             Phase::HalfOpen(recovery) => {
-                let since = match &recovery.right {
-                    Right::Theirs(theirs) => {
+                let since = match &recovery.prober {
+                    Prober::Other(theirs) => {
                         return self
                             .lease_wait(**theirs, self.now)
                             .min(self.shortly())
                             .max(at_least);
                     }
-                    Right::Ours(ours) => match ours.stage {
+                    Prober::Us(ours) => match ours.stage {
                         Stage::Probing { .. } => Some(ours.leased_at),
                         // It is kept for the next call, which needs no write.
                         Stage::Ready => return Duration::ZERO,
-                        Stage::Settling | Stage::Resting => None,
+                        Stage::Settling | Stage::HandedOver => None,
                     },
-                    Right::Local(alone) => match alone.stage {
+                    Prober::Offline(alone) => match alone.stage {
                         Stage::Probing { alive_at, .. } => return self.left_of_a_probe(alive_at),
-                        Stage::Ready | Stage::Settling | Stage::Resting => return Duration::ZERO,
+                        Stage::Ready | Stage::Settling | Stage::HandedOver => {
+                            return Duration::ZERO;
+                        }
                     },
-                    Right::Free { .. } => None,
+                    Prober::Nobody { .. } => None,
                 };
                 since.map_or(Duration::ZERO, |since| self.left_of_a_probe(since))
             }
@@ -137,11 +139,11 @@ impl Machine {
     /// moment; `None` when only a call can change anything.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let stale = self
-            .known
+            .cache
             .at
             .filter(|_| self.is_fresh())
             .map(|at| self.cache_age().saturating_sub(self.now.since(at)));
-        let idle = self.job.is_none() && self.want.is_some();
+        let idle = self.in_flight.is_none() && self.pending.is_some();
         let owed = idle.then(|| self.wait_to_write());
         // When it may be forgotten that the store is out, or that calls failed.
         let kept = [Access::Read, Access::Write]
@@ -150,7 +152,7 @@ impl Machine {
             .chain([self.keeps_for()])
             .filter(|wait| *wait > Duration::ZERO);
         let lapses = match &self.phase {
-            Phase::Open(opening) if self.want == Some(Want::Trip) => {
+            Phase::Open(opening) if self.pending == Some(PendingWrite::Trip) => {
                 Some(opening.wait(self.now, &self.config))
             }
             Phase::Open(_) | Phase::Closed { .. } | Phase::HalfOpen(_) => None,
@@ -162,7 +164,7 @@ impl Machine {
     /// How long until the write that is wanted may be made, or the look before it.
     fn wait_to_write(&self) -> Duration {
         let wait = self.health.wait(Access::Write, self.now);
-        if self.want == Some(Want::Trip) && !self.known.is_unread {
+        if self.pending == Some(PendingWrite::Trip) && !self.cache.last_read_unanswered {
             wait.max(self.health.wait(Access::Read, self.now))
         } else {
             wait
@@ -174,7 +176,7 @@ impl Machine {
         let Phase::HalfOpen(recovery) = &self.phase else {
             return None;
         };
-        let Right::Ours(ours) = &recovery.right else {
+        let Prober::Us(ours) = &recovery.prober else {
             return None;
         };
         let since = ours.kept_since.filter(|_| ours.stage == Stage::Ready && !self.claimed)?;
@@ -184,7 +186,7 @@ impl Machine {
     /// The wall-clock window in which the hot path may decide alone.
     fn window(&self) -> (u64, u64) {
         let (from, span) = if self.health.is_usable(Access::Read, self.now) {
-            let fresh = self.known.at.filter(|_| self.is_fresh());
+            let fresh = self.cache.at.filter(|_| self.is_fresh());
             (fresh, self.cache_age())
         } else if self.is_about_to_fall_open() {
             (None, Duration::ZERO)

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use super::{Actor, Waiter, message::Reply};
 use crate::{
-    protocol::machine::{Admission, Arrival, LONGEST_LOOK},
+    protocol::machine::{Admission, Arrival, LONGEST_BRIEF_WAIT},
     protocol::moment::Moment,
 };
 
 impl Actor {
     /// Keeps a call for a moment. One that does not wait was rejected by its handle: the
     /// read is made for the calls to come.
-    pub(super) fn look(&mut self, since: Moment, reply: Reply, arrival: Arrival) {
-        if matches!(reply, Reply::Spare) {
+    pub(super) fn wait_briefly(&mut self, since: Moment, reply: Reply, arrival: Arrival) {
+        if matches!(reply, Reply::OfferedProbe) {
             return;
         }
         let pending = self.environment.pending.start();
-        let (arrival, looks_since) = (arrival.looking(), Some(since));
+        let (arrival, looks_since) = (arrival.waiting_briefly(), Some(since));
         self.wait(Waiter { reply, arrival, looks_since, pending });
     }
 
@@ -28,14 +28,14 @@ impl Actor {
     }
 
     /// How much longer it waits.
-    pub(super) fn look_ends_in(&self) -> Option<Duration> {
+    pub(super) fn brief_wait_ends_in(&self) -> Option<Duration> {
         let since = self.looks_since()?;
-        Some(LONGEST_LOOK.saturating_sub(self.clock().now().since(since)))
+        Some(LONGEST_BRIEF_WAIT.saturating_sub(self.clock().now().since(since)))
     }
 
     /// Rejects a call whose look takes too long. What is read later is for the next.
-    pub(super) fn end_look(&mut self, now: Moment) {
-        if self.looks_since().is_some_and(|since| now.since(since) >= LONGEST_LOOK) {
+    pub(super) fn end_brief_wait(&mut self, now: Moment) {
+        if self.looks_since().is_some_and(|since| now.since(since) >= LONGEST_BRIEF_WAIT) {
             let Waiter { reply, .. } = self.waiters.remove(0);
             self.replies.push((reply, Admission::Rejected));
         }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{protocol::machine::Chance, protocol::record::LeaseToken};
+use crate::{protocol::machine::Entropy, protocol::record::LeaseToken};
 
 /// What spreads the back-offs of a registry. Clones draw from one sequence.
 #[derive(Clone, Default)]
@@ -45,13 +45,13 @@ fn mixed(state: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-impl Chance for Jitter {
+impl Entropy for Jitter {
     /// Fences writes: from the operating system, whatever the seed.
     fn token(&mut self) -> LeaseToken {
         LeaseToken::new(uuid::Uuid::new_v4().simple().to_string())
     }
 
-    fn spread(&mut self) -> u8 {
+    fn jitter(&mut self) -> u8 {
         self.draw()
     }
 }
@@ -60,8 +60,8 @@ impl Chance for Jitter {
 mod tests {
     use super::*;
 
-    fn drawn(mut jitter: impl Chance) -> Vec<u8> {
-        (0..64).map(|_| jitter.spread()).collect()
+    fn drawn(mut jitter: impl Entropy) -> Vec<u8> {
+        (0..64).map(|_| jitter.jitter()).collect()
     }
 
     #[test]
