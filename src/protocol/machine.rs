@@ -49,7 +49,7 @@ pub(crate) use self::{
 };
 use self::{
     command::InProgress,
-    phase::{Basis, Phase, Standing, Turn},
+    phase::{Phase, Standing, Turn},
     storage::{Cache, PendingWrite, TTL_SLACK},
 };
 use crate::{
@@ -136,7 +136,7 @@ impl Machine {
             entropy,
             now: Moment::default(),
             epoch: 1,
-            phase: Phase::Closed { basis: Basis::Local },
+            phase: Phase::Closed { by_offline_probes: false },
             used_at: Moment::default(),
             failures_stand: false,
             announced: CircuitState::Closed,
@@ -180,8 +180,8 @@ impl Machine {
     pub(crate) fn thawed(&mut self, now: Moment) {
         self.advance(now);
         match self.phase {
-            Phase::Closed { basis } => {
-                self.enter(Phase::Closed { basis });
+            Phase::Closed { by_offline_probes } => {
+                self.enter(Phase::Closed { by_offline_probes });
                 self.thawed_into = self.epoch;
             }
             Phase::HalfOpen(_) => self.cut_off = Some(self.last_probe),
@@ -278,11 +278,10 @@ impl Machine {
     /// trip is not written any more, and this process probes first.
     fn lapse(&mut self) {
         self.pending = None;
-        let cause = self.cause_of_opening();
         if let Phase::Open(opening) = &mut self.phase {
             opening.standing = Standing::Lapsed;
-            self.announce(cause, Origin::WithoutStore);
         }
+        self.announce_opening(Origin::WithoutStore);
     }
 
     /// A draw for what has just been seen: when this process may be elected.
@@ -298,6 +297,20 @@ impl Machine {
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.epoch = self.epoch.saturating_add(1);
+    }
+
+    /// Enters a phase, and tells subscribers why. What is told only when its write has
+    /// landed, or when the store is out, is entered by [`enter`](Self::enter) instead.
+    fn commit(&mut self, phase: Phase, cause: Cause, origin: Origin) {
+        self.enter(phase);
+        self.announce(cause, origin);
+    }
+
+    /// Tells subscribers of an opening, for the reason that it was decided for.
+    fn announce_opening(&mut self, origin: Origin) {
+        if let Phase::Open(opening) = &self.phase {
+            self.announce(opening.cause.clone(), origin);
+        }
     }
 
     /// Tells subscribers that the circuit is in another state, once.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{
     Machine,
     phase::{
-        Basis, OfflineProbes, OtherLease, OurLease, Phase, ProbeId, Prober, Recovery, SECOND,
-        Stage, Standing,
+        OfflineProbes, OtherLease, OurLease, Phase, ProbeId, Prober, Recovery, SECOND, Stage,
+        Standing,
     },
     storage::PendingWrite,
 };
@@ -377,23 +377,25 @@ impl Machine {
     fn probe_offline(&mut self, successes: u64, refuted: bool) -> Admission {
         // A reopening that is owed is fenced by its token, and may still be written.
         self.pending.take_if(|want| *want == PendingWrite::Trip);
-        self.enter(Phase::HalfOpen(Recovery {
-            opened_at: self.phase.opened_at(),
-            prober: Prober::Offline(Box::new(OfflineProbes {
-                successes,
-                stage: Stage::Ready,
-                refuted,
-            })),
-        }));
-        self.announce(Cause::RecoveryTimeout, Origin::WithoutStore);
+        self.commit(
+            Phase::HalfOpen(Recovery {
+                opened_at: self.phase.opened_at(),
+                prober: Prober::Offline(Box::new(OfflineProbes {
+                    successes,
+                    stage: Stage::Ready,
+                    refuted,
+                })),
+            }),
+            Cause::RecoveryTimeout,
+            Origin::WithoutStore,
+        );
         self.start_probe()
     }
 
     /// The store cannot be read any more: calls go through and are counted.
     fn fall_open(&mut self) -> Admission {
         self.pending = None;
-        self.enter(Phase::Closed { basis: Basis::Local });
-        self.announce(Cause::StoreUnreadable, Origin::WithoutStore);
+        self.commit(Phase::CLOSED, Cause::StoreUnreadable, Origin::WithoutStore);
         self.cache.confirmed = false;
         Admission::Admitted(CallId { epoch: self.epoch, probe: None })
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Effect, Machine, StoreResponse,
-    phase::{Basis, Opening, Phase, Standing, Turn},
+    phase::{Opening, Phase, Standing, Turn},
     storage::{TTL_SLACK, seconds_up},
 };
 use crate::{
@@ -129,7 +129,8 @@ impl Machine {
     pub(super) fn hold_here(&mut self, opened_at: i64) {
         self.pending = None;
         self.tripped = false;
-        self.enter(Phase::Open(Box::new(Opening {
+        let opening = Opening {
+            cause: Cause::Hold,
             opened_at: Some(opened_at),
             failure_count: 0,
             first_seen: self.now,
@@ -137,8 +138,8 @@ impl Machine {
             standing: Standing::Stored,
             turn: Turn::Last,
             held: true,
-        })));
-        self.announce(Cause::Hold, Origin::Local);
+        };
+        self.commit(Phase::Open(Box::new(opening)), Cause::Hold, Origin::Local);
         self.end_command(CommandResult::Done);
     }
 
@@ -146,7 +147,7 @@ impl Machine {
         self.pending = None;
         self.tripped = false;
         if !matches!(self.phase, Phase::Closed { .. }) {
-            self.enter(Phase::Closed { basis: Basis::Stored });
+            self.enter(Phase::CLOSED);
         }
         self.announce(Cause::Release, origin);
     }

@@ -4,6 +4,7 @@ use std::{num::NonZeroU64, time::Duration};
 
 use crate::{
     config::Config, protocol::moment::Moment, protocol::record::LeaseToken, state::CircuitState,
+    transition::Cause,
 };
 
 /// One probe of this process; numbers are never used twice.
@@ -28,22 +29,15 @@ impl ProbeId {
     }
 }
 
-/// Whether the store has a record that says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Basis {
-    /// A record was read, or a write was applied.
-    Stored,
-    /// Decided here; the store does not know, or does not know yet.
-    Local,
-    /// Closed by this process's own probes, without the store.
-    Probed,
-}
-
 /// What this process takes the circuit to be.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
     /// Calls flow, and are counted: see [`counting`](crate::protocol::counting).
-    Closed { basis: Basis },
+    Closed {
+        /// Whether this process's own probes closed it without the store, whose record says
+        /// otherwise: that record is not believed while it cannot be written.
+        by_offline_probes: bool,
+    },
     /// Calls are rejected. Boxed: few circuits are open.
     Open(Box<Opening>),
     /// One probe at a time.
@@ -51,6 +45,8 @@ pub(super) enum Phase {
 }
 
 impl Phase {
+    pub(super) const CLOSED: Self = Self::Closed { by_offline_probes: false };
+
     pub(super) fn state(&self) -> CircuitState {
         match self {
             Self::Closed { .. } => CircuitState::Closed,
@@ -119,6 +115,8 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// One opening of the circuit.
 #[derive(Clone, Debug)]
 pub(super) struct Opening {
+    /// Why, as subscribers are told.
+    pub(super) cause: Cause,
     pub(super) opened_at: Option<i64>,
     pub(super) failure_count: u64,
     /// When this process first knew of it.

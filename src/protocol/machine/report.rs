@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::{
     CallId, Machine,
     phase::{
-        Basis, OfflineProbes, Opening, OurLease, Phase, Prober, Recovery, SECOND, Stage, Standing,
-        Turn,
+        OfflineProbes, Opening, OurLease, Phase, Prober, Recovery, SECOND, Stage, Standing, Turn,
     },
     storage::PendingWrite,
 };
@@ -107,17 +106,14 @@ impl Machine {
             return self.open_alone(trip.count);
         }
         self.contradicted_in = 0;
-        self.open(trip.count, Some(PendingWrite::Trip), Standing::Owed);
-        if self.is_store_out() {
-            self.announce(Cause::FailureThreshold, Origin::WithoutStore);
-        }
+        let trip_write = Some(PendingWrite::Trip);
+        self.open(trip.count, trip_write, Standing::Owed, Cause::FailureThreshold);
         self.dispatch();
     }
 
     /// Opens in this process alone: nothing is written.
     fn open_alone(&mut self, failure_count: u64) {
-        self.open(failure_count, None, Standing::Refuted);
-        self.announce(Cause::Refuted, Origin::WithoutStore);
+        self.open(failure_count, None, Standing::Refuted, Cause::Refuted);
         self.dispatch();
     }
 
@@ -126,10 +122,19 @@ impl Machine {
         !self.health.is_usable(Access::Write, self.now) && !self.is_throttled()
     }
 
-    /// Opens here and now; the store is told by `want`.
-    fn open(&mut self, failure_count: u64, want: Option<PendingWrite>, standing: Standing) {
-        self.pending = want;
+    /// Opens here and now; the store is told by `pending`. Subscribers are told when that
+    /// write has landed, or now if nothing is to be written, or cannot be.
+    fn open(
+        &mut self,
+        failure_count: u64,
+        pending: Option<PendingWrite>,
+        standing: Standing,
+        cause: Cause,
+    ) {
+        let is_told_now = pending.is_none() || self.is_store_out();
+        self.pending = pending;
         self.enter(Phase::Open(Box::new(Opening {
+            cause,
             opened_at: Some(self.now.unix_ceil(Duration::ZERO)),
             failure_count,
             first_seen: self.now,
@@ -138,6 +143,9 @@ impl Machine {
             turn: Turn::Last,
             held: false,
         })));
+        if is_told_now {
+            self.announce_opening(Origin::WithoutStore);
+        }
     }
 
     fn report_probe(&mut self, pass: CallId, report: CallEnd) {
@@ -214,10 +222,7 @@ impl Machine {
         self.cache.election = None;
         let opened_at = self.now.unix_ceil(Duration::ZERO);
         let want = PendingWrite::Reopen { token: ours.token, opened_at };
-        self.open(0, Some(want), Standing::Owed);
-        if self.is_store_out() {
-            self.announce(Cause::ProbeFailed, Origin::WithoutStore);
-        }
+        self.open(0, Some(want), Standing::Owed, Cause::ProbeFailed);
     }
 
     /// The store is out: the verdict holds here, and what is owed to the store
@@ -225,8 +230,7 @@ impl Machine {
     pub(super) fn verdict_without_store(&mut self, ours: &OurLease) {
         match &self.pending {
             Some(PendingWrite::Close { .. }) => {
-                self.enter(Phase::Closed { basis: Basis::Local });
-                self.announce(Cause::ProbesSucceeded, Origin::WithoutStore);
+                self.commit(Phase::CLOSED, Cause::ProbesSucceeded, Origin::WithoutStore);
             }
             Some(PendingWrite::HandOver) => {
                 self.pending = None;
@@ -262,15 +266,15 @@ impl Machine {
                 if alone.refuted || self.contradicted_in != 0 {
                     return self.open_alone(0);
                 }
-                self.open(0, Some(PendingWrite::Trip), Standing::Owed);
-                if self.is_store_out() {
-                    self.announce(Cause::ProbeFailed, Origin::WithoutStore);
-                }
+                self.open(0, Some(PendingWrite::Trip), Standing::Owed, Cause::ProbeFailed);
             }
             CallEnd::Success if alone.successes >= self.config.success_threshold().get() => {
                 self.tripped &= alone.refuted;
-                self.enter(Phase::Closed { basis: Basis::Probed });
-                self.announce(Cause::ProbesSucceeded, Origin::WithoutStore);
+                self.commit(
+                    Phase::Closed { by_offline_probes: true },
+                    Cause::ProbesSucceeded,
+                    Origin::WithoutStore,
+                );
             }
             CallEnd::Success | CallEnd::Ignored | CallEnd::Dropped => {}
         }

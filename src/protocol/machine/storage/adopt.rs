@@ -4,7 +4,7 @@ use super::{Election, Machine, PendingWrite};
 use crate::{
     protocol::health::Access,
     protocol::machine::phase::{
-        Basis, Opening, OtherLease, OurLease, Phase, Prober, Recovery, Stage, Standing,
+        Opening, OtherLease, OurLease, Phase, Prober, Recovery, Stage, Standing,
     },
     protocol::moment::Moment,
     protocol::record::{LeaseToken, Operation, Record},
@@ -58,7 +58,7 @@ impl Machine {
         if matches!(operation, Operation::Trip { .. }) && record.as_ref().is_none_or(is_closed) {
             // Closed again, or gone: a newer epoch, in which nothing was counted.
             self.cache_record(record.clone());
-            self.close_here(Basis::Stored);
+            self.close_here();
             return self.judge_trip(record.as_ref());
         }
         self.adopt(record);
@@ -141,11 +141,14 @@ impl Machine {
     /// The right to probe is free for whichever process writes first.
     fn probe_a_gone_record(&mut self) {
         self.cache.election = None;
-        self.enter(Phase::HalfOpen(Recovery {
-            opened_at: self.phase.opened_at(),
-            prober: Prober::Nobody { gave_back_at: None },
-        }));
-        self.announce(Cause::RecordGone, Origin::Observed);
+        self.commit(
+            Phase::HalfOpen(Recovery {
+                opened_at: self.phase.opened_at(),
+                prober: Prober::Nobody { gave_back_at: None },
+            }),
+            Cause::RecordGone,
+            Origin::Observed,
+        );
     }
 
     fn adopt_closed(&mut self, record: &Record, same: bool, before: Option<Moment>) {
@@ -170,7 +173,7 @@ impl Machine {
             return;
         }
         if !matches!(self.phase, Phase::Closed { .. }) {
-            self.close_here(Basis::Stored);
+            self.close_here();
         }
         self.judge_trip(Some(record));
     }
@@ -185,20 +188,19 @@ impl Machine {
     }
 
     fn adopt_a_closed_phase(&mut self, same: bool, before: Option<Moment>) {
-        if let Phase::Closed { basis, .. } = &mut self.phase {
-            *basis = Basis::Stored;
+        if let Phase::Closed { by_offline_probes } = &mut self.phase {
+            *by_offline_probes = false;
         }
         // Tripped and closed again unseen: a newer epoch, for the streak and for
         // calls that are still under way. What was counted before the first sight
         // stands, as a trip of that time does.
         if !same && before.is_some() {
-            self.close_here(Basis::Stored);
+            self.close_here();
         }
     }
 
-    fn close_here(&mut self, basis: Basis) {
-        self.enter(Phase::Closed { basis });
-        self.announce(Cause::Elsewhere, Origin::Observed);
+    fn close_here(&mut self) {
+        self.commit(Phase::CLOSED, Cause::Elsewhere, Origin::Observed);
     }
 
     fn adopt_open(&mut self, record: &Record, same: bool, last_seen_not_open_at: Option<Moment>) {
@@ -216,7 +218,7 @@ impl Machine {
             // Nobody has probed it since this process began to, without the store.
             Phase::HalfOpen(Recovery { prober: Prober::Offline(_), .. }) if same => return,
             // Its own probes closed it here, and it still cannot write that.
-            Phase::Closed { basis: Basis::Probed, .. } if same && !may_write => return,
+            Phase::Closed { by_offline_probes: true } if same && !may_write => return,
             Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => {}
         }
         let drawn = self.draw_turn();
@@ -232,16 +234,20 @@ impl Machine {
             }
         };
         let standing = Standing::Stored;
-        self.enter(Phase::Open(Box::new(Opening {
-            opened_at,
-            failure_count,
-            first_seen,
-            last_seen_not_open_at,
-            standing,
-            turn,
-            held,
-        })));
-        self.announce(Cause::Elsewhere, Origin::Observed);
+        self.commit(
+            Phase::Open(Box::new(Opening {
+                cause: Cause::Elsewhere,
+                opened_at,
+                failure_count,
+                first_seen,
+                last_seen_not_open_at,
+                standing,
+                turn,
+                held,
+            })),
+            Cause::Elsewhere,
+            Origin::Observed,
+        );
     }
 
     fn adopt_half_open(&mut self, record: &Record, same: bool) {
@@ -250,7 +256,7 @@ impl Machine {
             // Nobody has probed it since this process began to, without the store: what
             // its probes found still counts.
             Phase::HalfOpen(Recovery { prober: Prober::Offline(_), .. }) if same => return,
-            Phase::Closed { basis: Basis::Probed, .. } if same && !may_write => return,
+            Phase::Closed { by_offline_probes: true } if same && !may_write => return,
             Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {}
         }
         if let Some(election) = self.cache.election.clone()
@@ -280,8 +286,11 @@ impl Machine {
             }
             Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {
                 let prober = Prober::Other(Box::new(fresh));
-                self.enter(Phase::HalfOpen(Recovery { opened_at, prober }));
-                self.announce(Cause::Elsewhere, Origin::Observed);
+                self.commit(
+                    Phase::HalfOpen(Recovery { opened_at, prober }),
+                    Cause::Elsewhere,
+                    Origin::Observed,
+                );
             }
         }
     }
@@ -316,11 +325,14 @@ impl Machine {
             kept_since: None,
             gave_back_at: None,
         };
-        self.enter(Phase::HalfOpen(Recovery {
-            opened_at: record.opened_at.valid().copied(),
-            prober: Prober::Us(Box::new(ours)),
-        }));
-        self.announce(Cause::Elsewhere, Origin::Observed);
+        self.commit(
+            Phase::HalfOpen(Recovery {
+                opened_at: record.opened_at.valid().copied(),
+                prober: Prober::Us(Box::new(ours)),
+            }),
+            Cause::Elsewhere,
+            Origin::Observed,
+        );
     }
 }
 

@@ -6,9 +6,7 @@ use super::{CommandResult, Election, Machine, PendingWrite, TTL_SLACK, seconds_u
 use crate::{
     protocol::answer::StoreErrorKind,
     protocol::health::Access,
-    protocol::machine::phase::{
-        Basis, OtherLease, OurLease, Phase, Prober, Recovery, Stage, Standing,
-    },
+    protocol::machine::phase::{OtherLease, OurLease, Phase, Prober, Recovery, Stage, Standing},
     protocol::moment::Moment,
     protocol::record::{Field, LeaseToken, Operation, Record},
     state::CircuitState,
@@ -103,12 +101,12 @@ impl Machine {
             Operation::Trip { .. } => {
                 self.opening_is_stored();
                 self.tripped = true;
-                self.announce(self.cause_of_opening(), Origin::Local);
+                self.announce_opening(Origin::Local);
             }
             Operation::Reopen { opened_at, .. } => {
                 if self.is_opening_of(*opened_at) {
                     self.opening_is_stored();
-                    self.announce(Cause::ProbeFailed, Origin::Local);
+                    self.announce_opening(Origin::Local);
                 } else {
                     // Probed alone since: it is taken like what others write.
                     self.adopt(self.cache.record().cloned());
@@ -139,11 +137,11 @@ impl Machine {
                 self.cache.election = None;
                 match &mut self.phase {
                     // Closed here already, while the store was out.
-                    Phase::Closed { basis, .. } => *basis = Basis::Stored,
+                    Phase::Closed { by_offline_probes } => *by_offline_probes = false,
                     // Closed here, and tripped again since: that comes next.
                     Phase::Open(_) if self.pending == Some(PendingWrite::Trip) => return,
                     Phase::Open(_) | Phase::HalfOpen(_) => {
-                        self.enter(Phase::Closed { basis: Basis::Stored });
+                        self.enter(Phase::CLOSED);
                     }
                 }
                 self.announce(Cause::ProbesSucceeded, Origin::Local);
@@ -256,11 +254,8 @@ impl Machine {
             return;
         }
         match &self.pending {
-            Some(PendingWrite::Trip) => {
-                self.announce(self.cause_of_opening(), Origin::WithoutStore);
-            }
-            Some(PendingWrite::Reopen { .. }) => {
-                self.announce(Cause::ProbeFailed, Origin::WithoutStore);
+            Some(PendingWrite::Trip | PendingWrite::Reopen { .. }) => {
+                self.announce_opening(Origin::WithoutStore);
             }
             Some(PendingWrite::Close { .. } | PendingWrite::HandOver | PendingWrite::GiveBack) => {
                 if let Some(ours) = self.ours().cloned() {
@@ -316,11 +311,14 @@ impl Machine {
         };
         // An election that is found late may have been forgotten meanwhile.
         let opened_at = self.cache.record().and_then(|record| record.opened_at.valid().copied());
-        self.enter(Phase::HalfOpen(Recovery {
-            opened_at: opened_at.or_else(|| self.phase.opened_at()),
-            prober: Prober::Us(Box::new(ours)),
-        }));
-        self.announce(cause, Origin::Local);
+        self.commit(
+            Phase::HalfOpen(Recovery {
+                opened_at: opened_at.or_else(|| self.phase.opened_at()),
+                prober: Prober::Us(Box::new(ours)),
+            }),
+            cause,
+            Origin::Local,
+        );
     }
 
     /// A fresh token for an election that is about to be sent.
@@ -348,15 +346,6 @@ impl Machine {
                 later
             }
             None => later,
-        }
-    }
-
-    /// Why the opening that is about to be told came about: it is a trip, unless
-    /// a circuit without a record was being probed.
-    pub(in crate::protocol::machine) fn cause_of_opening(&self) -> Cause {
-        match self.announced {
-            CircuitState::HalfOpen => Cause::ProbeFailed,
-            CircuitState::Closed | CircuitState::Open => Cause::FailureThreshold,
         }
     }
 

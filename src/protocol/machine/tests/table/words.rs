@@ -141,7 +141,8 @@ fn spell_call(call: Call) -> &'static str {
 fn state(node: &Node) -> String {
     let machine = &node.machine;
     let mut state = match &machine.phase {
-        Phase::Closed { basis } => format!("closed {basis:?} {}", node.streak()),
+        Phase::Closed { by_offline_probes: true } => format!("closed alone {}", node.streak()),
+        Phase::Closed { by_offline_probes: false } => format!("closed {}", node.streak()),
         Phase::Open(opening) if opening.held => "open held".into(),
         Phase::Open(opening) => format!("open {:?}", opening.standing),
         Phase::HalfOpen(recovery) => match &recovery.prober {
