@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{
     Machine,
     phase::{
-        OfflineProbes, OtherLease, OurLease, Phase, ProbeId, Prober, Recovery, SECOND, Stage,
-        Standing,
+        OfflineProbes, OtherLease, OurLease, Phase, ProbeId, Prober, Recovery, RunningProbe,
+        SECOND, Stage, Standing,
     },
     storage::PendingWrite,
 };
@@ -240,17 +240,17 @@ impl Machine {
                 ours.successes,
                 evidence,
             ),
-            Stage::Probing { .. } if leased => Admission::Rejected,
-            Stage::Probing { .. } if !self.is_current(evidence) && self.may_read(evidence) => {
+            Stage::Probing(_) if leased => Admission::Rejected,
+            Stage::Probing(_) if !self.is_current(evidence) && self.may_read(evidence) => {
                 self.start_read();
                 Admission::Wait
             }
             // A clock that was set is no evidence that the lease has ended.
-            Stage::Probing { .. } if self.now.since(ours.leased_at) < self.config.probe_lease() => {
+            Stage::Probing(_) if self.now.since(ours.leased_at) < self.config.probe_lease() => {
                 Admission::Rejected
             }
             // Leaked, or slower than its lease: its verdict is fenced off.
-            Stage::Probing { .. } => self.claim_or_go_offline(PendingWrite::TakeOver, 0, evidence),
+            Stage::Probing(_) => self.claim_or_go_offline(PendingWrite::TakeOver, 0, evidence),
             Stage::Settling => self.wait_in_turn(),
         }
     }
@@ -287,12 +287,9 @@ impl Machine {
     /// Probes without the store go by a read that was made for them while reads work:
     /// somebody else may have closed the circuit, or probe it under a lease.
     fn admit_offline(&mut self, alone: OfflineProbes, evidence: Evidence) -> Admission {
-        let over = match alone.stage {
-            Stage::Probing { alive_at, .. } => {
-                !self.now.is_within(alive_at, self.config.probe_lease())
-            }
-            Stage::Ready | Stage::Settling | Stage::HandedOver => true,
-        };
+        let over = alone
+            .probe
+            .is_none_or(|probe| !self.now.is_within(probe.alive_at, self.config.probe_lease()));
         if !over {
             return self.reject_and_read(evidence);
         }
@@ -318,11 +315,10 @@ impl Machine {
         self.last_probe = self.last_probe.next();
         let id = self.last_probe;
         if let Phase::HalfOpen(recovery) = &mut self.phase {
-            let (started_at, alive_at) = (self.now, self.now);
-            let probing = Stage::Probing { id, started_at, alive_at };
+            let probe = RunningProbe { id, started_at: self.now, alive_at: self.now };
             match &mut recovery.prober {
-                Prober::Us(ours) => ours.stage = probing,
-                Prober::Offline(alone) => alone.stage = probing,
+                Prober::Us(ours) => ours.stage = Stage::Probing(probe),
+                Prober::Offline(alone) => alone.probe = Some(probe),
                 Prober::Other(_) | Prober::Nobody { .. } => return Admission::Rejected,
             }
         }
@@ -382,7 +378,7 @@ impl Machine {
                 opened_at: self.phase.opened_at(),
                 prober: Prober::Offline(Box::new(OfflineProbes {
                     successes,
-                    stage: Stage::Ready,
+                    probe: None,
                     refuted,
                 })),
             }),

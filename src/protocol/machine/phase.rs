@@ -221,7 +221,8 @@ pub(super) struct OtherLease {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OfflineProbes {
     pub(super) successes: u64,
-    pub(super) stage: Stage,
+    /// The one that runs.
+    pub(super) probe: Option<RunningProbe>,
     /// Whether the store works, and this process fails where others do not.
     pub(super) refuted: bool,
 }
@@ -251,14 +252,32 @@ pub(super) enum Stage {
     /// The next call may be the probe.
     Ready,
     /// A probe runs.
-    Probing {
-        id: ProbeId,
-        started_at: Moment,
-        /// When its holder last said that it is alive.
-        alive_at: Moment,
-    },
+    Probing(RunningProbe),
     /// A verdict is being written.
     Settling,
     /// Handed over: the lease must be renewed before the next probe.
     HandedOver,
+}
+
+/// A call of this process that runs as a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RunningProbe {
+    pub(super) id: ProbeId,
+    pub(super) started_at: Moment,
+    /// When its holder last said that it is alive.
+    pub(super) alive_at: Moment,
+}
+
+impl Prober {
+    /// The probe that this process runs.
+    pub(super) fn running(&self) -> Option<RunningProbe> {
+        match self {
+            Self::Us(ours) => match ours.stage {
+                Stage::Probing(probe) => Some(probe),
+                Stage::Ready | Stage::Settling | Stage::HandedOver => None,
+            },
+            Self::Offline(offline) => offline.probe,
+            Self::Other(_) | Self::Nobody { .. } => None,
+        }
+    }
 }

@@ -105,17 +105,16 @@ impl Machine {
                             .max(at_least);
                     }
                     Prober::Us(ours) => match ours.stage {
-                        Stage::Probing { .. } => Some(ours.leased_at),
+                        Stage::Probing(_) => Some(ours.leased_at),
                         // It is kept for the next call, which needs no write.
                         Stage::Ready => return Duration::ZERO,
                         Stage::Settling | Stage::HandedOver => None,
                     },
-                    Prober::Offline(alone) => match alone.stage {
-                        Stage::Probing { alive_at, .. } => return self.left_of_a_probe(alive_at),
-                        Stage::Ready | Stage::Settling | Stage::HandedOver => {
-                            return Duration::ZERO;
-                        }
-                    },
+                    Prober::Offline(offline) => {
+                        return offline
+                            .probe
+                            .map_or(Duration::ZERO, |probe| self.left_of_a_probe(probe.alive_at));
+                    }
                     Prober::Nobody { .. } => None,
                 };
                 since.map_or(Duration::ZERO, |since| self.left_of_a_probe(since))

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{
     CallId, Machine,
     phase::{
-        OfflineProbes, Opening, OurLease, Phase, Prober, Recovery, SECOND, Stage, Standing, Turn,
+        OfflineProbes, Opening, OurLease, Phase, Prober, Recovery, RunningProbe, SECOND, Stage,
+        Standing, Turn,
     },
     storage::PendingWrite,
 };
@@ -54,7 +55,7 @@ impl Machine {
         let Phase::HalfOpen(recovery) = &self.phase else {
             return false;
         };
-        matches!(recovery.prober.stage(), Stage::Probing { id, .. } if pass.probe == Some(id))
+        recovery.prober.running().is_some_and(|probe| pass.probe == Some(probe.id))
     }
 
     /// The holder of a probe is alive: its lease is renewed at a third, for as long
@@ -69,9 +70,9 @@ impl Machine {
         let stamp = self.cache.record().and_then(|record| record.lease_until.valid());
         let reaches = stamp.is_some_and(|until| *until >= self.now.unix_ceil(lease));
         if let Phase::HalfOpen(recovery) = &mut self.phase
-            && let Stage::Probing { id, started_at, alive_at } = recovery.prober.stage()
-            && pass.probe == Some(id)
-            && self.now.since(started_at) < self.config.probe_limit()
+            && let Some(probe) = recovery.prober.running()
+            && pass.probe == Some(probe.id)
+            && self.now.since(probe.started_at) < self.config.probe_limit()
         {
             match &mut recovery.prober {
                 Prober::Us(ours) => {
@@ -86,8 +87,8 @@ impl Machine {
                     self.dispatch();
                 }
                 Prober::Offline(alone) => {
-                    if self.now.is_within(alive_at, lease) {
-                        alone.stage = Stage::Probing { id, started_at, alive_at: self.now };
+                    if self.now.is_within(probe.alive_at, lease) {
+                        alone.probe = Some(RunningProbe { alive_at: self.now, ..probe });
                     }
                 }
                 Prober::Other(_) | Prober::Nobody { .. } => {}
@@ -152,9 +153,8 @@ impl Machine {
         let Phase::HalfOpen(recovery) = &mut self.phase else {
             return;
         };
-        match recovery.prober.stage() {
-            Stage::Probing { id, .. } if pass.probe == Some(id) => {}
-            Stage::Probing { .. } | Stage::Ready | Stage::Settling | Stage::HandedOver => return,
+        if recovery.prober.running().is_none_or(|probe| pass.probe != Some(probe.id)) {
+            return;
         }
         match &mut recovery.prober {
             Prober::Us(ours) => {
@@ -162,7 +162,7 @@ impl Machine {
                 self.judge_probe(*ours, report);
             }
             Prober::Offline(alone) => {
-                alone.stage = Stage::Ready;
+                alone.probe = None;
                 if report == CallEnd::Success {
                     alone.successes = alone.successes.saturating_add(1);
                 }
@@ -277,17 +277,6 @@ impl Machine {
                 );
             }
             CallEnd::Success | CallEnd::Ignored | CallEnd::Dropped => {}
-        }
-    }
-}
-
-impl Prober {
-    /// The stage of a right that this process holds.
-    pub(super) fn stage(&self) -> Stage {
-        match self {
-            Self::Us(ours) => ours.stage,
-            Self::Offline(alone) => alone.stage,
-            Self::Other(_) | Self::Nobody { .. } => Stage::Settling,
         }
     }
 }

@@ -41,7 +41,7 @@ impl Machine {
     pub(crate) fn right_ends_in(&self) -> Option<Duration> {
         match &self.phase {
             Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => match ours.stage {
-                Stage::Ready | Stage::Probing { .. } => {
+                Stage::Ready | Stage::Probing(_) => {
                     let lease = self.config.probe_lease();
                     let is_leased = self.now.is_within(ours.leased_at, lease);
                     is_leased.then(|| lease.saturating_sub(self.now.since(ours.leased_at)))

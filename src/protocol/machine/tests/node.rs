@@ -420,7 +420,7 @@ impl Node {
         let overtaken = self.now.mono() < self.machine.now.mono();
         let now = if overtaken { self.machine.now } else { self.now };
         let live = now.is_within(ours.leased_at, self.machine.config.probe_lease());
-        (live && matches!(ours.stage, Stage::Probing { .. })).then_some(&ours.token)
+        (live && matches!(ours.stage, Stage::Probing(_))).then_some(&ours.token)
     }
 
     /// Whether the store has said that the circuit is not closed, and says who probes.

@@ -151,7 +151,11 @@ fn state(node: &Node) -> String {
             Prober::Nobody { .. } => "free".into(),
             Prober::Offline(alone) => {
                 let refuted = if alone.refuted { ", refuted" } else { "" };
-                format!("local {} {}{refuted}", stage(alone.stage), alone.successes)
+                format!(
+                    "local {} {}{refuted}",
+                    if alone.probe.is_some() { "probing" } else { "ready" },
+                    alone.successes
+                )
             }
         },
     };
@@ -183,7 +187,7 @@ fn state(node: &Node) -> String {
 fn stage(stage: Stage) -> &'static str {
     match stage {
         Stage::Ready => "ready",
-        Stage::Probing { .. } => "probing",
+        Stage::Probing(_) => "probing",
         Stage::Settling => "settling",
         Stage::HandedOver => "resting",
     }
