@@ -18,19 +18,19 @@
 //! [`Machine::command`], [`Machine::tick`] and [`Machine::on_response`], each with the moment at which the *sender* saw the event;
 //! the machine clamps so that its time never runs back. After each it takes the
 //! [`Effect`]s in order, and may ask for the [`Published`] and the deadline. At most
-//! one [`Effect::Start`] is outstanding; its answer comes back through `stored`.
-//! After every `stored` [`Machine::reopen_claims`] is called, calls that were told
-//! to wait are asked again, oldest first, and then [`Machine::settle_claim`] is
-//! called once.
+//! one [`Effect::Start`] is outstanding; its answer comes back through `on_response`.
+//! Calls that were told to wait are asked again by that call, oldest first.
 //!
 //! The machine is complete without a store: a store only joins machines. What
 //! it decides while the store fails is marked [`Origin::WithoutStore`].
 
 mod admission;
+mod cache;
 mod command;
 mod phase;
 mod published;
 mod report;
+mod reputation;
 mod resign;
 mod storage;
 
@@ -48,9 +48,11 @@ pub(crate) use self::{
     storage::{StoreRequest, StoreResponse},
 };
 use self::{
+    cache::Cache,
     command::InProgress,
-    phase::{Phase, Standing, Turn},
-    storage::{Cache, PendingWrite, TTL_SLACK},
+    phase::{Phase, Probes, Standing, Turn},
+    reputation::Reputation,
+    storage::{PendingWrite, Request, TTL_SLACK},
 };
 use crate::{
     config::Config,
@@ -101,17 +103,8 @@ pub(crate) struct Machine {
     announced: CircuitState,
     /// What the store last showed, and when.
     cache: Cache,
-    /// Whether a trip of this process was applied, and nobody has judged it yet.
-    tripped: bool,
-    /// The epoch in which this process was contradicted: others' probes closed the
-    /// circuit that its trip had opened. Zero is none, or one that good calls have ended.
-    contradicted_in: u64,
-    /// The store operation in flight.
-    in_flight: Option<StoreRequest>,
-    /// When the last store operation was started.
-    started_at: Moment,
-    /// Whether this process stood still while the operation before it ran.
-    stood_still: bool,
+    reputation: Reputation,
+    request: Request,
     /// The write to be made next.
     pending: Option<PendingWrite>,
     /// What an operator ordered.
@@ -119,11 +112,9 @@ pub(crate) struct Machine {
     health: Health,
     /// Whether a waiting call stands to get the next probe.
     claimed: bool,
-    last_probe: ProbeId,
+    probes: Probes,
     /// The epoch that began because the process had been frozen; zero is none.
     thawed_into: u64,
-    /// The last probe that a freeze may have cut off.
-    cut_off: Option<ProbeId>,
     effects: Vec<Effect>,
 }
 
@@ -141,18 +132,14 @@ impl Machine {
             failures_stand: false,
             announced: CircuitState::Closed,
             cache: Cache::default(),
-            tripped: false,
-            contradicted_in: 0,
-            in_flight: None,
-            started_at: Moment::default(),
-            stood_still: false,
+            reputation: Reputation::default(),
+            request: Request::default(),
             pending: None,
             command: None,
             health: Health::default(),
             claimed: false,
-            last_probe: ProbeId::FIRST,
+            probes: Probes::NONE,
             thawed_into: 0,
-            cut_off: None,
             effects: Vec::new(),
         }
     }
@@ -171,7 +158,7 @@ impl Machine {
     /// tripped. Until it has had enough good calls in a row of its own, its rules open
     /// the circuit for itself alone.
     pub(crate) fn is_contradicted(&self) -> bool {
-        self.contradicted_in == self.epoch
+        self.reputation.is_contradicted_in(self.epoch)
     }
 
     /// The process was frozen. Calls that were admitted before are no evidence: they may
@@ -184,7 +171,7 @@ impl Machine {
                 self.enter(Phase::Closed { by_offline_probes });
                 self.thawed_into = self.epoch;
             }
-            Phase::HalfOpen(_) => self.cut_off = Some(self.last_probe),
+            Phase::HalfOpen(_) => self.probes.cut_off(),
             // What was owed from before the freeze is not written.
             Phase::Open(_) if self.pending == Some(PendingWrite::Trip) => self.lapse(),
             Phase::Open(_) => {}
@@ -203,7 +190,7 @@ impl Machine {
         self.failures_stand = stand;
         if !stand {
             // Enough good calls in a row have ended the contradiction: it is heard again.
-            self.contradicted_in = 0;
+            self.reputation.restore();
         }
     }
 
@@ -216,7 +203,7 @@ impl Machine {
 
     /// Whether no write is outstanding that could still land soon.
     pub(crate) fn is_settled(&self) -> bool {
-        let writing = matches!(self.in_flight, Some(StoreRequest::Write { .. }));
+        let writing = matches!(self.request.in_flight, Some(StoreRequest::Write { .. }));
         let wanting = self.pending.is_some() && self.health.is_usable(Access::Write, self.now);
         !writing && !wanting
     }
@@ -225,7 +212,8 @@ impl Machine {
     /// takes the circuit to be is in the store, or too old to matter, and nothing
     /// is known that the next actor would have to find out at a caller's cost.
     pub(crate) fn is_forgettable(&self) -> bool {
-        let idle = self.in_flight.is_none() && self.pending.is_none() && self.command.is_none();
+        let idle =
+            self.request.in_flight.is_none() && self.pending.is_none() && self.command.is_none();
         let known = self.is_fresh() || !self.health.is_usable(Access::Write, self.now);
         idle && !known && self.keeps_for() == Duration::ZERO
     }
@@ -259,7 +247,7 @@ impl Machine {
 
     /// For how long nothing happens at the most, while something is owed to the store.
     fn longest_pause(&self) -> Duration {
-        if self.in_flight.is_some() {
+        if self.request.in_flight.is_some() {
             self.config.store_timeout()
         } else {
             self.deadline().unwrap_or(Duration::MAX)
@@ -286,7 +274,7 @@ impl Machine {
 
     /// A draw for what has just been seen: when this process may be elected.
     fn draw_turn(&mut self) -> Turn {
-        if self.contradicted_in != 0 {
+        if self.reputation.is_contradicted() {
             return Turn::Last;
         }
         let (high, low) = (self.entropy.jitter(), self.entropy.jitter());

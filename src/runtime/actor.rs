@@ -263,7 +263,12 @@ impl Actor {
     }
 
     fn judge(&mut self, at: Moment, reply: Reply, arrival: Arrival) {
-        match self.machine.admit(at, arrival) {
+        let admission = self.machine.admit(at, arrival);
+        self.keep_or_answer(at, reply, arrival, admission);
+    }
+
+    fn keep_or_answer(&mut self, at: Moment, reply: Reply, arrival: Arrival, admission: Admission) {
+        match admission {
             Admission::Wait => {
                 self.awaits_offered_probe |= matches!(reply, Reply::OfferedProbe);
                 let pending = self.environment.pending.start();
@@ -288,23 +293,26 @@ impl Actor {
         self.give_command(self.clock().now());
     }
 
-    /// The store has answered: everyone who waited is asked again.
-    fn stored(&mut self, now: Moment, answer: StoreResponse) {
-        self.withdraw_command(&answer);
-        self.machine.on_response(now, answer);
+    /// The store has answered: every call that still waits is asked again.
+    fn stored(&mut self, now: Moment, response: StoreResponse) {
+        self.withdraw_command(&response);
+        // Before the calls are asked: an operator does not wait for what they start.
         self.give_command(now);
-        self.machine.reopen_claims();
+        let (waiting, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiters)
+            .into_iter()
+            .partition(|waiter| !waiter.reply.is_gone());
+        self.settles.extend(gone.into_iter().map(|waiter| Settle::of_nobody(waiter.pending)));
         self.awaits_offered_probe = false;
-        for Waiter { reply, arrival, looks_since, pending } in std::mem::take(&mut self.waiters) {
-            if !reply.is_gone() {
-                // A look that is read twice takes no longer than one: it goes on from when
-                // the call came.
-                self.judge(looks_since.unwrap_or(now), reply, arrival);
-            }
-            // Until what nobody waits for any more is given back.
+        let arrivals: Vec<_> = waiting.iter().map(|waiter| waiter.arrival).collect();
+        let admissions = self.machine.on_response(now, response, &arrivals);
+        for (waiter, admission) in waiting.into_iter().zip(admissions) {
+            let Waiter { reply, arrival, looks_since, pending } = waiter;
+            // A brief wait that is read twice is no longer than one: it goes on from when
+            // the call came.
+            self.keep_or_answer(looks_since.unwrap_or(now), reply, arrival, admission);
+            // `flush` waits until a right that the call may have got is used or given back.
             self.settles.push(Settle::of_nobody(pending));
         }
-        self.machine.settle_claim(now);
     }
 
     /// A verdict that found the mailbox full comes after those that did not.

@@ -122,13 +122,12 @@ impl Machine {
         }
     }
 
-    /// Called once after all waiting calls were asked again: a right to probe that
-    /// none of them took is kept for the next call. The caller that it was won for may
+    /// All waiting calls were asked again: a right to probe that none of them took is kept
+    /// for the next call. The caller that it was won for may
     /// have given up: over a store that takes longer than callers wait, a right that is
     /// given back at once would be won and written again and again, and never used.
-    pub(crate) fn settle_claim(&mut self, now: Moment) {
-        self.advance(now);
-        self.claimed = self.claimed && (self.in_flight.is_some() || self.pending.is_some());
+    pub(super) fn settle_claim(&mut self) {
+        self.claimed = self.claimed && (self.request.in_flight.is_some() || self.pending.is_some());
         if let Phase::HalfOpen(recovery) = &mut self.phase
             && let Prober::Us(ours) = &mut recovery.prober
             && ours.stage == Stage::Ready
@@ -162,17 +161,15 @@ impl Machine {
         }
     }
 
-    /// Waiting calls are about to be asked again.
-    pub(crate) fn reopen_claims(&mut self) {
-        self.claimed = false;
-    }
-
     /// Traffic nears the age limit: reads ahead, in the background.
     pub(crate) fn refresh(&mut self, now: Moment) {
         self.advance(now);
         self.used_at = self.now;
         let closed = matches!(self.phase, Phase::Closed { .. });
-        if closed && self.in_flight.is_none() && self.health.is_usable(Access::Read, self.now) {
+        if closed
+            && self.request.in_flight.is_none()
+            && self.health.is_usable(Access::Read, self.now)
+        {
             self.start_read();
         }
     }
@@ -312,8 +309,7 @@ impl Machine {
 
     /// Hands the probe to the call that asks.
     fn start_probe(&mut self) -> Admission {
-        self.last_probe = self.last_probe.next();
-        let id = self.last_probe;
+        let id = self.probes.next();
         if let Phase::HalfOpen(recovery) = &mut self.phase {
             let probe = RunningProbe { id, started_at: self.now, alive_at: self.now };
             match &mut recovery.prober {
@@ -353,11 +349,11 @@ impl Machine {
             return Admission::Rejected;
         }
         // What is under way may change what there is to write: this call asks again then.
-        if self.pending.is_none() && self.in_flight.is_none() {
+        if self.pending.is_none() && self.request.in_flight.is_none() {
             self.pending = Some(want);
         }
         self.dispatch();
-        self.claimed = self.in_flight.is_some();
+        self.claimed = self.request.in_flight.is_some();
         if self.claimed { Admission::Wait } else { Admission::Rejected }
     }
 

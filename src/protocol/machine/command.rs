@@ -10,7 +10,7 @@ use super::{
 use crate::{
     protocol::answer::{Consistency, StoreErrorKind},
     protocol::moment::Moment,
-    protocol::record::{Field, Operation, Record},
+    protocol::record::{Field, Operation},
     state::CircuitState,
     transition::{Cause, Origin},
 };
@@ -41,7 +41,7 @@ pub(crate) enum CommandResult {
 }
 
 /// The order under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct InProgress {
     command: Command,
     /// Whether the record was read for this order.
@@ -128,7 +128,7 @@ impl Machine {
 
     pub(super) fn hold_here(&mut self, opened_at: i64) {
         self.pending = None;
-        self.tripped = false;
+        self.reputation.settle();
         let opening = Opening {
             cause: Cause::Hold,
             opened_at: Some(opened_at),
@@ -145,7 +145,7 @@ impl Machine {
 
     pub(super) fn release_here(&mut self, origin: Origin) {
         self.pending = None;
-        self.tripped = false;
+        self.reputation.settle();
         if !matches!(self.phase, Phase::Closed { .. }) {
             self.enter(Phase::CLOSED);
         }
@@ -163,14 +163,11 @@ impl Machine {
                 expires_at: expires_at.max(until.saturating_add(seconds_up(TTL_SLACK))),
             }),
             Command::Release => {
-                let seen = seen.filter(|record| !is_closed(record))?;
+                let seen =
+                    seen.filter(|record| record.state != Field::Valid(CircuitState::Closed))?;
                 let released_at = self.now.unix_ceil(Duration::ZERO);
                 Some(Operation::Release { seen, released_at, expires_at })
             }
         }
     }
-}
-
-fn is_closed(record: &Record) -> bool {
-    record.state == Field::Valid(CircuitState::Closed)
 }

@@ -29,6 +29,32 @@ impl ProbeId {
     }
 }
 
+/// The numbers of this process's probes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Probes {
+    last: ProbeId,
+    /// The last one that a freeze of the process may have cut off.
+    cut_off: Option<ProbeId>,
+}
+
+impl Probes {
+    pub(super) const NONE: Self = Self { last: ProbeId::FIRST, cut_off: None };
+
+    pub(super) fn next(&mut self) -> ProbeId {
+        self.last = self.last.next();
+        self.last
+    }
+
+    /// The process was frozen.
+    pub(super) fn cut_off(&mut self) {
+        self.cut_off = Some(self.last);
+    }
+
+    pub(super) fn is_cut_off(&self, probe: Option<ProbeId>) -> bool {
+        probe <= self.cut_off
+    }
+}
+
 /// What this process takes the circuit to be.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {

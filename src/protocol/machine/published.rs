@@ -45,7 +45,7 @@ impl Machine {
         let refreshes = matches!(self.phase, Phase::Closed { .. })
             && self.config.refresh_ahead()
             && self.is_fresh()
-            && self.in_flight.is_none();
+            && self.request.in_flight.is_none();
         let age_ms = millis(self.cache_age());
         let refresh_ms = age_ms.saturating_mul(4).checked_div(5).unwrap_or(age_ms);
         let refresh_ms = refresh_ms.saturating_add(CLOCK_TICK_MS);
@@ -142,7 +142,7 @@ impl Machine {
             .at
             .filter(|_| self.is_fresh())
             .map(|at| self.cache_age().saturating_sub(self.now.since(at)));
-        let idle = self.in_flight.is_none() && self.pending.is_some();
+        let idle = self.request.in_flight.is_none() && self.pending.is_some();
         let owed = idle.then(|| self.wait_to_write());
         // When it may be forgotten that the store is out, or that calls failed.
         let kept = [Access::Read, Access::Write]

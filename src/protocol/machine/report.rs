@@ -46,7 +46,7 @@ impl Machine {
     pub(crate) fn report(&mut self, now: Moment, pass: CallId, report: CallEnd) {
         self.advance(now);
         self.used_at = self.now;
-        let is_cut_off = report == CallEnd::Failure && pass.probe <= self.cut_off;
+        let is_cut_off = report == CallEnd::Failure && self.probes.is_cut_off(pass.probe);
         self.report_probe(pass, if is_cut_off { CallEnd::Ignored } else { report });
     }
 
@@ -106,7 +106,7 @@ impl Machine {
         if trip.refuted {
             return self.open_alone(trip.count);
         }
-        self.contradicted_in = 0;
+        self.reputation.restore();
         let trip_write = Some(PendingWrite::Trip);
         self.open(trip.count, trip_write, Standing::Owed, Cause::FailureThreshold);
         self.dispatch();
@@ -183,7 +183,9 @@ impl Machine {
                 ours.successes = ours.successes.saturating_add(1);
                 let enough = ours.successes >= self.config.success_threshold().get();
                 // Its own probes bear this process out.
-                self.tripped &= !enough;
+                if enough {
+                    self.reputation.settle();
+                }
                 self.pending = Some(if enough {
                     PendingWrite::Close { token: ours.token.clone() }
                 } else {
@@ -263,13 +265,15 @@ impl Machine {
                 self.cache.election = None;
                 // A contradicted process is no witness for the fleet. Without this its
                 // opening is owed, and written as soon as the item is deleted.
-                if alone.refuted || self.contradicted_in != 0 {
+                if alone.refuted || self.reputation.is_contradicted() {
                     return self.open_alone(0);
                 }
                 self.open(0, Some(PendingWrite::Trip), Standing::Owed, Cause::ProbeFailed);
             }
             CallEnd::Success if alone.successes >= self.config.success_threshold().get() => {
-                self.tripped &= alone.refuted;
+                if !alone.refuted {
+                    self.reputation.settle();
+                }
                 self.commit(
                     Phase::Closed { by_offline_probes: true },
                     Cause::ProbesSucceeded,

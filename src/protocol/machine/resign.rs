@@ -19,7 +19,7 @@ impl Machine {
         self.entropy = before.entropy;
         self.now = before.now;
         self.epoch = before.epoch.saturating_add(1);
-        self.last_probe = before.last_probe;
+        self.probes = before.probes;
     }
 
     /// Gives back a right of ours that is not being used, so that others need not wait for

@@ -5,7 +5,7 @@ mod apply;
 
 use std::{sync::Arc, time::Duration};
 
-use super::{CommandResult, Effect, Machine, Phase};
+use super::{Admission, Arrival, CommandResult, Effect, Machine, Phase};
 use crate::{
     protocol::answer::{Consistency, StoreErrorKind, Written},
     protocol::health::{Access, BackedOff, Failure},
@@ -52,6 +52,16 @@ impl StoreRequest {
     }
 }
 
+/// The store operation in flight, and how the last one went.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Request {
+    pub(super) in_flight: Option<StoreRequest>,
+    /// When the last one was started.
+    pub(super) started_at: Moment,
+    /// Whether this process was frozen while the one before ran.
+    was_frozen: bool,
+}
+
 /// How a [`StoreRequest`] ended.
 #[derive(Clone, Debug)]
 pub(crate) enum StoreResponse {
@@ -96,42 +106,6 @@ impl PendingWrite {
     }
 }
 
-/// What the store last showed. What idle circuits do not have is boxed.
-#[derive(Debug, Default)]
-pub(super) struct Cache {
-    pub(super) record: Option<Box<Record>>,
-    /// When it was shown; `None` before the first time.
-    pub(super) at: Option<Moment>,
-    /// No write of unknown outcome came after it.
-    pub(super) confirmed: bool,
-    /// Whether it is what a write of this process left, so that an eventually
-    /// consistent read that shows anything else may be older.
-    pub(super) is_own: bool,
-    /// By how many 2,560ths its age is cut.
-    cut: u8,
-    /// Reads that were answered, or given up.
-    pub(super) reads: u64,
-    /// Whether the last of them was answered.
-    pub(super) last_read_ok: bool,
-    /// Whether the last of them was not answered at all, not even to say that the
-    /// store is throttled.
-    pub(super) last_read_unanswered: bool,
-    /// Our last election, in case its answer was lost.
-    pub(super) election: Option<Box<Election>>,
-}
-
-impl Cache {
-    /// An age, cut by up to a tenth.
-    pub(super) fn cut(&self, age: Duration) -> Duration {
-        let less = age.saturating_mul(u32::from(self.cut)).checked_div(2_560);
-        age.saturating_sub(less.unwrap_or_default())
-    }
-
-    pub(super) fn record(&self) -> Option<&Record> {
-        self.record.as_deref()
-    }
-}
-
 /// An election that was sent.
 #[derive(Clone, Debug)]
 pub(super) struct Election {
@@ -147,25 +121,41 @@ pub(super) struct Election {
 }
 
 impl Machine {
-    /// The store operation in flight has ended.
-    pub(crate) fn on_response(&mut self, now: Moment, answer: StoreResponse) {
+    /// The store operation in flight has ended. Calls that were told to wait are asked
+    /// again, oldest first; the result says what each of them gets. A right to probe that
+    /// none of them takes is kept for the next call.
+    pub(crate) fn on_response(
+        &mut self,
+        now: Moment,
+        response: StoreResponse,
+        waiting: &[Arrival],
+    ) -> Vec<Admission> {
+        self.take_response_in_time(now, response);
+        self.claimed = false;
+        let admissions = waiting.iter().map(|arrival| self.admit(now, *arrival)).collect();
+        self.settle_claim();
+        admissions
+    }
+
+    fn take_response_in_time(&mut self, now: Moment, answer: StoreResponse) {
         self.advance(now);
-        let Some(job) = self.in_flight.take() else {
+        let Some(job) = self.request.in_flight.take() else {
             return;
         };
-        let stood_still = self.now.was_frozen_since(self.started_at, self.config.store_timeout());
-        if stood_still && !self.stood_still {
-            self.stood_still = true;
-            self.on_response_after_freeze(self.started_at, job, answer);
+        let stood_still =
+            self.now.was_frozen_since(self.request.started_at, self.config.store_timeout());
+        if stood_still && !self.request.was_frozen {
+            self.request.was_frozen = true;
+            self.on_response_after_freeze(self.request.started_at, job, answer);
         } else {
             // Twice in a row: a store or a runtime that is slow is no standstill.
             let shown = matches!(answer, StoreResponse::Read(_) | StoreResponse::Written(_));
-            let started_at = self.started_at;
-            self.stood_still = stood_still;
+            let started_at = self.request.started_at;
+            self.request.was_frozen = stood_still;
             self.take_response(job, answer);
             if stood_still && shown {
                 // As old as it is, however it came about.
-                self.cache.at = self.cache.at.map(|_| started_at);
+                self.cache.date_back(started_at);
             }
         }
         self.dispatch();
@@ -195,7 +185,7 @@ impl Machine {
             (job @ StoreRequest::Write { .. }, answer @ StoreResponse::Written(_)) => {
                 let reads = self.cache.reads;
                 self.take_response(job, answer);
-                self.cache.at = self.cache.at.map(|_| started_at);
+                self.cache.date_back(started_at);
                 self.cache.reads = reads;
             }
             (job, answer @ StoreResponse::BackedOff(_)) => self.take_response(job, answer),
@@ -266,8 +256,7 @@ impl Machine {
 
     /// A read was given up.
     fn on_read_failed(&mut self) {
-        self.cache.reads = self.cache.reads.saturating_add(1);
-        self.cache.last_read_ok = false;
+        self.cache.fail_read();
         if !self.health.is_usable(Access::Write, self.now) {
             self.decide_without_store();
         }
@@ -277,44 +266,21 @@ impl Machine {
     /// ground is conditional. One that may be older than what is known is confirmed
     /// first: otherwise this process could go back behind its own write.
     fn read(&mut self, consistency: Consistency, record: Option<Record>) {
-        if consistency == Consistency::Eventual && self.may_be_older(record.as_ref()) {
+        if consistency == Consistency::Eventual
+            && self.cache.may_be_newer_than(record.as_ref(), self.life())
+        {
             return self.begin_read(Consistency::Strong);
         }
         self.adopt(record);
     }
 
-    /// Where this process wrote what is known, anything else may be older. Otherwise it
-    /// is what expires no later, if no stamp shows that it is later all the same.
-    fn may_be_older(&self, shown: Option<&Record>) -> bool {
-        let known = self.cache.record();
-        if self.cache.at.is_none() || shown == known {
-            return false;
-        }
-        let expires_at = |record: Option<&Record>| {
-            record.and_then(|record| record.expires_at.valid().copied()).unwrap_or(i64::MIN)
-        };
-        let is_later =
-            || known.zip(shown).is_some_and(|(known, shown)| self.is_after_opening(known, shown));
-        // Equal stamps order nothing: two writes of one second leave the same.
-        self.cache.is_own || (expires_at(shown) <= expires_at(known) && !is_later())
-    }
-
-    /// Notes what the store showed, without drawing conclusions.
+    /// Keeps what the store showed.
     fn cache_record(&mut self, record: Option<Record>) {
-        let changed = self.cache.at.is_none() || self.cache.record() != record.as_ref();
-        if changed && let Some(defect) = record.as_ref().and_then(Record::defect) {
-            self.effects.push(Effect::Defective(defect));
-        }
         // Without spread, nothing is cut either.
         let is_spread = self.config.election_spread() > Duration::ZERO;
-        self.cache.cut = if is_spread { self.entropy.jitter() } else { 0 };
-        self.cache.is_own = false;
-        self.cache.record = record.map(Box::new);
-        self.cache.at = Some(self.now);
-        self.cache.confirmed = true;
-        self.cache.last_read_ok = true;
-        self.cache.last_read_unanswered = false;
-        self.cache.reads = self.cache.reads.saturating_add(1);
+        let cut = if is_spread { self.entropy.jitter() } else { 0 };
+        let defect = self.cache.show(record, self.now, cut);
+        self.effects.extend(defect.map(Effect::Defective));
     }
 
     pub(super) fn begin_read(&mut self, consistency: Consistency) {
@@ -329,20 +295,16 @@ impl Machine {
     }
 
     fn begin(&mut self, job: StoreRequest) {
-        self.in_flight = Some(job.clone());
-        self.started_at = self.now;
+        self.request.in_flight = Some(job.clone());
+        self.request.started_at = self.now;
         self.effects.push(Effect::Start(job));
-    }
-
-    fn is_older_than(&self, age: Duration) -> bool {
-        self.cache.at.is_none_or(|at| self.now.since(at) > age)
     }
 
     /// Makes the next write, if there is one and the store is free and usable.
     /// After a write of unknown outcome, what is true is read first; before a trip,
     /// whether another process was first, which is what most of a fleet finds.
     pub(super) fn dispatch(&mut self) {
-        if self.in_flight.is_some() || self.carry_out_command() {
+        if self.request.in_flight.is_some() || self.carry_out_command() {
             return;
         }
         if self.pending.is_none() || !self.health.is_usable(Access::Write, self.now) {
@@ -355,7 +317,7 @@ impl Machine {
         let may_read = !self.cache.last_read_unanswered;
         if self.pending == Some(PendingWrite::Trip)
             && may_read
-            && self.is_older_than(AGE_BEFORE_A_TRIP)
+            && self.cache.is_older_than(AGE_BEFORE_A_TRIP, self.now)
         {
             // Withheld at once where other circuits found the store out, it would be
             // begun again and again until they have asked.

@@ -25,8 +25,9 @@ impl Machine {
     pub(super) fn read_briefly_or_reject(&mut self, evidence: Evidence) -> Admission {
         // What it began may be read a second time, to confirm it.
         let still_looks = evidence.waits_briefly && !evidence.was_read && self.is_reading();
-        let begins =
-            self.in_flight.is_none() && !self.is_current(evidence) && self.may_read(evidence);
+        let begins = self.request.in_flight.is_none()
+            && !self.is_current(evidence)
+            && self.may_read(evidence);
         if begins {
             self.start_read();
         }
@@ -34,7 +35,7 @@ impl Machine {
     }
 
     fn is_reading(&self) -> bool {
-        matches!(self.in_flight, Some(StoreRequest::Read { .. }))
+        matches!(self.request.in_flight, Some(StoreRequest::Read { .. }))
     }
 
     /// Rejects, and reads in the background if what is known is old: nobody waits
@@ -50,8 +51,9 @@ impl Machine {
     /// not answered a read since, is waited for by the call that tries it, and by no
     /// other.
     pub(super) fn may_read(&self, evidence: Evidence) -> bool {
-        let is_tried =
-            evidence.outage && self.in_flight.is_some() && self.health.is_doubtful(Access::Read);
+        let is_tried = evidence.outage
+            && self.request.in_flight.is_some()
+            && self.health.is_doubtful(Access::Read);
         !evidence.was_read && !is_tried && self.health.is_usable(Access::Read, self.now)
     }
 
@@ -65,7 +67,7 @@ impl Machine {
         let recent = self.config.local_cache_max_age().max(SECOND);
         let in_vain = evidence.was_read
             || !self.health.is_usable(Access::Read, self.now)
-            || self.now.since(self.started_at) < recent;
+            || self.now.since(self.request.started_at) < recent;
         !self.is_current(evidence) && self.cache.last_read_unanswered && in_vain
     }
 
@@ -148,7 +150,7 @@ impl Machine {
 
     /// Reads, unless a store operation is in flight already.
     pub(in crate::protocol::machine) fn start_read(&mut self) {
-        if self.in_flight.is_some() {
+        if self.request.in_flight.is_some() {
             return;
         }
         let eventual = self.cache.confirmed || self.cache.at.is_none();

@@ -3,34 +3,14 @@
 use super::{Election, Machine, PendingWrite};
 use crate::{
     protocol::health::Access,
+    protocol::machine::cache::{Shown, is_closed, is_same_epoch, shown},
     protocol::machine::phase::{
         Opening, OtherLease, OurLease, Phase, Prober, Recovery, Stage, Standing,
     },
     protocol::moment::Moment,
     protocol::record::{LeaseToken, Operation, Record},
-    state::CircuitState,
     transition::{Cause, Origin},
 };
-
-/// A record as this crate acts on it. What cannot be read counts as closed: a
-/// breaker must not become the outage that it is meant to prevent.
-enum Shown {
-    Closed,
-    Open,
-    HalfOpen,
-}
-
-fn shown(record: &Record) -> Shown {
-    match record.state.valid() {
-        Some(CircuitState::Open) => Shown::Open,
-        Some(CircuitState::HalfOpen) => Shown::HalfOpen,
-        Some(CircuitState::Closed) | None => Shown::Closed,
-    }
-}
-
-fn is_closed(record: &Record) -> bool {
-    matches!(shown(record), Shown::Closed)
-}
 
 impl Machine {
     /// Takes over what a read showed.
@@ -100,29 +80,9 @@ impl Machine {
         owes
     }
 
-    /// Whether what is shown was written after the opening that is known had ended. The
-    /// stamps of openings grow, and a closing of before the opening expires no later than
-    /// the opening did. `expires_at` alone does not tell the two apart: that of a lease
-    /// is rounded up and may be long, so that the closing after it expires before it.
-    pub(super) fn is_after_opening(&self, known: &Record, shown: &Record) -> bool {
-        let Some(opened_at) = known.opened_at.valid().filter(|_| !is_closed(known)) else {
-            return false;
-        };
-        match shown.state.valid() {
-            Some(CircuitState::Open | CircuitState::HalfOpen) => {
-                shown.opened_at.valid().is_some_and(|at| at > opened_at)
-            }
-            Some(CircuitState::Closed) => {
-                let opening_expired_at = opened_at.saturating_add(self.life());
-                shown.expires_at.valid().is_some_and(|at| *at > opening_expired_at)
-            }
-            None => false,
-        }
-    }
-
     fn adopt_none(&mut self, same: bool, before: Option<Moment>) {
         // Who closed the circuit is not known any more.
-        self.tripped = false;
+        self.reputation.settle();
         match &self.phase {
             Phase::Closed { .. } => self.adopt_a_closed_phase(same, before),
             // The record of a circuit that was not closed is gone: probe first.
@@ -178,13 +138,10 @@ impl Machine {
         self.judge_trip(Some(record));
     }
 
-    /// Others closed the circuit. If this process had tripped it, and probes closed it,
-    /// those were of others: this process's own would have ended `tripped`.
+    /// Others closed the circuit: by their probes, if no operator did.
     fn judge_trip(&mut self, record: Option<&Record>) {
         let by_probes = record.is_some_and(|record| !record.is_released());
-        if std::mem::take(&mut self.tripped) && by_probes {
-            self.contradicted_in = self.epoch;
-        }
+        self.reputation.close_elsewhere(by_probes, self.epoch);
     }
 
     fn adopt_a_closed_phase(&mut self, same: bool, before: Option<Moment>) {
@@ -209,7 +166,9 @@ impl Machine {
         let held = record.is_held();
         let may_write = self.health.is_usable(Access::Write, self.now);
         // An operator has judged since.
-        self.tripped &= !held;
+        if held {
+            self.reputation.settle();
+        }
         match &mut self.phase {
             Phase::Open(opening) if opening.standing == Standing::Stored && same => {
                 opening.failure_count = failure_count;
@@ -333,21 +292,5 @@ impl Machine {
             Cause::Elsewhere,
             Origin::Observed,
         );
-    }
-}
-
-/// Whether two records stand in the same epoch of the circuit: what a trip, an
-/// election or a takeover of one would find in the other.
-fn is_same_epoch(before: Option<&Record>, after: Option<&Record>) -> bool {
-    match (before, after) {
-        (None, None) => true,
-        (Some(before), Some(after)) if before.state == after.state => match shown(after) {
-            Shown::Closed => before.expires_at == after.expires_at,
-            Shown::Open => before.opened_at == after.opened_at && before.owner == after.owner,
-            Shown::HalfOpen => {
-                before.owner == after.owner && before.lease_until == after.lease_until
-            }
-        },
-        (Some(_) | None, Some(_) | None) => false,
     }
 }

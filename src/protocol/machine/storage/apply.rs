@@ -57,7 +57,7 @@ impl Machine {
                 let lease_until = self.now.unix_ceil(self.config.handoff());
                 Some(Operation::HandOver {
                     token: self.token()?,
-                    known_lease: self.known_lease(),
+                    known_lease: self.cache.lease_until(),
                     success_count: self.successes(),
                     lease_until,
                     expires_at: self.expires_after(lease_until),
@@ -65,7 +65,7 @@ impl Machine {
             }
             PendingWrite::GiveBack => Some(Operation::GiveBack {
                 token: self.token()?,
-                known_lease: self.known_lease(),
+                known_lease: self.cache.lease_until(),
                 success_count: self.successes(),
                 lease_until: self.already_past(),
                 expires_at,
@@ -100,7 +100,7 @@ impl Machine {
             }
             Operation::Trip { .. } => {
                 self.opening_is_stored();
-                self.tripped = true;
+                self.reputation.trip();
                 self.announce_opening(Origin::Local);
             }
             Operation::Reopen { opened_at, .. } => {
@@ -337,7 +337,7 @@ impl Machine {
     /// The end of a renewed lease: in whole seconds too, later than what stands
     /// there, and than every lease before it under the same token.
     fn later_lease(&mut self, lease_until: i64) -> i64 {
-        let known = self.known_lease().valid().copied().unwrap_or(i64::MIN);
+        let known = self.cache.lease_until().valid().copied().unwrap_or(i64::MIN);
         let later = lease_until.max(known.saturating_add(1));
         match &mut self.cache.election {
             Some(election) => {
@@ -385,10 +385,6 @@ impl Machine {
 
     fn successes(&mut self) -> u64 {
         self.ours().map_or(0, |ours| ours.successes)
-    }
-
-    fn known_lease(&self) -> Field<i64> {
-        self.cache.record().map_or(Field::Absent, |record| record.lease_until.clone())
     }
 
     pub(in crate::protocol::machine) fn expires_at(&self) -> i64 {

@@ -56,6 +56,9 @@ struct Stands {
     idle_for: Duration,
 }
 
+/// A call that waits: its number, what was known when it came, and when it came.
+type Waiting = (u64, Arrival, Duration);
+
 pub(super) struct Node {
     pub(super) machine: Machine,
     pub(super) now: Moment,
@@ -84,7 +87,7 @@ pub(super) struct Node {
     good: (u64, u64),
     /// The last epoch that the counting was told of.
     counted: u64,
-    waiting: VecDeque<(u64, Arrival, Duration)>,
+    waiting: VecDeque<Waiting>,
     /// The call that has begun a look, and waits a moment for it.
     brief_waiter: Option<u64>,
     decided: Vec<(u64, Call)>,
@@ -154,7 +157,13 @@ impl Node {
 
     fn judge(&mut self, number: u64, arrival: Arrival, came: Duration) -> Call {
         let was_stored = self.is_for_the_store();
-        match self.machine.admit(self.now, arrival) {
+        let admission = self.machine.admit(self.now, arrival);
+        self.note((number, arrival, came), was_stored, admission)
+    }
+
+    fn note(&mut self, call: Waiting, was_stored: bool, admission: Admission) -> Call {
+        let (number, arrival, came) = call;
+        match admission {
             Admission::Admitted(pass) => {
                 assert_eq!(pass.epoch, self.machine.epoch(), "a pass is of the current epoch");
                 if let Some(probe) = pass.probe {
@@ -227,24 +236,27 @@ impl Node {
 
     /// The store answers: everyone who waits is asked again.
     pub(super) fn answer(&mut self, answer: StoreResponse) {
-        self.job = None;
-        self.machine.on_response(self.now, answer);
-        self.machine.reopen_claims();
-        for (number, arrival, came) in std::mem::take(&mut self.waiting) {
-            match self.judge(number, arrival, came) {
-                Call::Waits(_) => {}
-                call @ (Call::Runs(_) | Call::Rejected) => self.decided.push((number, call)),
-            }
-        }
-        self.machine.settle_claim(self.now);
-        self.after();
+        let waiting = std::mem::take(&mut self.waiting);
+        self.answer_to(answer, waiting);
     }
 
     /// The store answers, and nobody is asked again yet.
     pub(super) fn answer_only(&mut self, answer: StoreResponse) {
+        self.answer_to(answer, VecDeque::new());
+    }
+
+    fn answer_to(&mut self, answer: StoreResponse, waiting: VecDeque<Waiting>) {
         self.job = None;
-        self.machine.on_response(self.now, answer);
-        self.machine.reopen_claims();
+        let was_stored = self.is_for_the_store();
+        let arrivals: Vec<_> = waiting.iter().map(|(_, arrival, _)| *arrival).collect();
+        let admissions = self.machine.on_response(self.now, answer, &arrivals);
+        assert_eq!(admissions.len(), waiting.len());
+        for (call, admission) in waiting.into_iter().zip(admissions) {
+            match self.note(call, was_stored, admission) {
+                Call::Waits(_) => {}
+                decided @ (Call::Runs(_) | Call::Rejected) => self.decided.push((call.0, decided)),
+            }
+        }
         self.after();
     }
 
