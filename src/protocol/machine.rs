@@ -45,7 +45,7 @@ pub(crate) use self::{
     phase::ProbeId,
     published::{CLOCK_TICK_MS, Published},
     report::CallEnd,
-    storage::{StoreRequest, StoreResponse},
+    storage::{Purpose, StoreRequest, StoreResponse},
 };
 use self::{
     cache::Cache,

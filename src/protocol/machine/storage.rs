@@ -26,8 +26,8 @@ pub(crate) enum StoreRequest {
     Read {
         /// How current it has to be.
         consistency: Consistency,
-        /// Whether more depends on it than how soon a closed circuit hears of others.
-        is_urgent: bool,
+        /// What depends on it.
+        purpose: Purpose,
     },
     /// Write the record.
     Write {
@@ -36,6 +36,17 @@ pub(crate) enum StoreRequest {
         /// When it was decided; the length of a lease counts from here.
         sent_at: Moment,
     },
+}
+
+/// What depends on a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// How soon a closed circuit hears of others.
+    Freshness,
+    /// Whether calls run, or a trip is written.
+    Decision,
+    /// A write that keeps or ends a lease, or an operator's command.
+    Lease,
 }
 
 impl StoreRequest {
@@ -48,7 +59,7 @@ impl StoreRequest {
 
     /// Whether more depends on it than how soon a closed circuit hears of others.
     pub(crate) fn is_urgent(&self) -> bool {
-        matches!(self, Self::Write { .. } | Self::Read { is_urgent: true, .. })
+        !matches!(self, Self::Read { purpose: Purpose::Freshness, .. })
     }
 }
 
@@ -284,9 +295,29 @@ impl Machine {
     }
 
     pub(super) fn begin_read(&mut self, consistency: Consistency) {
-        let is_urgent =
-            consistency == Consistency::Strong || !matches!(self.phase, Phase::Closed { .. });
-        self.begin(StoreRequest::Read { consistency, is_urgent });
+        let purpose = if self.is_commanded() || self.owes_lease_write() {
+            Purpose::Lease
+        } else if consistency == Consistency::Strong || !matches!(self.phase, Phase::Closed { .. })
+        {
+            Purpose::Decision
+        } else {
+            Purpose::Freshness
+        };
+        self.begin(StoreRequest::Read { consistency, purpose });
+    }
+
+    /// Whether the write to be made next keeps or ends a lease of ours: others wait for it.
+    fn owes_lease_write(&self) -> bool {
+        match &self.pending {
+            Some(
+                PendingWrite::Renew { .. }
+                | PendingWrite::HandOver
+                | PendingWrite::GiveBack
+                | PendingWrite::Close { .. }
+                | PendingWrite::Reopen { .. },
+            ) => true,
+            Some(PendingWrite::Trip | PendingWrite::Elect | PendingWrite::TakeOver) | None => false,
+        }
     }
 
     pub(super) fn begin_write(&mut self, operation: Operation) {

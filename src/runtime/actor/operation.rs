@@ -8,7 +8,7 @@ use crate::{
     name::CircuitName,
     panics::{Caught, caught},
     protocol::health::BackedOff,
-    protocol::machine::{StoreRequest, StoreResponse},
+    protocol::machine::{Purpose, StoreRequest, StoreResponse},
     protocol::moment::Moment,
     runtime::log,
     runtime::metrics,
@@ -35,7 +35,7 @@ impl StoreClient {
     /// that.
     pub(super) fn start(self, job: StoreRequest, is_commanded: bool) -> InFlight {
         let Some(place) = self.environment.queue.enter() else {
-            let waiting = self.environment.queue.join(urgency(&job, is_commanded));
+            let waiting = self.environment.queue.join(urgency(&job));
             return Box::pin(async move { self.run_in_turn(&job, is_commanded, waiting).await });
         };
         match self.ask(&job, is_commanded) {
@@ -170,9 +170,9 @@ impl StoreClient {
 }
 
 /// How soon an operation is wanted: others wait for what keeps or ends a lease.
-fn urgency(job: &StoreRequest, is_commanded: bool) -> Urgency {
+fn urgency(job: &StoreRequest) -> Urgency {
     match job {
-        StoreRequest::Read { .. } if is_commanded => Urgency::First,
+        StoreRequest::Read { purpose: Purpose::Lease, .. } => Urgency::First,
         StoreRequest::Read { .. } => Urgency::Then,
         StoreRequest::Write { operation, .. } if operation.can_wait() => Urgency::Then,
         StoreRequest::Write { .. } => Urgency::First,

@@ -1,12 +1,13 @@
 //! CASES.md, second part: a store that answers one thing and not the other.
 
 use super::{
+    faults::probing,
     fleet_rules::{spread, tripped},
     node::*,
     world::*,
     *,
 };
-use crate::protocol::machine::StoreRequest;
+use crate::protocol::machine::{Purpose, StoreRequest};
 
 #[test]
 fn case_66_a_look_that_decides_a_call_is_not_spared_for_another_circuits_failure() {
@@ -155,4 +156,21 @@ fn an_election_that_is_refused_against_its_own_record_is_not_repeated_at_once() 
             assert!(world.admit(0).probe.is_some());
         }
     }
+}
+
+#[test]
+fn case_208_a_read_before_a_verdict_is_as_urgent_as_the_verdict() {
+    let (mut world, pass) = probing(&quick(5, 1), 1);
+    world.faults.push_back(Fault::LostAnswer);
+    world.nodes[0].end(pass, CallEnd::Success);
+    world.arrive(0);
+    world.deliver(0);
+    world.advance(s(2));
+    world.nodes[0].tick();
+    // The closing may have been applied: what is true is read before it is written again.
+    let purpose = match &world.nodes[0].job {
+        Some(StoreRequest::Read { purpose, .. }) => *purpose,
+        other => panic!("a read comes first, not {other:?}"),
+    };
+    assert_eq!(purpose, Purpose::Lease);
 }
