@@ -1,4 +1,4 @@
-//! The record as the store last showed it, and how far it may be relied upon.
+//! The record as the store last showed it, and how far a process may act on it.
 
 use std::time::Duration;
 
@@ -9,27 +9,27 @@ use crate::{
     state::CircuitState,
 };
 
-/// What the store last showed. What idle circuits do not have is boxed.
+/// The record that the store last showed. Parts that idle circuits lack are boxed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cache {
     record: Option<Box<Record>>,
-    /// When it was shown; `None` before the first time.
+    /// When the store showed it; `None` before the first time.
     pub(super) at: Option<Moment>,
-    /// No write of unknown outcome came after it.
+    /// True if no write of unknown outcome came after it.
     pub(super) confirmed: bool,
-    /// Whether it is what a write of this process left, so that an eventually
-    /// consistent read that shows anything else may be older.
+    /// True if a write of this process left it. An eventually consistent read that shows
+    /// anything else may then be older.
     pub(super) is_own: bool,
-    /// By how many 2,560ths its age is cut.
+    /// The number of 2,560ths by which its maximum age is cut.
     cut: u8,
-    /// Reads that were answered, or given up.
+    /// The number of reads that have ended, with or without a record.
     pub(super) reads: u64,
-    /// Whether the last of them was answered.
+    /// True if the last of them showed a record, or its absence.
     pub(super) last_read_ok: bool,
-    /// Whether the last of them was not answered at all, not even to say that the
-    /// store is throttled.
+    /// True if the last of them got no response at all. Being throttled is a response.
     pub(super) last_read_unanswered: bool,
-    /// Our last election, in case its answer was lost.
+    /// The last election of this process. It recognises its own token in a record when the
+    /// response to the election was lost; otherwise it would wait for its own lease to end.
     pub(super) election: Option<Box<Election>>,
 }
 
@@ -38,12 +38,12 @@ impl Cache {
         self.record.as_deref()
     }
 
-    /// The end of the lease that the record shows.
+    /// Returns the end of the lease that the record shows.
     pub(super) fn lease_until(&self) -> Field<i64> {
         self.record().map_or(Field::Absent, |record| record.lease_until.clone())
     }
 
-    /// An age, cut by up to a tenth.
+    /// Returns an age, cut by up to a tenth.
     pub(super) fn cut(&self, age: Duration) -> Duration {
         let less = age.saturating_mul(u32::from(self.cut)).checked_div(2_560);
         age.saturating_sub(less.unwrap_or_default())
@@ -53,9 +53,9 @@ impl Cache {
         self.at.is_none_or(|at| now.since(at) > age)
     }
 
-    /// Keeps a record that the store has shown, without drawing conclusions; returns the
-    /// attribute that makes it unreadable, if it is not the record that was known. `cut`
-    /// is drawn for each record, so that a fleet does not read in step.
+    /// Keeps a record that the store has shown. Returns the attribute that makes it
+    /// unreadable, if the record is not the one that was cached, so that it is logged once.
+    /// `cut` is drawn for each record, so that a fleet does not read in step.
     pub(super) fn show(
         &mut self,
         record: Option<Record>,
@@ -68,6 +68,8 @@ impl Cache {
             record: record.map(Box::new),
             at: Some(now),
             confirmed: true,
+            // From the first record that is read on, stamps decide. Left set, each change by
+            // another process would be read twice.
             is_own: false,
             cut,
             reads: self.reads.saturating_add(1),
@@ -78,23 +80,29 @@ impl Cache {
         defect
     }
 
-    /// A read was given up.
+    /// Counts a read that ended without a record.
     pub(super) fn fail_read(&mut self) {
         self.reads = self.reads.saturating_add(1);
         self.last_read_ok = false;
     }
 
-    /// What is known is as old as the write that showed it.
+    /// Makes the cached record as old as the write that showed it.
     pub(super) fn date_back(&mut self, to: Moment) {
         self.at = self.at.map(|_| to);
     }
 
-    /// Whether what an eventually consistent read shows may be older than what is known.
+    /// Returns `true` if the record that an eventually consistent read shows may be older
+    /// than the cached one. It is then confirmed by a consistent read: acted upon, it would
+    /// take this process back behind its own write, to reject calls of a circuit that it has
+    /// just closed.
     ///
-    /// Where this process wrote what is known, anything else may be. Otherwise it is what
-    /// expires no later, if no stamp shows that it is later all the same. Equal stamps
-    /// order nothing: two writes of one second leave the same. `life` is how long a record
-    /// lives that no lease lengthens, in seconds.
+    /// | the cached record | the record shown may be older if it differs and |
+    /// |---|---|
+    /// | this process wrote it | always |
+    /// | another process wrote it | expires no later, and no stamp shows that it is newer |
+    ///
+    /// Equal stamps order nothing: two writes of one second leave the same. `life` is how
+    /// long a record lives that no lease lengthens, in seconds.
     pub(super) fn may_be_newer_than(&self, shown: Option<&Record>, life: i64) -> bool {
         let known = self.record();
         if self.at.is_none() || shown == known {
@@ -103,14 +111,15 @@ impl Cache {
         let expires_at = |record: Option<&Record>| {
             record.and_then(|record| record.expires_at.valid().copied()).unwrap_or(i64::MIN)
         };
+        // An absent record has no stamp, and counts as the oldest.
         let is_later =
             || known.zip(shown).is_some_and(|(known, shown)| is_after_opening(known, shown, life));
         self.is_own || (expires_at(shown) <= expires_at(known) && !is_later())
     }
 }
 
-/// A record as this crate acts on it. What cannot be read counts as closed: a
-/// breaker must not become the outage that it is meant to prevent.
+/// The state of a record as this crate acts on it. A state that cannot be read counts as
+/// closed: a breaker must not become the outage that it is meant to prevent.
 pub(super) enum Shown {
     Closed,
     Open,
@@ -125,15 +134,16 @@ pub(super) fn shown(record: &Record) -> Shown {
     }
 }
 
-/// Whether the record is acted on as closed, readable or not.
+/// Returns `true` if the record is acted on as closed, readable or not.
 pub(super) fn is_closed(record: &Record) -> bool {
     matches!(shown(record), Shown::Closed)
 }
 
-/// Whether what is shown was written after the opening that is known had ended. The
-/// stamps of openings grow, and a closing of before the opening expires no later than
-/// the opening did. `expires_at` alone does not tell the two apart: that of a lease
-/// is rounded up and may be long, so that the closing after it expires before it.
+/// Returns `true` if `shown` was written after the opening of `known` had ended.
+///
+/// `expires_at` alone does not tell: that of a lease is rounded up and may be long, so that
+/// the closing after it expires before it. The stamps of openings grow, though, and a closing
+/// of before the opening expires no later than the opening did.
 fn is_after_opening(known: &Record, shown: &Record, life: i64) -> bool {
     let Some(opened_at) = known.opened_at.valid().filter(|_| !is_closed(known)) else {
         return false;
@@ -142,6 +152,8 @@ fn is_after_opening(known: &Record, shown: &Record, life: i64) -> bool {
         Some(CircuitState::Open | CircuitState::HalfOpen) => {
             shown.opened_at.valid().is_some_and(|at| at > opened_at)
         }
+        // A closed record has lost the stamp of its opening. Each later write expires later
+        // than a record that was written at the opening itself.
         Some(CircuitState::Closed) => {
             let opening_expired_at = opened_at.saturating_add(life);
             shown.expires_at.valid().is_some_and(|at| *at > opening_expired_at)
@@ -150,14 +162,18 @@ fn is_after_opening(known: &Record, shown: &Record, life: i64) -> bool {
     }
 }
 
-/// Whether two records stand in the same epoch of the circuit: what a trip, an
-/// election or a takeover of one would find in the other.
+/// Returns `true` if both records belong to the same epoch of the circuit: a trip, an
+/// election or a take-over that was made for one would be applied to the other.
 pub(super) fn is_same_epoch(before: Option<&Record>, after: Option<&Record>) -> bool {
     match (before, after) {
         (None, None) => true,
         (Some(before), Some(after)) if before.state == after.state => match shown(after) {
+            // A closed record has no stamp but `expires_at`, which each closing sets. A trip
+            // names it in its condition, so that it applies to this closing only.
             Shown::Closed => before.expires_at == after.expires_at,
+            // A hold, too, is an opening of its own: its owner differs.
             Shown::Open => before.opened_at == after.opened_at && before.owner == after.owner,
+            // A renewed lease is a new one: its holder is alive, and its length counts again.
             Shown::HalfOpen => {
                 before.owner == after.owner && before.lease_until == after.lease_until
             }

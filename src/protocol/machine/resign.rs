@@ -1,4 +1,4 @@
-//! What a machine does when its process leaves, or its actor has to start over.
+//! The machine when its process leaves, or when its actor has to start over.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,8 +10,9 @@ use super::{
 use crate::{protocol::machine::Entropy, protocol::moment::Moment, protocol::record::LeaseToken};
 
 impl Machine {
-    /// Forgets everything but what must never come again: epochs and probes count on, so
-    /// that the outcome of a call that was admitted before changes nothing.
+    /// Forgets everything but the numbers that must not be used twice: epochs and probes
+    /// count on, so that the outcome of a call that was admitted before is not taken for one
+    /// of a new call.
     pub(crate) fn start_over(&mut self) {
         let (name, config) = (self.name.clone(), Arc::clone(&self.config));
         let fresh = Self::new(name, config, Box::new(NoEntropy));
@@ -22,29 +23,33 @@ impl Machine {
         self.probes = before.probes;
     }
 
-    /// Gives back a right of ours that is not being used, so that others need not wait for
-    /// its lease: this process leaves, or may be frozen. A probe that runs keeps it.
+    /// Gives back a right to probe that no call uses, because this process leaves or may be
+    /// frozen. Otherwise the fleet rejects calls until the lease has ended. A probe that runs
+    /// keeps the right: its verdict is worth more.
     pub(crate) fn resign(&mut self, now: Moment) {
         self.advance(now);
-        if let Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) = &mut self.phase
-            && ours.stage == Stage::Ready
+        if let Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) = &mut self.phase
+            && lease.stage == Stage::Ready
         {
-            ours.stage = Stage::Settling;
+            lease.stage = Stage::Settling;
+            // The write ends the token: it must not be resumed from a stale read.
             self.cache.election = None;
             self.pending = Some(PendingWrite::GiveBack);
             self.dispatch();
         }
     }
 
-    /// How long this process still holds a right of which it has yet to say what came: one
-    /// that is free, or of a probe that runs. `None` if it holds none, or its lease is over.
+    /// Returns how much longer this process holds a right to probe that has no verdict yet,
+    /// free or with a probe that runs. `None` if it holds none, or its lease is over.
     pub(crate) fn right_ends_in(&self) -> Option<Duration> {
         match &self.phase {
-            Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => match ours.stage {
+            Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => match lease.stage {
                 Stage::Ready | Stage::Probing(_) => {
-                    let lease = self.config.probe_lease();
-                    let is_leased = self.now.is_within(ours.leased_at, lease);
-                    is_leased.then(|| lease.saturating_sub(self.now.since(ours.leased_at)))
+                    let lease_length = self.config.probe_lease();
+                    // By both clocks: a process that was frozen must not take a lease that has
+                    // ended for its own.
+                    let is_leased = self.now.is_within(lease.leased_at, lease_length);
+                    is_leased.then(|| lease_length.saturating_sub(self.now.since(lease.leased_at)))
                 }
                 Stage::Settling | Stage::HandedOver => None,
             },
