@@ -1,4 +1,4 @@
-//! What an operator orders: to hold a circuit open, or to release it.
+//! The commands of an operator: hold a circuit open, or release it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,71 +15,75 @@ use crate::{
     transition::{Cause, Origin},
 };
 
-/// How often an order is tried while others change the record meanwhile.
+/// The number of attempts at a command while other processes change the record.
 const MOST_TRIES: u8 = 5;
 
-/// An operator's order.
+/// A command of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Keep the circuit open until then, in seconds since the Unix epoch.
+    /// Keep the circuit open until `until`, in seconds since the Unix epoch.
     Hold { owner: Arc<str>, until: i64 },
     /// Close the circuit.
     Release,
 }
 
-/// What became of an order.
+/// The result of a [`Command`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CommandResult {
-    /// The record is as ordered.
+    /// The record is as commanded.
     Done,
-    /// Others changed the record each time; nothing was written.
+    /// Other processes changed the record before each attempt; nothing was written.
     Contended,
-    /// The store failed; the order may have been carried out.
+    /// The store failed; the command may have been carried out.
     Failed(StoreErrorKind),
-    /// A later order came before this one had begun; nothing was written for it.
+    /// A later command came before this one had begun; nothing was written for it.
     Replaced,
 }
 
-/// The order under way.
+/// The command in progress.
 #[derive(Clone, Debug)]
 pub(super) struct InProgress {
     command: Command,
-    /// Whether the record was read for this order.
+    /// True if the record was read for this command.
     read: bool,
     tries: u8,
 }
 
 impl Machine {
-    /// Takes an operator's order; [`Effect::CommandResult`] tells what became of it.
-    /// One at a time: the next is given when the last has ended.
+    /// Takes a command; [`Effect::CommandResult`] tells its result. One at a time: the owner
+    /// passes the next one in when the last has ended.
     pub(crate) fn command(&mut self, now: Moment, command: Command) {
         self.advance(now);
         self.command = Some(Box::new(InProgress { command, read: false, tries: 0 }));
         self.dispatch();
     }
 
-    /// Goes on with the order under way: a consistent read, then a write on the
-    /// condition that nothing has changed. True if there is one. An operator
-    /// does not wait for a back-off.
+    /// Goes on with the command in progress: a consistent read, then a write on the condition
+    /// that nothing has changed. Returns `true` if it has begun a store operation.
+    ///
+    /// It does not wait for a back-off: an operator acts when the store or the dependency is
+    /// in trouble, and needs the result now.
     pub(super) fn carry_out_command(&mut self) -> bool {
-        let Some(under_way) = &mut self.command else {
+        let Some(in_progress) = &mut self.command else {
             return false;
         };
-        if !under_way.read {
-            under_way.read = true;
+        if !in_progress.read {
+            // An older record would show the operator a state that is over, and the write on
+            // its ground would be refused.
+            in_progress.read = true;
             self.begin_read(Consistency::Strong);
             return true;
         }
-        if under_way.tries == MOST_TRIES {
+        if in_progress.tries == MOST_TRIES {
             self.end_command(CommandResult::Contended);
             return false;
         }
-        under_way.tries = under_way.tries.saturating_add(1);
-        let command = under_way.command.clone();
+        in_progress.tries = in_progress.tries.saturating_add(1);
+        let command = in_progress.command.clone();
         match self.command_operation(command) {
             Some(operation) => self.begin_write(operation),
             None => {
-                // Nothing in the store to release.
+                // The record is absent or closed already: only this process has to release.
                 self.release_here(Origin::WithoutStore);
                 self.end_command(CommandResult::Done);
                 return false;
@@ -88,45 +92,49 @@ impl Machine {
         true
     }
 
-    /// The giver of the order under way has gone, and this answer is about to be taken: no
-    /// write is begun for it any more. True if that ends the order, false if the answer is
-    /// one to a write of the order, which decides.
-    pub(crate) fn withdraw_command(&mut self, answer: &StoreResponse) -> bool {
-        match answer {
+    /// Withdraws the command in progress, whose operator has gone, before `response` is taken:
+    /// no further write is begun for it. Returns `true` if that ends the command, `false` if
+    /// the response is one to a write of the command, which then decides.
+    pub(crate) fn withdraw_command(&mut self, response: &StoreResponse) -> bool {
+        match response {
             StoreResponse::Read(_) | StoreResponse::Failed(_) | StoreResponse::BackedOff(_) => {
                 self.command = None;
                 true
             }
             StoreResponse::Written(_) => {
-                if let Some(under_way) = &mut self.command {
-                    under_way.tries = MOST_TRIES;
+                // If it was refused, the command ends as `Contended`, without another attempt.
+                if let Some(in_progress) = &mut self.command {
+                    in_progress.tries = MOST_TRIES;
                 }
                 false
             }
         }
     }
 
-    /// Whether the store operation in flight is an operator's.
+    /// Returns `true` if the store operation in flight is made for a command.
     pub(crate) fn is_commanded(&self) -> bool {
-        self.command.as_ref().is_some_and(|under_way| under_way.read)
+        self.command.as_ref().is_some_and(|in_progress| in_progress.read)
     }
 
-    /// The order under way has come to an end.
-    pub(super) fn end_command(&mut self, ordered: CommandResult) {
+    /// Ends the command in progress.
+    pub(super) fn end_command(&mut self, result: CommandResult) {
         if self.command.take().is_some() {
-            self.effects.push(Effect::CommandResult(ordered));
+            self.effects.push(Effect::CommandResult(result));
         }
     }
 
-    /// The store has failed: an operation of the order's own ends it; one that
-    /// was under way before the order came does not.
+    /// Ends the command if the operation that failed was made for it. One that was in flight
+    /// before the command came says nothing about it.
     pub(super) fn fail_command(&mut self, kind: StoreErrorKind) {
         if self.is_commanded() {
             self.end_command(CommandResult::Failed(kind));
         }
     }
 
+    /// Enters an opening that an operator holds.
     pub(super) fn hold_here(&mut self, opened_at: i64) {
+        // A hold replaces all that this process was about to write: a pending closing would
+        // otherwise be sent against it.
         self.pending = None;
         self.reputation.settle();
         let opening = Opening {
@@ -143,7 +151,9 @@ impl Machine {
         self.end_command(CommandResult::Done);
     }
 
+    /// Closes the circuit because an operator released it.
     pub(super) fn release_here(&mut self, origin: Origin) {
+        // Written after the release, a pending trip would undo it.
         self.pending = None;
         self.reputation.settle();
         if !matches!(self.phase, Phase::Closed { .. }) {
@@ -159,6 +169,8 @@ impl Machine {
             Command::Hold { owner, until } => Some(Operation::Hold {
                 seen,
                 owner,
+                // Stamped so that the recovery timeout ends at `until`: processes that know
+                // nothing of holds then probe no sooner either.
                 opened_at: until.saturating_sub(seconds_up(self.config.recovery_timeout())),
                 expires_at: expires_at.max(until.saturating_add(seconds_up(TTL_SLACK))),
             }),

@@ -1,4 +1,4 @@
-//! What the end of a call means.
+//! The end of a call: trips of the counting, and the verdicts of probes.
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ pub(crate) enum CallEnd {
 }
 
 impl Machine {
-    /// The rules said trip. One that was found in an older epoch, or while the circuit
-    /// is not closed, changes nothing.
+    /// Opens the circuit because a rule has tripped. A trip of an older epoch, or of a circuit
+    /// that is not closed, changes nothing: its failures are from before the state changed.
     pub(crate) fn trip(&mut self, now: Moment, trip: &Trip) {
         self.advance(now);
         if trip.epoch == self.epoch && matches!(self.phase, Phase::Closed { .. }) {
@@ -41,54 +41,57 @@ impl Machine {
         }
     }
 
-    /// Takes the verdict of a probe into account. One that is not the current probe
-    /// changes nothing.
-    pub(crate) fn report(&mut self, now: Moment, pass: CallId, report: CallEnd) {
+    /// Takes the end of a probe. A call that is not the current probe changes nothing.
+    pub(crate) fn report(&mut self, now: Moment, call: CallId, end: CallEnd) {
         self.advance(now);
         self.used_at = self.now;
-        let is_cut_off = report == CallEnd::Failure && self.probes.is_cut_off(pass.probe);
-        self.report_probe(pass, if is_cut_off { CallEnd::Ignored } else { report });
+        // A freeze cuts connections: the failure of a probe that ran through one says nothing
+        // about the dependency, and must not reopen the circuit for the fleet.
+        let is_cut_off = end == CallEnd::Failure && self.probes.is_cut_off(call.probe);
+        self.report_probe(call, if is_cut_off { CallEnd::Ignored } else { end });
     }
 
-    /// Whether this call is the probe whose verdict is awaited.
-    pub(crate) fn is_probing(&self, pass: CallId) -> bool {
+    /// Returns `true` if this call is the current probe.
+    pub(crate) fn is_probing(&self, call: CallId) -> bool {
         let Phase::HalfOpen(recovery) = &self.phase else {
             return false;
         };
-        recovery.prober.running().is_some_and(|probe| pass.probe == Some(probe.id))
+        recovery.prober.running().is_some_and(|probe| call.probe == Some(probe.id))
     }
 
-    /// The holder of a probe is alive: its lease is renewed at a third, for as long
-    /// as one probe may take in all.
-    pub(crate) fn keep_alive(&mut self, now: Moment, pass: CallId) {
+    /// Keeps the lease of a running probe, whose holder is alive: renews it once a third has
+    /// passed, so that two renewals may fail before it ends. A probe that runs for longer than
+    /// `probe_limit` is no longer renewed: it hangs, and others have to be able to take over.
+    pub(crate) fn keep_alive(&mut self, now: Moment, call: CallId) {
         self.advance(now);
-        let lease = self.config.probe_lease();
-        let third = lease.checked_div(3).unwrap_or(lease);
-        // A third of a short lease is less than the second that a write adds: the
-        // stamp would run ahead. Others who go by what they saw unchanged wait
-        // for a second more than a lease, as long as the stamp may be reused.
+        let lease_length = self.config.probe_lease();
+        let third = lease_length.checked_div(3).unwrap_or(lease_length);
+        // Each renewal needs a later stamp, and stamps are whole seconds. A third of a short
+        // lease is less than that, so that the stamp would run ahead of the lease, and others
+        // would wait for too long after a crash. So a stamp that reaches far enough is used
+        // again for a second; others that go by an unchanged record wait a second longer.
         let stamp = self.cache.record().and_then(|record| record.lease_until.valid());
-        let reaches = stamp.is_some_and(|until| *until >= self.now.unix_ceil(lease));
+        let reaches = stamp.is_some_and(|until| *until >= self.now.unix_ceil(lease_length));
         if let Phase::HalfOpen(recovery) = &mut self.phase
             && let Some(probe) = recovery.prober.running()
-            && pass.probe == Some(probe.id)
+            && call.probe == Some(probe.id)
             && self.now.since(probe.started_at) < self.config.probe_limit()
         {
             match &mut recovery.prober {
-                Prober::Us(ours) => {
-                    if self.pending.is_some() || self.now.since(ours.leased_at) < third {
+                Prober::Us(lease) => {
+                    if self.pending.is_some() || self.now.since(lease.leased_at) < third {
                         return;
                     }
-                    if reaches && self.now.since(ours.written_at) <= SECOND {
-                        ours.leased_at = self.now;
+                    if reaches && self.now.since(lease.written_at) <= SECOND {
+                        lease.leased_at = self.now;
                         return;
                     }
                     self.pending = Some(PendingWrite::Renew { starts_probe: false });
                     self.dispatch();
                 }
-                Prober::Offline(alone) => {
-                    if self.now.is_within(probe.alive_at, lease) {
-                        alone.probe = Some(RunningProbe { alive_at: self.now, ..probe });
+                Prober::Offline(offline) => {
+                    if self.now.is_within(probe.alive_at, lease_length) {
+                        offline.probe = Some(RunningProbe { alive_at: self.now, ..probe });
                     }
                 }
                 Prober::Other(_) | Prober::Nobody { .. } => {}
@@ -96,15 +99,14 @@ impl Machine {
         }
     }
 
-    /// A trip that is refuted opens the circuit here alone: others closed by their
-    /// probes what this process tripped before, and it has failed again since without
-    /// enough good calls, so that most likely its own way to the dependency is broken.
+    /// Opens the circuit for a trip: in the store, or here only if the trip is refuted. A trip
+    /// is refuted if this process is contradicted (see [`Reputation`](super::Reputation)).
     fn open_tripped(&mut self, trip: &Trip) {
-        // A token of ours may still stand, and its closing may land late: it does
-        // not probe again.
+        // The record may still show a token of this process, whose closing was sent and may
+        // be applied late. Resumed, it would probe in an epoch that has failed since.
         self.cache.election = None;
         if trip.refuted {
-            return self.open_alone(trip.count);
+            return self.open_refuted(trip.count);
         }
         self.reputation.restore();
         let trip_write = Some(PendingWrite::Trip);
@@ -112,19 +114,23 @@ impl Machine {
         self.dispatch();
     }
 
-    /// Opens in this process alone: nothing is written.
-    fn open_alone(&mut self, failure_count: u64) {
+    /// Opens the circuit in this process only, and writes nothing.
+    fn open_refuted(&mut self, failure_count: u64) {
         self.open(failure_count, None, Standing::Refuted, Cause::Refuted);
         self.dispatch();
     }
 
-    /// Whether the store cannot be written to. One that is throttled can, later.
+    /// Returns `true` if the store cannot be written to. A store that throttles can be, later:
+    /// nothing is decided without it.
     fn is_store_out(&self) -> bool {
         !self.health.is_usable(Access::Write, self.now) && !self.is_throttled()
     }
 
-    /// Opens here and now; the store is told by `pending`. Subscribers are told when that
-    /// write has landed, or now if nothing is to be written, or cannot be.
+    /// Opens the circuit here at once; `pending` writes it to the store.
+    ///
+    /// Subscribers are told when that write was applied, and then only if this process was
+    /// first: otherwise each process of a fleet would announce the same opening as its own.
+    /// They are told now if no write is to be made, or the store is out.
     fn open(
         &mut self,
         failure_count: u64,
@@ -141,6 +147,8 @@ impl Machine {
             first_seen: self.now,
             last_seen_not_open_at: Some(self.now),
             standing,
+            // The process that trips is the one whose own way to the dependency is most
+            // likely broken. If it probed first, it would reopen the circuit for all.
             turn: Turn::Last,
             held: false,
         })));
@@ -149,99 +157,112 @@ impl Machine {
         }
     }
 
-    fn report_probe(&mut self, pass: CallId, report: CallEnd) {
+    fn report_probe(&mut self, call: CallId, end: CallEnd) {
         let Phase::HalfOpen(recovery) = &mut self.phase else {
             return;
         };
-        if recovery.prober.running().is_none_or(|probe| pass.probe != Some(probe.id)) {
+        if recovery.prober.running().is_none_or(|probe| call.probe != Some(probe.id)) {
             return;
         }
         match &mut recovery.prober {
-            Prober::Us(ours) => {
-                let ours = ours.clone();
-                self.judge_probe(*ours, report);
+            Prober::Us(lease) => {
+                let lease = lease.clone();
+                self.judge_probe(*lease, end);
             }
-            Prober::Offline(alone) => {
-                alone.probe = None;
-                if report == CallEnd::Success {
-                    alone.successes = alone.successes.saturating_add(1);
+            Prober::Offline(offline) => {
+                offline.probe = None;
+                if end == CallEnd::Success {
+                    offline.successes = offline.successes.saturating_add(1);
                 }
-                let alone = **alone;
-                self.judge_offline_probe(alone, report);
+                let offline = **offline;
+                self.judge_offline_probe(offline, end);
             }
             Prober::Other(_) | Prober::Nobody { .. } => {}
         }
         self.dispatch();
     }
 
-    fn judge_probe(&mut self, mut ours: OurLease, report: CallEnd) {
-        ours.stage = Stage::Settling;
-        match report {
-            CallEnd::Failure => return self.reopen(ours),
+    fn judge_probe(&mut self, mut lease: OurLease, end: CallEnd) {
+        lease.stage = Stage::Settling;
+        match end {
+            CallEnd::Failure => return self.reopen(lease),
             CallEnd::Success => {
-                ours.kept_since = None;
-                ours.successes = ours.successes.saturating_add(1);
-                let enough = ours.successes >= self.config.success_threshold().get();
-                // Its own probes bear this process out.
+                lease.kept_since = None;
+                lease.successes = lease.successes.saturating_add(1);
+                let enough = lease.successes >= self.config.success_threshold().get();
+                // Its own probes have found the dependency recovered, so that others which
+                // close the circuit later do not contradict it.
                 if enough {
                     self.reputation.settle();
                 }
                 self.pending = Some(if enough {
-                    PendingWrite::Close { token: ours.token.clone() }
+                    PendingWrite::Close { token: lease.token.clone() }
                 } else {
                     PendingWrite::HandOver
                 });
             }
-            CallEnd::Ignored | CallEnd::Dropped if self.keeps(&mut ours, report) => {
-                ours.stage = Stage::Ready;
+            CallEnd::Ignored | CallEnd::Dropped if self.keeps(&mut lease, end) => {
+                lease.stage = Stage::Ready;
             }
             CallEnd::Ignored | CallEnd::Dropped => {
+                // Giving back ends the token.
                 self.cache.election = None;
                 self.pending = Some(PendingWrite::GiveBack);
             }
         }
         if self.is_store_out() {
-            return self.verdict_without_store(&ours);
+            return self.verdict_without_store(&lease);
         }
         if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
-            *prober = Prober::Us(Box::new(ours));
+            *prober = Prober::Us(Box::new(lease));
         }
     }
 
-    /// Whether the right stays here for the next call after a probe without a verdict:
-    /// for one `handoff`. A probe that was dropped gives the right back at once, but
-    /// not again within a `handoff`: callers who give up in turn would write twice each.
-    fn keeps(&self, ours: &mut OurLease, report: CallEnd) -> bool {
+    /// Returns `true` if the right is kept for the next call after a probe without a verdict.
+    ///
+    /// | the probe was | gave back within the last `handoff` | kept |
+    /// |---|---|---|
+    /// | ignored | either | for one `handoff` |
+    /// | dropped | no | not at all: this process may have no further call |
+    /// | dropped | yes | for one `handoff`: callers that leave in turn would cost two writes each |
+    fn keeps(&self, lease: &mut OurLease, end: CallEnd) -> bool {
         let right_stays_for = self.right_stays_for();
         let is_recent = |at: Moment| self.now.since(at) < right_stays_for;
-        let kept_since = *ours.kept_since.get_or_insert(self.now);
-        let gave_back = ours.gave_back_at.is_some_and(is_recent);
-        is_recent(kept_since) && (report == CallEnd::Ignored || gave_back)
+        let kept_since = *lease.kept_since.get_or_insert(self.now);
+        let gave_back_recently = lease.gave_back_at.is_some_and(is_recent);
+        is_recent(kept_since) && (end == CallEnd::Ignored || gave_back_recently)
     }
 
-    fn reopen(&mut self, ours: OurLease) {
-        // The token has one write left, and never closes.
+    /// Opens the circuit again after a failed probe.
+    fn reopen(&mut self, lease: OurLease) {
+        // A token that saw a failure never closes. Its one remaining write is the reopening,
+        // repeated until it is applied or refused; if the token were resumed, good probes
+        // after the failure could close the circuit with the good ones before it.
         self.cache.election = None;
         let opened_at = self.now.unix_ceil(Duration::ZERO);
-        let want = PendingWrite::Reopen { token: ours.token, opened_at };
-        self.open(0, Some(want), Standing::Owed, Cause::ProbeFailed);
+        let write = PendingWrite::Reopen { token: lease.token, opened_at };
+        self.open(0, Some(write), Standing::Owed, Cause::ProbeFailed);
     }
 
-    /// The store is out: the verdict holds here, and what is owed to the store
-    /// is kept where it can still be of use.
-    pub(super) fn verdict_without_store(&mut self, ours: &OurLease) {
+    /// Acts on the verdict of a probe while the store is out. A pending write stays only if it
+    /// can still be of use when the store is back.
+    pub(super) fn verdict_without_store(&mut self, lease: &OurLease) {
         match &self.pending {
+            // Stays pending: until it is applied, all other processes reject calls.
             Some(PendingWrite::Close { .. }) => {
                 self.commit(Phase::CLOSED, Cause::ProbesSucceeded, Origin::WithoutStore);
             }
             Some(PendingWrite::HandOver) => {
+                // This process goes on, renewing first. A hand-over that arrives late would
+                // shorten the lease of its next probe.
                 self.pending = None;
                 if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
-                    let ours = OurLease { stage: Stage::HandedOver, ..ours.clone() };
-                    *prober = Prober::Us(Box::new(ours));
+                    let lease = OurLease { stage: Stage::HandedOver, ..lease.clone() };
+                    *prober = Prober::Us(Box::new(lease));
                 }
             }
             Some(PendingWrite::GiveBack) => {
+                // Not repeated: the lease will have ended by the time the store is back.
                 self.pending = None;
                 if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
                     *prober = Prober::Nobody { gave_back_at: Some(Box::new(self.now)) };
@@ -258,20 +279,23 @@ impl Machine {
         }
     }
 
-    fn judge_offline_probe(&mut self, alone: OfflineProbes, report: CallEnd) {
-        match report {
+    fn judge_offline_probe(&mut self, offline: OfflineProbes, end: CallEnd) {
+        match end {
             CallEnd::Failure => {
-                // A token of ours that may still stand saw a failure.
+                // The record may still show a token of this process. It has seen a failure, and
+                // may not close.
                 self.cache.election = None;
-                // A contradicted process is no witness for the fleet. Without this its
-                // opening is owed, and written as soon as the item is deleted.
-                if alone.refuted || self.reputation.is_contradicted() {
-                    return self.open_alone(0);
+                // The failure of a contradicted process says nothing for the fleet. Otherwise
+                // its opening would be pending, and written as soon as the record is deleted.
+                if offline.refuted || self.reputation.is_contradicted() {
+                    return self.open_refuted(0);
                 }
                 self.open(0, Some(PendingWrite::Trip), Standing::Owed, Cause::ProbeFailed);
             }
-            CallEnd::Success if alone.successes >= self.config.success_threshold().get() => {
-                if !alone.refuted {
+            CallEnd::Success if offline.successes >= self.config.success_threshold().get() => {
+                // A refuted process stays contradicted until it has had enough good calls: with
+                // 60 % of its calls failing, some probes succeed as well.
+                if !offline.refuted {
                     self.reputation.settle();
                 }
                 self.commit(
