@@ -1,4 +1,4 @@
-//! What the store shows becomes what this process takes the circuit to be.
+//! Adopts the record that the store showed: from a [`Record`] to a [`Phase`].
 
 use super::{Election, Machine, PendingWrite};
 use crate::{
@@ -13,30 +13,33 @@ use crate::{
 };
 
 impl Machine {
-    /// Takes over what a read showed.
+    /// Adopts the record that a read showed, unless the pending write applies to it.
     pub(super) fn adopt(&mut self, record: Option<Record>) {
-        let before = self.cache.at;
-        let same = before.is_some() && is_same_epoch(self.cache.record(), record.as_ref());
-        let owes = self.still_applies(record.as_ref(), same || before.is_none());
+        let last_read_at = self.cache.at;
+        let same_epoch =
+            last_read_at.is_some() && is_same_epoch(self.cache.record(), record.as_ref());
+        let applies = self.still_applies(record.as_ref(), same_epoch || last_read_at.is_none());
         self.cache_record(record.clone());
-        if owes {
+        if applies {
             return;
         }
-        let last_seen_not_open_at = before.filter(|_| !same);
+        // A record of the same epoch that is open was open at the last read as well.
+        let last_seen_not_open_at = last_read_at.filter(|_| !same_epoch);
         match record {
-            None => self.adopt_none(same, before),
+            None => self.adopt_absent(same_epoch, last_read_at),
             Some(record) => match shown(&record) {
-                Shown::Closed => self.adopt_closed(&record, same, before),
-                Shown::Open => self.adopt_open(&record, same, last_seen_not_open_at),
-                Shown::HalfOpen => self.adopt_half_open(&record, same),
+                Shown::Closed => self.adopt_closed(&record, same_epoch, last_read_at),
+                Shown::Open => self.adopt_open(&record, same_epoch, last_seen_not_open_at),
+                Shown::HalfOpen => self.adopt_half_open(&record, same_epoch),
             },
         }
     }
 
-    /// Takes over what a refused write showed: the record was somebody's first.
+    /// Adopts the record that a refused write showed: another process had written it before.
     pub(super) fn adopt_refused(&mut self, operation: &Operation, record: Option<Record>) {
         if matches!(operation, Operation::Trip { .. }) && record.as_ref().is_none_or(is_closed) {
-            // Closed again, or gone: a newer epoch, in which nothing was counted.
+            // The circuit was opened and closed again, or the record was deleted: a newer
+            // epoch, in which the failures of this trip were not counted.
             self.cache_record(record.clone());
             self.close_here();
             return self.judge_trip(record.as_ref());
@@ -44,61 +47,67 @@ impl Machine {
         self.adopt(record);
     }
 
-    /// Whether an opening that was decided without the store stands against a
-    /// record that is not closed: then what stands there now is read first.
+    /// Returns `true` if a trip is pending while the cached record is not closed. Then a
+    /// consistent read comes first, since a trip applies to a closed or absent record only.
     pub(super) fn trips_over_another_state(&self) -> bool {
         self.pending == Some(PendingWrite::Trip)
             && self.cache.record().is_some_and(|record| !is_closed(record))
     }
 
-    /// Whether a write that is still owed applies to this record, so that it
-    /// is made instead of adopting what it is about to change.
-    /// A trip is of the epoch in which its failures were counted: a record of a later
-    /// one says that others have closed the circuit since. One that was deleted says
-    /// nothing, and is tripped over.
-    fn still_applies(&mut self, record: Option<&Record>, same: bool) -> bool {
+    /// Returns `true` if the pending write applies to this record, which is then not adopted:
+    /// the write is about to change it. Otherwise drops the pending write.
+    ///
+    /// | pending | applies to |
+    /// |---|---|
+    /// | `Trip` | no record, or a closed one of the epoch in which the failures were counted |
+    /// | `Close`, `Reopen` | a record under the token of the write |
+    /// | `Renew`, `HandOver`, `GiveBack` | a record under the token of `OurLease` |
+    /// | `Elect`, `TakeOver` | none: the call that claims the probe is asked again |
+    fn still_applies(&mut self, record: Option<&Record>, same_epoch: bool) -> bool {
         let holds = |token: &LeaseToken| record.is_some_and(|record| record.is_leased_to(token));
-        let owes = match &self.pending {
-            Some(PendingWrite::Trip) => record.is_none_or(|record| same && is_closed(record)),
+        let applies = match &self.pending {
+            Some(PendingWrite::Trip) => record.is_none_or(|record| same_epoch && is_closed(record)),
             Some(PendingWrite::Close { token } | PendingWrite::Reopen { token, .. }) => {
                 holds(token)
             }
             Some(PendingWrite::Renew { .. } | PendingWrite::HandOver | PendingWrite::GiveBack) => {
                 match &self.phase {
-                    Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => {
-                        holds(&ours.token)
+                    Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => {
+                        holds(&lease.token)
                     }
                     Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
                 }
             }
             Some(PendingWrite::Elect | PendingWrite::TakeOver) | None => false,
         };
-        if !owes {
-            // Whoever stood to win asks again, on what is known now.
+        if !applies {
+            // A trip into a later epoch would open a circuit that others have probed closed.
             self.pending = None;
         }
-        owes
+        applies
     }
 
-    fn adopt_none(&mut self, same: bool, before: Option<Moment>) {
-        // Who closed the circuit is not known any more.
+    /// Adopts the absence of the record.
+    fn adopt_absent(&mut self, same_epoch: bool, last_read_at: Option<Moment>) {
+        // The record would have told whether probes or an operator closed the circuit.
         self.reputation.settle();
         match &self.phase {
-            Phase::Closed { .. } => self.adopt_a_closed_phase(same, before),
-            // The record of a circuit that was not closed is gone: probe first.
+            Phase::Closed { .. } => self.adopt_a_closed_phase(same_epoch, last_read_at),
+            // Deleted by the store's expiry or by hand. An absent record is closed for a new
+            // process; this one knows that the dependency had failed, and probes first.
             Phase::Open(opening) => match opening.standing {
                 Standing::Stored | Standing::Owed => self.probe_a_gone_record(),
                 Standing::Lapsed | Standing::Refuted => {}
             },
             Phase::HalfOpen(recovery) => match recovery.prober {
-                // Nobody holds it, and this process does not know more than that.
+                // The right is free already.
                 Prober::Offline(_) | Prober::Nobody { .. } => {}
                 Prober::Us(_) | Prober::Other(_) => self.probe_a_gone_record(),
             },
         }
     }
 
-    /// The right to probe is free for whichever process writes first.
+    /// Frees the right to probe for the process that writes first.
     fn probe_a_gone_record(&mut self) {
         self.cache.election = None;
         self.commit(
@@ -111,21 +120,27 @@ impl Machine {
         );
     }
 
-    fn adopt_closed(&mut self, record: &Record, same: bool, before: Option<Moment>) {
+    /// Adopts a closed record, which ends the phase of this process unless the phase rests on
+    /// what the store does not know.
+    fn adopt_closed(&mut self, record: &Record, same_epoch: bool, last_read_at: Option<Moment>) {
         let ends = match &self.phase {
             Phase::Closed { .. } => {
-                self.adopt_a_closed_phase(same, before);
-                !same && before.is_some()
+                self.adopt_a_closed_phase(same_epoch, last_read_at);
+                !same_epoch && last_read_at.is_some()
             }
             Phase::Open(opening) => match opening.standing {
-                // The write that was owed applies no more: others have closed since.
+                // `still_applies` has found that others have closed the circuit since.
                 Standing::Stored | Standing::Owed => true,
-                // Before the first sight of the record there is nothing to tell that by.
-                Standing::Lapsed => !same && before.is_some(),
+                // A record of the same epoch, or the first one read, may be from before the
+                // failures, and says nothing about them: the probe decides.
+                Standing::Lapsed => !same_epoch && last_read_at.is_some(),
+                // Others find the dependency well; this process does not reach it.
                 Standing::Refuted => false,
             },
             Phase::HalfOpen(recovery) => match &recovery.prober {
-                Prober::Offline(alone) => !alone.refuted && !same && before.is_some(),
+                Prober::Offline(offline) => {
+                    !offline.refuted && !same_epoch && last_read_at.is_some()
+                }
                 Prober::Us(_) | Prober::Other(_) | Prober::Nobody { .. } => true,
             },
         };
@@ -138,53 +153,77 @@ impl Machine {
         self.judge_trip(Some(record));
     }
 
-    /// Others closed the circuit: by their probes, if no operator did.
+    /// Judges the last trip of this process by a closing of others: by their probes, if no
+    /// operator released it.
     fn judge_trip(&mut self, record: Option<&Record>) {
         let by_probes = record.is_some_and(|record| !record.is_released());
         self.reputation.close_elsewhere(by_probes, self.epoch);
     }
 
-    fn adopt_a_closed_phase(&mut self, same: bool, before: Option<Moment>) {
+    /// Adopts a closed or absent record while this process is closed as well.
+    fn adopt_a_closed_phase(&mut self, same_epoch: bool, last_read_at: Option<Moment>) {
         if let Phase::Closed { by_offline_probes } = &mut self.phase {
             *by_offline_probes = false;
         }
-        // Tripped and closed again unseen: a newer epoch, for the streak and for
-        // calls that are still under way. What was counted before the first sight
-        // stands, as a trip of that time does.
-        if !same && before.is_some() {
+        // The circuit was opened and closed again between two reads. A newer epoch drops the
+        // failures from before, and the outcomes of calls that still run. Failures counted
+        // before the first read stand: that read cannot tell a newer epoch.
+        if !same_epoch && last_read_at.is_some() {
             self.close_here();
         }
     }
 
+    /// Closes the circuit because another process did.
     fn close_here(&mut self) {
         self.commit(Phase::CLOSED, Cause::Elsewhere, Origin::Observed);
     }
 
-    fn adopt_open(&mut self, record: &Record, same: bool, last_seen_not_open_at: Option<Moment>) {
+    /// Returns `true` if what this process found without the store stands against a record
+    /// that has not changed: no other process has probed since, so that the record says
+    /// nothing newer. Adopting it would throw good probes away, and reopen the circuit.
+    fn stands_against_unchanged_record(&self) -> bool {
+        match &self.phase {
+            Phase::HalfOpen(recovery) => matches!(recovery.prober, Prober::Offline(_)),
+            // Once writes work again, the record wins, and the fleet probes together.
+            Phase::Closed { by_offline_probes } => {
+                *by_offline_probes && !self.health.is_usable(Access::Write, self.now)
+            }
+            Phase::Open(_) => false,
+        }
+    }
+
+    /// Adopts an open record.
+    fn adopt_open(
+        &mut self,
+        record: &Record,
+        same_epoch: bool,
+        last_seen_not_open_at: Option<Moment>,
+    ) {
         let failure_count = record.failure_count.valid().copied().unwrap_or(0);
         let opened_at = record.opened_at.valid().copied();
         let held = record.is_held();
-        let may_write = self.health.is_usable(Access::Write, self.now);
-        // An operator has judged since.
+        // An operator has judged the trip of this process.
         if held {
             self.reputation.settle();
         }
-        match &mut self.phase {
-            Phase::Open(opening) if opening.standing == Standing::Stored && same => {
-                opening.failure_count = failure_count;
-                return;
-            }
-            // Nobody has probed it since this process began to, without the store.
-            Phase::HalfOpen(Recovery { prober: Prober::Offline(_), .. }) if same => return,
-            // Its own probes closed it here, and it still cannot write that.
-            Phase::Closed { by_offline_probes: true } if same && !may_write => return,
-            Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => {}
+        if same_epoch && self.stands_against_unchanged_record() {
+            return;
+        }
+        if let Phase::Open(opening) = &mut self.phase
+            && opening.standing == Standing::Stored
+            && same_epoch
+        {
+            // Entered again, it would begin a new epoch at each read.
+            opening.failure_count = failure_count;
+            return;
         }
         let drawn = self.draw_turn();
         let (first_seen, last_seen_not_open_at, turn) = match &self.phase {
-            // No news: what failed here since keeps its whole wait.
-            Phase::Open(own) if same => (own.first_seen, own.last_seen_not_open_at, own.turn),
-            // Most likely this process's own write, whose answer was lost.
+            // The record is older than the opening of this process, which has failed since
+            // and keeps its whole wait.
+            Phase::Open(own) if same_epoch => (own.first_seen, own.last_seen_not_open_at, own.turn),
+            // Most likely this process's own write, whose response was lost. It keeps
+            // `Turn::Last`: the process that tripped does not probe first.
             Phase::Open(own) if own.opened_at == opened_at => {
                 (self.now, last_seen_not_open_at, own.turn)
             }
@@ -209,15 +248,12 @@ impl Machine {
         );
     }
 
-    fn adopt_half_open(&mut self, record: &Record, same: bool) {
-        let may_write = self.health.is_usable(Access::Write, self.now);
-        match &self.phase {
-            // Nobody has probed it since this process began to, without the store: what
-            // its probes found still counts.
-            Phase::HalfOpen(Recovery { prober: Prober::Offline(_), .. }) if same => return,
-            Phase::Closed { by_offline_probes: true } if same && !may_write => return,
-            Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {}
+    /// Adopts a half-open record: as this process's own lease if it shows its token.
+    fn adopt_half_open(&mut self, record: &Record, same_epoch: bool) {
+        if same_epoch && self.stands_against_unchanged_record() {
+            return;
         }
+        // The response to the election was lost, or the lease is from before an outage.
         if let Some(election) = self.cache.election.clone()
             && record.owner == election.token.as_owner()
         {
@@ -227,21 +263,22 @@ impl Machine {
         let turn = self.draw_turn();
         let fresh = OtherLease { since: self.now, first_seen: self.now, turn };
         match &mut self.phase {
-            // The lease stands unchanged since it was first seen.
+            // Unchanged, its length counts from the first sight. Counted from each read, a
+            // crashed holder's lease would never end for a process that reads often.
             Phase::HalfOpen(Recovery {
                 prober: Prober::Other(_) | Prober::Nobody { .. }, ..
-            }) if same => {}
+            }) if same_epoch => {}
             Phase::HalfOpen(Recovery {
-                prober: held @ (Prober::Other(_) | Prober::Nobody { .. }),
+                prober: prober @ (Prober::Other(_) | Prober::Nobody { .. }),
                 opened_at: opened,
                 ..
             }) => {
-                let first_seen = match held {
-                    Prober::Other(theirs) => theirs.first_seen,
+                let first_seen = match prober {
+                    Prober::Other(other) => other.first_seen,
                     Prober::Nobody { .. } | Prober::Us(_) | Prober::Offline(_) => fresh.first_seen,
                 };
                 *opened = opened_at;
-                *held = Prober::Other(Box::new(OtherLease { first_seen, ..fresh }));
+                *prober = Prober::Other(Box::new(OtherLease { first_seen, ..fresh }));
             }
             Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {
                 let prober = Prober::Other(Box::new(fresh));
@@ -254,28 +291,29 @@ impl Machine {
         }
     }
 
-    /// The record shows a token of this process.
+    /// Adopts a record under a token of this process.
     fn adopt_own_lease(&mut self, election: Election, record: &Record) {
-        if let Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) = &mut self.phase
-            && ours.token == election.token
+        if let Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) = &mut self.phase
+            && lease.token == election.token
         {
-            // A store that refuses what its record permits: probe once more.
-            if ours.stage == Stage::Settling && self.pending.is_none() {
-                ours.stage = Stage::HandedOver;
+            // The write of the verdict was refused though the record permits it. Left in
+            // `Settling`, the right would never be used; one more probe is safe.
+            if lease.stage == Stage::Settling && self.pending.is_none() {
+                lease.stage = Stage::HandedOver;
             }
             return;
         }
         if election.won {
             return self.resume_lease(election, record);
         }
-        // Ours after all: the answer to the election was lost.
+        // This process has won after all: the response to its election was lost.
         self.on_elected(election.token, election.sent_at, election.from);
     }
 
-    /// A right that was ours before the store was out is ours still. Its lease
-    /// may be past, so that it is renewed before the next probe.
+    /// Resumes the lease that this process held before the store was out. It may have ended
+    /// meanwhile, so that it is renewed before the next probe.
     fn resume_lease(&mut self, election: Election, record: &Record) {
-        let ours = OurLease {
+        let lease = OurLease {
             token: election.token,
             written_at: election.sent_at,
             leased_at: election.sent_at,
@@ -287,7 +325,7 @@ impl Machine {
         self.commit(
             Phase::HalfOpen(Recovery {
                 opened_at: record.opened_at.valid().copied(),
-                prober: Prober::Us(Box::new(ours)),
+                prober: Prober::Us(Box::new(lease)),
             }),
             Cause::Elsewhere,
             Origin::Observed,
