@@ -13,16 +13,38 @@
 //!
 //! # Contract
 //!
-//! The owner of a machine feeds it with [`Machine::admit`], [`Machine::trip`],
-//! [`Machine::report`], [`Machine::keep_alive`], [`Machine::refresh`],
-//! [`Machine::command`], [`Machine::tick`] and [`Machine::on_response`], each with the moment at which the *sender* saw the event;
-//! the machine clamps so that its time never runs back. After each it takes the
-//! [`Effect`]s in order, and may ask for the [`Published`] and the deadline. At most
-//! one [`Effect::Start`] is outstanding; its answer comes back through `on_response`.
-//! Calls that were told to wait are asked again by that call, oldest first.
+//! The owner of a machine, which is one task, feeds it with:
 //!
-//! The machine is complete without a store: a store only joins machines. What
-//! it decides while the store fails is marked [`Origin::WithoutStore`].
+//! | method | event | the moment passed in |
+//! |---|---|---|
+//! | [`Machine::admit`] | a call asks to run, with its [`Machine::arrival`] | when the call asked |
+//! | [`Machine::trip`] | a rule has tripped | when its last failure ended |
+//! | [`Machine::report`], [`Machine::keep_alive`] | a probe ended, or is alive | when its holder said so |
+//! | [`Machine::refresh`] | the cached record nears its maximum age | when a call noticed |
+//! | [`Machine::command`] | an operator holds or releases | now |
+//! | [`Machine::on_response`] | the store operation has ended | now |
+//! | [`Machine::thawed`] | the process was frozen; comes before all later events | now |
+//! | [`Machine::resign`] | the process leaves | now |
+//! | [`Machine::tick`] | time has passed, at the latest [`Machine::deadline`] | now |
+//!
+//! An earlier moment than the latest counts as the latest: time never runs back here.
+//!
+//! After it has fed the events of one turn, the owner drains the machine, in this order:
+//!
+//! 1. [`Machine::take_effects`] and [`Machine::digest`]; it publishes the [`Published`],
+//!    and only then carries out the [`Effect`]s, in the order in which they were decided.
+//!    It repeats this until no effect is left.
+//! 2. It tells [`Machine::learn_whether_failures_stand`] what the counting holds in the
+//!    epoch that it has just published.
+//! 3. It answers the calls. A call that was rejected by a new state must not find an older
+//!    one published, so this comes last.
+//!
+//! At most one [`Effect::Start`] is outstanding; its response comes back through
+//! `on_response`, with the [`Arrival`]s of all calls that were told to wait, oldest first.
+//! That method asks them again, and its result holds one [`Admission`] for each.
+//!
+//! The machine is complete without a store: a store only joins machines. Transitions that
+//! it decides while the store fails carry [`Origin::WithoutStore`].
 
 mod admission;
 mod cache;
@@ -64,11 +86,12 @@ use crate::{
     transition::{Cause, CircuitTransition, Origin},
 };
 
-/// Where a machine gets what must not be predictable.
+/// The source of everything that must not be predictable. Passed in, so that a test can
+/// replay a run from its seed.
 pub(crate) trait Entropy: Send + Sync {
     /// A fresh fencing token, for one election.
     fn token(&mut self) -> LeaseToken;
-    /// A number anywhere in 0..=255, to spread retries.
+    /// A number from 0 to 255, each equally likely, to spread reads, retries and elections.
     fn jitter(&mut self) -> u8;
 }
 
@@ -77,11 +100,12 @@ pub(crate) trait Entropy: Send + Sync {
 pub(crate) enum Effect {
     /// Tell the subscribers.
     Announce(CircuitTransition),
-    /// Start the one store operation; answer through [`Machine::on_response`].
+    /// Start the store operation; its response comes back through [`Machine::on_response`].
     Start(StoreRequest),
-    /// The stored record cannot be read; said once per change of the record.
+    /// Log that this attribute makes the stored record unreadable; once per change of the
+    /// record.
     Defective(&'static str),
-    /// An operator's order has come to an end.
+    /// Tell the operator the result of the [`Command`].
     CommandResult(CommandResult),
 }
 
@@ -97,29 +121,31 @@ pub(crate) struct Machine {
     phase: Phase,
     /// When a call last asked, or a probe ended.
     used_at: Moment,
-    /// Whether failures stand in what is counted, as the owner last said.
+    /// True if failures stand in the counting, as the owner last said.
     failures_stand: bool,
     /// The state that subscribers were last told.
     announced: CircuitState,
-    /// What the store last showed, and when.
+    /// The record that the store last showed, and when.
     cache: Cache,
     reputation: Reputation,
     request: Request,
-    /// The write to be made next.
+    /// The write to be made next. One place, so that a later decision replaces an earlier
+    /// one that it contradicts.
     pending: Option<PendingWrite>,
-    /// What an operator ordered.
+    /// The operator's command in progress.
     command: Option<Box<InProgress>>,
     health: Health,
-    /// Whether a waiting call stands to get the next probe.
-    claimed: bool,
+    /// True if a waiting call is to get the next probe; the other calls are rejected.
+    probe_claimed: bool,
     probes: Probes,
-    /// The epoch that began because the process had been frozen; zero is none.
+    /// The epoch that began because the process had been frozen; zero if none did.
     thawed_into: u64,
     effects: Vec<Effect>,
 }
 
 impl Machine {
-    /// A circuit of which nothing is known yet: closed, and stale.
+    /// Makes a circuit that has not been read yet: closed, so that a call is never rejected
+    /// without evidence, and stale, so that the first call reads.
     pub(crate) fn new(name: CircuitName, config: Arc<Config>, entropy: Box<dyn Entropy>) -> Self {
         Self {
             name,
@@ -137,7 +163,7 @@ impl Machine {
             pending: None,
             command: None,
             health: Health::default(),
-            claimed: false,
+            probe_claimed: false,
             probes: Probes::NONE,
             thawed_into: 0,
             effects: Vec::new(),
@@ -154,72 +180,77 @@ impl Machine {
         self.epoch
     }
 
-    /// Whether others' probes closed, into this epoch, a circuit that this process had
-    /// tripped. Until it has had enough good calls in a row of its own, its rules open
-    /// the circuit for itself alone.
+    /// Returns `true` if the probes of other processes closed, into this epoch, a circuit
+    /// that this process had tripped. Until this process has had enough good calls in a row,
+    /// its rules open the circuit for this process only.
     pub(crate) fn is_contradicted(&self) -> bool {
         self.reputation.is_contradicted_in(self.epoch)
     }
 
-    /// The process was frozen. Calls that were admitted before are no evidence: they may
-    /// fail because they were cut off. While the circuit is closed a new epoch tells them
-    /// from those to come, and a probe's failure is ignored.
+    /// Discards what calls of before a freeze of the process may report: they may fail
+    /// because the freeze cut their connections, and say nothing about the dependency.
     pub(crate) fn thawed(&mut self, now: Moment) {
         self.advance(now);
         match self.phase {
             Phase::Closed { by_offline_probes } => {
+                // A new epoch tells the outcomes of calls that were admitted before from
+                // later ones; otherwise a thaw with T calls running would trip the fleet.
                 self.enter(Phase::Closed { by_offline_probes });
                 self.thawed_into = self.epoch;
             }
+            // The probe keeps its right, and may still succeed: only its failure is ignored.
             Phase::HalfOpen(_) => self.probes.cut_off(),
-            // What was owed from before the freeze is not written.
+            // The failures are from before the freeze, and the fleet has moved on since.
             Phase::Open(_) if self.pending == Some(PendingWrite::Trip) => self.lapse(),
             Phase::Open(_) => {}
         }
     }
 
-    /// Whether the current epoch is the one before under a new number: what was counted
-    /// in that one stands.
+    /// Returns `true` if a freeze, and not a change of state, began the current epoch: the
+    /// counts of the epoch before it stand.
     pub(crate) fn has_thawed(&self) -> bool {
         self.thawed_into == self.epoch
     }
 
-    /// Learns whether failures stand in what is counted, or a contradiction: they are
-    /// kept for a while.
+    /// Takes from the owner whether the counting still watches failures or a contradiction.
+    /// While it does, the machine is not forgotten.
     pub(crate) fn learn_whether_failures_stand(&mut self, stand: bool) {
         self.failures_stand = stand;
         if !stand {
-            // Enough good calls in a row have ended the contradiction: it is heard again.
+            // The counting watches a contradicted circuit until it has seen enough good
+            // calls in a row. From here on the trips of this process are written again.
             self.reputation.restore();
         }
     }
 
-    /// Time passes: starts what has become due.
+    /// Lets time pass, and starts what has become due.
     pub(crate) fn tick(&mut self, now: Moment) {
         self.advance(now);
-        self.give_back_what_was_kept();
+        self.give_back_kept_right();
         self.dispatch();
     }
 
-    /// Whether no write is outstanding that could still land soon.
+    /// Returns `true` if no write is outstanding that could still be applied soon. `flush`
+    /// waits for this, and must not wait for a store that is backed off.
     pub(crate) fn is_settled(&self) -> bool {
         let writing = matches!(self.request.in_flight, Some(StoreRequest::Write { .. }));
-        let wanting = self.pending.is_some() && self.health.is_usable(Access::Write, self.now);
-        !writing && !wanting
+        let will_write = self.pending.is_some() && self.health.is_usable(Access::Write, self.now);
+        !writing && !will_write
     }
 
-    /// Whether nothing would be lost if this machine were forgotten: what it
-    /// takes the circuit to be is in the store, or too old to matter, and nothing
-    /// is known that the next actor would have to find out at a caller's cost.
+    /// Returns `true` if forgetting this machine would lose nothing: the state of the
+    /// circuit is in the store, or too old to matter.
     pub(crate) fn is_forgettable(&self) -> bool {
         let idle =
             self.request.in_flight.is_none() && self.pending.is_none() && self.command.is_none();
+        // A fresh record saves the next call a read, and a back-off saves it a timeout: the
+        // next actor would find out both again, at a caller's cost.
         let known = self.is_fresh() || !self.health.is_usable(Access::Write, self.now);
         idle && !known && self.keeps_for() == Duration::ZERO
     }
 
-    /// For how long what this machine knows is kept though nobody calls: a streak
-    /// for as long as a trip would last, an opening for as long as its record.
+    /// Returns how much longer this machine is kept without calls: while failures stand,
+    /// as long as a trip would last; while not closed, as long as the store keeps the record.
     fn keeps_for(&self) -> Duration {
         let timeout = self.config.recovery_timeout();
         match &self.phase {
@@ -231,21 +262,26 @@ impl Machine {
         }
     }
 
-    /// Moves the machine's time on, never back. The wall clock may be set back,
-    /// but an event that was overtaken on its way is no evidence of that.
+    /// Moves the machine's time forward, never back. Lapses a pending trip that has become
+    /// too old to be written.
     fn advance(&mut self, now: Moment) {
+        // Events carry their sender's moment and may overtake each other. An older moment
+        // is no evidence that the wall clock was set back, and must not undo a later one.
         if now.mono() < self.now.mono() {
             return;
         }
-        let owes_trip = self.pending == Some(PendingWrite::Trip);
-        let stood_still = owes_trip && now.was_frozen_since(self.now, self.longest_pause());
+        let is_trip_pending = self.pending == Some(PendingWrite::Trip);
+        // Only a trip lapses. All other pending writes are fenced by their token: the store
+        // refuses them once another process has moved on.
+        let was_frozen = is_trip_pending && now.was_frozen_since(self.now, self.longest_pause());
         self.now = now;
-        if owes_trip && (stood_still || self.is_due()) {
+        if is_trip_pending && (was_frozen || self.is_due()) {
             self.lapse();
         }
     }
 
-    /// For how long nothing happens at the most, while something is owed to the store.
+    /// Returns the longest time that may pass without an event while a write is pending. A
+    /// longer silence shows that the process was frozen.
     fn longest_pause(&self) -> Duration {
         if self.request.in_flight.is_some() {
             self.config.store_timeout()
@@ -261,49 +297,57 @@ impl Machine {
         }
     }
 
-    /// The failures that a trip stands for are too old, or of a time before this
-    /// process stood still: they are no evidence of how the dependency is now. The
-    /// trip is not written any more, and this process probes first.
+    /// Drops a pending trip whose failures are older than the recovery timeout, or from
+    /// before a freeze. They are no evidence of how the dependency is now: written late, the
+    /// trip would reject the calls of a fleet whose dependency may long be well. This process
+    /// keeps the circuit open for itself, and its next call is a probe.
     fn lapse(&mut self) {
         self.pending = None;
         if let Phase::Open(opening) = &mut self.phase {
             opening.standing = Standing::Lapsed;
         }
+        // Subscribers waited for the trip's write, which will not come.
         self.announce_opening(Origin::WithoutStore);
     }
 
-    /// A draw for what has just been seen: when this process may be elected.
+    /// Draws when this process may elect itself for the stamp or lease that it has just seen.
+    /// One draw for each: drawing again at each call would always find the earliest turn.
     fn draw_turn(&mut self) -> Turn {
         if self.reputation.is_contradicted() {
+            // Its own way to the dependency is most likely broken. As the prober it would
+            // reopen the circuit of a healthy dependency for the fleet.
             return Turn::Last;
         }
         let (high, low) = (self.entropy.jitter(), self.entropy.jitter());
         Turn::Drawn(u16::from_be_bytes([high, low]))
     }
 
-    /// Enters a phase: a new epoch, in which older outcomes mean nothing.
+    /// Enters a phase, and begins a new epoch: outcomes of calls of older epochs are not
+    /// counted in it, so that a late failure cannot trip a circuit that has closed since.
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.epoch = self.epoch.saturating_add(1);
     }
 
-    /// Enters a phase, and tells subscribers why. What is told only when its write has
-    /// landed, or when the store is out, is entered by [`enter`](Self::enter) instead.
+    /// Enters a phase, and tells subscribers why. A phase that they hear of only when its
+    /// write was applied, or the store is out, is entered by [`enter`](Self::enter) instead.
     fn commit(&mut self, phase: Phase, cause: Cause, origin: Origin) {
         self.enter(phase);
         self.announce(cause, origin);
     }
 
-    /// Tells subscribers of an opening, for the reason that it was decided for.
+    /// Tells subscribers of the current opening, with the cause that it was decided for.
     fn announce_opening(&mut self, origin: Origin) {
         if let Phase::Open(opening) = &self.phase {
             self.announce(opening.cause.clone(), origin);
         }
     }
 
-    /// Tells subscribers that the circuit is in another state, once.
+    /// Tells subscribers of a change of state. Says nothing if they were told of this state
+    /// last, unless the prober has changed.
     fn announce(&mut self, cause: Cause, origin: Origin) {
         let to_state = self.phase.state();
+        // A take-over is announced though the state is the same: the prober has changed.
         let from_state = std::mem::replace(&mut self.announced, to_state);
         let is_take_over = matches!(cause, Cause::TakeOver { .. });
         if from_state == to_state && !is_take_over {

@@ -1,90 +1,36 @@
-//! Whether one more call may run.
+//! Admits or rejects one call.
+//!
+//! Each phase, and each [`Prober`] of a half-open circuit, has a function of its own here.
 
+mod call;
 mod known;
 
 use std::time::Duration;
 
+use self::call::Evidence;
+pub(crate) use self::call::{Admission, Arrival, CallId, LONGEST_BRIEF_WAIT};
 use super::{
     Machine,
     phase::{
-        OfflineProbes, OtherLease, OurLease, Phase, ProbeId, Prober, Recovery, RunningProbe,
-        SECOND, Stage, Standing,
+        OfflineProbes, OtherLease, OurLease, Phase, Prober, Recovery, RunningProbe, SECOND, Stage,
+        Standing,
     },
     storage::PendingWrite,
 };
 use crate::{
-    config::OnStoreOutage,
     protocol::health::Access,
     protocol::moment::Moment,
     state::CircuitState,
     transition::{Cause, Origin},
 };
 
-/// While calls fail, what is known may be no older than this.
+/// While calls fail, a call waits for a read if the cached record is older than this. Most
+/// of a fleet then learns of the first trip, and does not need T failures of its own.
 const MAX_AGE_WHILE_FAILING: Duration = Duration::from_millis(250);
 
-/// How long a call that would be rejected waits for the look that it has begun.
-pub(crate) const LONGEST_BRIEF_WAIT: Duration = Duration::from_millis(100);
-
-/// What a call is judged by when it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CallId {
-    /// The epoch in which the call was admitted.
-    pub(crate) epoch: u64,
-    /// The probe that the call is, if it is one.
-    pub(crate) probe: Option<ProbeId>,
-}
-
-/// The answer to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    /// The call may run.
-    Admitted(CallId),
-    /// The call may not run.
-    Rejected,
-    /// Ask again, with what this call has behind it, when the store has answered.
-    Wait,
-    /// The same, and rejected without an answer within [`LONGEST_BRIEF_WAIT`]: the call would
-    /// be rejected by what is known, and has begun the read that may change that.
-    WaitBriefly,
-}
-
-/// What was known when a call came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Arrival {
-    /// Reads that were over, by which it must not be judged.
-    reads: u64,
-    /// The store was out.
-    outage: bool,
-    /// Two or more failures in a row stand: others may have tripped already.
-    is_failing: bool,
-    /// It has begun a look since.
-    waits_briefly: bool,
-}
-
-impl Arrival {
-    /// The same arrival, of a call that was told to [look](Admission::Look).
-    pub(crate) fn waiting_briefly(self) -> Self {
-        Self { waits_briefly: true, ..self }
-    }
-}
-
-/// What a call has behind it.
-#[derive(Clone, Copy)]
-struct Evidence {
-    /// A read was answered, or given up, since it came.
-    was_read: bool,
-    /// The store was out when it came.
-    outage: bool,
-    /// Two or more failures in a row stood when it came.
-    is_failing: bool,
-    /// It has begun a look since.
-    waits_briefly: bool,
-}
-
 impl Machine {
-    /// An arrival for a call that comes now. `is_failing`: two or more failures in a row
-    /// stand in what counts them.
+    /// Makes the [`Arrival`] of a call that comes now. `is_failing` says that two or more
+    /// failures in a row stand in the counting.
     pub(crate) fn arrival(&self, is_failing: bool) -> Arrival {
         Arrival {
             reads: self.cache.reads,
@@ -94,7 +40,7 @@ impl Machine {
         }
     }
 
-    /// Judges one call.
+    /// Admits or rejects one call, or tells it to wait.
     pub(crate) fn admit(&mut self, now: Moment, arrival: Arrival) -> Admission {
         self.advance(now);
         self.used_at = self.now;
@@ -105,63 +51,68 @@ impl Machine {
             Phase::Closed { .. } => self.admit_closed(evidence),
             Phase::Open(_) => self.admit_open(evidence),
             Phase::HalfOpen(recovery) => match &recovery.prober {
-                Prober::Us(ours) => {
-                    let ours = ours.clone();
-                    self.admit_as_prober(&ours, evidence)
+                Prober::Us(lease) => {
+                    let lease = lease.clone();
+                    self.admit_as_prober(&lease, evidence)
                 }
-                Prober::Other(theirs) => {
-                    let theirs = **theirs;
-                    self.admit_beside_prober(theirs, evidence)
+                Prober::Other(other) => {
+                    let other = **other;
+                    self.admit_beside_prober(other, evidence)
                 }
                 Prober::Nobody { .. } => self.admit_unprobed(evidence),
-                Prober::Offline(alone) => {
-                    let alone = **alone;
-                    self.admit_offline(alone, evidence)
+                Prober::Offline(offline) => {
+                    let offline = **offline;
+                    self.admit_offline(offline, evidence)
                 }
             },
         }
     }
 
-    /// All waiting calls were asked again: a right to probe that none of them took is kept
-    /// for the next call. The caller that it was won for may
-    /// have given up: over a store that takes longer than callers wait, a right that is
-    /// given back at once would be won and written again and again, and never used.
+    /// Ends the claim to the next probe once all waiting calls were asked again. A right to
+    /// probe that none of them took is kept for the next call.
     pub(super) fn settle_claim(&mut self) {
-        self.claimed = self.claimed && (self.request.in_flight.is_some() || self.pending.is_some());
+        self.probe_claimed =
+            self.probe_claimed && (self.request.in_flight.is_some() || self.pending.is_some());
         if let Phase::HalfOpen(recovery) = &mut self.phase
-            && let Prober::Us(ours) = &mut recovery.prober
-            && ours.stage == Stage::Ready
-            && !self.claimed
+            && let Prober::Us(lease) = &mut recovery.prober
+            && lease.stage == Stage::Ready
+            && !self.probe_claimed
         {
-            ours.kept_since.get_or_insert(self.now);
-            self.give_back_what_was_kept();
+            // The caller for which the right was won may have left. Over a store that is
+            // slower than callers are patient, a right that is given back at once would be
+            // won and written again and again, and the circuit would never be probed.
+            lease.kept_since.get_or_insert(self.now);
+            self.give_back_kept_right();
             self.dispatch();
         }
     }
 
-    /// For how long a right stays here for the next call: one `handoff`, and no less
-    /// than a second, since each turn is written twice.
+    /// Returns how long a right is kept here for the next call: one `handoff`, but at least
+    /// a second, since each election and each giving back costs a write.
     pub(super) fn right_stays_for(&self) -> Duration {
         self.config.handoff().max(SECOND)
     }
 
-    /// Gives back a right that no call has taken for that long, so that others
-    /// need not wait for its lease to end.
-    pub(super) fn give_back_what_was_kept(&mut self) {
+    /// Gives back a right that no call has taken for [`right_stays_for`](Self::right_stays_for),
+    /// so that other processes need not wait for the end of its lease.
+    pub(super) fn give_back_kept_right(&mut self) {
         let right_stays_for = self.right_stays_for();
         if let Phase::HalfOpen(recovery) = &mut self.phase
-            && let Prober::Us(ours) = &mut recovery.prober
-            && ours.stage == Stage::Ready
-            && !self.claimed
-            && ours.kept_since.is_some_and(|since| self.now.since(since) >= right_stays_for)
+            && let Prober::Us(lease) = &mut recovery.prober
+            && lease.stage == Stage::Ready
+            && !self.probe_claimed
+            && lease.kept_since.is_some_and(|since| self.now.since(since) >= right_stays_for)
         {
-            ours.stage = Stage::Settling;
+            lease.stage = Stage::Settling;
+            // Giving back ends the token. Remembered, a stale read of this record would
+            // resume the lease while another process holds the right.
             self.cache.election = None;
             self.pending = Some(PendingWrite::GiveBack);
         }
     }
 
-    /// Traffic nears the age limit: reads ahead, in the background.
+    /// Reads in the background, shortly before the cached record reaches its maximum age, so
+    /// that under traffic no call has to wait for a read.
     pub(crate) fn refresh(&mut self, now: Moment) {
         self.advance(now);
         self.used_at = self.now;
@@ -175,33 +126,51 @@ impl Machine {
     }
 
     fn admit_closed(&mut self, evidence: Evidence) -> Admission {
-        let is_old_while_it_hurts = evidence.is_failing
+        // A read in the background would tell only the next call, and cost each process of
+        // the fleet one more failing call. So a call that comes while calls fail waits.
+        let is_old_while_failing = evidence.is_failing
             && self.cache.at.is_none_or(|at| self.now.since(at) > MAX_AGE_WHILE_FAILING);
-        if (!self.is_fresh() || is_old_while_it_hurts) && self.may_read(evidence) {
+        if (!self.is_fresh() || is_old_while_failing) && self.may_read(evidence) {
             self.start_read();
             return Admission::Wait;
         }
         Admission::Admitted(CallId { epoch: self.epoch, probe: None })
     }
 
+    /// Judges a call while the circuit is open.
+    ///
+    /// | [`Standing`] | not due | due, seen due by a current read | due, not seen due |
+    /// |---|---|---|---|
+    /// | `Stored` | reject, wait briefly for a read | elect | read first; reject if throttled |
+    /// | `Owed`, a trip | reject, wait briefly for a read | becomes `Lapsed` | becomes `Lapsed` |
+    /// | `Owed`, a reopening | reject, wait briefly for a read | n/a | read first; reject if throttled; then probe offline |
+    /// | `Lapsed` | always due | n/a | read first, then probe offline |
+    /// | `Refuted` | reject, read in the background | n/a | read first, then probe offline |
+    ///
+    /// "Read first" holds once for each call, and not while reads are backed off.
     fn admit_open(&mut self, evidence: Evidence) -> Admission {
         let Phase::Open(opening) = &self.phase else {
             return Admission::Rejected;
         };
         let is_due = |at| opening.wait(at, &self.config) == Duration::ZERO;
         let (due, standing, held) = (is_due(self.now), opening.standing, opening.held);
-        // Known only as it was before it was due: all others of the fleet are due by the
-        // same stamp, and one of them may have been elected since. An opening that was
-        // never written always goes by a read that was made for this call.
+        // The whole fleet is due by the same stamp, and one process may have been elected
+        // since. A record read before the circuit was due cannot show that: at 8,000
+        // processes each would send an election, and the partition would throttle all of
+        // them. So a process reads once it is due, and then writes.
+        // An opening that was never written has no record that could show it due.
         let was_seen_due = standing == Standing::Stored && self.cache.at.is_some_and(is_due);
-        // Not written either, but the item says half-open: others take over and probe.
-        let owes_reopening = matches!(self.pending, Some(PendingWrite::Reopen { .. }));
-        // An operator's order outlasts a store that cannot be read.
+        // The record still says half-open under the token of this process: another process
+        // may take over and probe meanwhile.
+        let is_reopening_pending = matches!(self.pending, Some(PendingWrite::Reopen { .. }));
+        // Failing open must not undo a hold in force, nor an opening that this process has
+        // decided by itself: neither depends on what a read would show.
         let may_fall_open = standing == Standing::Stored && (due || !held);
         if may_fall_open && self.is_unreadable(evidence) && self.fails_open() {
             return self.fall_open();
         }
-        // Open for itself alone, whatever others find: no read closes it.
+        // A refuted opening concerns this process only, and no record closes it: a read
+        // cannot admit this call, so the call does not wait for it.
         if !due && standing == Standing::Refuted {
             return self.reject_and_read(evidence);
         }
@@ -213,28 +182,33 @@ impl Machine {
                 self.start_read();
                 return Admission::Wait;
             }
-            // An opening that was never written concerns this process alone: it has to
-            // end however long the store is throttled.
-            if (standing == Standing::Stored || owes_reopening) && self.are_reads_throttled() {
+            // Throttling decides nothing: the store is alive, and another process may hold
+            // the right. With every throttled process probing by itself, a partition at its
+            // limit turned one probe into a thousand at a time.
+            // An opening that was never written is known here only, and has to end however
+            // long the store is throttled.
+            if (standing == Standing::Stored || is_reopening_pending) && self.are_reads_throttled()
+            {
                 return Admission::Rejected;
             }
         }
         match standing {
             Standing::Stored => self.claim_or_go_offline(PendingWrite::Elect, 0, evidence),
-            Standing::Owed if owes_reopening && self.is_throttled() => Admission::Rejected,
-            // An opening that was never written, and is too old to be, is probed first.
+            Standing::Owed if is_reopening_pending && self.is_throttled() => Admission::Rejected,
+            // The failures of a lapsed trip are as old as the recovery timeout. Written now,
+            // it would reject the whole fleet for another timeout; a probe tells more.
             Standing::Owed | Standing::Lapsed => self.probe_offline(0, false),
             Standing::Refuted => self.probe_offline(0, true),
         }
     }
 
-    fn admit_as_prober(&mut self, ours: &OurLease, evidence: Evidence) -> Admission {
-        let leased = self.now.is_within(ours.leased_at, self.config.probe_lease());
-        match ours.stage {
+    fn admit_as_prober(&mut self, lease: &OurLease, evidence: Evidence) -> Admission {
+        let leased = self.now.is_within(lease.leased_at, self.config.probe_lease());
+        match lease.stage {
             Stage::Ready if leased => self.start_probe(),
             Stage::Ready | Stage::HandedOver => self.claim_or_go_offline(
                 PendingWrite::Renew { starts_probe: true },
-                ours.successes,
+                lease.successes,
                 evidence,
             ),
             Stage::Probing(_) if leased => Admission::Rejected,
@@ -242,24 +216,30 @@ impl Machine {
                 self.start_read();
                 Admission::Wait
             }
-            // A clock that was set is no evidence that the lease has ended.
-            Stage::Probing(_) if self.now.since(ours.leased_at) < self.config.probe_lease() => {
+            // Only the wall clock says that the lease has ended, and it may have been set.
+            // Two probes would run if the probe's own process went by it.
+            Stage::Probing(_) if self.now.since(lease.leased_at) < self.config.probe_lease() => {
                 Admission::Rejected
             }
-            // Leaked, or slower than its lease: its verdict is fenced off.
+            // The probe has leaked, or is slower than its lease. The new token fences off
+            // its verdict, so that it cannot close a circuit that others probe by now.
             Stage::Probing(_) => self.claim_or_go_offline(PendingWrite::TakeOver, 0, evidence),
             Stage::Settling => self.wait_in_turn(),
         }
     }
 
-    fn admit_beside_prober(&mut self, theirs: OtherLease, evidence: Evidence) -> Admission {
+    /// Judges a call while another process holds the lease: as [`admit_open`](Self::admit_open)
+    /// does for `Standing::Stored`, but due when the lease may be taken over.
+    fn admit_beside_prober(&mut self, other: OtherLease, evidence: Evidence) -> Admission {
         if self.is_unreadable(evidence) && self.fails_open() {
             return self.fall_open();
         }
-        let is_due = |at| self.lease_wait(theirs, at) == Duration::ZERO;
+        let is_due = |at| self.lease_wait(other, at) == Duration::ZERO;
         if !is_due(self.now) {
             return self.read_briefly_or_reject(evidence);
         }
+        // The holder may have renewed its lease since the last read, or another process may
+        // have taken it over.
         let was_seen_due = self.cache.at.is_some_and(is_due);
         if !(was_seen_due && self.is_current(evidence)) {
             if self.may_read(evidence) {
@@ -281,21 +261,24 @@ impl Machine {
         self.claim_or_go_offline(PendingWrite::TakeOver, 0, evidence)
     }
 
-    /// Probes without the store go by a read that was made for them while reads work:
-    /// somebody else may have closed the circuit, or probe it under a lease.
-    fn admit_offline(&mut self, alone: OfflineProbes, evidence: Evidence) -> Admission {
-        let over = alone
+    /// Judges a call while this process probes without the store. While reads work, each
+    /// probe waits for one: another process may have closed the circuit, or probe it under a
+    /// lease.
+    fn admit_offline(&mut self, offline: OfflineProbes, evidence: Evidence) -> Admission {
+        let is_probe_over = offline
             .probe
             .is_none_or(|probe| !self.now.is_within(probe.alive_at, self.config.probe_lease()));
-        if !over {
+        if !is_probe_over {
             return self.reject_and_read(evidence);
         }
         if self.may_read(evidence) {
             self.start_read();
             return Admission::Wait;
         }
-        // Through the store again, as soon as it can be written.
-        let may_claim = !alone.refuted
+        // Offline, every process that the store has left probes for itself. Electing again as
+        // soon as writes work leaves one prober for the fleet. A refuted process stays
+        // offline: its failure would reopen the circuit for everyone.
+        let may_claim = !offline.refuted
             && self.is_current(evidence)
             && self.health.is_usable(Access::Write, self.now);
         match self.cache.record().and_then(|record| record.state.valid()) {
@@ -307,32 +290,40 @@ impl Machine {
         }
     }
 
-    /// Hands the probe to the call that asks.
+    /// Admits the call that asks as the next probe.
     fn start_probe(&mut self) -> Admission {
         let id = self.probes.next();
         if let Phase::HalfOpen(recovery) = &mut self.phase {
             let probe = RunningProbe { id, started_at: self.now, alive_at: self.now };
             match &mut recovery.prober {
-                Prober::Us(ours) => ours.stage = Stage::Probing(probe),
-                Prober::Offline(alone) => alone.probe = Some(probe),
+                Prober::Us(lease) => lease.stage = Stage::Probing(probe),
+                Prober::Offline(offline) => offline.probe = Some(probe),
                 Prober::Other(_) | Prober::Nobody { .. } => return Admission::Rejected,
             }
         }
         Admission::Admitted(CallId { epoch: self.epoch, probe: Some(id) })
     }
 
-    /// Goes on through the store while it answers, and alone once it is out; on a
-    /// read made for this call, where writes alone are out. A call whose election is
-    /// the first to fail is rejected. Throttling is an answer: nobody goes on alone.
+    /// Claims the next probe through the store, or probes offline if the store is out.
+    ///
+    /// | writes | reads | the call |
+    /// |---|---|---|
+    /// | usable | any | claims: it waits for `write` |
+    /// | throttled, failed once, or out only since the call came | any | is rejected |
+    /// | out since before the call came | usable | waits for a read, and asks again |
+    /// | out since before the call came | out, or just read | probes offline |
     fn claim_or_go_offline(
         &mut self,
-        want: PendingWrite,
+        write: PendingWrite,
         successes: u64,
         evidence: Evidence,
     ) -> Admission {
         if self.health.is_usable(Access::Write, self.now) {
-            self.claim(want)
+            self.claim(write)
         } else if self.is_throttled() || !self.health.is_outage() || !evidence.outage {
+            // A store that throttles is alive. A single failure may be one
+            // lost packet: the write may have been applied, and a probe beside it would be
+            // the second one.
             Admission::Rejected
         } else if self.may_read(evidence) {
             self.start_read();
@@ -342,33 +333,38 @@ impl Machine {
         }
     }
 
-    /// One call at a time stands to get the next probe; the others are
-    /// rejected at once.
-    fn claim(&mut self, want: PendingWrite) -> Admission {
-        if self.claimed {
+    /// Claims the next probe for this call, and sends the write that it needs. One call at a
+    /// time has the claim; the others are rejected at once, so that an election costs one
+    /// caller a wait, and not all of them.
+    fn claim(&mut self, write: PendingWrite) -> Admission {
+        if self.probe_claimed {
             return Admission::Rejected;
         }
-        // What is under way may change what there is to write: this call asks again then.
+        // The response to the operation in flight may show another state, against which
+        // `write` would be wrong. This call waits for it, and is asked again.
         if self.pending.is_none() && self.request.in_flight.is_none() {
-            self.pending = Some(want);
+            self.pending = Some(write);
         }
         self.dispatch();
-        self.claimed = self.request.in_flight.is_some();
-        if self.claimed { Admission::Wait } else { Admission::Rejected }
+        self.probe_claimed = self.request.in_flight.is_some();
+        if self.probe_claimed { Admission::Wait } else { Admission::Rejected }
     }
 
+    /// Makes one call wait while a verdict is written: if that write hands over, the call may
+    /// be the next probe. The others are rejected.
     fn wait_in_turn(&mut self) -> Admission {
-        if self.claimed || self.is_settled() {
+        if self.probe_claimed || self.is_settled() {
             return Admission::Rejected;
         }
-        self.claimed = true;
+        self.probe_claimed = true;
         Admission::Wait
     }
 
-    /// Probes without the store, one call at a time in this process.
+    /// Starts to probe without the store, with one probe at a time in this process.
     fn probe_offline(&mut self, successes: u64, refuted: bool) -> Admission {
-        // A reopening that is owed is fenced by its token, and may still be written.
-        self.pending.take_if(|want| *want == PendingWrite::Trip);
+        // This probe tells more than the trip's old failures do. A pending reopening stays:
+        // its token fences it, and without it the record would stay half-open.
+        self.pending.take_if(|write| *write == PendingWrite::Trip);
         self.commit(
             Phase::HalfOpen(Recovery {
                 opened_at: self.phase.opened_at(),
@@ -382,33 +378,5 @@ impl Machine {
             Origin::WithoutStore,
         );
         self.start_probe()
-    }
-
-    /// The store cannot be read any more: calls go through and are counted.
-    fn fall_open(&mut self) -> Admission {
-        self.pending = None;
-        self.commit(Phase::CLOSED, Cause::StoreUnreadable, Origin::WithoutStore);
-        self.cache.confirmed = false;
-        Admission::Admitted(CallId { epoch: self.epoch, probe: None })
-    }
-
-    /// Whether the next call is let through because nothing can be read: the hot path
-    /// must not reject it.
-    pub(super) fn is_about_to_fall_open(&self) -> bool {
-        let may = match &self.phase {
-            Phase::Closed { .. } => false,
-            Phase::Open(opening) => {
-                let is_held = opening.held && opening.wait(self.now, &self.config) > Duration::ZERO;
-                opening.standing == Standing::Stored && !is_held
-            }
-            Phase::HalfOpen(recovery) => matches!(recovery.prober, Prober::Other(_)),
-        };
-        let evidence =
-            Evidence { was_read: false, outage: false, is_failing: false, waits_briefly: false };
-        may && self.fails_open() && self.is_unreadable(evidence)
-    }
-
-    fn fails_open(&self) -> bool {
-        self.config.on_store_outage() == OnStoreOutage::FailOpen
     }
 }

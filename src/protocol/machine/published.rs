@@ -1,4 +1,4 @@
-//! What observers and the hot path see of the machine.
+//! The part of the machine that observers and the gate see, and its deadlines.
 
 use std::time::Duration;
 
@@ -13,40 +13,46 @@ use crate::{
     state::CircuitState,
 };
 
-/// The hot path reads a coarse clock, which may lag by one tick of the kernel
-/// (10 ms at 100 Hz, the slowest that is common): a window opens that much earlier.
+/// The most by which the gate's coarse clock may lag: one tick of the kernel (10 ms at
+/// 100 Hz, the slowest that is common) and some more. A window opens that much earlier;
+/// otherwise the gate would ask the machine for calls that come right after a publication.
 pub(crate) const CLOCK_TICK_MS: u64 = 16;
 
 /// The shortest wait that a rejection names while a probe runs, where `handoff` is less.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 
-/// What the machine takes the circuit to be, and for how long that may be
-/// relied upon without asking it.
+/// The state of the circuit, and the time for which the gate may decide by it without asking
+/// the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Published {
     pub(crate) epoch: u64,
     pub(crate) state: CircuitState,
     pub(crate) failure_count: u64,
     pub(crate) opened_at: Option<i64>,
-    /// Wall clock, in milliseconds since the Unix epoch, from which the digest holds.
+    /// From when this holds, by the wall clock, in milliseconds since the Unix epoch.
     pub(crate) from_ms: u64,
-    /// For how many milliseconds it holds; zero means that the machine must be asked.
+    /// The number of milliseconds for which it holds; at zero the machine must be asked.
     pub(crate) span_ms: u64,
-    /// After how many milliseconds traffic should ask for a refresh.
+    /// The number of milliseconds after which traffic should ask for a refresh.
     pub(crate) refresh_ms: u64,
-    /// Until when every call is rejected, in milliseconds since the Unix epoch.
+    /// The end of the time in which every call is rejected, in milliseconds since the Unix
+    /// epoch.
     pub(crate) retry_at_ms: u64,
 }
 
 impl Machine {
-    /// The digest as of the machine's latest moment.
+    /// Returns the [`Published`] as of the machine's latest moment.
     pub(crate) fn digest(&self) -> Published {
         let (from_ms, span_ms) = self.window();
+        // Only a closed circuit is read ahead: on any other, calls are rejected at once, and the
+        // read that may change that is begun by a call.
         let refreshes = matches!(self.phase, Phase::Closed { .. })
             && self.config.refresh_ahead()
             && self.is_fresh()
             && self.request.in_flight.is_none();
         let age_ms = millis(self.cache_age());
+        // In the last fifth of the age: early enough that the response is there before a call
+        // would have to wait for it, and late enough to cost few reads.
         let refresh_ms = age_ms.saturating_mul(4).checked_div(5).unwrap_or(age_ms);
         let refresh_ms = refresh_ms.saturating_add(CLOCK_TICK_MS);
         Published {
@@ -66,22 +72,25 @@ impl Machine {
         }
     }
 
-    /// For how much longer the probe that runs may be on offer to calls that do not
-    /// wait: until most of its lease has passed since it was written, so that traffic
-    /// may be sparse, and not all, so that a call that takes it late does not run past it.
+    /// Returns how much longer a probe may be offered to calls that do not wait: two thirds
+    /// of its lease. With less, sparse traffic would miss it; with all of the lease, a call
+    /// that takes it late would run past the end, and another process would probe beside it.
     pub(crate) fn probe_offer(&self) -> Duration {
-        let lease = self.config.probe_lease();
-        let offer = lease.saturating_sub(lease.checked_div(3).unwrap_or_default());
+        let lease_length = self.config.probe_lease();
+        let offer = lease_length.saturating_sub(lease_length.checked_div(3).unwrap_or_default());
         let leased_at = match &self.phase {
-            Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => ours.leased_at,
+            Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => lease.leased_at,
             Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => self.now,
         };
         offer.saturating_sub(self.now.since(leased_at))
     }
 
-    /// How long until a call may be a probe; zero when it may, or when none is needed.
-    /// While a probe runs it is no longer than a `handoff`: the probe may end well.
+    /// Returns how long until a call may be a probe; zero when it may, or when the circuit is
+    /// closed. While a probe runs this is one `handoff` at most, since the probe may succeed
+    /// at any time.
     pub(crate) fn retry_after(&self) -> Duration {
+        // Throttled, this process cannot be elected before its back-off is over. In an outage
+        // it probes offline, and waits for nothing.
         let at_least = if self.health.is_outage() {
             Duration::ZERO
         } else {
@@ -92,50 +101,50 @@ impl Machine {
             Phase::Open(opening) => {
                 match (opening.standing, opening.wait(self.now, &self.config)) {
                     (Standing::Stored, wait) => wait,
-                    // It is probed without a write, whatever becomes of those.
+                    // These are probed offline, so that no back-off of writes delays them.
                     (Standing::Owed | Standing::Lapsed | Standing::Refuted, wait) => return wait,
                 }
             }
             Phase::HalfOpen(recovery) => {
                 let since = match &recovery.prober {
-                    Prober::Other(theirs) => {
+                    Prober::Other(other) => {
                         return self
-                            .lease_wait(**theirs, self.now)
-                            .min(self.shortly())
+                            .lease_wait(**other, self.now)
+                            .min(self.retry_while_probing())
                             .max(at_least);
                     }
-                    Prober::Us(ours) => match ours.stage {
-                        Stage::Probing(_) => Some(ours.leased_at),
-                        // It is kept for the next call, which needs no write.
+                    Prober::Us(lease) => match lease.stage {
+                        Stage::Probing(_) => Some(lease.leased_at),
+                        // The right is kept for the next call, which needs no write.
                         Stage::Ready => return Duration::ZERO,
                         Stage::Settling | Stage::HandedOver => None,
                     },
                     Prober::Offline(offline) => {
-                        return offline
-                            .probe
-                            .map_or(Duration::ZERO, |probe| self.left_of_a_probe(probe.alive_at));
+                        return offline.probe.map_or(Duration::ZERO, |probe| {
+                            self.retry_beside_probe(probe.alive_at)
+                        });
                     }
                     Prober::Nobody { .. } => None,
                 };
-                since.map_or(Duration::ZERO, |since| self.left_of_a_probe(since))
+                since.map_or(Duration::ZERO, |since| self.retry_beside_probe(since))
             }
         };
         wait.max(at_least)
     }
 
-    /// When to ask again while a probe of this process runs under a lease of then.
-    fn left_of_a_probe(&self, since: Moment) -> Duration {
+    /// Returns when to ask again beside a probe of this process whose lease began at `since`.
+    fn retry_beside_probe(&self, since: Moment) -> Duration {
         let left = self.config.probe_lease().saturating_sub(self.now.since(since));
-        left.min(self.shortly())
+        left.min(self.retry_while_probing())
     }
 
-    /// When to ask again while somebody probes.
-    fn shortly(&self) -> Duration {
+    /// Returns when to ask again while any process probes.
+    fn retry_while_probing(&self) -> Duration {
         self.config.handoff().max(SHORTEST_RETRY)
     }
 
-    /// When [`Machine::tick`] has something to do, as time from its latest
-    /// moment; `None` when only a call can change anything.
+    /// Returns the time from the latest moment until [`Machine::tick`] has something to do;
+    /// `None` when only an event can change anything.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let stale = self
             .cache
@@ -143,26 +152,30 @@ impl Machine {
             .filter(|_| self.is_fresh())
             .map(|at| self.cache_age().saturating_sub(self.now.since(at)));
         let idle = self.request.in_flight.is_none() && self.pending.is_some();
-        let owed = idle.then(|| self.wait_to_write());
-        // When it may be forgotten that the store is out, or that calls failed.
+        // Without this timer a process whose trip was throttled would reject calls, and never
+        // write it: its calls are rejected at the gate, and none wakes the machine.
+        let pending = idle.then(|| self.wait_to_write());
+        // The ends of the back-offs, and of the time for which failures keep the machine.
         let kept = [Access::Read, Access::Write]
             .map(|access| self.health.wait(access, self.now))
             .into_iter()
             .chain([self.keeps_for()])
             .filter(|wait| *wait > Duration::ZERO);
+        // A trip that was not written in time lapses: its failures are too old by then.
         let lapses = match &self.phase {
             Phase::Open(opening) if self.pending == Some(PendingWrite::Trip) => {
                 Some(opening.wait(self.now, &self.config))
             }
             Phase::Open(_) | Phase::Closed { .. } | Phase::HalfOpen(_) => None,
         };
-        let given_back = self.kept_for();
-        [stale, owed, lapses, given_back].into_iter().flatten().chain(kept).min()
+        let gives_back = self.gives_back_in();
+        [stale, pending, lapses, gives_back].into_iter().flatten().chain(kept).min()
     }
 
-    /// How long until the write that is wanted may be made, or the look before it.
+    /// Returns how long until the pending write may be made, or the read before it.
     fn wait_to_write(&self) -> Duration {
         let wait = self.health.wait(Access::Write, self.now);
+        // A trip is preceded by a read; where reads get no response it is written without one.
         if self.pending == Some(PendingWrite::Trip) && !self.cache.last_read_unanswered {
             wait.max(self.health.wait(Access::Read, self.now))
         } else {
@@ -170,19 +183,26 @@ impl Machine {
         }
     }
 
-    /// How long until a right that is kept for the next call is given back.
-    fn kept_for(&self) -> Option<Duration> {
+    /// Returns how long until a right that is kept for the next call is given back.
+    fn gives_back_in(&self) -> Option<Duration> {
         let Phase::HalfOpen(recovery) = &self.phase else {
             return None;
         };
-        let Prober::Us(ours) = &recovery.prober else {
+        let Prober::Us(lease) = &recovery.prober else {
             return None;
         };
-        let since = ours.kept_since.filter(|_| ours.stage == Stage::Ready && !self.claimed)?;
+        let since =
+            lease.kept_since.filter(|_| lease.stage == Stage::Ready && !self.probe_claimed)?;
         Some(self.right_stays_for().saturating_sub(self.now.since(since)))
     }
 
-    /// The wall-clock window in which the hot path may decide alone.
+    /// Returns the wall-clock window in which the gate may decide by itself.
+    ///
+    /// | reads | the next call | window |
+    /// |---|---|---|
+    /// | usable | waits for a read once the record is old | while the record is fresh |
+    /// | backed off | fails open | none: the machine has to close the circuit first |
+    /// | backed off | is decided by the old record | until the back-off is over |
     fn window(&self) -> (u64, u64) {
         let (from, span) = if self.health.is_usable(Access::Read, self.now) {
             let fresh = self.cache.at.filter(|_| self.is_fresh());
@@ -190,7 +210,7 @@ impl Machine {
         } else if self.is_about_to_fall_open() {
             (None, Duration::ZERO)
         } else {
-            // Nothing can be learned before the back-off is over.
+            // Until then the machine could not decide otherwise: asking it would only wake it.
             (Some(self.now), self.health.wait(Access::Read, self.now))
         };
         match (from, millis(span)) {
@@ -203,7 +223,7 @@ impl Machine {
     }
 }
 
-/// A wait in whole milliseconds, rounded up: nobody is to come back early.
+/// Returns a wait in whole milliseconds, rounded up, so that no caller comes back too early.
 fn millis_up(duration: Duration) -> u64 {
     let up = u64::from(!duration.subsec_nanos().is_multiple_of(1_000_000));
     millis(duration).saturating_add(up)

@@ -1,21 +1,23 @@
-//! From a want to a conditional write, and from its answer to a phase.
+//! From a [`PendingWrite`] to an [`Operation`], and from its response to a [`Phase`].
 
 use std::time::Duration;
 
-use super::{CommandResult, Election, Machine, PendingWrite, TTL_SLACK, seconds_up};
+use super::{
+    CommandResult, Election, Machine, PendingWrite, TTL_SLACK, own_write::is_own_earlier_write,
+    seconds_up,
+};
 use crate::{
     protocol::answer::StoreErrorKind,
     protocol::health::Access,
     protocol::machine::phase::{OtherLease, OurLease, Phase, Prober, Recovery, Stage, Standing},
     protocol::moment::Moment,
-    protocol::record::{Field, LeaseToken, Operation, Record},
-    state::CircuitState,
+    protocol::record::{LeaseToken, Operation, Record},
     transition::{Cause, Origin},
 };
 
 impl Machine {
-    /// The write that is wanted, on the condition of what is known; `None` if
-    /// what is known leaves nothing to write.
+    /// Makes the operation for the pending write, on the condition of the cached record;
+    /// `None` if the phase or the record leaves nothing to write.
     pub(super) fn operation(&mut self) -> Option<Operation> {
         let expires_at = self.expires_at();
         let lease_until = self.now.unix_ceil(self.config.probe_lease());
@@ -31,22 +33,8 @@ impl Machine {
                     expires_at,
                 })
             }
-            PendingWrite::Elect => {
-                let Some(seen) = self.cache.record().cloned() else {
-                    return self.elect_on_nothing(lease_until);
-                };
-                let token = self.elect(None, lease_until);
-                let expires_at = self.expires_after(lease_until);
-                Some(Operation::Elect { seen, token, lease_until, expires_at })
-            }
-            PendingWrite::TakeOver => {
-                let Some(seen) = self.cache.record().cloned() else {
-                    return self.elect_on_nothing(lease_until);
-                };
-                let token = self.elect(Some(seen.clone()), lease_until);
-                let expires_at = self.expires_after(lease_until);
-                Some(Operation::TakeOver { seen, token, lease_until, expires_at })
-            }
+            PendingWrite::Elect => Some(self.election(lease_until, false)),
+            PendingWrite::TakeOver => Some(self.election(lease_until, true)),
             PendingWrite::Renew { starts_probe } => {
                 let token = self.token()?;
                 let lease_until = self.later_lease(lease_until);
@@ -55,6 +43,9 @@ impl Machine {
             }
             PendingWrite::HandOver => {
                 let lease_until = self.now.unix_ceil(self.config.handoff());
+                // `success_count` stands on the record between probes only: what starts the next
+                // one sets it to zero. Kept, it would let the process that takes over from a
+                // holder lost in mid-probe close on good probes from before a failure.
                 Some(Operation::HandOver {
                     token: self.token()?,
                     known_lease: self.cache.lease_until(),
@@ -63,6 +54,8 @@ impl Machine {
                     expires_at: self.expires_after(lease_until),
                 })
             }
+            // `success_count` goes back as it was before the probe: a probe without a verdict
+            // neither counts nor breaks the streak.
             PendingWrite::GiveBack => Some(Operation::GiveBack {
                 token: self.token()?,
                 known_lease: self.cache.lease_until(),
@@ -77,40 +70,51 @@ impl Machine {
         }
     }
 
+    /// Returns `true` if the circuit is open, in the opening with this stamp.
     fn is_opening_of(&self, opened_at: i64) -> bool {
         matches!(&self.phase, Phase::Open(opening) if opening.opened_at == Some(opened_at))
     }
 
-    /// An election where the record of a circuit that is not closed has vanished.
-    fn elect_on_nothing(&mut self, lease_until: i64) -> Option<Operation> {
+    /// Makes an election, or a take-over, on the condition of the cached record.
+    fn election(&mut self, lease_until: i64, takes_over: bool) -> Operation {
+        let Some(seen) = self.cache.record().cloned() else {
+            return self.elect_on_absent(lease_until);
+        };
+        let expires_at = self.expires_after(lease_until);
+        if takes_over {
+            let token = self.elect(Some(seen.clone()), lease_until);
+            Operation::TakeOver { seen, token, lease_until, expires_at }
+        } else {
+            let token = self.elect(None, lease_until);
+            Operation::Elect { seen, token, lease_until, expires_at }
+        }
+    }
+
+    /// Makes an election on an absent record, where the circuit is not closed. Otherwise a
+    /// deleted record would send the full load of the fleet to a dependency that had failed.
+    fn elect_on_absent(&mut self, lease_until: i64) -> Operation {
         let opened_at = self.phase.opened_at();
         let opened_at = opened_at.unwrap_or_else(|| self.now.unix_ceil(Duration::ZERO));
         let token = self.elect(None, lease_until);
         let expires_at = self.expires_after(lease_until);
-        Some(Operation::ElectAbsent { token, opened_at, lease_until, expires_at })
+        Operation::ElectAbsent { token, opened_at, lease_until, expires_at }
     }
 
-    /// The store applied a write, or was found to have applied it before.
+    /// Takes a write that the store has applied, now or in an earlier attempt.
     pub(super) fn applied(&mut self, operation: &Operation, sent_at: Moment) {
         self.clear_pending(operation);
         match operation {
-            // One that had lapsed, and lands after a newer opening was decided.
-            Operation::Trip { opened_at, .. } if !self.is_opening_of(*opened_at) => {
-                self.adopt(self.cache.record().cloned());
-            }
-            Operation::Trip { .. } => {
-                self.opening_is_stored();
+            Operation::Trip { opened_at, .. } if self.is_opening_of(*opened_at) => {
                 self.reputation.trip();
-                self.announce_opening(Origin::Local);
+                self.on_opening_stored();
             }
-            Operation::Reopen { opened_at, .. } => {
-                if self.is_opening_of(*opened_at) {
-                    self.opening_is_stored();
-                    self.announce_opening(Origin::Local);
-                } else {
-                    // Probed alone since: it is taken like what others write.
-                    self.adopt(self.cache.record().cloned());
-                }
+            Operation::Reopen { opened_at, .. } if self.is_opening_of(*opened_at) => {
+                self.on_opening_stored();
+            }
+            // The trip had lapsed, or this process has probed offline since. The record is
+            // then as good as one that another process wrote.
+            Operation::Trip { .. } | Operation::Reopen { .. } => {
+                self.adopt(self.cache.record().cloned());
             }
             Operation::Elect { token, .. } | Operation::ElectAbsent { token, .. } => {
                 self.on_elected(token.clone(), sent_at, None);
@@ -119,33 +123,24 @@ impl Machine {
                 self.on_elected(token.clone(), sent_at, Some(seen.clone()));
             }
             Operation::Renew { starts_probe, .. } => {
-                if let Some(ours) = self.ours() {
-                    ours.written_at = sent_at;
-                    ours.leased_at = sent_at;
+                if let Some(lease) = self.our_lease() {
+                    // The lease counts from the sending: a response that came late must not
+                    // let this process probe after others may have taken over.
+                    lease.written_at = sent_at;
+                    lease.leased_at = sent_at;
                     if *starts_probe {
-                        ours.stage = Stage::Ready;
+                        lease.stage = Stage::Ready;
                     }
                 }
             }
             Operation::HandOver { .. } => {
-                if let Some(ours) = self.ours() {
-                    ours.stage = Stage::HandedOver;
+                if let Some(lease) = self.our_lease() {
+                    lease.stage = Stage::HandedOver;
                 }
             }
-            Operation::GiveBack { .. } => self.give_up(),
-            Operation::Close { .. } => {
-                self.cache.election = None;
-                match &mut self.phase {
-                    // Closed here already, while the store was out.
-                    Phase::Closed { by_offline_probes } => *by_offline_probes = false,
-                    // Closed here, and tripped again since: that comes next.
-                    Phase::Open(_) if self.pending == Some(PendingWrite::Trip) => return,
-                    Phase::Open(_) | Phase::HalfOpen(_) => {
-                        self.enter(Phase::CLOSED);
-                    }
-                }
-                self.announce(Cause::ProbesSucceeded, Origin::Local);
-            }
+            // Its token is spent: to probe again, this process has to be elected again.
+            Operation::GiveBack { .. } => self.end_token(),
+            Operation::Close { .. } => self.on_closed(),
             Operation::Hold { opened_at, .. } => self.hold_here(*opened_at),
             Operation::Release { .. } => {
                 self.release_here(Origin::Local);
@@ -154,17 +149,31 @@ impl Machine {
         }
     }
 
-    /// The store refused a write and showed the record as it stands: an own
-    /// earlier write is recognised, anything else is adopted.
+    /// Takes a closing that was applied.
+    fn on_closed(&mut self) {
+        self.cache.election = None;
+        match &mut self.phase {
+            // This process closed the circuit already, while the store was out.
+            Phase::Closed { by_offline_probes } => *by_offline_probes = false,
+            // It has also tripped again since. Closing now would drop the pending trip.
+            Phase::Open(_) if self.pending == Some(PendingWrite::Trip) => return,
+            Phase::Open(_) | Phase::HalfOpen(_) => self.enter(Phase::CLOSED),
+        }
+        self.announce(Cause::ProbesSucceeded, Origin::Local);
+    }
+
+    /// Takes a refusal, which shows the record. Recognises an earlier attempt of the same
+    /// write, and adopts any other record: a refusal is a read that costs nothing.
     pub(super) fn refused(
         &mut self,
         operation: &Operation,
         sent_at: Moment,
         shown: Option<Record>,
     ) {
-        let ours = shown.as_ref().is_some_and(|record| is_own_earlier_write(operation, record))
-            && !self.may_be_of_another(operation, sent_at);
-        if ours {
+        let is_own_write =
+            shown.as_ref().is_some_and(|record| is_own_earlier_write(operation, record))
+                && !self.may_be_of_another(operation, sent_at);
+        if is_own_write {
             self.cache_record(shown);
             return self.applied(operation, sent_at);
         }
@@ -172,12 +181,14 @@ impl Machine {
         let ends_turn =
             matches!(operation, Operation::HandOver { .. } | Operation::GiveBack { .. });
         if is_our_lease && ends_turn && !operation.permits(shown.as_ref()) {
-            // A late renewal of ours moved the lease: the want stands.
+            // A late renewal of this process moved the lease, so that the condition on its end
+            // failed. The pending write is made again, against the record shown.
             return self.cache_record(shown);
         }
         self.clear_pending(operation);
         if is_our_lease && ends_turn {
-            // The store refuses what its own record permits: the lease is left to end.
+            // The store refuses what its own record permits. Written again, it would be
+            // refused without end: the lease is left to end, as one of another process.
             self.cache_record(shown);
             self.cache.election = None;
             let (since, turn) = (self.now, self.draw_turn());
@@ -189,12 +200,11 @@ impl Machine {
         if let Operation::Renew { starts_probe, .. } = operation
             && is_our_lease
         {
-            // Somebody made the lease unreadable, or later than ours. A probe that
-            // runs may still end; otherwise the token does, and the right is
-            // taken over.
+            // Another writer made the lease unreadable, or later than this renewal. A probe
+            // that runs may still end; without one the token ends, and the right is taken over.
             self.cache_record(shown);
             if *starts_probe && self.pending.is_none() {
-                self.give_up();
+                self.end_token();
             }
             return;
         }
@@ -203,32 +213,33 @@ impl Machine {
             Operation::Elect { .. } | Operation::TakeOver { .. } | Operation::ElectAbsent { .. }
         );
         if is_election && operation.permits(shown.as_ref()) {
-            // Its own record permits it: waiting calls would ask again at once, and
-            // without end.
+            // The store refuses what its own record permits. The waiting calls would elect
+            // again at once, and without end; a back-off slows them down.
             self.fail(Access::Write, StoreErrorKind::Throttled);
         }
         self.adopt_refused(operation, shown);
     }
 
-    /// Whether a closing that looks like this one may be another's of the same
-    /// second: only once our lease had ended could another close.
+    /// Returns `true` if the closing that the record shows may be that of another process in
+    /// the same second. Only after the lease of this process had ended could another close.
     fn may_be_of_another(&self, operation: &Operation, sent_at: Moment) -> bool {
         match &self.phase {
-            Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => {
+            Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => {
                 matches!(operation, Operation::Close { .. })
-                    && !sent_at.is_within(ours.leased_at, self.config.probe_lease())
+                    && !sent_at.is_within(lease.leased_at, self.config.probe_lease())
             }
             Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
         }
     }
 
-    /// A write has ended. What was decided while it was under way still stands.
+    /// Drops the pending write that `operation` was made for. One that was decided while it was
+    /// in flight stays.
     fn clear_pending(&mut self, operation: &Operation) {
-        self.pending.take_if(|want| want.is_done_by(operation));
+        self.pending.take_if(|write| write.is_done_by(operation));
     }
 
-    /// A write has no answer: an election or a renewal is not pursued; what was
-    /// decided holds here.
+    /// Takes a write that got no response. An election or a renewal is dropped, and a call that
+    /// still wants the probe asks again. A verdict stays pending, and holds here meanwhile.
     pub(super) fn on_write_failed(&mut self, operation: &Operation) {
         match operation {
             Operation::Trip { .. }
@@ -246,10 +257,11 @@ impl Machine {
         self.decide_without_store();
     }
 
-    /// The store is out: what was decided holds here, and what the store is
-    /// owed is kept where it can still be of use. One that is throttled is not out:
-    /// what it is owed is written when it may be asked again.
+    /// Lets the decision behind the pending write hold here, because the store is out.
     pub(super) fn decide_without_store(&mut self) {
+        // A store that throttles is alive, and the rest of the fleet uses it. If this process
+        // closed or probed by itself now, a partition at its limit would leave a thousand
+        // processes that each probe: the pending write waits for the back-off.
         if self.is_throttled() {
             return;
         }
@@ -258,8 +270,8 @@ impl Machine {
                 self.announce_opening(Origin::WithoutStore);
             }
             Some(PendingWrite::Close { .. } | PendingWrite::HandOver | PendingWrite::GiveBack) => {
-                if let Some(ours) = self.ours().cloned() {
-                    self.verdict_without_store(&ours);
+                if let Some(lease) = self.our_lease().cloned() {
+                    self.verdict_without_store(&lease);
                 }
             }
             Some(PendingWrite::Elect | PendingWrite::TakeOver | PendingWrite::Renew { .. })
@@ -267,14 +279,16 @@ impl Machine {
         }
     }
 
-    /// This process holds the right to probe.
+    /// Enters half-open as the prober: this process was elected, or has taken over.
     pub(super) fn on_elected(
         &mut self,
         token: LeaseToken,
         leased_at: Moment,
         from: Option<Record>,
     ) {
-        // The winner of a takeover counts on from the record that it saw.
+        // A take-over counts on from the record that it saw, so that the good probes of the
+        // last holder are not made again. A holder that was lost in mid-probe has left zero
+        // there, since whatever starts a probe sets it to zero: that probe may have failed.
         let count = from.as_ref().and_then(|seen| seen.success_count.valid());
         let successes = count.copied().unwrap_or(0);
         let cause = match &from {
@@ -284,7 +298,7 @@ impl Machine {
             },
             None => Cause::RecoveryTimeout,
         };
-        // Whatever was decided under an older token is fenced off.
+        // A write under an older token would be refused.
         self.pending = None;
         let lease_until = leased_at.unix_ceil(self.config.probe_lease());
         self.cache.election = Some(Box::new(Election {
@@ -300,7 +314,7 @@ impl Machine {
             }
             Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => None,
         };
-        let ours = OurLease {
+        let lease = OurLease {
             token,
             written_at: leased_at,
             leased_at,
@@ -309,19 +323,22 @@ impl Machine {
             kept_since: None,
             gave_back_at,
         };
-        // An election that is found late may have been forgotten meanwhile.
+        // Not the phase first: this process may have closed or reopened the circuit since it
+        // sent an election that it finds applied only now.
         let opened_at = self.cache.record().and_then(|record| record.opened_at.valid().copied());
         self.commit(
             Phase::HalfOpen(Recovery {
                 opened_at: opened_at.or_else(|| self.phase.opened_at()),
-                prober: Prober::Us(Box::new(ours)),
+                prober: Prober::Us(Box::new(lease)),
             }),
             cause,
             Origin::Local,
         );
     }
 
-    /// A fresh token for an election that is about to be sent.
+    /// Draws a token for an election that is about to be sent, and remembers it, in case the
+    /// response is lost. Each attempt has its own: a shared one would let the late duplicate
+    /// of an older election pass for the newer.
     fn elect(&mut self, from: Option<Record>, lease_until: i64) -> LeaseToken {
         let token = self.entropy.token();
         self.cache.election = Some(Box::new(Election {
@@ -334,9 +351,12 @@ impl Machine {
         token
     }
 
-    /// The end of a renewed lease: in whole seconds too, later than what stands
-    /// there, and than every lease before it under the same token.
+    /// Returns the end of a renewed lease, later by a second than the one on the record and
+    /// than every lease before it under the same token. Of two equal ones, a write on the
+    /// condition of the first would be applied to the second.
     fn later_lease(&mut self, lease_until: i64) -> i64 {
+        // The store compares `L < :new`: an equal stamp would be refused as one of an older
+        // renewal, and this process would give up a lease that it holds.
         let known = self.cache.lease_until().valid().copied().unwrap_or(i64::MIN);
         let later = lease_until.max(known.saturating_add(1));
         match &mut self.cache.election {
@@ -349,8 +369,8 @@ impl Machine {
         }
     }
 
-    /// The token of this process has ended; nobody probes.
-    fn give_up(&mut self) {
+    /// Ends the token of this process, and frees the right to probe.
+    fn end_token(&mut self) {
         self.cache.election = None;
         if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
             *prober = Prober::Nobody { gave_back_at: Some(Box::new(self.now)) };
@@ -359,90 +379,54 @@ impl Machine {
 
     fn holds_lease_in(&self, record: &Record) -> bool {
         match &self.phase {
-            Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => {
-                record.is_leased_to(&ours.token)
+            Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => {
+                record.is_leased_to(&lease.token)
             }
             Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
         }
     }
 
-    fn opening_is_stored(&mut self) {
+    /// Takes the current opening as stored, and tells subscribers of it as this process's own.
+    fn on_opening_stored(&mut self) {
         if let Phase::Open(opening) = &mut self.phase {
             opening.standing = Standing::Stored;
         }
+        self.announce_opening(Origin::Local);
     }
 
-    fn ours(&mut self) -> Option<&mut OurLease> {
+    fn our_lease(&mut self) -> Option<&mut OurLease> {
         match &mut self.phase {
-            Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => Some(ours),
+            Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => Some(lease),
             Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => None,
         }
     }
 
     fn token(&mut self) -> Option<LeaseToken> {
-        self.ours().map(|ours| ours.token.clone())
+        self.our_lease().map(|lease| lease.token.clone())
     }
 
     fn successes(&mut self) -> u64 {
-        self.ours().map_or(0, |ours| ours.successes)
+        self.our_lease().map_or(0, |lease| lease.successes)
     }
 
     pub(in crate::protocol::machine) fn expires_at(&self) -> i64 {
         self.now.unix_floor(Duration::ZERO).saturating_add(self.life())
     }
 
-    /// How long a record lives, in whole seconds, if no lease or hold needs it for longer.
+    /// Returns how long a record lives, in whole seconds, if no lease or hold needs it longer.
     pub(super) fn life(&self) -> i64 {
         seconds_up(self.config.recovery_timeout()).saturating_add(seconds_up(TTL_SLACK))
     }
 
-    /// When the store may delete a record that is needed until then.
+    /// Returns when the store may delete a record that is needed until `until`.
     fn expires_after(&self, until: i64) -> i64 {
         self.expires_at().max(until.saturating_add(seconds_up(TTL_SLACK)))
     }
 
-    /// A lease end that nobody within the tolerated skew has to wait for.
+    /// Returns the end of a lease that is given back. `max_clock_skew` in the past, so that a
+    /// process whose clock is that much behind need not wait either.
     fn already_past(&self) -> i64 {
         let skew = seconds_up(self.config.max_clock_skew());
         self.now.unix_floor(Duration::ZERO).saturating_sub(skew)
-    }
-}
-
-/// Whether the record that refused a write was made by an earlier attempt of
-/// the same write, whose answer was lost.
-fn is_own_earlier_write(operation: &Operation, record: &Record) -> bool {
-    match operation {
-        Operation::Elect { token, .. }
-        | Operation::ElectAbsent { token, .. }
-        | Operation::TakeOver { token, .. } => record.is_leased_to(token),
-        Operation::Renew { token, lease_until, .. } => {
-            record.is_leased_to(token) && record.lease_until == Field::Valid(*lease_until)
-        }
-        Operation::HandOver { token, success_count, lease_until, .. }
-        | Operation::GiveBack { token, success_count, lease_until, .. } => {
-            record.is_leased_to(token)
-                && record.lease_until == Field::Valid(*lease_until)
-                && record.success_count == Field::Valid(*success_count)
-        }
-        // Without `released` an operator's release of the same second would be told as
-        // our closing, and as the operator's.
-        Operation::Close { expires_at, .. } => {
-            record.state == Field::Valid(CircuitState::Closed)
-                && record.expires_at == Field::Valid(*expires_at)
-                && !record.is_released()
-        }
-        Operation::Hold { owner, opened_at, expires_at, .. } => {
-            record.is_held()
-                && record.owner == Field::Valid(owner.clone())
-                && record.opened_at == Field::Valid(*opened_at)
-                && record.expires_at == Field::Valid(*expires_at)
-        }
-        Operation::Release { released_at, expires_at, .. } => {
-            record.state == Field::Valid(CircuitState::Closed)
-                && record.expires_at == Field::Valid(*expires_at)
-                && record.released == Field::Valid(*released_at)
-        }
-        // A trip or a reopening carries nothing that is only ours.
-        Operation::Trip { .. } | Operation::Reopen { .. } => false,
     }
 }
