@@ -138,8 +138,8 @@ pub(crate) struct Machine {
     /// True if a waiting call is to get the next probe; the other calls are rejected.
     probe_claimed: bool,
     probes: Probes,
-    /// The epoch that began because the process had been frozen; zero if none did.
-    thawed_into: u64,
+    /// Whether the epoch is the one before under a new number: the process was frozen.
+    has_thawed: bool,
     effects: Vec<Effect>,
 }
 
@@ -165,7 +165,7 @@ impl Machine {
             health: Health::default(),
             probe_claimed: false,
             probes: Probes::NONE,
-            thawed_into: 0,
+            has_thawed: false,
             effects: Vec::new(),
         }
     }
@@ -196,7 +196,7 @@ impl Machine {
                 // A new epoch tells the outcomes of calls that were admitted before from
                 // later ones; otherwise a thaw with T calls running would trip the fleet.
                 self.enter(Phase::Closed { by_offline_probes });
-                self.thawed_into = self.epoch;
+                self.has_thawed = true;
             }
             // The probe keeps its right, and may still succeed: only its failure is ignored.
             Phase::HalfOpen(_) => self.probes.cut_off(),
@@ -209,7 +209,7 @@ impl Machine {
     /// Returns `true` if a freeze, and not a change of state, began the current epoch: the
     /// counts of the epoch before it stand.
     pub(crate) fn has_thawed(&self) -> bool {
-        self.thawed_into == self.epoch
+        self.has_thawed
     }
 
     /// Takes from the owner whether the counting still watches failures or a contradiction.
@@ -327,6 +327,7 @@ impl Machine {
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.epoch = self.epoch.saturating_add(1);
+        self.has_thawed = false;
     }
 
     /// Enters a phase, and tells subscribers why. A phase that they hear of only when its
