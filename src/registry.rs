@@ -26,7 +26,7 @@ use crate::{
     error::{FlushError, RegistryError},
     name::CircuitName,
     protocol::machine::Machine,
-    runtime::actor::{Actor, Environment, LastTold, message::Message},
+    runtime::actor::{Actor, Environment, LastAnnounced, message::Message},
     runtime::circuit::Circuit,
     runtime::ending::End,
     runtime::gate::Gate,
@@ -323,7 +323,7 @@ impl BreakerRegistry {
         &self,
         name: CircuitName,
         config: Arc<Config>,
-        told: Option<LastTold>,
+        told: Option<LastAnnounced>,
     ) -> Arc<Circuit> {
         let inner = &self.inner;
         let gate = if inner.disabled { Gate::disabled() } else { Gate::new() };
@@ -345,7 +345,7 @@ impl BreakerRegistry {
         });
         let cancelled = inner.cancel.clone();
         let mut actor = Actor::new(&circuit, mailbox, machine, environment, cancelled, forget);
-        actor.follows(told);
+        actor.announced_earlier(told);
         // Lent, not given: a future that takes its argument by value holds it twice.
         let run = async move { actor.keep().await };
         inner.tracker.spawn_on(run, &inner.runtime);
@@ -361,7 +361,7 @@ fn forget(
     registry: &Weak<Inner>,
     circuit: &Arc<Circuit>,
     is_clean: &dyn Fn() -> bool,
-    told: Option<LastTold>,
+    told: Option<LastAnnounced>,
 ) -> bool {
     let Some(inner) = registry.upgrade() else {
         return true;

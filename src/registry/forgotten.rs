@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::{name::CircuitName, runtime::actor::LastTold};
+use crate::{name::CircuitName, runtime::actor::LastAnnounced};
 
 /// Of how many circuits it is known.
 const MOST: usize = 1_024;
@@ -10,13 +10,13 @@ const MOST: usize = 1_024;
 /// The latest circuits that were forgotten while they were not closed.
 #[derive(Debug, Default)]
 pub(super) struct Forgotten {
-    told: HashMap<CircuitName, LastTold>,
+    told: HashMap<CircuitName, LastAnnounced>,
     /// Names in the order in which they were forgotten; one that was taken stays here.
     order: VecDeque<CircuitName>,
 }
 
 impl Forgotten {
-    pub(super) fn keep(&mut self, name: CircuitName, told: LastTold) {
+    pub(super) fn keep(&mut self, name: CircuitName, told: LastAnnounced) {
         if self.order.len() >= MOST
             && let Some(oldest) = self.order.pop_front()
         {
@@ -26,7 +26,7 @@ impl Forgotten {
         self.told.insert(name, told);
     }
 
-    pub(super) fn take(&mut self, name: &CircuitName) -> Option<LastTold> {
+    pub(super) fn take(&mut self, name: &CircuitName) -> Option<LastAnnounced> {
         self.told.remove(name)
     }
 }
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn case_167_the_memory_of_forgotten_circuits_is_bounded() {
-        let told = LastTold { state: CircuitState::Open, opened_at: Some(7) };
+        let told = LastAnnounced { state: CircuitState::Open, opened_at: Some(7) };
         let name = |number: usize| CircuitName::new(format!("c{number}")).unwrap();
         let mut forgotten = Forgotten::default();
         for number in 0..10_000 {

@@ -184,7 +184,7 @@ impl Circuit {
             return Some((Arc::clone(&trip.callers), false));
         }
         let callers = Arc::<Pending>::default();
-        let settle = Settle::of_callers(self.pending.start(), callers.start());
+        let settle = Settle::of_trip(self.pending.start(), callers.start());
         under_way.push(UnderWay { epoch, callers: Arc::clone(&callers), settle });
         Some((callers, true))
     }
@@ -295,7 +295,7 @@ impl Circuit {
             tally.counting.probe(place, report == CallEnd::Success);
         }
         let (done, settled) = oneshot::channel();
-        let settle = Settle::of_caller(self.pending.start(), done);
+        let settle = Settle::of_probe(self.pending.start(), done);
         let at = self.clock.now();
         let message = Message::Outcome { at, pass, report, settle: Some(settle) };
         match self.mailbox.try_send(message) {
