@@ -255,8 +255,8 @@ impl Actor {
                 let arrival = self.machine.arrival(is_failing && circuit.check_is_failing());
                 self.admit(at, reply, arrival);
             }
-            Message::Outcome { at, pass, report, settle } => {
-                self.machine.report(at, pass, report);
+            Message::Outcome { at, pass, end, settle } => {
+                self.machine.report(at, pass, end);
                 self.settles.extend(settle);
             }
             Message::KeepAlive { at, pass } => self.machine.keep_alive(at, pass),
