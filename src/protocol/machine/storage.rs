@@ -258,10 +258,10 @@ impl Machine {
 
     fn fail(&mut self, access: Access, kind: StoreErrorKind) {
         self.fail_command(kind);
-        let spread = self.entropy.jitter();
+        let jitter = self.entropy.jitter();
         let (begun_at, ended_at) = (self.now, self.now);
         let longest_throttling = self.config.local_cache_max_age();
-        let failure = Failure { access, kind, begun_at, ended_at, spread, longest_throttling };
+        let failure = Failure { access, kind, begun_at, ended_at, jitter, longest_throttling };
         self.health.fail(failure);
     }
 
