@@ -27,7 +27,7 @@ fn case_04_a_good_call_between_ends_the_streak() {
 }
 
 #[test]
-fn a_trip_stands_as_it_was_found_until_it_is_ended() {
+fn a_trip_stands_unchanged_until_it_is_ended() {
     let mut counting = counting(2);
     let at = Moment::of_seconds(7, 1_000);
     counting.failure(0, Moment::default());
