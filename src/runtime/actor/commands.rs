@@ -35,7 +35,8 @@ impl Drop for Commands {
 }
 
 impl Commands {
-    /// Queues a command. It replaces one that has not begun, whose operator is told so.
+    /// Queues a command. It replaces one that has not begun: that operator gets
+    /// [`CommandResult::Replaced`].
     pub(super) fn push(&mut self, command: Command, reply: oneshot::Sender<CommandResult>) {
         let queued = self.0.get_or_insert_default();
         if let Some((_, replaced)) = queued.next.replace((command, Operator(reply))) {

@@ -32,7 +32,7 @@ pub(super) struct StoreClient {
 impl StoreClient {
     /// Starts an operation. Once it has its turn it ends within `store_timeout`; it ends at
     /// once, as [`StoreResponse::BackedOff`], if other circuits have found the store out of
-    /// reach. A command ignores that: an operator is told what the store itself answers.
+    /// reach. A command ignores that: its operator gets the store's own answer.
     pub(super) fn start(self, request: StoreRequest, is_commanded: bool) -> InFlight {
         let Some(place) = self.environment.queue.enter() else {
             let waiting = self.environment.queue.join(urgency(&request));

@@ -21,7 +21,7 @@ use crate::{
     runtime::undelivered::UndeliveredPermit,
 };
 
-/// The input of a turn that is not a message: the counting is told what became of it.
+/// The input of a turn that is not a message. The counting needs it at the end of the turn.
 pub(super) struct Shown {
     /// The trip that the machine was shown in this turn.
     pub(super) trip: Option<Box<Trip>>,
