@@ -332,8 +332,8 @@ impl Actor {
     }
 
     /// Forgets the circuit if no handle is left and a new actor would read or count all that
-    /// this one knows. Returns `true` if it did. `failures` were counted when the machine was
-    /// last told of them: if there are more by now, the circuit is kept.
+    /// this one knows. Returns `true` if it did. `failures` were counted when this turn
+    /// ended: if there are more by now, the circuit is kept.
     fn is_forgotten(&self, circuit: &Arc<Circuit>, failures: u64) -> bool {
         circuit.handles.load(Ordering::Acquire) == 0
             && self.mailbox.is_empty()

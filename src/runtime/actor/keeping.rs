@@ -46,6 +46,7 @@ impl Actor {
     /// channels closed, and decide by the published state.
     fn start_over(&mut self) {
         self.machine.start_over();
+        // None, so that the next turn asks about a contradiction and publishes in any case.
         self.published = None;
         self.offered_probe = None;
         self.release_waiters();
@@ -53,6 +54,7 @@ impl Actor {
             return;
         };
         log::started_over(&circuit.name);
+        // The machine no longer knows this probe: a call that took it would run for nothing.
         let _ = circuit.gate.take_offered_probe();
         // Publish now, not at the next turn: until then callers would be admitted in an epoch
         // that is over. Callers that wait for a trip of that epoch are released below.
@@ -168,7 +170,7 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(31)).await;
             let mut epoch = breaker.snapshot().epoch();
             for _ in 0..panics {
-                // It asks, and its actor panics: it is answered, and nothing stays pending.
+                // The call asks and its actor panics: the call is answered, and nothing is pending.
                 let _ = breaker.admit().await;
                 assert_eq!(pending.count(), 0);
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -34,12 +34,16 @@ impl StoreClient {
     /// once, as [`StoreResponse::BackedOff`], if other circuits have found the store out of
     /// reach. A command ignores that: its operator gets the store's own answer.
     pub(super) fn start(self, request: StoreRequest, is_commanded: bool) -> InFlight {
+        // Join the queue now, not when the future is first polled: operations must wait in the
+        // order in which their actors began them.
         let Some(place) = self.environment.queue.enter() else {
             let waiting = self.environment.queue.join(urgency(&request));
             return Box::pin(
                 async move { self.run_in_turn(&request, is_commanded, waiting).await },
             );
         };
+        // Ask only with a place in hand: the answer of `reachability` is of this moment, and an
+        // operation that is allowed to try the store must not then wait in the queue.
         match self.ask(&request, is_commanded) {
             Ok(begun_at) => Box::pin(async move { self.run(&request, begun_at, place).await }),
             Err(backed_off) => Box::pin(std::future::ready(StoreResponse::BackedOff(backed_off))),
@@ -64,8 +68,10 @@ impl StoreClient {
         };
         drop(waiting);
         let Some(place) = place else {
+            // Not an outage: a long queue shows nothing about the store.
             return StoreResponse::BackedOff(BackedOff { wait: PAUSE, is_outage: false });
         };
+        // Again: the store may have gone out, or come back, while the operation waited.
         match self.ask(request, is_commanded) {
             Ok(begun_at) => self.run(request, begun_at, place).await,
             Err(backed_off) => StoreResponse::BackedOff(backed_off),
@@ -86,6 +92,7 @@ impl StoreClient {
     }
 
     async fn run(&self, request: &StoreRequest, begun_at: Moment, _place: Place) -> StoreResponse {
+        // The limit begins here: time in the queue is not the store's fault.
         let limit = self.config.store_timeout();
         let time_before = self.server_time();
         let running = async {
@@ -104,8 +111,10 @@ impl StoreClient {
                     .map(StoreResponse::Written),
             }
         };
+        // A store is foreign code. A panic in it is a bad answer, and not the end of the actor.
         let result = self.environment.clock.within(limit, Caught::new(running)).await;
         let now = self.environment.clock.now();
+        // Only a reading from this operation: its begin and end bound the moment of the reading.
         if let Some(time) = self.server_time()
             && Some(time) != time_before
         {
@@ -134,8 +143,8 @@ impl StoreClient {
     /// Reports a failure to `reachability`, the log and the metrics.
     fn fail(&self, request: &StoreRequest, error: &StoreError, begun_at: Moment, now: Moment) {
         if now.was_frozen_since(begun_at, self.config.store_timeout()) {
-            // The timer ran out while the process was frozen: that says nothing about the
-            // store, and must not keep other circuits from it.
+            // The timer ran out while the process was frozen. That shows nothing about the store,
+            // and must not keep other circuits from it.
             return log::stood_still(&self.name, error);
         }
         match error.kind() {
@@ -148,6 +157,7 @@ impl StoreClient {
                     now,
                 );
             }
+            // These are answers: the store can be reached, and other circuits may ask it.
             StoreErrorKind::Throttled
             | StoreErrorKind::Misconfigured
             | StoreErrorKind::BadAnswer => {
