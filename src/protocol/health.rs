@@ -160,6 +160,8 @@ impl Trouble {
 
     fn forget_old(&mut self, now: Moment) {
         for streak in [&mut self.reads, &mut self.writes] {
+            // Without a back-off there is one fast failure at most: it stays, to be the first of
+            // two, and `Streak::is_old` forgets it at the next failure.
             if streak.back_off.is_some() && !streak.is_recent(now) {
                 *streak = Streak::default();
             }
@@ -172,6 +174,7 @@ impl Trouble {
         match access {
             Access::Read => {
                 self.reads = Streak::default();
+                // A failed write then backs off no reads: only writes are out.
                 self.reads_work = self.writes_fail();
                 if !self.writes_fail() {
                     // No write of ours has failed, so this back-off came from other circuits, and
@@ -219,6 +222,8 @@ impl Trouble {
             Access::Read => &mut self.reads,
             Access::Write => &mut self.writes,
         };
+        // Out without a failure of its own: the failures of other circuits must not add to the
+        // doublings of this one.
         streak.back_off = back_off;
         streak.is_out = true;
     }

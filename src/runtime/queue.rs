@@ -67,7 +67,7 @@ impl<T> Line<T> {
         self.waiting.remove(&ticket)
     }
 
-    /// Releases a place. Returns the next waiter, who gets it; if there is none the place is free.
+    /// Releases a place. Returns the next waiter, which gets it; without one the place is free.
     fn release(&mut self) -> Option<T> {
         let next = self.waiting.pop_first().map(|(_, waiter)| waiter);
         if next.is_none() {

@@ -127,6 +127,7 @@ impl Reachability {
         // A single failure may be a lost packet: it must not keep an urgent operation away.
         let is_outage =
             state.health.is_outage() || state.failed_circuits == FailedCircuits::Several;
+        // In an outage the back-off below decides, and may let one operation try the store.
         let deferral = state.slow.map_or(Duration::ZERO, |slow| slow.remaining(now));
         if !is_urgent && !is_outage && deferral > Duration::ZERO {
             return Err(BackedOff { wait: deferral, is_outage });
@@ -135,6 +136,8 @@ impl Reachability {
             return Ok(());
         }
         let wait = state.health.wait(access, now);
+        // Without this the item of one circuit, on a partition that does not answer, would keep
+        // all circuits from a store that works.
         let may_check_for_itself = is_outage
             && matches!(&state.failed_circuits, FailedCircuits::One(only) if only != circuit);
         if wait > Duration::ZERO && !may_check_for_itself {
@@ -170,6 +173,7 @@ impl Reachability {
     /// wait.
     pub(crate) fn refused(&self, access: Access, begun_at: Moment, ended_at: Moment) {
         self.answered(access);
+        // A refused write costs no caller a wait before its call.
         let took = ended_at.mono().saturating_sub(begun_at.mono());
         if access == Access::Write || took <= SLOW {
             return;
@@ -196,6 +200,7 @@ impl Reachability {
         ended_at: Moment,
     ) {
         let mut state = self.state();
+        // By its begin: an operation that hung for long is in a row with the one before it.
         state.forget_old(begun_at);
         let jitter = state.entropy.jitter();
         // Not used: throttling is an answer, and never reported here.
@@ -225,6 +230,7 @@ impl Reachability {
     pub(crate) fn works(&self, access: Access) {
         let was_logged = {
             let mut state = self.state();
+            // Only a read: a write that succeeds does not show that reads are quick again.
             state.slow.take_if(|_| access == Access::Read);
             std::mem::take(state.logged.of(access))
         };

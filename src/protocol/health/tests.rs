@@ -222,7 +222,7 @@ fn a_back_off_of_other_circuits_is_an_outage_until_an_answer() {
     let backed_off = |is_outage| BackedOff { wait: Duration::from_secs(7), is_outage };
     health.back_off(Access::Read, at(0), backed_off(false));
     assert!(!health.is_outage() && !health.is_usable(Access::Read, at(6_999)));
-    assert!(health.is_usable(Access::Write, at(0)), "what is written does not wait");
+    assert!(health.is_usable(Access::Write, at(0)), "a write does not wait");
     health.succeed(Access::Write);
     assert!(health.is_usable(Access::Read, at(0)), "there was an answer");
     health.back_off(Access::Read, at(0), backed_off(true));
