@@ -387,7 +387,7 @@ mod tests {
             clock.now().fleet_time().as_millis()
         };
         assert_eq!(shared_after(0, 1_000), 1_000_100, "it may be right as it is");
-        assert_eq!(shared_after(900, 1_000), 1_001_100, "what is shown was rounded down");
+        assert_eq!(shared_after(900, 1_000), 1_001_100, "the store rounds down");
         assert_eq!(shared_after(60_000, 1_001), 1_002_100, "it runs ahead");
         assert_eq!(shared_after(-600, 1_001), 1_001_600, "as before, and that agrees");
         assert_eq!(shared_after(-3_600_000, 1_001), 1_001_000, "it is far behind");

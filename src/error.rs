@@ -190,8 +190,8 @@ impl<E> CallError<E> {
     /// ```
     /// # use fuseboard::CallError;
     /// let failed: CallError<u16> = CallError::Inner(503);
-    /// let told = failed.map_inner(|status| std::io::Error::other(format!("status {status}")));
-    /// assert_eq!(told.to_string(), "status 503");
+    /// let mapped = failed.map_inner(|status| std::io::Error::other(format!("status {status}")));
+    /// assert_eq!(mapped.to_string(), "status 503");
     /// ```
     #[must_use]
     pub fn map_inner<F>(self, map: impl FnOnce(E) -> F) -> CallError<F> {

@@ -430,7 +430,7 @@ mod tests {
         let registry = builder.disabled(false).spawn().unwrap();
         let _breaker = registry.breaker("payments").unwrap();
         registry.shutdown(Duration::from_secs(1)).await.unwrap();
-        // Stands for an outcome that was sent after the actor's last look at its mailbox.
+        // Stands for an outcome that was sent after the actor had emptied its mailbox.
         let _pending = registry.inner.environment.pending.start();
         registry.flush(Duration::from_secs(60)).await.unwrap();
     }

@@ -7,7 +7,7 @@ use crate::{name::CircuitName, state::CircuitState};
 /// One state change of a circuit, broadcast to every subscriber.
 ///
 /// A metric that counts the transitions whose [`origin`](Self::origin) is
-/// [`Origin::Local`] counts each one once in a fleet, whichever process made it,
+/// [`Origin::Local`] counts each one once in a fleet,
 /// with two exceptions: a trip or a reopening whose answer was lost is observed by
 /// all processes and local to none, and a closing in the same second as an operator's release
 /// is local to both.

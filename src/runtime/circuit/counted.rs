@@ -1,4 +1,4 @@
-//! Counts the end of a call, and sends the actor what it has to know of it.
+//! Counts the end of a call, and tells the actor of a trip or the verdict of a probe.
 //!
 //! A failing call counts by itself, under a mutex that only failing calls, probes that end
 //! and the actor take. The failure that trips stores a [`Trip`], which stays here until the
