@@ -6,10 +6,10 @@
 //! cancellation, and on nothing else. It holds the circuit weakly, or it would keep its own
 //! mailbox open and never see that the last handle was dropped.
 
+mod announcing;
 mod brief_wait;
 mod commands;
 mod environment;
-mod farewell;
 mod keeping;
 mod leaving;
 pub(crate) mod message;
@@ -24,6 +24,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::{announcing::LastAnnounced, environment::Environment};
 use self::{
     commands::Commands,
     message::{Message, Reply, Settle},
@@ -31,7 +32,6 @@ use self::{
     operation::InFlight,
     publishing::Shown,
 };
-pub(crate) use self::{environment::Environment, farewell::LastAnnounced};
 use crate::{
     clock::Clock,
     panics::caught,
