@@ -1,4 +1,4 @@
-//! Which results of a call count against the dependency.
+//! Classifiers: judge which results of a call count against the dependency.
 
 use std::{fmt, sync::Arc};
 
@@ -6,21 +6,21 @@ use crate::{error::ConfigError, outcome::Outcome};
 
 type Rule<T, E> = Arc<dyn Fn(&Result<T, E>) -> bool + Send + Sync>;
 
-/// Judges the whole `Result` of a call, so that a returned 503 can count.
+/// Judges the whole `Result` of a call, so that an `Ok` with status 503 can count as a failure.
 ///
 /// Without a classifier every `Err` is a failure and every `Ok` a success. With
 /// rules, either
 ///
-/// - an allow-list: only what [`count_if`](ClassifierBuilder::count_if) names is
-///   a failure, any other `Err` is ignored, any other `Ok` a success; or
-/// - a deny-list: what [`ignore_if`](ClassifierBuilder::ignore_if) names is
-///   ignored, any other `Err` is a failure, any other `Ok` a success.
+/// - an allow-list: only the results that [`count_if`](ClassifierBuilder::count_if) selects
+///   are failures, any other `Err` is ignored, any other `Ok` is a success; or
+/// - a deny-list: the results that [`ignore_if`](ClassifierBuilder::ignore_if) selects are
+///   ignored, any other `Err` is a failure, any other `Ok` is a success.
 ///
-/// Beside either, or alone, what [`success_if`](ClassifierBuilder::success_if) names is
-/// a success.
+/// Besides, or alone, the results that [`success_if`](ClassifierBuilder::success_if) selects
+/// are successes. It comes before the other rules.
 ///
-/// Rules are closures; the compiler needs to be told their types, on the
-/// classifier as here, or on the argument.
+/// Rules are closures; the compiler needs their types, on the classifier as here, or on the
+/// argument.
 ///
 /// ```
 /// use fuseboard::{Classifier, Outcome};
@@ -49,7 +49,7 @@ enum Rules<T, E> {
 }
 
 impl<T, E> Classifier<T, E> {
-    /// Starts without rules.
+    /// Returns a builder without rules.
     pub fn builder() -> ClassifierBuilder<T, E> {
         ClassifierBuilder { good: Vec::new(), allow: Vec::new(), deny: Vec::new() }
     }
@@ -117,10 +117,10 @@ pub struct ClassifierBuilder<T, E> {
 }
 
 impl<T, E> ClassifierBuilder<T, E> {
-    /// Takes the results for which this rule, or another `success_if` rule, holds for
-    /// successes, whatever the other rules say of them. For errors that are answers
-    /// of a dependency that is well, as a 404 or a unique violation: one ends a streak
-    /// of failures, and is a good probe.
+    /// Makes successes of the results for which this rule, or another `success_if` rule, returns
+    /// `true`, before any other rule is asked. Meant for errors that prove the dependency
+    /// alive, as a 404 or a unique violation: such an error ends a streak of failures, and is
+    /// a good probe.
     pub fn success_if(
         mut self,
         rule: impl Fn(&Result<T, E>) -> bool + Send + Sync + 'static,
@@ -129,8 +129,8 @@ impl<T, E> ClassifierBuilder<T, E> {
         self
     }
 
-    /// Counts the results for which this rule, or another `count_if` rule, holds.
-    /// Other errors are then ignored: they neither count nor end a streak.
+    /// Makes failures of the results for which this rule, or another `count_if` rule, returns
+    /// `true`. Other errors are then ignored: they neither count nor end a streak.
     pub fn count_if(
         mut self,
         rule: impl Fn(&Result<T, E>) -> bool + Send + Sync + 'static,
@@ -139,8 +139,8 @@ impl<T, E> ClassifierBuilder<T, E> {
         self
     }
 
-    /// Ignores the results for which this rule, or another `ignore_if` rule, holds;
-    /// every other error counts.
+    /// Ignores the results for which this rule, or another `ignore_if` rule, returns `true`.
+    /// Every other error is a failure.
     pub fn ignore_if(
         mut self,
         rule: impl Fn(&Result<T, E>) -> bool + Send + Sync + 'static,
@@ -153,8 +153,8 @@ impl<T, E> ClassifierBuilder<T, E> {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] when both `count_if` and `ignore_if` were given: what neither
-    /// names could then be judged either way.
+    /// A [`ConfigError`] if both `count_if` and `ignore_if` were given: a result that neither
+    /// selects could then be judged either way.
     pub fn build(self) -> Result<Classifier<T, E>, ConfigError> {
         let rules = match (self.allow.is_empty(), self.deny.is_empty()) {
             (true, true) => Rules::EveryError,

@@ -16,14 +16,14 @@ use tokio::runtime::Handle;
 
 use crate::{protocol::moment::Moment, runtime::heartbeat, store::ServerTime};
 
-/// Where a registry gets its time from.
+/// The source of a registry's time.
 ///
 /// By default the clocks of the operating system; a [`VirtualClock`] for tests.
 #[derive(Clone, Debug)]
 pub struct Clock {
     source: Source,
     correction: Arc<Correction>,
-    /// Whose timers serve threads that have none.
+    /// Its timers serve threads whose runtime has none.
     runtime: Option<Handle>,
 }
 
@@ -46,8 +46,8 @@ impl Clock {
         Self::over(Source::System)
     }
 
-    /// The same clock for a registry on this runtime, without what others have
-    /// learned about it: each registry has a store of its own to learn from.
+    /// Returns the same clock for a registry on this runtime, without the correction that other
+    /// registries have learned: each has a store of its own to learn from.
     pub(crate) fn of_registry(&self, runtime: Handle) -> Self {
         Self { runtime: Some(runtime), ..Self::over(self.source.clone()) }
     }
@@ -65,7 +65,7 @@ impl Clock {
         Moment::new(mono, wall, self.correction.ahead_ms.load(Ordering::Relaxed))
     }
 
-    /// Has freezes of this process noticed from now on, for a minute after the last use.
+    /// Keeps the heartbeat going, which notices freezes, for a minute from now.
     pub(crate) fn watch_for_freezes(&self, now: Moment) {
         if let Source::System = self.source {
             heartbeat::OF_THIS_PROCESS.keep(now, || {
@@ -75,7 +75,7 @@ impl Clock {
         }
     }
 
-    /// How many freezes of this process were noticed until now.
+    /// Returns the number of freezes of this process that were noticed until now.
     pub(crate) fn freezes(&self, now: Moment) -> u64 {
         match &self.source {
             Source::System => heartbeat::OF_THIS_PROCESS.freezes(now),
@@ -83,11 +83,12 @@ impl Clock {
         }
     }
 
-    /// The store's clock showed this while an operation ran that was begun and
-    /// answered then.
+    /// Corrects the fleet time by the store's clock, which showed `shown` at some moment between
+    /// the begin of an operation and its answer.
     pub(crate) fn learn(&self, begun_at: Moment, answered_at: Moment, shown: ServerTime) {
         let newest = shown.answers();
-        // One correction for each answer, whichever of its circuits comes first.
+        // One correction for each answer. Another circuit may see the same reading again later,
+        // and would take its age for a clock that runs behind.
         if self.correction.answers.swap(newest, Ordering::Relaxed) == newest {
             return;
         }
@@ -108,9 +109,8 @@ impl Clock {
         Self { source, correction: Arc::default(), runtime: None }
     }
 
-    /// Waits for a future, but no longer than `limit`. Where there is no timer at all
-    /// the future is waited for as it is; where the timer's runtime is shutting
-    /// down, no longer.
+    /// Waits for a future, for `limit` at most. Without any timer it waits for as long as the
+    /// future takes; if the timer's runtime is shutting down it stops at once.
     pub(crate) async fn within<T>(
         &self,
         limit: Duration,
@@ -123,27 +123,28 @@ impl Clock {
             if let Poll::Ready(output) = future.as_mut().poll(context) {
                 return Poll::Ready(Some(output));
             }
+            // Only for a future that is not ready at once: a timer costs a lock of the runtime.
             if std::mem::take(&mut is_first) {
                 limit_reached.set(self.timer(limit));
             }
             let Some(timer) = limit_reached.as_mut().as_pin_mut() else {
                 return Poll::Pending;
             };
-            // tokio panics when it polls a timer of a runtime that is going away.
+            // tokio panics if it polls a timer of a runtime that is shutting down.
             let polled = catch_unwind(AssertUnwindSafe(|| timer.poll(context)));
             polled.unwrap_or(Poll::Ready(())).map(|()| None)
         })
         .await
     }
 
-    /// Sleeps; for ever where there is no timer, or nothing to wait for.
+    /// Sleeps for `duration`; for ever if it is `None` or there is no timer.
     pub(crate) async fn sleep(&self, duration: Option<Duration>) {
         let timer = duration.and_then(|by| self.timer(by.max(Duration::from_millis(1))));
-        // Boxed, so that an actor without a deadline has no room for it.
+        // Boxed, so that the task of an actor without a deadline has no room for a timer.
         let Some(mut timer) = timer.map(Box::pin) else {
             return std::future::pending().await;
         };
-        // A timer of a runtime that is going away, which tokio panics about, is none.
+        // tokio panics if the timer's runtime is shutting down: the sleep then never ends.
         poll_fn(|context| {
             let polled = catch_unwind(AssertUnwindSafe(|| timer.as_mut().poll(context)));
             polled.unwrap_or(Poll::Pending)
@@ -151,7 +152,7 @@ impl Clock {
         .await;
     }
 
-    /// A timer of the runtime that this is called on, or else of the registry's.
+    /// Returns a timer of the current runtime, or else of the registry's.
     fn timer(&self, duration: Duration) -> Option<tokio::time::Sleep> {
         timer(duration).or_else(|| {
             let _entered = self.runtime.as_ref()?.enter();
@@ -159,8 +160,8 @@ impl Clock {
         })
     }
 
-    /// Waits for a future as [`within`](Self::within) does. A limit that ran out
-    /// while the process stood still begins anew, once.
+    /// Waits for a future as [`within`](Self::within) does. A limit that ran out while the process
+    /// was frozen begins again, once.
     pub(crate) async fn within_awake<T>(
         &self,
         limit: Duration,
@@ -175,8 +176,8 @@ impl Clock {
         self.within(limit, future).await
     }
 
-    /// Reads the wall clock in milliseconds, as cheaply as can be: it may lag
-    /// by one tick of the kernel.
+    /// Reads the wall clock in milliseconds, by the cheapest call: it may lag by one tick of the
+    /// kernel.
     #[inline]
     pub(crate) fn coarse_wall_ms(&self) -> u64 {
         match &self.source {
@@ -186,22 +187,22 @@ impl Clock {
     }
 }
 
-/// Where monotonic time begins: one for all registries, as the heartbeat is.
+/// The origin of monotonic time. One for all registries, since they share the heartbeat.
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// What a store's answers have shown about the wall clock.
+/// The correction of the wall clock by a store's answers.
 #[derive(Debug, Default)]
 struct Correction {
-    /// By how many milliseconds the store's clock is ahead of it.
+    /// The milliseconds by which the store's clock is ahead of the wall clock.
     ahead_ms: AtomicI64,
-    /// The number of the reading that this is from.
+    /// The number of the reading that the correction is from.
     answers: AtomicU64,
 }
 
-/// The correction within these bounds that moves the clock least. The bounds are
-/// those of what was shown between two readings of it; a clock that was set between
-/// them, so that they exclude each other, is believed as it is now.
+/// Returns the correction within these bounds that is nearest to the one before. The bounds come
+/// from two readings of the wall clock; if it was set between them they may exclude each
+/// other, and the later reading counts.
 fn agreeing(before: i64, at_least: i64, at_most: i64) -> i64 {
     before.min(at_most).max(at_least)
 }
@@ -216,7 +217,7 @@ fn signed_ms(duration: Duration) -> i64 {
 fn coarse_wall_ms() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-    // Before 1970 this is a time far outside of every window.
+    // A time before 1970 becomes one that is far outside every window of the gate.
     time.tv_sec.cast_unsigned().wrapping_mul(1_000).wrapping_add(nanos / 1_000_000)
 }
 
@@ -224,17 +225,17 @@ fn coarse_wall_ms() -> u64 {
 #[inline]
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
 fn coarse_wall_ms() -> u64 {
-    // Before 1970 this is a time far outside of every window.
+    // A time before 1970 becomes one that is far outside every window of the gate.
     let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     wall.map_or(u64::MAX, crate::protocol::moment::millis)
 }
 
-/// A clock that a test or a simulation moves. Clones share their hands.
+/// A clock that a test or a simulation moves. Clones show the same time.
 ///
-/// It is the breaker's clock only: timers are tokio's. One that
-/// [follows tokio](Self::following_tokio) suits tests with paused time, where a
-/// sleep moves both. Over a real DynamoDB, whose answers would correct it, turn
-/// [`server_time`](crate::store) off.
+/// It moves the breaker's clock only: timers are tokio's. A clock that
+/// [follows tokio](Self::following_tokio) suits tests with paused time, where a sleep moves
+/// both. With a real DynamoDB, turn [`server_time`](crate::store) off, or its answers would
+/// correct this clock.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -259,27 +260,27 @@ pub struct VirtualClock(Arc<Hands>);
 
 #[derive(Debug)]
 struct Hands {
-    /// Where tokio's clock stood at the start, if this one follows it.
+    /// The reading of tokio's clock at the start, if this clock follows it.
     follows: Option<tokio::time::Instant>,
     /// Wall time at the start.
     start: Duration,
-    /// By how much both clocks were moved, in nanoseconds.
+    /// The nanoseconds by which both clocks were moved.
     advanced: AtomicU64,
-    /// By how much the wall clock was set, in nanoseconds.
+    /// The nanoseconds by which the wall clock alone was set.
     stepped: AtomicI64,
-    /// How often the process was said to have been frozen.
+    /// The number of calls of [`VirtualClock::freeze`].
     freezes: AtomicU64,
 }
 
 impl VirtualClock {
-    /// Makes a clock that stands at `wall` until it is moved.
+    /// Returns a clock that stands at `wall` until it is moved.
     #[must_use]
     pub fn standing_at(wall: SystemTime) -> Self {
         Self::starting(wall, None)
     }
 
-    /// Makes a clock that starts at `wall` and follows tokio's, so that a runtime
-    /// whose time is paused moves it.
+    /// Returns a clock that starts at `wall` and follows tokio's clock, so that a runtime with
+    /// paused time moves it.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
     pub fn following_tokio(wall: SystemTime) -> Self {
@@ -294,18 +295,18 @@ impl VirtualClock {
         });
     }
 
-    /// Moves both clocks forward, as [`advance`](Self::advance) does, and says that the
-    /// process was frozen meanwhile, as an AWS Lambda environment is between invocations:
-    /// failures of calls that were admitted before count for nothing.
+    /// Moves both clocks forward, as [`advance`](Self::advance) does, and simulates that the
+    /// process was frozen for that time, as an AWS Lambda environment is between invocations:
+    /// failures of calls that were admitted before do not count.
     ///
-    /// A [`Clock::system`] notices a freeze of three seconds or more by itself.
+    /// [`Clock::system`] notices a freeze of three seconds or more by itself.
     pub fn freeze(&self, lasting: Duration) {
         self.advance(lasting);
         self.0.freezes.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Sets the wall clock alone, by so many milliseconds, forward or back; the
-    /// monotonic clock goes on as it was, as when a machine's time is set.
+    /// Moves the wall clock alone by `by_ms` milliseconds, forward or back, as when a machine's
+    /// time is set. The monotonic clock goes on as it was.
     pub fn step_wall(&self, by_ms: i64) {
         let by = by_ms.saturating_mul(1_000_000);
         let _ = self.0.stepped.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |stepped| {
@@ -313,7 +314,7 @@ impl VirtualClock {
         });
     }
 
-    /// Returns what the wall clock shows.
+    /// Returns the time of the wall clock.
     #[must_use]
     pub fn wall(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH.checked_add(self.now().1).unwrap_or(SystemTime::UNIX_EPOCH)
@@ -351,10 +352,10 @@ impl From<&VirtualClock> for Clock {
     }
 }
 
-/// A timer of the runtime that this is called on, if it has one. A runtime may
-/// have been built without, which tokio has no other way to tell.
+/// Returns a timer of the current runtime, if it has one.
 pub(crate) fn timer(duration: Duration) -> Option<tokio::time::Sleep> {
     Handle::try_current().ok()?;
+    // A runtime may have been built without a timer. tokio shows that only by a panic.
     catch_unwind(|| tokio::time::sleep(duration)).ok()
 }
 
@@ -386,7 +387,7 @@ mod tests {
             clock.now().fleet_time().as_millis()
         };
         assert_eq!(shared_after(0, 1_000), 1_000_100, "it may be right as it is");
-        assert_eq!(shared_after(900, 1_000), 1_001_100, "what is shown was rounded down");
+        assert_eq!(shared_after(900, 1_000), 1_001_100, "the store rounds down");
         assert_eq!(shared_after(60_000, 1_001), 1_002_100, "it runs ahead");
         assert_eq!(shared_after(-600, 1_001), 1_001_600, "as before, and that agrees");
         assert_eq!(shared_after(-3_600_000, 1_001), 1_001_000, "it is far behind");
@@ -457,7 +458,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_limit_that_ran_out_while_the_process_stood_still_begins_anew() {
+    async fn a_limit_that_ran_out_while_the_process_stood_still_begins_again() {
         let hands = VirtualClock::following_tokio(SystemTime::UNIX_EPOCH);
         let clock = Clock::from(&hands);
         let limit = Duration::from_secs(3);

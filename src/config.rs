@@ -13,19 +13,16 @@ const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// What to do with a circuit that is known to be open when the store cannot be
-/// read any more.
+/// The policy for a circuit that is known to be open when the store cannot be read any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnStoreOutage {
-    /// Let calls through and count them here: after `failure_threshold` failures, and
-    /// the calls under way by then, this process rejects on its own. This is
-    /// what the reference does, with the counting added. An operator's
-    /// [`hold`](crate::Breaker::hold) is kept to all the same.
+    /// Admit calls and count them here: after `failure_threshold` failures, and the calls under
+    /// way by then, this process rejects by itself. The reference does the same without
+    /// counting. An operator's [`hold`](crate::Breaker::hold) still holds.
     #[default]
     FailOpen,
-    /// Keep rejecting until the recovery timeout has passed, then probe, one
-    /// call at a time in this process.
+    /// Reject until `recovery_timeout` has passed, then probe, one call at a time in this process.
     Protect,
 }
 
@@ -87,25 +84,24 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Starts from the defaults.
+    /// Returns a builder with the defaults.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::default()
     }
 
-    /// Returns how many consecutive counted failures in one process trip the circuit.
+    /// Returns the number of consecutive counted failures in one process that trip the circuit.
     #[must_use]
     pub fn failure_threshold(&self) -> NonZeroU64 {
         self.failure_threshold
     }
 
-    /// Returns how long the circuit stays open before a probe may run.
+    /// Returns the time for which the circuit stays open before a probe may run.
     #[must_use]
     pub fn recovery_timeout(&self) -> Duration {
         self.recovery_timeout
     }
 
-    /// Returns how many consecutive good probes, of the circuit and not of one
-    /// process, close it.
+    /// Returns the number of consecutive good probes, over all processes, that close the circuit.
     #[must_use]
     pub fn success_threshold(&self) -> NonZeroU64 {
         self.success_threshold
@@ -117,8 +113,8 @@ impl Config {
         self.local_cache_max_age
     }
 
-    /// Returns whether traffic on a closed circuit reads again before
-    /// `local_cache_max_age` is reached.
+    /// Returns `true` if traffic on a closed circuit reads again before `local_cache_max_age` is
+    /// reached.
     #[must_use]
     pub fn refresh_ahead(&self) -> bool {
         self.refresh_ahead
@@ -130,32 +126,32 @@ impl Config {
         self.probe_lease
     }
 
-    /// Returns how long after a good probe that does not close the circuit other
+    /// Returns the time after a good probe that does not close the circuit, from which on other
     /// processes may probe.
     #[must_use]
     pub fn handoff(&self) -> Duration {
         self.handoff
     }
 
-    /// Returns the span of which each process waits a random part before it elects
-    /// itself or takes over a lease: as it was set, else the smaller of
-    /// `recovery_timeout` / 30 and `handoff`. Over a store that is not shared
-    /// ([`Store::is_shared`](crate::store::Store::is_shared)) the default is zero.
+    /// Returns the span of which each process waits a random part before it elects itself or takes
+    /// a lease over: the value that was set, or else the smaller of `recovery_timeout` / 30
+    /// and `handoff`. The default is zero over a store that is not shared
+    /// ([`Store::is_shared`](crate::store::Store::is_shared)).
     #[must_use]
     pub fn election_spread(&self) -> Duration {
         let thirtieth = self.recovery_timeout.checked_div(30).unwrap_or_default();
         self.election_spread.unwrap_or_else(|| thirtieth.min(self.handoff))
     }
 
-    /// Returns for how long in all the lease of one probe is renewed: as it was
-    /// set, else four times `probe_lease`.
+    /// Returns the total time for which the lease of one probe is renewed: the value that was set,
+    /// or else four times `probe_lease`.
     #[must_use]
     pub fn probe_limit(&self) -> Duration {
         self.probe_limit.unwrap_or_else(|| self.probe_lease.saturating_mul(4))
     }
 
-    /// These settings over a store that other processes share, or do not: nothing
-    /// is spread where there is no other process.
+    /// Returns these settings for a store that other processes share (`true`) or do not: without
+    /// other processes nothing needs to be spread.
     pub(crate) fn for_store(mut self, is_shared: bool) -> Self {
         if !is_shared {
             self.election_spread.get_or_insert(Duration::ZERO);
@@ -163,39 +159,39 @@ impl Config {
         self
     }
 
-    /// Returns the limit of a whole store operation, retries included.
+    /// Returns the time limit of a whole store operation, retries included.
     #[must_use]
     pub fn store_timeout(&self) -> Duration {
         self.store_timeout
     }
 
-    /// Returns what an open circuit does when the store cannot be read.
+    /// Returns the policy for an open circuit when the store cannot be read.
     #[must_use]
     pub fn on_store_outage(&self) -> OnStoreOutage {
         self.on_store_outage
     }
 
-    /// Returns by how much another process's lease has to be past on this one's
-    /// wall clock before it is taken over.
+    /// Returns the time by which another process's lease has to be over, on this process's wall
+    /// clock, before it is taken over.
     #[must_use]
     pub fn max_clock_skew(&self) -> Duration {
         self.max_clock_skew
     }
 
-    /// Returns whether a call whose outcome leads to a write returns only after it.
+    /// Returns `true` if a call whose outcome leads to a write returns only after the write.
     #[must_use]
     pub fn await_trip_write(&self) -> bool {
         self.await_trip_write
     }
 
-    /// Returns whether a call dropped before it ended counts as a failure.
+    /// Returns `true` if a call that was dropped before it ended counts as a failure.
     #[must_use]
     pub fn count_cancelled(&self) -> bool {
         self.count_cancelled
     }
 }
 
-/// Builds a [`Config`]; everything that is not set keeps its default.
+/// Builds a [`Config`]; settings that are not set keep their defaults.
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ConfigBuilder {
@@ -219,44 +215,47 @@ impl Default for ConfigBuilder {
 }
 
 impl ConfigBuilder {
-    /// Sets how many consecutive counted failures in one process trip the
-    /// circuit. Default 5, at least 1.
+    /// Sets the number of consecutive counted failures in one process that trip the circuit.
+    /// Default 5; at least 1.
     pub fn failure_threshold(mut self, failures: u32) -> Self {
         self.failure_threshold = failures;
         self
     }
 
-    /// Sets how long the circuit stays open before a probe may run. Default
-    /// 30 s; 1 s to 365 days, because the shared item counts whole seconds.
+    /// Sets the time for which the circuit stays open before a probe may run. Default 30 s; 1 s to
+    /// 365 days, because the shared item counts whole seconds.
     pub fn recovery_timeout(mut self, timeout: Duration) -> Self {
         self.config.recovery_timeout = timeout;
         self
     }
 
-    /// Sets how many consecutive good probes close the circuit, counted over
-    /// all processes. Default 3, at least 1.
+    /// Sets the number of consecutive good probes, over all processes, that close the circuit.
+    /// Default 3; at least 1.
     pub fn success_threshold(mut self, successes: u32) -> Self {
         self.success_threshold = successes;
         self
     }
 
-    /// Sets the maximum age of the cached record. Default 5 s, at most 1 day. Once it
-    /// is older, the next call on a closed circuit waits for a read, as does one that may
-    /// be a probe. Where all calls would be rejected, one waits for a read, 0.1 s at
-    /// most, and goes by what it shows; the others are rejected at once. Where
-    /// `election_spread` is above zero each age is cut by up to a tenth; a circuit that
-    /// another process probes is read again after 2 s.
+    /// Sets the maximum age of the cached record. Default 5 s; at most 1 day. Once it is older:
     ///
-    /// Zero reads on every call, which puts the store on the path of every call of a
-    /// closed circuit.
+    /// | the circuit is | the next call |
+    /// |---|---|
+    /// | closed, or due for a probe | waits for a read |
+    /// | open or half-open, so that calls would be rejected | one waits for a read, 0.1 s at most, and goes by its result; the others are rejected at once |
+    ///
+    /// If `election_spread` is above zero, each age is cut by up to a tenth. A circuit that another
+    /// process probes is read again after 2 s.
+    ///
+    /// Zero reads on every call, which puts the store on the path of every call of a closed
+    /// circuit.
     pub fn local_cache_max_age(mut self, age: Duration) -> Self {
         self.config.local_cache_max_age = age;
         self
     }
 
-    /// Sets whether a call after 0.8 of the age, on a closed circuit, starts
-    /// the next read in the background, so that nobody waits for it. Default
-    /// true. Without traffic nothing is read either way.
+    /// Sets whether a call on a closed circuit starts the next read in the background after 0.8 of
+    /// the maximum age, so that no call waits for it. Default `true`. Without traffic nothing
+    /// is read either way.
     pub fn refresh_ahead(mut self, on: bool) -> Self {
         self.config.refresh_ahead = on;
         self
@@ -264,96 +263,90 @@ impl ConfigBuilder {
 
     /// Sets the length of a probe's lease. Default: the greater of
     /// `recovery_timeout` and three times `store_timeout`, which is 30 s at the
-    /// defaults; 1 s to 365 days. [`Breaker::call`](crate::Breaker::call) renews it while
-    /// the probe runs; a permit held by hand does not, unless it is kept alive.
+    /// defaults; 1 s to 365 days. [`Breaker::call`](crate::Breaker::call) renews it while the
+    /// probe runs; a permit that you hold does not, unless you keep it alive.
     ///
-    /// The lease begins when its write is sent. One that is shorter than three times
-    /// `store_timeout` may be over, over a slow store, before a call can use it: then a
-    /// circuit whose callers do not wait, or wait for less than the store takes, stays
-    /// half-open.
+    /// The lease begins when its write is sent. If it is shorter than three times `store_timeout`
+    /// and the store is slow, it may end before a call can use it: then a circuit stays
+    /// half-open whose callers do not wait, or wait for less than the store takes.
     ///
-    /// Processes that share a circuit should share this setting: one that sees a
-    /// lease unchanged for the length of its own takes it over. No harm is done
-    /// to the circuit, but two probes then run at once.
+    /// Processes that share a circuit should share this setting: a process takes a lease over that
+    /// is unchanged for the length of its own. The circuit stays correct, but two probes run
+    /// at once.
     pub fn probe_lease(mut self, lease: Duration) -> Self {
         self.probe_lease = Some(lease);
         self
     }
 
-    /// Sets how long after a good probe that did not close the circuit other
-    /// processes may probe. Default 1 s, at most the lease. A right that no call takes
-    /// is kept for a second even if this is shorter.
+    /// Sets the time after a good probe that did not close the circuit, from which on other
+    /// processes may probe. Default 1 s; at most `probe_lease`. A right to probe that no call
+    /// takes is kept for 1 s even if this is shorter.
     pub fn handoff(mut self, handoff: Duration) -> Self {
         self.handoff = Some(handoff);
         self
     }
 
-    /// Sets the span of which each process waits a random part, drawn once for each
-    /// opening or lease that it sees, before it elects itself or takes over: so that
-    /// a fleet that is due by one stamp does not write in one instant. Default: the
-    /// smaller of `recovery_timeout` / 30 and `handoff` (1 s at the defaults), and
-    /// zero over a store that is not shared; at most `handoff`. The process that
-    /// wrote the opening waits for one `handoff` instead, so that it, which may
-    /// be the one that is broken, is not the first to probe.
+    /// Sets the span of which each process waits a random part before it elects itself or takes a
+    /// lease over, so that not all processes of a fleet write in the same instant. The part is
+    /// drawn once for each opening or lease. Default: the smaller of `recovery_timeout` / 30
+    /// and `handoff` (1 s at the defaults), and zero over a store that is not shared; at most
+    /// `handoff`. The process that wrote the opening waits for one `handoff` instead: it may
+    /// be the only one that fails, and should not probe first.
     ///
-    /// Zero turns all spreading off: that wait as well, and the random tenth by which
-    /// the age of what was read is cut. That is for a fleet of a few processes whose
-    /// recovery has to be exact to the millisecond. In a fleet of thousands it makes
-    /// all of them read and write the item in the same instant.
+    /// Zero turns all spreading off, also that wait, and the random tenth by which the maximum age
+    /// of the cached record is cut. Use it for a fleet of a few processes whose recovery has
+    /// to be exact to the millisecond. In a fleet of thousands it makes all of them read and
+    /// write the item in the same instant.
     pub fn election_spread(mut self, spread: Duration) -> Self {
         self.config.election_spread = Some(spread);
         self
     }
 
-    /// Sets for how long in all the lease of one probe is renewed while the probe
-    /// runs. Default four times `probe_lease`; not shorter than `probe_lease`, at most
-    /// 365 days. After that another process may probe: a probe that hangs in a
-    /// process that lives keeps the circuit open for no longer. Its verdict, should
-    /// it still end, changes nothing then.
+    /// Sets the total time for which the lease of one probe is renewed while the probe runs.
+    /// Default four times `probe_lease`; `probe_lease` to 365 days. After that another process
+    /// may probe, so that a probe that hangs does not keep the circuit half-open for ever. If
+    /// it still ends, its verdict changes nothing.
     pub fn probe_limit(mut self, limit: Duration) -> Self {
         self.config.probe_limit = Some(limit);
         self
     }
 
-    /// Sets the limit of a whole store operation, retries included, and with it the
-    /// longest that one [`call`](crate::Breaker::call) waits for the store, before it
-    /// runs and after it together (and a tenth of a second). Default 1 s; 1 ms to
-    /// 60 s. A [`DynamoDbStore`](crate::store) has a limit of its own, of 1 s: to wait
-    /// longer, raise its `operation_timeout` as well.
+    /// Sets the time limit of a whole store operation, retries included. Default 1 s; 1 ms to 60 s.
+    /// One [`call`](crate::Breaker::call) waits for the store no longer than this and a tenth
+    /// of a second, before and after it runs together. A [`DynamoDbStore`](crate::store) has
+    /// a limit of its own, of 1 s: to wait longer, raise its `operation_timeout` as well.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.config.store_timeout = timeout;
         self
     }
 
-    /// Sets what an open circuit does when the store cannot be read. Default
+    /// Sets the policy for an open circuit when the store cannot be read. Default
     /// [`OnStoreOutage::FailOpen`].
     pub fn on_store_outage(mut self, policy: OnStoreOutage) -> Self {
         self.config.on_store_outage = policy;
         self
     }
 
-    /// Sets by how much another process's lease has to be past on this one's
-    /// wall clock before it is taken over. Default 2 s, at most 1 hour.
+    /// Sets the time by which another process's lease has to be over, on this process's wall
+    /// clock, before it is taken over. Default 2 s; at most 1 hour.
     pub fn max_clock_skew(mut self, skew: Duration) -> Self {
         self.config.max_clock_skew = skew;
         self
     }
 
-    /// Sets whether a call whose outcome leads to a write (a trip, or the
-    /// verdict of a probe) returns only after the write landed, or when its
-    /// `store_timeout`, which its admission shares, is spent. Default true: on AWS
-    /// Lambda a write that nobody awaits lands when the environment is thawed next,
-    /// or never. Where the store may be slow,
-    /// [`flush`](crate::BreakerRegistry::flush) before the response waits for the
-    /// rest. Permits reported by hand are not affected: await
-    /// [`Settling::settled`](crate::Settling::settled).
+    /// Sets whether a call whose outcome leads to a write (a trip, or the verdict of a probe)
+    /// returns only after the write landed, or after its `store_timeout`, of which its
+    /// admission has used a part. Default `true`: on AWS Lambda a write that no call awaits
+    /// lands when the environment is thawed next, or never. If the store may be slow, call
+    /// [`flush`](crate::BreakerRegistry::flush) before the response, which waits for the
+    /// rest. Permits are not affected: await [`Settling::settled`](crate::Settling::settled).
     pub fn await_trip_write(mut self, on: bool) -> Self {
         self.config.await_trip_write = on;
         self
     }
 
-    /// Sets whether a call that was dropped before it ended, by the caller's
-    /// own timeout for example, counts as a failure. Default false.
+    /// Sets whether a call that was dropped before it ended, for example by the caller's own
+    /// timeout, counts as a failure. Default `false`.
     pub fn count_cancelled(mut self, on: bool) -> Self {
         self.config.count_cancelled = on;
         self
@@ -363,8 +356,8 @@ impl ConfigBuilder {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] names the first setting that is out of range or that
-    /// contradicts another, and its value.
+    /// A [`ConfigError`] with the first setting that is out of range or contradicts another, and
+    /// its value.
     pub fn build(self) -> Result<Config, ConfigError> {
         let mut config = self.config;
         config.failure_threshold = threshold("failure_threshold", self.failure_threshold)?;

@@ -1,4 +1,4 @@
-//! What can go wrong, by who has to act on it.
+//! The errors, one type for each place where a program has to act on them.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ pub enum NameError {
     /// The name has more than 2,048 bytes.
     #[error("a circuit name has at most 2,048 bytes, got {bytes}")]
     TooLong {
-        /// How many bytes the name has.
+        /// The length of the name, in bytes.
         bytes: usize,
     },
 }
@@ -54,7 +54,7 @@ impl ConfigError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
-    /// There is no tokio runtime here to run the actors.
+    /// `spawn` was called outside a tokio runtime, which has to run the actors.
     #[error(
         "a registry is spawned inside a tokio runtime: call `spawn` from async code, or enter the runtime first"
     )]
@@ -69,11 +69,11 @@ pub enum SpawnError {
     Config(#[from] ConfigError),
 }
 
-/// Why a breaker could not be handed out.
+/// Why a registry could not return a breaker.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// The name cannot be a circuit's.
+    /// The name is empty or longer than 2,048 bytes.
     #[error(transparent)]
     Name(#[from] NameError),
     /// The circuit exists with other settings; one circuit has one configuration
@@ -92,15 +92,16 @@ pub enum RegistryError {
     /// The registry was shut down.
     #[error("the registry was shut down")]
     ShutDown,
-    /// The tokio runtime that the registry was spawned on has ended, and with it the
-    /// tasks that count: a breaker would let every call through.
+    /// The tokio runtime that the registry was spawned on has ended, and with it the actors: a
+    /// breaker would admit every call.
     #[error(
         "the tokio runtime of this registry has ended: spawn a registry on a runtime that lives as long as the calls"
     )]
     RuntimeEnded,
 }
 
-/// A setting for which a circuit that runs and a request for its breaker name two values.
+/// A setting that has one value in the running circuit, and another in the request for its
+/// breaker.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{setting} is {running}, requested is {requested}")]
 pub struct SettingDifference {
@@ -122,7 +123,7 @@ impl SettingDifference {
         &self.running
     }
 
-    /// Returns the value that was asked for, as `Debug` shows it.
+    /// Returns the value of the request, as `Debug` shows it.
     #[must_use]
     pub fn requested(&self) -> &str {
         &self.requested
@@ -149,8 +150,8 @@ impl OpenError {
         Self { circuit, retry_after: u64::try_from(retry_after.as_nanos()).unwrap_or(u64::MAX) }
     }
 
-    /// Returns the circuit as this process saw it when it rejected the call. (If
-    /// the circuit closed in that very moment, this may already say so.)
+    /// Returns the circuit as this process saw it when it rejected the call. If the circuit
+    /// closed at that moment, the state may already be closed.
     #[must_use]
     pub fn circuit(&self) -> &CircuitInfo {
         &self.circuit
@@ -162,10 +163,9 @@ impl OpenError {
         Arc::unwrap_or_clone(self.circuit)
     }
 
-    /// Returns how long until this circuit may admit a probe, as far as this
-    /// process knows. Zero means that the next call may be the one. While a probe runs,
-    /// here or elsewhere, it is at most one `handoff` (1 s by default), since the probe
-    /// may end well.
+    /// Returns the time until this circuit may admit a probe, as far as this process knows. Zero
+    /// means that the next call may be a probe. While a probe runs, in any process, it is at
+    /// most one `handoff` (1 s by default), since the probe may end well.
     #[must_use]
     pub fn retry_after(&self) -> Duration {
         Duration::from_nanos(self.retry_after)
@@ -190,8 +190,8 @@ impl<E> CallError<E> {
     /// ```
     /// # use fuseboard::CallError;
     /// let failed: CallError<u16> = CallError::Inner(503);
-    /// let told = failed.map_inner(|status| std::io::Error::other(format!("status {status}")));
-    /// assert_eq!(told.to_string(), "status 503");
+    /// let mapped = failed.map_inner(|status| std::io::Error::other(format!("status {status}")));
+    /// assert_eq!(mapped.to_string(), "status 503");
     /// ```
     #[must_use]
     pub fn map_inner<F>(self, map: impl FnOnce(E) -> F) -> CallError<F> {
@@ -248,7 +248,7 @@ impl<E> CallError<E> {
     }
 }
 
-/// Why an operator's order was not carried out.
+/// Why an operator's command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperatorError {
@@ -259,23 +259,23 @@ pub enum OperatorError {
     /// written.
     #[error("others kept changing the circuit; nothing was written, try again")]
     Contended,
-    /// The store failed; the order may have been carried out.
+    /// The store failed; the command may have been carried out.
     #[error("the store failed ({0:?}); the order may have been carried out")]
     Store(StoreErrorKind),
-    /// A later order for this circuit came before this one had begun; nothing was written
-    /// for this one.
+    /// A later command for this circuit came before this one had begun; nothing was written for
+    /// this one.
     #[error("a later order for the circuit replaced this one before it began; nothing was written")]
     Replaced,
     /// The registry was shut down, dropped or disabled; nothing was written.
     #[error("the circuit's registry is shut down, dropped or disabled; nothing was written")]
     Gone,
-    /// There was no answer in time, or the registry ended meanwhile; the order may
-    /// still be carried out.
+    /// There was no answer in time, or the registry ended in the meantime; the command may still
+    /// be carried out.
     #[error("no answer to the order, which may still be carried out")]
     NoAnswer,
 }
 
-/// Work was left when the budget of a flush or shutdown was spent.
+/// The budget of a flush or shutdown was spent before all outcomes were settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{pending} outcomes were still unsettled after {budget:?}")]
 pub struct FlushError {
@@ -284,7 +284,7 @@ pub struct FlushError {
 }
 
 impl FlushError {
-    /// Returns how many outcomes were not yet settled.
+    /// Returns the number of outcomes that were not yet settled.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.pending

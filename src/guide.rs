@@ -1,4 +1,4 @@
-//! Longer reading, one page a subject.
+//! The guide: one page for each subject.
 
 #[doc = include_str!("../docs/failure-modes.md")]
 pub mod failure_modes {}

@@ -1,11 +1,10 @@
 //! A circuit breaker whose decision a whole fleet shares through one DynamoDB
 //! item per circuit.
 //!
-//! Spawn a [`BreakerRegistry`] once, keep a [`Breaker`] for each dependency, and
-//! put it before every call. The breaker counts consecutive failures; enough of
-//! them open the circuit, here at once and in every other process when it looks
-//! next. After a while one call at a time, in the whole fleet, probes the
-//! dependency; enough good probes close the circuit again.
+//! Spawn a [`BreakerRegistry`] once, keep a [`Breaker`] for each dependency, and run every call
+//! through it. The breaker counts consecutive failures: 5 of them, by default, open the circuit,
+//! in this process at once and in every other at its next read. After 30 s one call at a
+//! time, in the whole fleet, probes the dependency; 3 good probes close the circuit again.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -29,19 +28,19 @@
 //!
 //! - [`Breaker::call`], [`Breaker::call_or_else`]: run a call, or a fallback.
 //! - [`Breaker::admit`], [`Breaker::admit_owned`], [`Breaker::try_admit`]: a
-//!   [`Permit`] to report on by hand.
+//!   [`Permit`] whose outcome you report yourself.
 //! - [`Breaker::with_classifier`]: judge the whole `Result`.
 //! - [`Config`]: every setting, its default and its range.
-//! - [`BreakerRegistry::subscribe`]: every [`CircuitTransition`], and whether this
-//!   process made it.
-//! - [`BreakerRegistry::flush`]: before an AWS Lambda environment is frozen.
-//! - [`Breaker::hold`], [`Breaker::release`]: for operators.
+//! - [`BreakerRegistry::subscribe`]: every [`CircuitTransition`], with its cause and the
+//!   process that made it.
+//! - [`BreakerRegistry::flush`]: waits for pending writes, before an AWS Lambda environment is
+//!   frozen.
+//! - [`Breaker::hold`], [`Breaker::release`]: open and close a circuit by hand.
 //! - [`store`]: DynamoDB, memory, or a store of your own and the suite that
 //!   checks it.
-//! - [`VirtualClock`]: time that a test moves.
-//! - [`guide`]: what can break and what callers see of it, what sharing costs by
-//!   the size of a fleet, where the time of a call goes, metrics, and sharing a
-//!   table with Python.
+//! - [`VirtualClock`]: a clock that a test moves.
+//! - [`guide`]: failures and what callers see of them, the cost of sharing by the size of a
+//!   fleet, the time that a call takes, metrics, and a table that is shared with Python.
 //!
 //! # Features
 //!

@@ -50,16 +50,16 @@ impl CircuitName {
     }
 }
 
-/// Escapes control characters, so that a name that came from a request cannot forge a
-/// line of a log. [`CircuitName::as_str`] is the name as it is.
+/// Escapes control characters, so that a name from a request cannot forge a line of a log.
+/// [`CircuitName::as_str`] returns the name unchanged.
 impl fmt::Display for CircuitName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&Escaped(&self.0), f)
     }
 }
 
-/// Text as it may be shown: control characters (line ends, terminal escapes) and
-/// characters that are invisible or reorder their line are escaped, all else is as it is.
+/// Displays text with these characters escaped: control characters (line ends, terminal escapes),
+/// and characters that are invisible or reorder their line.
 pub(crate) struct Escaped<T>(pub(crate) T);
 
 impl<T: fmt::Display> fmt::Display for Escaped<T> {
@@ -68,7 +68,7 @@ impl<T: fmt::Display> fmt::Display for Escaped<T> {
     }
 }
 
-/// Escapes what is written through it.
+/// A writer that escapes the text written through it.
 struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl fmt::Write for Escaping<'_, '_> {
@@ -86,9 +86,9 @@ impl fmt::Write for Escaping<'_, '_> {
     }
 }
 
-/// Whether a character that is no control character shows nothing, ends a line or
-/// changes the order of what is around it ("Unicode Bidirectional Algorithm", UAX 9;
-/// line and paragraph separators; tags).
+/// Returns `true` for a character that is invisible, ends a line or reorders the text around it,
+/// and is no control character ("Unicode Bidirectional Algorithm", UAX 9; line and paragraph
+/// separators; tags).
 const fn is_deceptive(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

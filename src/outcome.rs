@@ -1,13 +1,13 @@
-//! What a caller observed of the dependency.
+//! The outcome of a call, as its caller observed it.
 
-/// How one protected call ended, as far as the circuit is concerned.
+/// The verdict on one protected call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The dependency answered well: the streak of failures ends.
     Success,
     /// The dependency failed: the streak grows.
     Failure,
-    /// The call says nothing about the dependency: neither counts nor resets,
-    /// and decides no probe.
+    /// The call shows nothing about the dependency: it neither counts nor ends a streak, and
+    /// decides no probe.
     Ignored,
 }

@@ -1,8 +1,8 @@
-//! Panics of code that is not this crate's, where it runs on a circuit's task: a
-//! subscriber of `tracing`, a recorder of metrics, a store, the waker of a caller.
+//! Catches panics of code that is not this crate's and runs on a circuit's task: a subscriber of
+//! `tracing`, a recorder of metrics, a store, the waker of a caller.
 //!
-//! One such panic must cost that one event, and not the circuit. (Where panics abort,
-//! the process ends at the first.) The panic hook has told of it already.
+//! Such a panic must cost that one event, and not the circuit. With `panic = "abort"` the process
+//! ends at the first. The panic is not logged here: the panic hook has reported it.
 
 use std::{
     any::Any,
@@ -13,12 +13,12 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Runs code of others; `None` if it panicked.
+/// Runs foreign code. Returns `None` if it panicked.
 pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
     attempt(run).ok()
 }
 
-/// Runs code of others; the text of its panic if it panicked.
+/// Runs foreign code. Returns the text of its panic if it panicked.
 pub(crate) fn attempt<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let text = text_of(payload.as_ref());
@@ -37,23 +37,22 @@ fn text_of(payload: &(dyn Any + Send)) -> String {
     }
 }
 
-/// Drops what a panic carried, which is a value of others too: its own drop may panic,
-/// and what that one carries is leaked.
+/// Drops the payload of a panic. It is a foreign value too, and its drop may panic: the payload of
+/// that second panic is leaked, or there would be no end.
 fn discard(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         let _ = ManuallyDrop::new(second);
     }
 }
 
-/// Drops values of others one by one, so that a panic of one leaks none of the rest.
+/// Drops foreign values one by one, so that a panic of one does not leak the others.
 pub(crate) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     for value in values {
         caught(|| drop(value));
     }
 }
 
-/// A future of others: its output is `None` if it panics as it is polled, and a
-/// panic as it is dropped is no panic of who drops it.
+/// A foreign future. Its output is `None` if a poll panics; a panic in its drop is caught too.
 pub(crate) struct Caught<'a, T>(Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>);
 
 impl<'a, T> Caught<'a, T> {

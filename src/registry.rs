@@ -26,7 +26,7 @@ use crate::{
     error::{FlushError, RegistryError},
     name::CircuitName,
     protocol::machine::Machine,
-    runtime::actor::{Actor, Environment, LastTold, message::Message},
+    runtime::actor::{Actor, Environment, LastAnnounced, message::Message},
     runtime::circuit::Circuit,
     runtime::ending::End,
     runtime::gate::Gate,
@@ -34,11 +34,11 @@ use crate::{
     subscription::Transitions,
 };
 
-/// Owns the circuits of one process and the tasks that keep them.
+/// Owns the circuits of one process and their actors.
 ///
-/// Spawn one at cold start and keep it for as long as the process lives. Clones
-/// share it. When the last clone is dropped the tasks end, and breakers that
-/// are still around let every call through once what they knew is too old.
+/// Spawn one at cold start and keep it for as long as the process lives. Clones share it. When the
+/// last clone is dropped the actors end: breakers that are still in use then admit every call, once
+/// their cached state has expired.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -72,8 +72,8 @@ struct Inner {
     tracker: TaskTracker,
     cancel: CancellationToken,
     runtime: Handle,
-    /// Held for a look-up or an insertion, never across an await, and never for a
-    /// circuit's state.
+    /// Held for a look-up or an insertion, never across an await, and never to read a circuit's
+    /// state.
     circuits: Mutex<Circuits>,
     _cancel_on_drop: DropGuard,
 }
@@ -86,7 +86,7 @@ struct Circuits {
 }
 
 impl BreakerRegistry {
-    /// Starts to build a registry over a store.
+    /// Returns a builder of a registry over this store.
     pub fn builder<S: Store>(store: S) -> RegistryBuilder {
         RegistryBuilder {
             store: Arc::new(store),
@@ -98,24 +98,24 @@ impl BreakerRegistry {
         }
     }
 
-    /// Returns the breaker of a circuit, with the registry's settings. The
-    /// first call for a name spawns the circuit's actor; nothing is read before
-    /// a call asks. Keep the breaker: a circuit without handles is forgotten; a streak
-    /// of failures is kept for `recovery_timeout` after the last call. Keep the registry
-    /// as well: without it nobody counts, and every call runs before long.
+    /// Returns the breaker of a circuit, with the registry's settings. The first breaker for a
+    /// name spawns the circuit's actor; the store is not read before a call. Keep the
+    /// breaker: a circuit without handles is forgotten, and with it a streak of failures,
+    /// `recovery_timeout` after the last call. Keep the registry as well: without it no
+    /// failure is counted, and every call runs before long.
     ///
     /// # Errors
     ///
     /// - [`RegistryError::Name`]: the name is empty or longer than 2,048 bytes.
-    /// - [`RegistryError::ConfigMismatch`]: the circuit runs with other settings (the error
-    ///   names them, and both values), given to [`breaker_with`](Self::breaker_with). Clone that breaker, or ask with
-    ///   its settings.
+    /// - [`RegistryError::ConfigMismatch`]: the circuit runs with other settings, given to
+    ///   [`breaker_with`](Self::breaker_with). The error lists them, with both values. Clone that
+    ///   breaker, or ask with its settings.
     /// - [`RegistryError::ShutDown`]: the registry was shut down. Spawn another.
     /// - [`RegistryError::RuntimeEnded`]: the tokio runtime that the registry was spawned on
     ///   has ended. Spawn a registry on each runtime (in each `#[tokio::test]`, on each
     ///   worker's runtime), or one on a runtime that outlives all calls.
     pub fn breaker(&self, name: impl AsRef<str>) -> Result<Breaker, RegistryError> {
-        self.handle(name.as_ref(), &self.inner.config)
+        self.get_or_spawn(name.as_ref(), &self.inner.config)
     }
 
     /// Returns the breaker of a circuit that has settings of its own.
@@ -143,16 +143,16 @@ impl BreakerRegistry {
         config: Config,
     ) -> Result<Breaker, RegistryError> {
         let is_shared = self.inner.environment.store.is_shared();
-        self.handle(name.as_ref(), &Arc::new(config.for_store(is_shared)))
+        self.get_or_spawn(name.as_ref(), &Arc::new(config.for_store(is_shared)))
     }
 
     /// Subscribes to the transitions of all circuits, from now on.
     ///
-    /// A circuit that nobody holds is forgotten `recovery_timeout` and an hour after its
-    /// last call though it is not closed. Its last transition says so
-    /// ([`Cause::Forgotten`](crate::Cause::Forgotten)): what others make of it is not heard
-    /// until a call asks for it again. An opening that was told then is not told twice, as
-    /// long as no more than 1,024 circuits were forgotten in between.
+    /// A circuit without handles is forgotten even while it is not closed, `recovery_timeout` and
+    /// an hour after its last call. Its last transition says so
+    /// ([`Cause::Forgotten`](crate::Cause::Forgotten)): changes by other processes are not
+    /// announced until it has a breaker and a call again. An opening that was announced
+    /// before is not announced twice, unless more than 1,024 circuits were forgotten in between.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -181,33 +181,31 @@ impl BreakerRegistry {
         Transitions::new(self.inner.environment.transitions.subscribe())
     }
 
-    /// Returns how many circuits have a running actor.
+    /// Returns the number of circuits that have a running actor.
     #[must_use]
     pub fn circuits(&self) -> usize {
         self.inner.circuits().running.len()
     }
 
-    /// Waits until no outcome is left that may still lead to a write, at most
-    /// for the budget. When there is none this is two atomic loads.
+    /// Waits until no outcome is left that may still lead to a write, for `budget` at most. If
+    /// there is none, this costs two atomic loads.
     ///
-    /// A right to probe that this process holds and nobody uses is given back. A probe
-    /// that runs is waited for: its verdict is still to come, so report a probe's permit
-    /// before you flush.
+    /// Gives back a right to probe that this process holds and no call uses. Waits for a running
+    /// probe, whose verdict is still to come: report a probe's permit before you flush.
     ///
-    /// Call it before an AWS Lambda environment may be frozen: what a caller
-    /// did not await (a dropped probe, a permit reported without
-    /// [`settled`](crate::Settling::settled)) is written by then.
+    /// Call it before an AWS Lambda environment may be frozen: it has those outcomes written
+    /// that no caller awaited (a dropped probe, a permit reported without
+    /// [`settled`](crate::Settling::settled)).
     ///
     /// # Errors
     ///
-    /// [`FlushError`]: the budget was spent first. Nothing is lost; the writes
-    /// go on. A write that the store has failed is not waited for: it is made
-    /// again after the back-off. Calls that wait for the store to be admitted are
-    /// waited for, and counted among the outcomes.
+    /// [`FlushError`]: the budget was spent first. Nothing is lost; the writes go on. `flush` does
+    /// not wait for a write that the store has failed: it is made again after the back-off. It
+    /// waits for calls that wait for the store, and counts them among the outcomes.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future stops the waiting, and nothing else.
+    /// Dropping the future only stops the waiting: the writes go on.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -227,14 +225,15 @@ impl BreakerRegistry {
         self.settle_all(budget).await
     }
 
-    /// Has every actor settle what it can, also what was sent to it just now.
+    /// Sends every actor a flush, and waits until nothing is outstanding. The message comes after
+    /// all that were sent before, so those are settled too.
     async fn settle_all(&self, budget: Duration) -> Result<(), FlushError> {
         let environment = &self.inner.environment;
         let circuits: Vec<_> = self.inner.circuits().running.values().cloned().collect();
         let settled = async {
             for circuit in circuits {
                 let flush = Message::Flush(environment.pending.start());
-                // An actor that is gone holds nothing.
+                // An actor that has ended has nothing to settle.
                 let _ = circuit.mailbox.send_async(flush).await;
             }
             while environment.outstanding() > 0 {
@@ -242,7 +241,8 @@ impl BreakerRegistry {
                 environment.rights.idle().await;
             }
         };
-        // Where no actor is left, nothing that was sent leads to a write any more.
+        // Once all actors have ended, no message leads to a write any more: without this branch
+        // an outcome that was sent to the last of them would keep us for the whole budget.
         let over = async {
             tokio::select! {
                 biased;
@@ -256,14 +256,14 @@ impl BreakerRegistry {
         }
     }
 
-    /// Flushes, then ends every task. Subscriptions end when the last clone of the
-    /// registry is dropped. Breakers that are still around let every
-    /// call through once what they knew is too old; new ones are refused.
+    /// Flushes, then ends every actor. Subscriptions end when the last clone of the registry is
+    /// dropped. Breakers that are still in use admit every call, once their cached state has
+    /// expired; requests for new ones return [`RegistryError::ShutDown`].
     ///
     /// # Errors
     ///
-    /// [`FlushError`]: outcomes were still unsettled when the budget was spent.
-    /// The tasks are ended all the same.
+    /// [`FlushError`]: outcomes were still unsettled when the budget was spent. The actors end all
+    /// the same.
     ///
     /// # Cancel safety
     ///
@@ -277,20 +277,22 @@ impl BreakerRegistry {
         self.inner.tracker.close();
         self.inner.circuits().running.clear();
         let left = budget.saturating_sub(self.inner.environment.clock.now().since(started));
-        // Cancelled tasks end at their next poll; a blocked runtime is not ours to mend.
+        // Cancelled tasks end at their next poll. Do not wait for more than the budget: a caller
+        // may have blocked the runtime that has to poll them.
         let ended = self.inner.tracker.wait();
         let _ =
             self.inner.environment.clock.within(left.max(Duration::from_millis(10)), ended).await;
         flushed
     }
 
-    fn handle(&self, name: &str, config: &Arc<Config>) -> Result<Breaker, RegistryError> {
+    fn get_or_spawn(&self, name: &str, config: &Arc<Config>) -> Result<Breaker, RegistryError> {
         let mut circuits = self.inner.circuits();
-        // Under the lock, so that no circuit is added behind a shutdown's back.
+        // Under the lock: `shutdown` clears the map under it, and a circuit that was added later
+        // would keep an actor.
         if self.inner.cancel.is_cancelled() {
             return Err(RegistryError::ShutDown);
         }
-        // One whose actor was dropped with its runtime is none.
+        // A circuit whose actor was dropped with its runtime counts as none.
         let known = circuits.running.get(name).filter(|circuit| !circuit.mailbox.is_disconnected());
         if let Some(circuit) = known {
             let is_same = Arc::ptr_eq(&circuit.config, config) || circuit.config == *config;
@@ -302,17 +304,17 @@ impl BreakerRegistry {
             };
         }
         let name = CircuitName::new(name)?;
-        let told = circuits.forgotten.take(&name);
-        let circuit = self.spawn_circuit(name.clone(), Arc::clone(config), told);
-        // Taken before the actor can find that there is no handle.
+        let announced = circuits.forgotten.take(&name);
+        let circuit = self.spawn_circuit(name.clone(), Arc::clone(config), announced);
+        // Make the handle first: an actor that finds no handle forgets its circuit.
         let breaker = Breaker::new(Arc::clone(&circuit));
         if !self.inner.disabled && circuit.mailbox.is_disconnected() {
-            // A task that is dropped as it is spawned: there is nothing that would run it,
-            // nor any other.
+            // The task was dropped as it was spawned: the runtime has ended, and all other
+            // actors with it.
             circuits.running.clear();
             return Err(RegistryError::RuntimeEnded);
         }
-        // A disabled circuit has no actor that would ever take it out again.
+        // A disabled circuit is not kept: it has no actor that would ever remove it again.
         if !self.inner.disabled {
             circuits.running.insert(name, circuit);
         }
@@ -323,7 +325,7 @@ impl BreakerRegistry {
         &self,
         name: CircuitName,
         config: Arc<Config>,
-        told: Option<LastTold>,
+        announced: Option<LastAnnounced>,
     ) -> Arc<Circuit> {
         let inner = &self.inner;
         let gate = if inner.disabled { Gate::disabled() } else { Gate::new() };
@@ -340,28 +342,29 @@ impl BreakerRegistry {
         let machine = Machine::new(name, config, Box::new(inner.jitter.clone()));
         let environment = Arc::clone(&inner.environment);
         let weak = Arc::downgrade(inner);
-        let forget = Box::new(move |circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool, told| {
-            forget(&weak, circuit, is_clean, told)
-        });
+        let forget =
+            Box::new(move |circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool, announced| {
+                forget(&weak, circuit, is_clean, announced)
+            });
         let cancelled = inner.cancel.clone();
         let mut actor = Actor::new(&circuit, mailbox, machine, environment, cancelled, forget);
-        actor.follows(told);
-        // Lent, not given: a future that takes its argument by value holds it twice.
+        actor.announced_earlier(announced);
+        // `keep` borrows the actor: a future that takes it by value holds it twice.
         let run = async move { actor.keep().await };
         inner.tracker.spawn_on(run, &inner.runtime);
         circuit
     }
 }
 
-/// Takes a circuit out of its registry, unless a handle was made meanwhile. Handles are
-/// made under the same lock: while it is held, and none is left, nothing more is sent to
-/// the actor or counted. What a handle did that came and went since the actor looked is
-/// found by the last look, which takes place under the lock for that reason.
+/// Removes a circuit from its registry, unless a handle was made in the meantime. Returns `true`
+/// if it did. Handles are made under the same lock: while it is held and no handle exists,
+/// nothing is sent to the actor or counted. So `is_clean` is called under the lock: it finds the
+/// messages and failures of a handle that was made and dropped since the actor last looked.
 fn forget(
     registry: &Weak<Inner>,
     circuit: &Arc<Circuit>,
     is_clean: &dyn Fn() -> bool,
-    told: Option<LastTold>,
+    announced: Option<LastAnnounced>,
 ) -> bool {
     let Some(inner) = registry.upgrade() else {
         return true;
@@ -370,21 +373,21 @@ fn forget(
     let is_over = circuit.handles.load(Ordering::Acquire) == 0 && is_clean();
     if is_over {
         circuits.running.remove(circuit.name.as_str());
-        if let Some(told) = told {
-            circuits.forgotten.keep(circuit.name.clone(), told);
+        if let Some(announced) = announced {
+            circuits.forgotten.keep(circuit.name.clone(), announced);
         }
     }
     is_over
 }
 
 impl Inner {
-    /// No user code runs under the lock, so a poisoned map is whole.
+    /// Locks the circuits. No user code runs under the lock, so a poisoned map is whole.
     fn circuits(&self) -> MutexGuard<'_, Circuits> {
         self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The tasks end with the registry, and with them the protection.
+/// Notes the end of the registry: its actors end with it, and its breakers no longer protect.
 impl Drop for Inner {
     fn drop(&mut self) {
         self.environment.pending.ending.note(End::Dropped);
@@ -415,19 +418,19 @@ mod tests {
         assert!(!forget(&weak, &circuit, &|| true, None));
         assert_eq!(registry.circuits(), 1);
         drop(breaker);
-        assert!(!forget(&weak, &circuit, &|| false, None), "it has left something");
+        assert!(!forget(&weak, &circuit, &|| false, None), "an outcome is left");
         assert_eq!(registry.circuits(), 1);
         assert!(forget(&weak, &circuit, &|| true, None));
         assert_eq!(registry.circuits(), 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_flush_after_shutdown_waits_for_nobody() {
+    async fn a_flush_after_shutdown_waits_for_no_outcome() {
         let builder = BreakerRegistry::builder(MemoryStore::new());
         let registry = builder.disabled(false).spawn().unwrap();
         let _breaker = registry.breaker("payments").unwrap();
         registry.shutdown(Duration::from_secs(1)).await.unwrap();
-        // As of an outcome that was sent when the actor looked for the last time.
+        // Stands for an outcome that was sent after the actor had emptied its mailbox.
         let _pending = registry.inner.environment.pending.start();
         registry.flush(Duration::from_secs(60)).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! What a circuit is: its three states, and what user code sees of one.
+//! The three states of a circuit, and the view of it that user code gets.
 
 use std::fmt;
 
@@ -54,22 +54,22 @@ impl fmt::Display for CircuitState {
     }
 }
 
-/// What user code sees of a circuit: no owner, no lease, no time to live.
+/// The view of a circuit that user code gets: no owner, no lease, no time to live.
 ///
-/// Handed to fallbacks and carried by rejections, as in the reference.
+/// Fallbacks receive it and rejections carry it, as in the reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CircuitInfo {
     /// The circuit's name.
     pub name: CircuitName,
-    /// The state in which the call was judged.
+    /// The state by which the call was judged.
     pub state: CircuitState,
     /// The consecutive failures that the process which opened the circuit had
     /// counted at that moment; 0 in states reached without a fresh trip (half-open,
     /// or open again after a failed probe). It is not a total over the fleet.
     pub failure_count: u64,
-    /// When the circuit opened, in whole seconds since the Unix epoch; `None`
-    /// while closed, or when the shared item does not say.
+    /// The time at which the circuit opened, in whole seconds since the Unix epoch. `None` while
+    /// it is closed, or if the shared item has no such time.
     pub opened_at: Option<i64>,
 }
 

@@ -17,15 +17,15 @@ use crate::transition::CircuitTransition;
 ///
 /// # Lagging
 ///
-/// Nobody waits for a subscriber. One that falls behind by more than the
-/// registry's transition capacity loses the oldest transitions, and is told how
-/// many with [`Lagged`]; then it goes on with the oldest that is left.
+/// No circuit waits for a subscriber. A subscriber that falls behind by more than the registry's
+/// transition capacity (1,024 by default) loses the oldest transitions. It receives their
+/// number in [`Lagged`], and goes on with the oldest that is left.
 #[derive(Debug)]
 pub struct Transitions {
     stream: BroadcastStream<CircuitTransition>,
 }
 
-/// So many transitions were lost because the subscriber was too slow.
+/// This number of transitions was lost because the subscriber was too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} transitions were lost because the subscriber fell behind")]
 pub struct Lagged(pub u64);
@@ -35,8 +35,8 @@ impl Transitions {
         Self { stream: BroadcastStream::new(receiver) }
     }
 
-    /// Waits for the next transition; `None` when the last clone of the
-    /// registry was dropped (a shutdown is not enough) and all were received.
+    /// Waits for the next transition. Returns `None` once the last clone of the registry was
+    /// dropped (a shutdown is not enough) and all transitions were received.
     ///
     /// # Errors
     ///

@@ -7,9 +7,10 @@ use crate::{name::CircuitName, state::CircuitState};
 /// One state change of a circuit, broadcast to every subscriber.
 ///
 /// A metric that counts the transitions whose [`origin`](Self::origin) is
-/// [`Origin::Local`] counts each one once in a fleet, whichever process made it,
+/// [`Origin::Local`] counts each one once in a fleet,
 /// with two exceptions: a trip or a reopening whose answer was lost is observed by
-/// all, and a closing in the very second of an operator's release is told by both.
+/// all processes and local to none, and a closing in the same second as an operator's release
+/// is local to both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -20,18 +21,18 @@ pub struct CircuitTransition {
     pub from_state: CircuitState,
     /// The state after.
     pub to_state: CircuitState,
-    /// When the circuit opened, in whole seconds since the Unix epoch, where
-    /// the new state has such a time.
+    /// The time at which the circuit opened, in whole seconds since the Unix epoch, if the new
+    /// state has such a time.
     pub opened_at: Option<i64>,
-    /// What brought the transition about.
+    /// The cause of the transition.
     pub cause: Cause,
-    /// Whether this process made it.
+    /// The process that made it: this one, or another.
     pub origin: Origin,
-    /// When this process decided or learned of it, by its own wall clock.
+    /// The time at which this process decided or learned of it, by its own wall clock.
     pub at: SystemTime,
 }
 
-/// What brought a transition about.
+/// The cause of a transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -68,14 +69,14 @@ pub enum Cause {
     StoreUnreadable,
     /// Another process, or another program, changed the shared item.
     Elsewhere,
-    /// Nothing was changed: nobody has held or called a circuit that is not closed for
-    /// `recovery_timeout` and an hour, so that this process follows it no longer. Both
-    /// states of such a transition are the one that was told last, and its origin is
-    /// [`Origin::Observed`]. A call for the circuit follows it again.
+    /// The circuit did not change: this process has forgotten it, since it had no handle and no
+    /// call for `recovery_timeout` and an hour. Announced for circuits that are not closed.
+    /// Both states of such a transition are the last that was announced, and its origin is
+    /// [`Origin::Observed`]. A new breaker for the circuit follows it again.
     Forgotten,
 }
 
-/// Who made a transition.
+/// The process that made a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -85,7 +86,6 @@ pub enum Origin {
     /// This process alone: the store could not be reached, or the transition
     /// concerns no other process. Nothing was written when it was made.
     WithoutStore,
-    /// Another process: this one read the change, or was shown it by a refused
-    /// write.
+    /// Another process: this one read the change, or learned of it from a refused write.
     Observed,
 }

@@ -1,11 +1,11 @@
-//! In which settings two configurations differ.
+//! The settings in which two configurations differ.
 
 use super::Config;
 use crate::error::SettingDifference;
 
 impl Config {
-    /// Lists the settings in which another configuration differs, a default that follows
-    /// another setting by its value. Takes the struct apart whole, so that a new setting
+    /// Lists the settings in which another configuration differs. A default that follows another
+    /// setting is compared by its value. Destructures the whole struct, so that a new setting
     /// cannot be left out.
     pub(crate) fn differences(&self, other: &Self) -> Vec<SettingDifference> {
         let mut found = Vec::new();

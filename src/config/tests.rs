@@ -65,5 +65,5 @@ fn case_156_a_lease_is_no_shorter_by_default_than_three_operations_of_the_store(
         assert_eq!(config.probe_limit(), Duration::from_millis(4 * lease));
     }
     let set = config(1, 1_000).probe_lease(SECOND).build().unwrap();
-    assert_eq!(set.probe_lease(), SECOND, "what is set stands");
+    assert_eq!(set.probe_lease(), SECOND, "the value that was set");
 }

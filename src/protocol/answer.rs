@@ -1,14 +1,14 @@
-//! How a store is asked and what it answers: values that the machine and the
-//! stores share without knowing each other.
+//! The values of a store's interface. The machine and the stores share them without knowing
+//! each other.
 
 use crate::protocol::record::Record;
 
-/// How fresh a read has to be.
+/// The consistency that a read needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Consistency {
-    /// May be behind the last write: enough while a circuit is closed.
+    /// The read may miss recent writes. Enough while a circuit is closed.
     Eventual,
-    /// Shows every write that was answered before the read began.
+    /// The read shows every write that was answered before it began.
     Strong,
 }
 
@@ -22,20 +22,21 @@ pub enum Written {
     Refused(Option<Record>),
 }
 
-/// What kind of fault kept a store from answering.
+/// The kind of a store's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// No answer in time.
+    /// The store did not answer in time.
     Timeout,
     /// The store could not be reached, or answered with a fault of its own.
     Unavailable,
-    /// The store asked to be called less often, or somebody else was writing
-    /// this record: an answer, which concerns this circuit alone.
+    /// The store asked to be called less often, or another process was writing this record. It
+    /// is an answer, and concerns this circuit alone.
     Throttled,
-    /// A fault that waiting does not mend: no table, no permission, another
+    /// The store refused in a way that waiting does not mend: no table, no permission, another
     /// key schema, no credentials.
     Misconfigured,
-    /// An answer that cannot be one.
+    /// The store sent something that is not a valid response: a proxy's page, or a 200 without a
+    /// request id.
     BadAnswer,
 }

@@ -1,51 +1,50 @@
-//! When a circuit trips: failures counted by *places*. Pure: no clock, no thread.
+//! Counts failures by *places*, and decides when a circuit trips. Pure: no clock, no thread.
 //!
-//! The place of a failure is how many good calls had ended before it, while failures
-//! were watched ([`slots`](crate::runtime::slots) has the number). Two failures are consecutive
-//! if and only if their places are equal, so good calls need not be told one by one:
-//! the next failure brings how many there were.
+//! The place of a failure is the number of good calls that had ended before it, while failures
+//! were watched; [`slots`](crate::runtime::slots) counts them. Two failures are consecutive if
+//! and only if their places are equal. So good calls need not be reported one by one: the next
+//! failure brings their number.
 //!
-//! The failing call counts, under a lock that only failing calls and the actor take,
-//! so that places never fall. The actor learns of a [`Trip`] and of nothing else.
+//! The failing call counts, under a lock that only failing calls, probes that end and the actor
+//! take, so that places never fall. The actor learns of a [`Trip`] and of nothing else.
 
 use crate::protocol::moment::Moment;
 
-/// How many bits of a place count. A run of the process is shorter than it takes to
-/// count that far (30 hours at ten million calls a second), and what wraps is only
-/// ever compared by [`distance`].
+/// The number of bits of a place. At ten million calls a second they wrap after 30 hours, so
+/// places are only compared for equality or by [`distance`].
 const COUNT_BITS: u32 = 40;
 pub(crate) const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
-/// How many good calls in a row end a contradiction, for each that closes a circuit.
+/// A contradiction ends after this many times `success_threshold` good calls in a row.
 const GOOD_CALLS: u64 = 8;
 
-/// How many good calls lie between an older place and a newer one.
+/// Returns the number of good calls between an older place and a newer one.
 pub(crate) fn distance(newer: u64, older: u64) -> u64 {
     newer.wrapping_sub(older) & COUNT_MASK
 }
 
-/// The rules said trip. It stands until the actor has published what came of it.
+/// The rules said trip. The trip stands until the actor has published its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trip {
     /// The epoch that was counted.
     pub(crate) epoch: u64,
-    /// How many failures the rule counted.
+    /// The number of failures that the rule counted.
     pub(crate) count: u64,
-    /// When the last of them was counted.
+    /// The moment at which the last of them was counted.
     pub(crate) at: Moment,
-    /// Whether this process was contradicted: others do not fail as it does.
+    /// True if this process was contradicted: other processes do not fail as it does.
     pub(crate) refuted: bool,
 }
 
-/// Failures of one place: no good call lies between them.
+/// Failures of one place: no good call ended between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Run {
     place: u64,
     count: u64,
 }
 
-/// What trips a circuit. One rule so far: `of_last(T, T)`, which is T failures in a
-/// row. Of such a rule all failures that stand have one place.
+/// The rules that trip a circuit. One rule so far: `of_last(T, T)`, which is T failures in a
+/// row. All failures that stand for it have the same place.
 #[derive(Debug)]
 struct Rules {
     threshold: u64,
@@ -58,7 +57,7 @@ impl Rules {
         Self { threshold, run: None }
     }
 
-    /// Counts a failure; says how many were counted if that trips the circuit.
+    /// Counts a failure. Returns the number of failures if they trip the circuit.
     fn failure(&mut self, place: u64) -> Option<u64> {
         let before = self.run.filter(|run| run.place == place).map_or(0, |run| run.count);
         let count = before.saturating_add(1);
@@ -66,12 +65,12 @@ impl Rules {
         (count >= self.threshold).then_some(count)
     }
 
-    /// Drops what can count no more, now that the next failure has this place.
+    /// Drops failures that cannot count any more if the next failure has this place.
     fn forget_past(&mut self, place: u64) {
         self.run = self.run.filter(|run| run.place == place);
     }
 
-    /// Goes on under another count of good calls, which begins at zero.
+    /// Goes on with a count of good calls that begins at zero again.
     fn carry_over(&mut self, last_place: u64) {
         self.forget_past(last_place);
         if let Some(run) = &mut self.run {
@@ -92,47 +91,47 @@ impl Rules {
     }
 }
 
-/// This process tripped the circuit, and others found that the dependency is well.
-/// It stands until so many calls of this process *in a row* were good: one alone is
-/// no proof, since of a process that fails nine calls in ten every tenth is good.
+/// This process tripped the circuit, and others found that the dependency is well. A
+/// contradiction ends after enough good calls of this process *in a row*: one is no proof,
+/// since a process that fails nine calls in ten has a good one in every ten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Contradiction {
-    /// The place from which good calls count.
+    /// Good calls count from this place on.
     base: u64,
-    /// Those that count already: of earlier epochs, and of probes.
+    /// Good calls of earlier epochs, and good probes, which count already.
     carried: u64,
 }
 
 impl Contradiction {
     const NEW: Self = Self { base: 0, carried: 0 };
 
-    /// The good calls in a row before this place.
+    /// Returns the number of good calls in a row before this place.
     fn in_a_row(self, place: u64) -> u64 {
         let since = distance(place, self.base);
-        // A thread that counts in the next epoch already is missing from the last sum of
-        // this one, which may then be less than the base: that is no million million of
-        // good calls.
+        // A thread that counts in the next epoch already is missing from the last sum of this
+        // epoch, which may then be less than the base. The wrapped distance would be a million
+        // million good calls, and end the contradiction.
         let since = if since > COUNT_MASK / 2 { 0 } else { since };
         self.carried.saturating_add(since)
     }
 }
 
-/// What is counted of one circuit in this process.
+/// The failures of one circuit in this process, and its contradiction.
 #[derive(Debug)]
 pub(crate) struct Counting {
     /// The epoch whose failures count.
     epoch: u64,
     rules: Rules,
     contradiction: Option<Contradiction>,
-    /// How many good calls in a row end a contradiction.
+    /// The number of good calls in a row that ends a contradiction.
     ends_after: u64,
-    /// What was found and not published yet.
+    /// The trip whose result is not published yet. While it stands no failure is counted.
     trip: Option<Trip>,
 }
 
 impl Counting {
-    /// Counts from the first epoch on. The circuit trips after `failure_threshold`
-    /// failures in a row, and is closed by `success_threshold` good probes.
+    /// Begins in the first epoch. The circuit trips after `failure_threshold` failures in a
+    /// row, and is closed by `success_threshold` good probes.
     pub(crate) fn new(failure_threshold: u64, success_threshold: u64) -> Self {
         Self {
             epoch: 1,
@@ -143,22 +142,24 @@ impl Counting {
         }
     }
 
-    /// The epoch whose failures count.
+    /// Returns the epoch whose failures count.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// The trip that was found and not published yet.
+    /// Returns the trip whose result is not published yet.
     pub(crate) fn trip(&self) -> Option<&Trip> {
         self.trip.as_ref()
     }
 
-    /// Counts a failure of this epoch. Once a trip was found no more are counted: the
-    /// next epoch begins without them.
+    /// Counts a failure of this epoch. After a trip no more are counted: the next epoch begins
+    /// without them.
     pub(crate) fn failure(&mut self, place: u64, at: Moment) {
         if self.trip.is_some() {
             return;
         }
+        // Before the rules: enough good calls before this failure end the contradiction, and
+        // its trip must not be called refuted. A failure then starts their count again.
         self.carry_contradiction(place, |_| 0);
         if let Some(count) = self.rules.failure(place) {
             let (epoch, refuted) = (self.epoch, self.contradiction.is_some());
@@ -166,8 +167,9 @@ impl Counting {
         }
     }
 
-    /// Drops what can count no more, now that the next failure has this place.
+    /// Drops what cannot count any more if the next failure has this place.
     pub(crate) fn forget_past(&mut self, place: u64) {
+        // A trip stands even if good calls come after it: its callers wait for it.
         if self.trip.is_some() {
             return;
         }
@@ -175,7 +177,7 @@ impl Counting {
         self.carry_contradiction(place, |in_a_row| in_a_row);
     }
 
-    /// A probe of this process ended, with a verdict.
+    /// Counts a probe of this process towards the end of the contradiction.
     pub(crate) fn probe(&mut self, place: u64, is_good: bool) {
         self.carry_contradiction(
             place,
@@ -185,8 +187,8 @@ impl Counting {
         );
     }
 
-    /// Ends the contradiction if enough calls in a row were good before this place, and
-    /// otherwise has good calls count from here on, beside those that count already.
+    /// Ends the contradiction if enough good calls in a row came before this place. Otherwise
+    /// good calls count from this place on, besides `carried`, which is given those so far.
     fn carry_contradiction(&mut self, place: u64, carried: impl FnOnce(u64) -> u64) {
         let in_a_row = self.contradiction.map(|contradiction| contradiction.in_a_row(place));
         self.contradiction = in_a_row
@@ -194,36 +196,37 @@ impl Counting {
             .map(|in_a_row| Contradiction { base: place, carried: carried(in_a_row) });
     }
 
-    /// Whether good calls are to be counted: a failure stands, or a contradiction.
+    /// Returns `true` if a failure or a contradiction stands, so that good calls are counted.
     pub(crate) fn stands(&self) -> bool {
         self.rules.stands() || self.contradiction.is_some()
     }
 
-    /// Whether two or more failures in a row stand.
+    /// Returns `true` if two or more failures in a row stand.
     pub(crate) fn is_failing(&self) -> bool {
         self.rules.in_a_row() >= 2
     }
 
-    /// How many failures in a row stand.
+    /// Returns the number of failures in a row.
     #[cfg(test)]
     pub(crate) fn in_a_row(&self) -> u64 {
         self.rules.in_a_row()
     }
 
-    /// A new epoch, whose failures count from none on; `last_place` is how many good
-    /// calls the one before had. It begins with a contradiction if the machine says
-    /// that others have closed what this process had tripped.
+    /// Starts an epoch, in which failures count from zero. `last_place` is the number of good
+    /// calls of the epoch before. The epoch begins with a contradiction if the machine says
+    /// that others have closed the circuit that this process had tripped.
     ///
-    /// An epoch begins once. A failing call can be the first to know of it, and what
-    /// the actor says of it later is added: also to a trip that was found meanwhile.
+    /// An epoch is started once. A failing call may do so before the actor does, and does not
+    /// know of the contradiction: the actor adds it later, also to a trip found in between.
     pub(crate) fn start_epoch(&mut self, epoch: u64, last_place: u64, contradicted: bool) {
         if epoch > self.epoch {
             self.rules.clear();
             self.begin(epoch, last_place);
         }
         if contradicted && epoch == self.epoch && self.contradiction.is_none() {
-            // Failures of this epoch that were counted before leave fewer good calls
-            // in a row than this assumes; the next failure starts from none.
+            // This counts good calls from the begin of the epoch, also those before a failure
+            // that was counted already. The error lasts until the next failure, which starts
+            // the count again.
             self.contradiction = Some(Contradiction::NEW);
             if let Some(trip) = &mut self.trip {
                 trip.refuted = true;
@@ -231,10 +234,10 @@ impl Counting {
         }
     }
 
-    /// The process was frozen while the circuit was closed. The epoch gets a new number, so
-    /// that calls which were admitted before it count for nothing; what was counted stands,
-    /// or a process that is frozen between any two calls would never trip. A trip that was
-    /// found before the freeze, and not published, is dropped with what it counted.
+    /// Gives the epoch a new number, since the process was frozen while the circuit was closed:
+    /// calls that were admitted before the freeze do not count. Failures that were counted
+    /// before it stand, or a process that is frozen between any two calls would never trip. A
+    /// trip that was not published before the freeze is dropped, with its failures.
     pub(crate) fn renumber(&mut self, epoch: u64, last_place: u64) {
         if epoch <= self.epoch {
             return;
@@ -249,13 +252,14 @@ impl Counting {
     fn begin(&mut self, epoch: u64, last_place: u64) {
         self.epoch = epoch;
         self.trip = None;
+        // By the place of the epoch that ends; in the new one places begin at zero.
         self.carry_contradiction(last_place, |in_a_row| in_a_row);
         if let Some(contradiction) = &mut self.contradiction {
             contradiction.base = 0;
         }
     }
 
-    /// The machine refused the trip in the trip's own epoch: counts from none on.
+    /// Counts from zero again, in the same epoch: the machine refused the trip.
     pub(crate) fn restart(&mut self) {
         self.rules.clear();
         self.trip = None;

@@ -1,8 +1,18 @@
-//! How a store has been doing, as told by its answers, and for how long it is
-//! left alone: pure, for one circuit or for all circuits of a process.
+//! Back-off: derives from a store's answers how long it is not asked. Pure; used for one
+//! circuit, and for all circuits of a process together.
 //!
-//! Reads and writes are counted apart: a store may answer the ones and not the
-//! others, and a good read must not hide that no write ever lands.
+//! Reads and writes are counted apart: a store may answer reads and refuse writes, and a good
+//! read must not hide that no write ever lands.
+//!
+//! | a failure of kind | first read | first write | again in a row |
+//! |---|---|---|---|
+//! | `Unavailable`, `BadAnswer` | tried again at once | 1 s | 2 s, 4 s, … 30 s |
+//! | `Timeout` | 1 s | 1 s | 2 s, 4 s, … 30 s |
+//! | `Misconfigured` | 60 s | 60 s | 60 s |
+//! | `Throttled`: no failure, and no outage | 1 s | 1 s | 2 s, … the circuit's cache age |
+//!
+//! Jitter takes up to a quarter off each back-off, and moves one of throttling between 0.5 and
+//! 1.5 of itself, so that a fleet does not ask in one instant.
 
 use std::time::Duration;
 
@@ -11,10 +21,10 @@ use crate::{protocol::answer::StoreErrorKind, protocol::moment::Moment};
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 const MISCONFIGURED_BACK_OFF: Duration = Duration::from_secs(60);
-/// The bounds within which a circuit's cache age limits the back-off of throttling.
+/// The bounds of the longest back-off of throttling, which is otherwise the circuit's cache age.
 const THROTTLED_AT_MOST: (Duration, Duration) = (FIRST_BACK_OFF, LONGEST_BACK_OFF);
 
-/// What a store is asked for.
+/// The kind of a store operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
@@ -26,73 +36,73 @@ pub(crate) enum Access {
 pub(crate) struct Failure {
     pub(crate) access: Access,
     pub(crate) kind: StoreErrorKind,
-    /// When it was begun, and when it was given up.
+    /// The moments at which the operation was begun and given up.
     pub(crate) begun_at: Moment,
     pub(crate) ended_at: Moment,
-    /// Any number: spreads the next attempts of a fleet.
-    pub(crate) spread: u8,
-    /// For how long throttling keeps a circuit from asking again at the most: longer
-    /// than what is known may be relied upon, a fleet would not hear of a closing.
+    /// Any number, from [`Entropy::jitter`](crate::protocol::machine::Entropy::jitter): spreads
+    /// the next attempts of a fleet.
+    pub(crate) jitter: u8,
+    /// The longest back-off of throttling: the maximum age of the cached record. With a longer
+    /// one, a fleet that throttles itself would learn of a closing late.
     pub(crate) longest_throttling: Duration,
 }
 
-/// Why the store is not asked: other circuits of the process found no answer.
+/// The store is not asked, because other circuits of the process had no answer from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BackedOff {
-    /// For how long it is left alone.
+    /// The remaining back-off.
     pub(crate) wait: Duration,
-    /// Whether it is known to be out by more than a single failure.
+    /// True if more than a single failure shows that the store is out.
     pub(crate) is_outage: bool,
 }
 
-/// How a store has been doing. Boxed once there is anything to tell: of nearly
-/// all circuits there never is.
+/// The back-offs of a store. Boxed once there is one: nearly all circuits never have any.
 #[derive(Debug, Default)]
 pub(crate) struct Health(Option<Box<Trouble>>);
 
-/// What has gone wrong with a store.
+/// The failures of a store.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Trouble {
     reads: Streak,
     writes: Streak,
-    /// Reads were answered while writes were failing: writes alone are out.
+    /// True if reads were answered since writes began to fail: only writes are out.
     reads_work: bool,
-    /// Others had a single failure: until when nothing is read that can wait.
+    /// After a single failure of another circuit: the span in which reads that can wait are
+    /// deferred.
     reads_deferred_until: Option<(Moment, Duration)>,
 }
 
 impl Health {
-    /// Whether the store may be asked now.
+    /// Returns `true` if the store may be asked now.
     pub(crate) fn is_usable(&self, access: Access, now: Moment) -> bool {
         self.wait(access, now) == Duration::ZERO
     }
 
-    /// How long until the store may be asked. A write waits for reads as well,
-    /// since it may need one first.
+    /// Returns the time until the store may be asked. A write waits for the back-off of reads
+    /// too, since it may need a read first.
     pub(crate) fn wait(&self, access: Access, now: Moment) -> Duration {
         self.0.as_ref().map_or(Duration::ZERO, |trouble| trouble.wait(access, now))
     }
 
-    /// Whether the store has failed more than once in a row, or in a way that
-    /// waiting does not mend.
+    /// Returns `true` if the store has failed more than once in a row, or is misconfigured.
     pub(crate) fn is_outage(&self) -> bool {
         self.0
             .as_ref()
             .is_some_and(|trouble| trouble.reads.is_outage() || trouble.writes.is_outage())
     }
 
-    /// Whether the store asked to be left alone, and is.
+    /// Returns `true` during the back-off of throttling.
     pub(crate) fn is_throttled(&self, access: Access, now: Moment) -> bool {
         self.0.as_ref().is_some_and(|trouble| {
             let streak = match access {
                 Access::Read => &trouble.reads,
                 Access::Write => &trouble.writes,
             };
-            left(streak.throttled.back_off, now) > Duration::ZERO
+            remaining(streak.throttled.back_off, now) > Duration::ZERO
         })
     }
 
-    /// Whether the store was left alone, and has not answered since.
+    /// Returns `true` from the begin of a back-off until the store answers.
     pub(crate) fn is_doubtful(&self, access: Access) -> bool {
         self.0.as_ref().is_some_and(|trouble| match access {
             Access::Read => trouble.reads.back_off.is_some(),
@@ -100,36 +110,37 @@ impl Health {
         })
     }
 
-    /// Whether writes have failed since one was answered.
+    /// Returns `true` if writes have failed since one was answered.
     pub(crate) fn writes_fail(&self) -> bool {
         self.0.as_ref().is_some_and(|trouble| trouble.writes_fail())
     }
 
-    /// Forgets failures whose back-off ended long ago: nobody has asked since.
+    /// Forgets failures whose back-off ended long ago: a circuit without traffic must not find
+    /// an outage of yesterday.
     pub(crate) fn forget_old(&mut self, now: Moment) {
-        self.get_over(|trouble| trouble.forget_old(now));
+        self.ease(|trouble| trouble.forget_old(now));
     }
 
-    /// The store has answered.
+    /// Takes an answer of the store.
     pub(crate) fn succeed(&mut self, access: Access) {
-        self.get_over(|trouble| trouble.succeed(access));
+        self.ease(|trouble| trouble.succeed(access));
     }
 
-    /// The store has failed. A write without an answer, while nothing is known of
-    /// reads, speaks for both: most likely the whole store is out of reach.
+    /// Takes a failure of the store. A write without an answer backs off reads too, unless a read
+    /// has succeeded since writes began to fail: most likely the whole store is unreachable.
     pub(crate) fn fail(&mut self, failure: Failure) {
         self.0.get_or_insert_default().fail(failure);
     }
 
-    /// Others have found no answer, and leave the store alone for so long.
+    /// Takes over a back-off that other circuits of the process have begun.
     pub(crate) fn back_off(&mut self, access: Access, now: Moment, backed_off: BackedOff) {
         self.0.get_or_insert_default().back_off(access, now, backed_off);
     }
 
-    /// Eases the trouble there is, if there is any; it may be the end of it.
-    fn get_over(&mut self, ease: impl FnOnce(&mut Trouble)) {
+    /// Changes the trouble, if there is any, and frees it once none is left.
+    fn ease(&mut self, change: impl FnOnce(&mut Trouble)) {
         if let Some(trouble) = &mut self.0 {
-            ease(trouble);
+            change(trouble);
         }
         self.0.take_if(|trouble| **trouble == Trouble::default());
     }
@@ -138,7 +149,7 @@ impl Health {
 impl Trouble {
     fn wait(&self, access: Access, now: Moment) -> Duration {
         match access {
-            Access::Read => self.reads.wait(now).max(left(self.reads_deferred_until, now)),
+            Access::Read => self.reads.wait(now).max(remaining(self.reads_deferred_until, now)),
             Access::Write => self.reads.wait(now).max(self.writes.wait(now)),
         }
     }
@@ -149,6 +160,8 @@ impl Trouble {
 
     fn forget_old(&mut self, now: Moment) {
         for streak in [&mut self.reads, &mut self.writes] {
+            // Without a back-off there is one fast failure at most: it stays, to be the first of
+            // two, and `Streak::is_old` forgets it at the next failure.
             if streak.back_off.is_some() && !streak.is_recent(now) {
                 *streak = Streak::default();
             }
@@ -156,13 +169,16 @@ impl Trouble {
     }
 
     fn succeed(&mut self, access: Access) {
+        // Any answer ends it: it was for a store that may be unreachable.
         self.reads_deferred_until = None;
         match access {
             Access::Read => {
                 self.reads = Streak::default();
+                // A failed write then backs off no reads: only writes are out.
                 self.reads_work = self.writes_fail();
                 if !self.writes_fail() {
-                    // Nothing but what others had found, and throttling of its own.
+                    // No write of ours has failed, so this back-off came from other circuits, and
+                    // a store that answers ends it. Throttling of writes is our own, and stays.
                     let throttled = std::mem::take(&mut self.writes.throttled);
                     self.writes = Streak { throttled, ..Streak::default() };
                 }
@@ -170,6 +186,7 @@ impl Trouble {
             Access::Write => {
                 self.writes = Streak::default();
                 self.reads_work = false;
+                // The same for reads; a good write does not hide that reads fail.
                 if self.reads.failures == 0 {
                     let throttled = std::mem::take(&mut self.reads.throttled);
                     self.reads = Streak { throttled, ..Streak::default() };
@@ -186,6 +203,7 @@ impl Trouble {
                 let now = failure.ended_at;
                 let unanswered =
                     matches!(failure.kind, StoreErrorKind::Timeout | StoreErrorKind::Unavailable);
+                // Only if it is longer: a failed write must not shorten a back-off of reads.
                 if unanswered && !self.reads_work && self.writes.wait(now) > self.reads.wait(now) {
                     self.reads.back_off = self.writes.back_off;
                 }
@@ -195,6 +213,7 @@ impl Trouble {
 
     fn back_off(&mut self, access: Access, now: Moment, backed_off: BackedOff) {
         let back_off = Some((now, backed_off.wait));
+        // One failure of another circuit may be that circuit's own: only defer reads.
         if !backed_off.is_outage {
             self.reads_deferred_until = back_off;
             return;
@@ -203,13 +222,15 @@ impl Trouble {
             Access::Read => &mut self.reads,
             Access::Write => &mut self.writes,
         };
+        // Out without a failure of its own: the failures of other circuits must not add to the
+        // doublings of this one.
         streak.back_off = back_off;
         streak.is_out = true;
     }
 }
 
-/// What is left of a span that began then.
-fn left(span: Option<(Moment, Duration)>, now: Moment) -> Duration {
+/// Returns the rest of a span, given its begin and length.
+fn remaining(span: Option<(Moment, Duration)>, now: Moment) -> Duration {
     span.map_or(Duration::ZERO, |(since, span)| span.saturating_sub(now.since(since)))
 }
 
@@ -217,29 +238,30 @@ fn left(span: Option<(Moment, Duration)>, now: Moment) -> Duration {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Streak {
     failures: u32,
-    /// It is known to be out by more than a single failure.
+    /// True if another circuit's failures, or a misconfiguration, show that the store is out.
     is_out: bool,
     throttled: Throttled,
-    /// When the last of them ended, on the monotonic clock.
+    /// The end of the last of them, on the monotonic clock.
     last_at: Option<Duration>,
-    /// Since when the store is left alone, and for how long.
+    /// The begin and the length of the back-off.
     back_off: Option<(Moment, Duration)>,
 }
 
-/// Throttling is an answer: the store is alive, and asks to be left alone. It is no
-/// failure, and nothing is decided without the store for it.
+/// Throttling is an answer: the store is alive, and asks to be called less often. It is not a
+/// failure, so no circuit decides without the store because of it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Throttled {
-    /// In a row.
+    /// The number of throttled operations in a row.
     times: u32,
     back_off: Option<(Moment, Duration)>,
 }
 
 impl Throttled {
-    fn again(&mut self, failure: Failure) {
-        let Failure { ended_at: now, spread, longest_throttling, .. } = failure;
-        // Operations that were under way together are throttled together: once.
-        if left(self.back_off, now) > Duration::ZERO {
+    fn fail(&mut self, failure: Failure) {
+        let Failure { ended_at: now, jitter, longest_throttling, .. } = failure;
+        // Operations that were under way together count once, or ten callers at a time would
+        // reach the longest back-off at the first throttling.
+        if remaining(self.back_off, now) > Duration::ZERO {
             return;
         }
         let is_old = |(since, span): (Moment, Duration)| {
@@ -252,9 +274,9 @@ impl Throttled {
         let longest = longest_throttling.clamp(least, most);
         let factor = 1_u32.checked_shl(self.times.min(16)).unwrap_or(u32::MAX);
         self.times = self.times.saturating_add(1);
-        // Between half of it and half as much again, so that a fleet spreads out: below
-        // the longest as well.
-        let share = u32::from(spread).saturating_add(128);
+        // Between 0.5 and 1.5 of the span, so that a fleet spreads out. The longest span is cut
+        // to between 0.33 and 1 of itself: a fixed maximum would bring the fleet back in step.
+        let share = u32::from(jitter).saturating_add(128);
         let part = |span: Duration, of| span.saturating_mul(share).checked_div(of);
         let span = part(FIRST_BACK_OFF.saturating_mul(factor), 256).unwrap_or(longest);
         let span = if span <= longest { span } else { part(longest, 384).unwrap_or(longest) };
@@ -267,17 +289,17 @@ impl Streak {
         self.failures > 1 || self.is_out
     }
 
-    /// Whether a back-off is under way, or ended less than the longest one ago.
+    /// Returns `true` during a back-off and for 30 s after it.
     fn is_recent(&self, now: Moment) -> bool {
         self.back_off
             .is_some_and(|(since, span)| now.since(since) < span.saturating_add(LONGEST_BACK_OFF))
     }
 
     fn wait(&self, now: Moment) -> Duration {
-        left(self.back_off, now).max(left(self.throttled.back_off, now))
+        remaining(self.back_off, now).max(remaining(self.throttled.back_off, now))
     }
 
-    /// Whether the last failure is too long ago to be one of a row with the next.
+    /// Returns `true` if the last failure is too long ago to be in a row with one at `now`.
     fn is_old(&self, now: Moment) -> bool {
         let span = self.back_off.map_or(Duration::ZERO, |(_, span)| span);
         self.last_at.is_some_and(|last| {
@@ -285,19 +307,21 @@ impl Streak {
         })
     }
 
-    /// A read that failed fast is tried again by the next call, as in the
-    /// reference; anything else, or a second failure, starts a back-off.
+    /// Counts a failure. A read that failed fast for the first time is tried again by the next
+    /// call, as in the reference; any other failure starts a back-off.
     fn fail(&mut self, failure: Failure) {
-        let Failure { access, kind, begun_at, ended_at: now, spread, .. } = failure;
+        let Failure { access, kind, begun_at, ended_at: now, jitter, .. } = failure;
         if kind == StoreErrorKind::Throttled {
-            return self.throttled.again(failure);
+            return self.throttled.fail(failure);
         }
+        // By its begin: an operation that hung for long is in a row with the one before it.
         if self.is_old(begun_at) {
             *self = Self::default();
         }
-        // Operations that were under way together fail together: once.
-        let again = self.last_at.is_none_or(|last| begun_at.mono() >= last);
-        if again {
+        // Operations that were under way together count once: ten callers that wait for one
+        // store are no ten failures in a row.
+        let is_next = self.last_at.is_none_or(|last| begun_at.mono() >= last);
+        if is_next {
             self.failures = self.failures.saturating_add(1);
             self.last_at = Some(now.mono());
         }
@@ -309,7 +333,7 @@ impl Streak {
             }
             StoreErrorKind::Timeout | StoreErrorKind::Misconfigured => false,
         };
-        if (fast && self.failures == 1) || (!again && self.back_off.is_some()) {
+        if (fast && self.failures == 1) || (!is_next && self.back_off.is_some()) {
             return;
         }
         let span = match kind {
@@ -322,9 +346,9 @@ impl Streak {
                 FIRST_BACK_OFF.saturating_mul(factor).min(LONGEST_BACK_OFF)
             }
         };
-        // Between three quarters and all of it, so that a fleet spreads out.
-        let less = span.saturating_mul(u32::from(spread)).checked_div(1_020).unwrap_or_default();
-        self.back_off = Some((now, span.saturating_sub(less)));
+        // Between 0.75 and 1 of the span, so that a fleet spreads out.
+        let cut = span.saturating_mul(u32::from(jitter)).checked_div(1_020).unwrap_or_default();
+        self.back_off = Some((now, span.saturating_sub(cut)));
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-/// How far the clocks of a process drift apart by themselves.
+/// The most by which the clocks of a process drift apart by themselves.
 const AGREEMENT: Duration = Duration::from_secs(1);
 
-/// How late a process that is merely busy may be.
+/// The most by which a busy process is late. One that is later was frozen.
 const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// One reading of the monotonic and of the wall clock, taken together.
 ///
-/// Neither clock can be trusted alone: monotonic time may stand still while a
-/// process is frozen, and wall time may be set. Stamps that other processes
-/// read come from the wall clock; waiting is judged with [`Moment::since`].
+/// Neither clock can be trusted alone: the monotonic clock may stand still while the process is
+/// frozen, and the wall clock may be set. Stamps for other processes come from the fleet time;
+/// waits are judged with [`Moment::since`].
 ///
 /// A circuit remembers a dozen of them, so they are kept in nanoseconds, in 64
 /// bits each: enough for 584 years.
@@ -20,7 +20,7 @@ const STANDSTILL: Duration = Duration::from_secs(1);
 pub(crate) struct Moment {
     mono: u64,
     wall: u64,
-    /// By how many milliseconds the clock that a fleet shares is ahead of the wall
+    /// The milliseconds by which the store's clock, which the fleet shares, is ahead of the wall
     /// clock, as far as the store has shown.
     ahead_ms: i64,
 }
@@ -30,43 +30,42 @@ impl Moment {
         Self { mono: nanos(mono), wall: nanos(wall), ahead_ms }
     }
 
-    /// Time since an arbitrary origin of this process.
+    /// Returns the time since an arbitrary origin of this process.
     pub(crate) fn mono(self) -> Duration {
         Duration::from_nanos(self.mono)
     }
 
-    /// Time since the Unix epoch, as this process's wall clock shows it.
+    /// Returns the time since the Unix epoch by this process's wall clock.
     pub(crate) fn wall(self) -> Duration {
         Duration::from_nanos(self.wall)
     }
 
-    /// The moment that is so many seconds from both origins.
+    /// Returns the moment at these seconds of both clocks.
     #[cfg(test)]
     pub(crate) const fn of_seconds(mono: u64, wall: u64) -> Self {
         let second = 1_000_000_000;
         Self { mono: mono.wrapping_mul(second), wall: wall.wrapping_mul(second), ahead_ms: 0 }
     }
 
-    /// The moment that comes so much later.
+    /// Returns the moment that is later by a span, on both clocks.
     #[cfg(test)]
     pub(crate) fn later(self, by: Duration) -> Self {
         let later = |at: u64| at.saturating_add(nanos(by));
         Self { mono: later(self.mono), wall: later(self.wall), ..self }
     }
 
-    /// The moment at which the clocks show so many milliseconds more, or less.
+    /// Returns the moment at which the clocks are moved by these milliseconds.
     #[cfg(test)]
     pub(crate) fn moved(self, mono_ms: i64, wall_ms: i64) -> Self {
         let moved = |by: u64, ms: i64| by.saturating_add_signed(ms.saturating_mul(1_000_000));
         Self { mono: moved(self.mono, mono_ms), wall: moved(self.wall, wall_ms), ..self }
     }
 
-    /// How much time has passed since an earlier moment: what the clock that
-    /// moved further says, so that a frozen clock keeps nobody waiting. What the
-    /// wall clock says counts as far as the shared clock says it too: neither a
-    /// step that was corrected nor a correction is time. A wall clock that was set
-    /// forward, and that no store has corrected yet, can only shorten a wait, never
-    /// unfence a write.
+    /// Returns the time since an earlier moment, by the clock that moved further: a clock that
+    /// stands still must not keep a call waiting. The wall clock counts only as far as the
+    /// fleet time agrees, since neither a step that the store has corrected nor the correction
+    /// is time that passed. A wall clock that was set forward, and that no store has
+    /// corrected yet, shortens waits; it unfences no write.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         let mono = self.mono().saturating_sub(earlier.mono());
         let wall = self.wall().saturating_sub(earlier.wall());
@@ -74,24 +73,24 @@ impl Moment {
         mono.max(wall.min(shared))
     }
 
-    /// Whether both clocks of this process agree that less than `age` has passed;
-    /// a wall clock that was set back agrees with nothing.
+    /// Returns `true` if both clocks of this process agree that less than `age` has passed. A
+    /// wall clock that was set back never agrees: the true age is unknown then.
     pub(crate) fn is_within(self, earlier: Self, age: Duration) -> bool {
         let mono = self.mono().saturating_sub(earlier.mono());
         let wall = self.wall().checked_sub(earlier.wall());
         mono < age && wall.is_some_and(|wall| wall < age)
     }
 
-    /// Whether the clocks of this process disagree about the time since an
-    /// earlier moment: it was frozen, or its wall clock was set.
+    /// Returns `true` if the clocks of this process disagree about the time since an earlier
+    /// moment: it was frozen, or its wall clock was set.
     pub(crate) fn clocks_disagree_since(self, earlier: Self) -> bool {
         let mono = self.mono().saturating_sub(earlier.mono());
         let wall = self.wall().checked_sub(earlier.wall());
         wall.is_none_or(|wall| wall.abs_diff(mono) > AGREEMENT)
     }
 
-    /// Time since the Unix epoch on the clock that a fleet shares: what stamps
-    /// are made of and compared with.
+    /// Returns the time since the Unix epoch on the clock that the fleet shares. Stamps are made
+    /// of it and compared with it.
     pub(crate) fn fleet_time(self) -> Duration {
         let by = Duration::from_millis(self.ahead_ms.unsigned_abs());
         if self.ahead_ms < 0 {
@@ -101,32 +100,32 @@ impl Moment {
         }
     }
 
-    /// Whether this process stood still in between, frozen or starved: what was
-    /// to take `limit` at most has taken a second more than that. Then a timer
-    /// that ran out says nothing about whom it was to bound, and what was asked
-    /// for before may have changed since.
+    /// Returns `true` if this process stood still since an earlier moment, frozen or starved:
+    /// something that takes `limit` at most has taken a second more. A timer that ran out
+    /// then says nothing about the operation that it bounds, and the answer to an operation
+    /// from before may be out of date.
     pub(crate) fn was_frozen_since(self, earlier: Self, limit: Duration) -> bool {
-        // By the process's own clocks: a correction is no standstill.
+        // By the process's own clocks: a correction by the store is no standstill.
         let mono = self.mono().saturating_sub(earlier.mono());
         let wall = self.wall().saturating_sub(earlier.wall());
         mono.max(wall) > limit.saturating_add(STANDSTILL)
     }
 
-    /// Whole seconds since the Unix epoch, `after` from now, rounded down.
+    /// Returns the fleet time `after` from now in whole seconds, rounded down.
     pub(crate) fn unix_floor(self, after: Duration) -> i64 {
         let at = self.fleet_time().saturating_add(after);
         i64::try_from(at.as_secs()).unwrap_or(i64::MAX)
     }
 
-    /// Whole seconds since the Unix epoch, `after` from now, rounded up: a
-    /// stamp that others compare with their clock must never be early.
+    /// Returns the fleet time `after` from now in whole seconds, rounded up: other processes would
+    /// take a lease over too early by a stamp that was rounded down.
     pub(crate) fn unix_ceil(self, after: Duration) -> i64 {
         let at = self.fleet_time().saturating_add(after);
         let up = u64::from(at.subsec_nanos() > 0);
         i64::try_from(at.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
     }
 
-    /// How far the shared clock is past a stamp; zero if it is not.
+    /// Returns the fleet time since a stamp in seconds; zero if the stamp is in the future.
     pub(crate) fn elapsed_since_stamp(self, stamp: i64) -> Duration {
         match u64::try_from(stamp) {
             Ok(seconds) => self.fleet_time().saturating_sub(Duration::from_secs(seconds)),
@@ -134,7 +133,7 @@ impl Moment {
         }
     }
 
-    /// Milliseconds since the Unix epoch, the unit of the gate.
+    /// Returns the wall clock in milliseconds since the Unix epoch, the unit of the gate.
     pub(crate) fn wall_ms(self) -> u64 {
         millis(self.wall())
     }
@@ -144,7 +143,7 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A duration in whole milliseconds, rounded down, saturating.
+/// Returns a duration in whole milliseconds, rounded down, saturating.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -190,7 +189,10 @@ mod tests {
         assert_eq!(corrected.since(before), Duration::from_secs(5));
         let learned = Moment { ahead_ms: 60_000, ..at(15, 1_005) };
         assert_eq!(learned.since(before), Duration::from_secs(5), "a correction is no time");
-        assert!(!corrected.is_within(before, Duration::from_secs(10)), "freshness trusts nobody");
+        assert!(
+            !corrected.is_within(before, Duration::from_secs(10)),
+            "freshness needs both clocks"
+        );
     }
 
     #[test]

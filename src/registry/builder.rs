@@ -1,4 +1,4 @@
-//! What a registry is built of.
+//! The builder of a registry.
 
 use std::{
     env, fmt,
@@ -21,8 +21,8 @@ use crate::{
     store::ErasedStore,
 };
 
-/// The environment variable that disables every breaker of a process, as it
-/// does for the reference.
+/// The environment variable that disables every breaker of a process, as it does in the
+/// reference.
 pub const DISABLED_ENV: &str = "POWERTOOLS_CIRCUIT_BREAKER_DISABLED";
 
 pub(super) const DEFAULT_TRANSITION_CAPACITY: usize = 1_024;
@@ -47,31 +47,32 @@ impl RegistryBuilder {
         self
     }
 
-    /// Sets where time comes from. Default: the operating system.
+    /// Sets the clock. Default: the clocks of the operating system.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
         self
     }
 
-    /// Seeds the jitter of back-offs, for repeatable simulations on a runtime of one
-    /// thread. Give each process a seed of its own: those that share one retry in
-    /// step, which the jitter is there to prevent. Lease tokens and an SDK's own
-    /// retries stay random. Default: from the operating system.
+    /// Sets the seed of the jitter of back-offs and elections, for repeatable simulations on a
+    /// runtime of one thread. Give each process a seed of its own: processes with the same
+    /// seed retry at the same instant. Lease tokens and an SDK's own retries stay random.
+    /// Default: random numbers of the operating system.
     pub fn jitter_seed(mut self, seed: u64) -> Self {
         self.jitter = Jitter::seeded(seed);
         self
     }
 
-    /// Runs every call without a breaker, or makes sure that breakers work.
-    /// Default: what the environment variable
-    /// `POWERTOOLS_CIRCUIT_BREAKER_DISABLED` says, false if it is not set.
+    /// Disables all breakers of this registry (`true`), or enables them regardless of the
+    /// environment (`false`). A disabled breaker admits every call and never contacts the
+    /// store. Default: the value of the environment variable
+    /// `POWERTOOLS_CIRCUIT_BREAKER_DISABLED`, `false` if it is not set.
     pub fn disabled(mut self, disabled: bool) -> Self {
         self.disabled = Some(disabled);
         self
     }
 
-    /// Sets how many transitions a slow subscriber may be behind before it
-    /// loses the oldest. Default 1,024; 1 to 1,048,576.
+    /// Sets the number of transitions by which a subscriber may be behind before it loses the
+    /// oldest. Default 1,024; 1 to 1,048,576.
     pub fn transition_capacity(mut self, transitions: usize) -> Self {
         self.transition_capacity = transitions;
         self
@@ -82,8 +83,8 @@ impl RegistryBuilder {
     /// # Errors
     ///
     /// - [`SpawnError::NoRuntime`]: called outside a tokio runtime.
-    /// - [`SpawnError::NoTimer`]: the runtime has no timer. (tokio tells only by a
-    ///   panic, which is caught; with `panic = "abort"` the process ends.)
+    /// - [`SpawnError::NoTimer`]: the runtime has no timer. (tokio shows that only by a panic,
+    ///   which is caught; with `panic = "abort"` the process ends.)
     /// - [`SpawnError::Config`]: the environment variable is not a boolean, or
     ///   a setting is out of range.
     pub fn spawn(self) -> Result<BreakerRegistry, SpawnError> {

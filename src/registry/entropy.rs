@@ -1,4 +1,4 @@
-//! Where a registry's circuits get what must not be predictable.
+//! The source of jitter and lease tokens for a registry's circuits.
 
 use std::sync::{
     Arc,
@@ -7,15 +7,15 @@ use std::sync::{
 
 use crate::{protocol::machine::Entropy, protocol::record::LeaseToken};
 
-/// What spreads the back-offs of a registry. Clones draw from one sequence.
+/// Spreads the back-offs and elections of a registry. Clones draw from one sequence.
 #[derive(Clone, Default)]
 pub(super) enum Jitter {
-    /// Asked anew each time, so that processes restored from one memory image
-    /// do not share it.
+    /// Asks the operating system for each number: processes that are restored from one memory
+    /// image would share the state of a generator, and retry at the same instant.
     #[default]
     OperatingSystem,
-    /// `SplitMix64`, of which this is the state. Written out: a library may draw
-    /// other numbers after an update, and a seed would then replay nothing.
+    /// The state of a `SplitMix64`. It is written out here, since a library may draw other
+    /// numbers after an update, and a seed would then replay nothing.
     Seeded(Arc<AtomicU64>),
 }
 
@@ -36,7 +36,7 @@ impl Jitter {
     }
 }
 
-/// How far the state of the generator moves for each number.
+/// The step of the generator's state for each number.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 fn mixed(state: u64) -> u64 {
@@ -46,7 +46,8 @@ fn mixed(state: u64) -> u64 {
 }
 
 impl Entropy for Jitter {
-    /// Fences writes: from the operating system, whatever the seed.
+    /// Returns a token that fences writes. From the operating system even with a seed: two
+    /// processes with the same token could both hold the lease.
     fn token(&mut self) -> LeaseToken {
         LeaseToken::new(uuid::Uuid::new_v4().simple().to_string())
     }
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_says_every_spread() {
+    fn a_seed_gives_the_same_jitter_again() {
         assert_eq!(drawn(Jitter::seeded(7)), drawn(Jitter::seeded(7)));
         assert_ne!(drawn(Jitter::seeded(7)), drawn(Jitter::seeded(8)));
         // The first bytes of the generator's published outputs for this seed.
@@ -75,10 +76,10 @@ mod tests {
     }
 
     #[test]
-    fn without_a_seed_no_two_spread_alike() {
+    fn without_a_seed_no_two_sequences_are_alike() {
         assert_ne!(drawn(Jitter::default()), drawn(Jitter::default()));
-        let spreads = drawn(Jitter::default());
-        assert!(spreads.iter().any(|spread| *spread != spreads[0]), "{spreads:?}");
+        let jitters = drawn(Jitter::default());
+        assert!(jitters.iter().any(|jitter| *jitter != jitters[0]), "{jitters:?}");
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! The actor of one circuit: the only writer of its state.
 //!
-//! It feeds the pure machine with what handles and the store tell it, and does
-//! what the machine decides, in this order: snapshot, gate, broadcast, store,
-//! replies. It waits on its mailbox, its deadline, its one store operation and
-//! its cancellation, and on nothing else. It knows the circuit only weakly, so
-//! that it never keeps its own mailbox open.
+//! It feeds the pure machine with the messages of handles and the responses of the store, and
+//! carries out the machine's decisions in this order: snapshot, gate, broadcast, store,
+//! replies. It waits on its mailbox, its deadline, its one store operation and its
+//! cancellation, and on nothing else. It holds the circuit weakly, or it would keep its own
+//! mailbox open and never see that the last handle was dropped.
 
+mod announcing;
 mod brief_wait;
 mod commands;
 mod environment;
-mod farewell;
 mod keeping;
 mod leaving;
 pub(crate) mod message;
+mod offered_probe;
 mod operation;
+mod publishing;
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -22,63 +24,47 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::{announcing::LastAnnounced, environment::Environment};
 use self::{
     commands::Commands,
     message::{Message, Reply, Settle},
-    operation::{InFlight, StoreClient},
+    offered_probe::OfferedProbe,
+    operation::InFlight,
+    publishing::Shown,
 };
-pub(crate) use self::{environment::Environment, farewell::LastTold};
 use crate::{
     clock::Clock,
-    error::OpenError,
     panics::caught,
     protocol::counting::Trip,
-    protocol::machine::{
-        Admission, Arrival, CallEnd, CallId, CommandResult, Effect, Machine, Published,
-        StoreResponse,
-    },
-    protocol::moment::{self, Moment},
-    runtime::circuit::{Circuit, Followed, PendingGuard, Turn},
+    protocol::machine::{Admission, Arrival, CommandResult, Machine, Published, StoreResponse},
+    protocol::moment::Moment,
+    runtime::circuit::{Circuit, PendingGuard},
     runtime::log,
     runtime::sync::flume,
-    runtime::undelivered::UndeliveredPermit,
 };
 
-/// How many messages one turn takes before it publishes.
+/// The number of messages that one turn takes before it publishes.
 const BATCH: usize = 64;
 
-/// Takes a circuit out of its registry, if no handle is left and a last look, for which
-/// none can be made any more, says that nothing was sent since; keeps what was told of it
-/// if it was not closed; says whether it did.
+/// Removes a circuit from its registry if no handle is left, and if the second argument,
+/// called while no handle can be made, confirms that nothing was sent since. Stores the
+/// announcement of a circuit that is not closed. Returns `true` if it removed the circuit.
 pub(crate) type Forget =
-    Box<dyn Fn(&Arc<Circuit>, &dyn Fn() -> bool, Option<LastTold>) -> bool + Send + Sync>;
+    Box<dyn Fn(&Arc<Circuit>, &dyn Fn() -> bool, Option<LastAnnounced>) -> bool + Send + Sync>;
 
 /// A call that waits for the store.
 struct Waiter {
     reply: Reply,
     arrival: Arrival,
-    /// When it came, if it waits for no longer than a look may take.
-    looks_since: Option<Moment>,
-    /// What it started may have to be undone by a write.
+    /// The moment at which the call came, if it waits for `LONGEST_BRIEF_WAIT` at most.
+    briefly_since: Option<Moment>,
+    /// Keeps `flush` waiting: if the caller gives up, the election that the call started may
+    /// have to be undone by a write.
     pending: PendingGuard,
 }
 
-/// What the machine was shown in a turn, besides messages.
-struct Shown {
-    trip: Option<Box<Trip>>,
-    /// How many freezes of the process it knows of.
-    freezes: u64,
-}
-
-/// A probe on offer at the gate, since when, and for how long.
-struct OfferedProbe {
-    pass: CallId,
-    since: Moment,
-    offer: Duration,
-}
-
-/// The actor of one circuit. An idle one is the most of what a circuit takes, so
-/// what few circuits have at any time is boxed.
+/// The actor of one circuit. Most of the memory of an idle circuit is its actor, so fields
+/// that few circuits need at any time are boxed.
 pub(crate) struct Actor {
     circuit: Weak<Circuit>,
     mailbox: flume::Receiver<Message>,
@@ -91,21 +77,21 @@ pub(crate) struct Actor {
     replies: Vec<(Reply, Admission)>,
     published: Option<Published>,
     offered_probe: Option<Box<OfferedProbe>>,
-    /// Whether a call that does not wait has one of the waiters in its place.
+    /// True while one of the waiters is to become the offered probe.
     awaits_offered_probe: bool,
     commands: Commands,
-    /// Lets `flush` wait for a right to probe that this process holds.
+    /// Keeps `flush` waiting while this process holds the right to probe.
     right: Option<PendingGuard>,
-    /// Whether somebody flushes, so that a right that nobody uses is given back.
+    /// True while a flush runs: an unused right to probe is then given back.
     is_resigning: bool,
-    /// What an earlier actor told last of this circuit.
-    told_before: Option<Box<LastTold>>,
-    /// Whether it ran to its end, and was not dropped with its runtime.
+    /// The last announcement of an earlier actor of this circuit.
+    announced_before: Option<Box<LastAnnounced>>,
+    /// True once `run` has returned; false if the task was dropped with its runtime.
     has_ended: bool,
 }
 
 enum Event {
-    Stored(StoreResponse),
+    Response(StoreResponse),
     Message(Message),
     Deadline,
     End,
@@ -136,21 +122,22 @@ impl Actor {
             commands: Commands::default(),
             right: None,
             is_resigning: false,
-            told_before: None,
+            announced_before: None,
             has_ended: false,
         }
     }
 
-    /// Runs until it is cancelled, or until the circuit is closed, clean and
-    /// without handles.
+    /// Runs until the actor is cancelled, or until the circuit is closed, clean and without
+    /// handles.
     pub(crate) async fn run(&mut self) {
         let mut operation: Option<InFlight> = None;
         loop {
             let deadline = self.deadline();
+            // Biased: a busy mailbox must delay neither the end nor a response of the store.
             let event = tokio::select! {
                 biased;
                 () = self.cancelled.cancelled() => Event::End,
-                answer = operation::finished(&mut operation) => Event::Stored(answer),
+                response = operation::finished(&mut operation) => Event::Response(response),
                 message = self.mailbox.recv_async() => message.map_or(Event::End, Event::Message),
                 () = self.clock().sleep(deadline) => Event::Deadline,
             };
@@ -158,37 +145,58 @@ impl Actor {
             let Some(circuit) = self.circuit.upgrade() else {
                 return;
             };
-            let freezes = self.notice_freeze(&circuit, now);
-            // Failures that ended before a call asked come before it.
-            let trip = self.take_trip(&circuit, None);
-            match event {
-                Event::End => return,
-                Event::Stored(answer) => self.stored(now, answer),
-                Event::Message(message) => self.take(&circuit, message),
-                Event::Deadline => {}
-            }
-            self.drain(&circuit);
-            // A message says of a trip that was found, and is taken by now.
-            let trip = self.take_trip(&circuit, trip);
-            // Whatever woke it: timers do not run while a process is frozen.
-            self.machine.tick(now);
-            self.end_brief_wait(now);
-            circuit.beat();
-            self.take_probe_report(&circuit, now);
-            let shown = Shown { trip, freezes };
-            let failures = self.publish(&circuit, now, &mut operation, shown);
-            if self.is_over(&circuit, failures) {
+            if self.turn(&circuit, now, event, &mut operation) {
                 return;
             }
             drop(circuit);
-            // A mailbox that is never empty keeps this task from ever waiting. So that
-            // others of its thread run as well, it yields after some turns.
+            // A mailbox that is never empty keeps this task from ever waiting. So that other
+            // tasks of its thread run as well, it yields after some turns.
             tokio::task::consume_budget().await;
         }
     }
 
-    /// Tells the machine that the process was frozen since the last turn, before anything
-    /// that came of it; says how many freezes there were by now.
+    /// One turn: input, decisions, output. Returns `true` if it was the last. Each step has
+    /// its place because of a failure that another order has.
+    fn turn(
+        &mut self,
+        circuit: &Arc<Circuit>,
+        now: Moment,
+        event: Event,
+        operation: &mut Option<InFlight>,
+    ) -> bool {
+        // Before all other input: a response or an outcome from before the freeze must be
+        // judged by a machine that knows of it.
+        let freezes = self.notice_freeze(circuit, now);
+        // Before the messages: a call that asks after T failures have ended must not be
+        // admitted by a machine that has not seen their trip.
+        let trip = self.take_trip(circuit, None);
+        match event {
+            Event::End => return true,
+            Event::Response(response) => self.on_response(now, response),
+            Event::Message(message) => self.on_message(circuit, message),
+            Event::Deadline => {}
+        }
+        self.drain(circuit);
+        // Again: the failure that tripped wakes us by a message, which is taken by now. The
+        // trip may have been counted after the first look.
+        let trip = self.take_trip(circuit, trip);
+        // At every turn, not only at a deadline: timers do not run while a process is frozen.
+        self.machine.tick(now);
+        // After the response, if there is one: a read that came just in time is used.
+        self.end_brief_wait(now);
+        // Before the answers: `is_stalled` compares this count, and a caller that has just had
+        // an answer must not find the actor stalled.
+        circuit.beat();
+        // After the mailbox was emptied: the verdict at the gate is newer than all messages.
+        self.take_probe_report(circuit, now);
+        let shown = Shown { trip, freezes };
+        let failures = self.publish(circuit, now, operation, shown);
+        // Last: a circuit is forgotten only if this turn has left nothing to write.
+        self.is_forgotten(circuit, failures)
+    }
+
+    /// Tells the machine that the process was frozen since the last turn. Returns the number
+    /// of freezes until now.
     fn notice_freeze(&mut self, circuit: &Circuit, now: Moment) -> u64 {
         let clock = &self.environment.clock;
         clock.watch_for_freezes(now);
@@ -201,34 +209,9 @@ impl Actor {
         freezes
     }
 
-    fn clock(&self) -> &Clock {
-        &self.environment.clock
-    }
-
-    fn deadline(&self) -> Option<Duration> {
-        let offered_probe = self.offered_probe.as_ref().map(|offered_probe| {
-            offered_probe.offer.saturating_sub(self.clock().now().since(offered_probe.since))
-        });
-        let right = self.right.as_ref().and_then(|_| self.machine.right_ends_in());
-        [self.machine.deadline(), offered_probe, right, self.brief_wait_ends_in()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// Takes what else is in the mailbox, up to a batch.
-    fn drain(&mut self, circuit: &Circuit) {
-        for _ in 0..BATCH {
-            match self.mailbox.try_recv() {
-                Ok(message) => self.take(circuit, message),
-                Err(flume::TryRecvError::Empty | flume::TryRecvError::Disconnected) => return,
-            }
-        }
-    }
-
-    /// Shows the machine a trip that was found, unless it was shown in this turn. It
-    /// stays where it is until what came of it is published, so that failures that come
-    /// until then wait for it too.
+    /// Shows the machine a trip that was counted, unless `shown` says that this turn has done
+    /// so. The trip stays in the counting until its result is published: failures that end in
+    /// the meantime find it there, and wait for it too.
     fn take_trip(&mut self, circuit: &Circuit, shown: Option<Box<Trip>>) -> Option<Box<Trip>> {
         shown.or_else(|| {
             let trip = circuit.trip()?;
@@ -237,32 +220,58 @@ impl Actor {
         })
     }
 
-    fn take(&mut self, circuit: &Circuit, message: Message) {
+    fn clock(&self) -> &Clock {
+        &self.environment.clock
+    }
+
+    /// Returns the time until the next turn that is due without any input.
+    fn deadline(&self) -> Option<Duration> {
+        let right = self.right.as_ref().and_then(|_| self.machine.right_ends_in());
+        [self.machine.deadline(), self.offer_ends_in(), right, self.brief_wait_ends_in()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Takes the other messages that are in the mailbox, up to a batch: one publication for
+    /// all of them, but no flood of messages can put it off for ever.
+    fn drain(&mut self, circuit: &Circuit) {
+        for _ in 0..BATCH {
+            match self.mailbox.try_recv() {
+                Ok(message) => self.on_message(circuit, message),
+                Err(flume::TryRecvError::Empty | flume::TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn on_message(&mut self, circuit: &Circuit, message: Message) {
         match message {
-            Message::Admit { reply, .. } if reply.is_gone() => {}
-            // One probe on its way to the gate is enough.
+            // A caller that gave up must not win an election that no call then uses.
+            Message::Admit { reply, .. } if reply.is_abandoned() => {}
+            // The gate has room for one offered probe, and one is on its way already.
             Message::Admit { reply: Reply::OfferedProbe, .. } if self.awaits_offered_probe => {}
             Message::Admit { at, reply, is_failing } => {
-                // Good calls may have ended the streak since the gate said so.
+                // Good calls may have ended the streak since the handle read the gate.
                 let arrival = self.machine.arrival(is_failing && circuit.check_is_failing());
-                self.judge(at, reply, arrival);
+                self.admit(at, reply, arrival);
             }
-            Message::Outcome { at, pass, report, settle } => {
-                self.machine.report(at, pass, report);
+            Message::Outcome { at, pass, end, settle } => {
+                self.machine.report(at, pass, end);
                 self.settles.extend(settle);
             }
             Message::KeepAlive { at, pass } => self.machine.keep_alive(at, pass),
             Message::Refresh { at } => self.machine.refresh(at),
             Message::Command { at, command, reply } => {
                 self.commands.push(command, reply);
-                self.give_command(at);
+                self.begin_command(at);
             }
             Message::Flush(_until_here) => self.flush(),
+            // They only start a turn, which looks at the counting, the gate and the handles.
             Message::Wake | Message::Released => {}
         }
     }
 
-    fn judge(&mut self, at: Moment, reply: Reply, arrival: Arrival) {
+    fn admit(&mut self, at: Moment, reply: Reply, arrival: Arrival) {
         let admission = self.machine.admit(at, arrival);
         self.keep_or_answer(at, reply, arrival, admission);
     }
@@ -272,179 +281,65 @@ impl Actor {
             Admission::Wait => {
                 self.awaits_offered_probe |= matches!(reply, Reply::OfferedProbe);
                 let pending = self.environment.pending.start();
-                self.wait(Waiter { reply, arrival, looks_since: None, pending });
+                self.wait(Waiter { reply, arrival, briefly_since: None, pending });
             }
             Admission::WaitBriefly => self.wait_briefly(at, reply, arrival),
+            // Answered by `publish`: a caller that ran on now would find the old gate.
             decided @ (Admission::Admitted(_) | Admission::Rejected) => {
                 self.replies.push((reply, decided));
             }
         }
     }
 
-    fn give_command(&mut self, now: Moment) {
+    fn begin_command(&mut self, now: Moment) {
         if let Some(command) = self.commands.begin() {
             self.machine.command(now, command);
         }
     }
 
-    /// An order has ended: its giver is told, and the next one is given.
-    fn end_command(&mut self, ordered: CommandResult) {
-        self.commands.end(ordered);
-        self.give_command(self.clock().now());
+    /// Tells an operator the result of the command in progress, and begins the next one.
+    fn end_command(&mut self, result: CommandResult) {
+        self.commands.end(result);
+        self.begin_command(self.clock().now());
     }
 
-    /// The store has answered: every call that still waits is asked again.
-    fn stored(&mut self, now: Moment, response: StoreResponse) {
+    /// Takes a response of the store, and asks the machine again for every waiting call.
+    fn on_response(&mut self, now: Moment, response: StoreResponse) {
+        // Before the machine takes the response: it would begin the next write of a command
+        // that its operator has given up.
         self.withdraw_command(&response);
-        // Before the calls are asked: an operator does not wait for what they start.
-        self.give_command(now);
-        let (waiting, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiters)
+        // Before the calls are asked: a read that one of them begins would put the command off
+        // by one response.
+        self.begin_command(now);
+        // Calls whose callers gave up are not asked: they would win an election that no call
+        // then uses.
+        let (waiting, abandoned): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiters)
             .into_iter()
-            .partition(|waiter| !waiter.reply.is_gone());
-        self.settles.extend(gone.into_iter().map(|waiter| Settle::of_nobody(waiter.pending)));
+            .partition(|waiter| !waiter.reply.is_abandoned());
+        self.settles.extend(abandoned.into_iter().map(|waiter| Settle::unclaimed(waiter.pending)));
         self.awaits_offered_probe = false;
         let arrivals: Vec<_> = waiting.iter().map(|waiter| waiter.arrival).collect();
         let admissions = self.machine.on_response(now, response, &arrivals);
         for (waiter, admission) in waiting.into_iter().zip(admissions) {
-            let Waiter { reply, arrival, looks_since, pending } = waiter;
-            // A brief wait that is read twice is no longer than one: it goes on from when
-            // the call came.
-            self.keep_or_answer(looks_since.unwrap_or(now), reply, arrival, admission);
-            // `flush` waits until a right that the call may have got is used or given back.
-            self.settles.push(Settle::of_nobody(pending));
+            let Waiter { reply, arrival, briefly_since, pending } = waiter;
+            // A brief wait counts from when the call came: were it counted from now, two reads
+            // in a row would take twice the limit.
+            self.keep_or_answer(briefly_since.unwrap_or(now), reply, arrival, admission);
+            // Keeps `flush` waiting until a right to probe that the call may have won is used
+            // or given back.
+            self.settles.push(Settle::unclaimed(pending));
         }
     }
 
-    /// A verdict that found the mailbox full comes after those that did not.
-    fn take_probe_report(&mut self, circuit: &Circuit, now: Moment) {
-        if !self.mailbox.is_empty() {
-            return;
-        }
-        if let Some((probe, report)) = circuit.gate.take_probe_report() {
-            self.settles.push(Settle::of_nobody(circuit.pending.resume()));
-            let pass = CallId { epoch: circuit.gate.last_known().0, probe: Some(probe) };
-            self.machine.report(now, pass, report);
-        }
-    }
-
-    /// A probe that nobody took is given back, so that others may have it. One that
-    /// the machine no longer knows is of a state that is over, and admits nobody.
-    fn withdraw_offered_probe(&mut self, circuit: &Circuit, now: Moment) {
-        let Self { machine, offered_probe, is_resigning, .. } = self;
-        let Some(offered_probe) = offered_probe.take_if(|offered_probe| {
-            let is_over = *is_resigning || now.since(offered_probe.since) >= offered_probe.offer;
-            is_over || !machine.is_probing(offered_probe.pass)
-        }) else {
-            return;
-        };
-        if circuit.gate.take_offered_probe().is_some() {
-            self.machine.report(now, offered_probe.pass, CallEnd::Dropped);
-        }
-    }
-
-    /// Does what the machine decided, until it has nothing more to decide. The order is
-    /// part of what callers are promised: publish, then count the new epoch, then answer.
-    /// Says how many failures were counted until then.
-    fn publish(
-        &mut self,
-        circuit: &Arc<Circuit>,
-        now: Moment,
-        operation: &mut Option<InFlight>,
-        shown: Shown,
-    ) -> u64 {
-        let Shown { trip, freezes } = shown;
-        let counted = self.published.as_ref().map(|digest| digest.epoch);
-        let published = loop {
-            self.withdraw_offered_probe(circuit, now);
-            self.resign(now);
-            let effects = self.machine.take_effects();
-            let digest = self.machine.digest();
-            if self.published.as_ref() != Some(&digest) {
-                circuit.publish(&digest);
-                self.published = Some(digest.clone());
-            }
-            if effects.is_empty() {
-                break digest;
-            }
-            for effect in effects {
-                self.carry_out(circuit, effect, operation);
-            }
-        };
-        // Asked once for each epoch.
-        let is_contradicted =
-            counted != Some(self.machine.epoch()) && self.machine.is_contradicted();
-        let is_thaw = self.machine.has_thawed();
-        let turn = Turn { published: &published, is_contradicted, is_thaw, freezes, trip };
-        let Followed { settles, stands, failures } = circuit.follow(&turn);
-        self.settles.extend(settles);
-        self.machine.learn_whether_failures_stand(stands);
-        for (reply, admission) in std::mem::take(&mut self.replies) {
-            self.answer(circuit, reply, admission);
-        }
-        self.account_for_right();
-        if self.machine.is_settled() {
-            std::mem::take(&mut self.settles).into_iter().for_each(Settle::signal);
-        }
-        failures
-    }
-
-    fn carry_out(&mut self, circuit: &Circuit, effect: Effect, operation: &mut Option<InFlight>) {
-        match effect {
-            Effect::Announce(transition) => self.announce(transition),
-            Effect::Start(job) => {
-                let storage = StoreClient {
-                    environment: Arc::clone(&self.environment),
-                    name: circuit.name.clone(),
-                    config: Arc::clone(&circuit.config),
-                };
-                *operation = Some(storage.start(job, self.machine.is_commanded()));
-            }
-            Effect::CommandResult(ordered) => self.end_command(ordered),
-            Effect::Defective(attribute) => log::defective_item(&circuit.name, attribute),
-        }
-    }
-
-    fn answer(&mut self, circuit: &Arc<Circuit>, reply: Reply, admission: Admission) {
-        match (reply, admission) {
-            (Reply::Caller(reply), Admission::Admitted(pass)) => {
-                // A caller that is gone: the grant comes back and is dropped,
-                // which gives a probe's right back.
-                caught(|| reply.send(Ok(UndeliveredPermit::new(Arc::clone(circuit), pass))));
-            }
-            (
-                Reply::Caller(reply),
-                Admission::Rejected | Admission::Wait | Admission::WaitBriefly,
-            ) => {
-                let open = self.rejection(circuit);
-                caught(|| reply.send(Err(open)));
-            }
-            (Reply::OfferedProbe, Admission::Admitted(pass)) => {
-                if let Some(probe) = pass.probe {
-                    let since = self.clock().now();
-                    let offer = self.machine.probe_offer();
-                    let until_ms = since.wall_ms().saturating_add(moment::millis(offer));
-                    circuit.gate.offer_probe(probe, until_ms);
-                    self.offered_probe = Some(Box::new(OfferedProbe { pass, since, offer }));
-                }
-            }
-            (
-                Reply::OfferedProbe,
-                Admission::Rejected | Admission::Wait | Admission::WaitBriefly,
-            ) => {}
-        }
-    }
-
-    fn rejection(&self, circuit: &Circuit) -> OpenError {
-        circuit.snapshot.load().rejection(self.machine.retry_after())
-    }
-
-    /// Whether the circuit can be forgotten: nothing is known of it that a new
-    /// actor would not read or count again, and nobody holds it. `failures` were counted
-    /// when the machine was last told; one more since is not to be forgotten.
-    fn is_over(&self, circuit: &Arc<Circuit>, failures: u64) -> bool {
+    /// Forgets the circuit if no handle is left and a new actor would read or count all that
+    /// this one knows. Returns `true` if it did. `failures` were counted when this turn
+    /// ended: if there are more by now, the circuit is kept.
+    fn is_forgotten(&self, circuit: &Arc<Circuit>, failures: u64) -> bool {
         circuit.handles.load(Ordering::Acquire) == 0
             && self.mailbox.is_empty()
             && self.machine.is_forgettable()
+            // Looked at again under the registry's lock. A handle that was made and dropped
+            // since the first look may have sent a message or counted a failure.
             && self.leave(circuit, &|| {
                 self.mailbox.is_empty()
                     && !circuit.gate.has_probe_report()
@@ -453,16 +348,18 @@ impl Actor {
     }
 }
 
-/// Whoever still waits for an answer hears that there is none. A channel keeps
-/// what lies in it for as long as there is a sender, and every handle is one.
+/// Ends the channels of all that wait for an answer. A mailbox keeps its messages for as long
+/// as there is a sender, and every handle is one: a caller whose message stayed in it would
+/// wait for ever.
 impl Drop for Actor {
     fn drop(&mut self) {
         self.note_end();
         while let Ok(message) = self.mailbox.try_recv() {
             caught(|| drop(message));
         }
-        self.let_go();
-        // Gone first: whoever leaves something at the gate after this finds that out.
+        self.release_waiters();
+        // The mailbox goes before the counting ends: a handle that counts a failure, or notes a
+        // verdict at the gate, after `end_counting` then finds the mailbox disconnected.
         drop(std::mem::replace(&mut self.mailbox, flume::bounded(0).1));
         if let Some(circuit) = self.circuit.upgrade() {
             circuit.end_counting();

@@ -1,8 +1,8 @@
-//! That a registry has ended while its breakers are still in use, told once.
+//! Warns once if breakers are used after their registry has ended.
 //!
-//! Nothing is told when it ends, since a program that returns from `main` drops its
-//! registry and its runtime before its statics: only a call that comes afterwards shows
-//! that somebody still relies on a breaker that protects nothing.
+//! The end itself is not logged: a program that returns from `main` drops its registry and its
+//! runtime before its statics, and a warning would be noise. Only a call that comes
+//! afterwards shows that the program relies on a breaker that no longer protects it.
 
 use std::sync::{
     OnceLock,
@@ -11,37 +11,38 @@ use std::sync::{
 
 use crate::{name::CircuitName, runtime::log};
 
-/// How a registry ended.
+/// The way in which a registry ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It was shut down, by who knows that its breakers protect nothing from then on.
+    /// It was shut down. The program knows that its breakers no longer protect: no warning.
     ShutDown,
     /// Its last clone was dropped.
     Dropped,
-    /// The runtime that it was spawned on has ended, and its tasks with it.
+    /// The runtime that it was spawned on ended, and with it the actors.
     RuntimeEnded,
 }
 
-/// Whether the registry of some circuits has ended, and how.
+/// The end of the registry of these circuits, if it has ended.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     end: OnceLock<End>,
-    is_told: AtomicBool,
+    is_logged: AtomicBool,
 }
 
 impl Ending {
     /// Notes how the registry ended. The first end counts.
     pub(crate) fn note(&self, end: End) {
-        // What ends afterwards ends because of the first.
+        // Later ends follow from the first: a registry that was shut down is dropped as well.
         let _ = self.end.set(end);
     }
 
-    /// A call found nobody to count it: says so, once for all circuits of a registry.
+    /// Called by a call that finds its actor gone. Logs a warning, once for all circuits of a
+    /// registry.
     pub(crate) fn found_by(&self, circuit: &CircuitName) {
         match self.end.get() {
             None | Some(End::ShutDown) => {}
             Some(end @ (End::Dropped | End::RuntimeEnded)) => {
-                if !self.is_told.swap(true, Ordering::Relaxed) {
+                if !self.is_logged.swap(true, Ordering::Relaxed) {
                     log::unprotected(circuit, *end == End::RuntimeEnded);
                 }
             }

@@ -1,18 +1,16 @@
-//! Notices that the whole process stood still, so that calls which a freeze cut off are
-//! not taken for failures of the dependency.
+//! Notices that the whole process was frozen, so that calls which a freeze cut off do not count
+//! as failures of the dependency.
 //!
-//! Clocks alone cannot tell. A stopped process finds both of them moved on when it is
-//! continued, which is what a long call looks like as well; in a frozen microVM the
-//! monotonic clock may stand still. So something has to beat while calls run, and a beat
-//! that comes late is the evidence.
+//! Two readings of the clocks cannot show it. After a stop both have moved on, as they have
+//! after a long call; in a frozen microVM the monotonic clock may stand still. So a thread
+//! beats once a second while calls run, and a late beat shows a freeze.
 //!
-//! It is a thread, not a task. A runtime that a call blocks (a synchronous client in an
-//! `async fn`) would make a task late at each such call, none of its failures would ever
-//! count, and the process would be without protection. A thread that sleeps is late only
-//! if the whole process is.
+//! A task would not do. A call that blocks its runtime (a synchronous client in an `async fn`)
+//! would make the task late, its failures would never count, and the process would have no
+//! protection. A sleeping thread is late only if the whole process is.
 //!
-//! One thread serves all registries. It starts with the first use of a circuit, beats once
-//! a second, and ends a minute after the last: an idle process has none.
+//! One thread serves all registries. It starts with the first use of a circuit, and ends a minute
+//! after the last: an idle process has none.
 
 use std::{
     sync::{
@@ -30,32 +28,32 @@ use crate::protocol::moment::Moment;
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// A beat that comes later than this means a freeze: two seconds are far more than a busy
-/// machine keeps a sleeping thread waiting.
+/// A beat that comes later than this shows a freeze. That is two seconds more than `PERIOD`: a
+/// busy machine keeps a sleeping thread waiting for far less.
 const LATE: Duration = Duration::from_secs(3);
 
-/// For how long the heartbeat goes on after the last use. A call that outlasts all other
-/// use by more than this is not watched.
+/// The time for which the heartbeat goes on after the last use. In a call that outlasts all other
+/// use by more than this, a freeze is not noticed.
 const KEPT_FOR: Duration = Duration::from_secs(60);
 
-/// What the thread's stack takes: it reads clocks and sleeps.
+/// The thread's stack, in bytes. Small: the thread reads clocks and sleeps.
 const STACK: usize = 64 * 1_024;
 
 /// The heartbeat of this process.
 pub(crate) static OF_THIS_PROCESS: Heartbeat = Heartbeat::new();
 
-/// How often a process was frozen, as far as was noticed.
+/// Counts the freezes of a process that were noticed.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
     is_beating: AtomicBool,
-    /// How many freezes were noticed.
+    /// The number of freezes that were noticed.
     freezes: AtomicU64,
-    /// The last sign of life, in nanoseconds of both clocks. Written under the lock.
+    /// The last beat, in nanoseconds of both clocks. Written under the lock.
     last_mono: AtomicU64,
     last_wall: AtomicU64,
-    /// Until when beats are wanted, in nanoseconds of the monotonic clock.
+    /// The end of the heartbeat, in nanoseconds of the monotonic clock, unless it is used again.
     wanted_until: AtomicU64,
-    /// Makes sure that two who notice one freeze count it once.
+    /// Has two threads that notice the same freeze count it once.
     lock: Mutex<()>,
 }
 
@@ -71,12 +69,12 @@ impl Heartbeat {
         }
     }
 
-    /// Keeps the heartbeat going for a minute from now. `start` starts the thread if there
-    /// is none, and says whether it did.
+    /// Keeps the heartbeat going for a minute from now. `start` is called if there is no thread,
+    /// and returns `true` if it started one.
     pub(crate) fn keep(&self, now: Moment, start: impl FnOnce() -> bool) {
         let until = nanos(now.mono().saturating_add(KEPT_FOR));
         let before = self.wanted_until.load(Relaxed);
-        // Not at each use: other threads read this line.
+        // Once a second, not at each use: a write would take the cache line from all readers.
         if before.saturating_add(nanos(PERIOD)) <= until {
             self.wanted_until.fetch_max(until, Relaxed);
         }
@@ -85,13 +83,14 @@ impl Heartbeat {
         }
         let _locked = self.lock();
         if !self.is_beating.load(Relaxed) {
-            self.live(now);
+            // A last beat of an earlier thread would show a freeze that was none.
+            self.record_beat(now);
             self.is_beating.store(start(), Release);
         }
     }
 
-    /// How many freezes were noticed until now. Whoever asks first after a freeze notices
-    /// it, before the thread does: a call that was cut off may well fail sooner.
+    /// Returns the number of freezes until now. The first caller after a freeze notices it
+    /// itself: a call that was cut off may fail before the thread beats again.
     pub(crate) fn freezes(&self, now: Moment) -> u64 {
         if self.is_beating.load(Acquire) && self.is_late(now) {
             self.notice(now);
@@ -99,13 +98,15 @@ impl Heartbeat {
         self.freezes.load(Acquire)
     }
 
-    /// One beat; says whether there is to be another.
+    /// Beats. Returns `true` if the thread is to go on.
     fn beat(&self, now: Moment) -> bool {
         let _locked = self.lock();
         if self.is_late(now) {
             self.freezes.fetch_add(1, Release);
         }
-        self.live(now);
+        self.record_beat(now);
+        // A use between this load and the store below finds the thread still beating, and starts
+        // none: the next use does.
         let is_wanted = nanos(now.mono()) < self.wanted_until.load(Relaxed);
         self.is_beating.store(is_wanted, Release);
         is_wanted
@@ -113,32 +114,32 @@ impl Heartbeat {
 
     fn notice(&self, now: Moment) {
         let _locked = self.lock();
-        // Another may have noticed it meanwhile.
+        // Another thread may have noticed it before the lock.
         if self.is_late(now) {
             self.freezes.fetch_add(1, Release);
-            self.live(now);
+            self.record_beat(now);
         }
     }
 
-    /// By the clock that moved further: either may stand still in a freeze.
+    /// Judges by the clock that moved further: either may stand still in a freeze.
     fn is_late(&self, now: Moment) -> bool {
         let mono = nanos(now.mono()).saturating_sub(self.last_mono.load(Acquire));
         let wall = nanos(now.wall()).saturating_sub(self.last_wall.load(Acquire));
         mono.max(wall) > nanos(LATE)
     }
 
-    fn live(&self, now: Moment) {
+    fn record_beat(&self, now: Moment) {
         self.last_mono.store(nanos(now.mono()), Release);
         self.last_wall.store(nanos(now.wall()), Release);
     }
 
-    /// Nothing under the lock can be left half done.
+    /// Locks. A panic leaves nothing half done, so a poisoned lock is as good.
     fn lock(&self) -> std::sync::MutexGuard<'_, ()> {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Starts the thread, which ends by itself. Where there can be none, freezes are not noticed.
+/// Starts the thread, which ends by itself. Where none can be started, no freeze is noticed.
 #[expect(clippy::disallowed_methods, reason = "this file starts the one thread")]
 pub(crate) fn start(now: impl Fn() -> Moment + Send + 'static) -> bool {
     let beats = move || {
@@ -204,7 +205,7 @@ mod tests {
             assert!(heartbeat.beat(at(second, 900 + second)), "{second}");
         }
         assert!(!heartbeat.beat(at(219, 1_119)));
-        assert_eq!(heartbeat.freezes(at(900, 1_800)), 0, "nobody watches");
+        assert_eq!(heartbeat.freezes(at(900, 1_800)), 0, "no thread beats");
         heartbeat.keep(at(900, 1_800), || true);
         assert_eq!(heartbeat.freezes(at(901, 1_801)), 0, "a fresh start");
         assert_eq!(heartbeat.freezes(at(905, 1_805)), 1);

@@ -1,9 +1,9 @@
-//! What the crate logs, all of it, through `tracing`.
+//! All events that the crate logs, through `tracing`.
 //!
-//! A subscriber of `tracing` is code of the user's that runs on the actor's task, or
-//! on a caller's: each event is guarded, so that a subscriber that panics (a layer
-//! whose pipe is closed) loses the event and nothing else. Text that comes from
-//! elsewhere is escaped, so that it cannot forge a second line.
+//! A subscriber of `tracing` is the user's code, and runs on the actor's task or on a caller's.
+//! Each event catches its panics: a subscriber that panics (a layer whose pipe is closed) loses
+//! the event, and no circuit. Text from elsewhere is escaped, so that it cannot forge a
+//! second line.
 
 use std::fmt::Display;
 
@@ -46,14 +46,14 @@ pub(crate) fn defective_item(circuit: &CircuitName, attribute: &'static str) {
     });
 }
 
-/// This process was frozen, and goes on.
+/// This process was frozen and has thawed.
 pub(crate) fn thawed(circuit: &CircuitName) {
     caught(|| {
         tracing::debug!(%circuit, "this process was frozen: calls from before count for nothing");
     });
 }
 
-/// A store operation failed because the process stood still meanwhile.
+/// A store operation failed because the process was frozen while it ran.
 pub(crate) fn stood_still(circuit: &CircuitName, error: &dyn Display) {
     caught(|| {
         tracing::debug!(%circuit, error = %Escaped(error), "this process stood still");
@@ -91,7 +91,7 @@ pub(crate) fn store_misconfigured(
     });
 }
 
-/// The actor of a circuit has panicked.
+/// The actor of a circuit panicked, and starts over.
 pub(crate) fn started_over(circuit: &CircuitName) {
     caught(|| {
         tracing::error!(

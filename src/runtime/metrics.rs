@@ -1,10 +1,9 @@
-//! What is counted, through the `metrics` facade as logs go through `tracing`:
-//! nothing without the feature of that name.
+//! All metrics of the crate, through the `metrics` facade. Without the feature of that name the
+//! functions are empty.
 //!
-//! Called where the actor logs, and by the actor itself: a task that subscribed
-//! to transitions would lose those that it fell behind with. Never called for
-//! an admission or a rejection, which cost nothing. The handles are not kept:
-//! what is counted is rare, and an idle circuit stays small.
+//! The actor calls them where it logs. A task that subscribed to transitions could fall behind,
+//! and would lose some. No admission and no rejection calls them: those must cost nothing.
+//! Handles of metrics are not kept: events are rare, and an idle circuit stays small.
 
 #[cfg(feature = "metrics")]
 mod recorded;
@@ -14,7 +13,7 @@ mod tests;
 
 pub(crate) use self::recorded::{describe, store_fault, store_misconfigured, transition};
 
-/// Without the feature.
+/// The empty functions, without the feature.
 #[cfg(not(feature = "metrics"))]
 mod recorded {
     use crate::{protocol::answer::StoreErrorKind, transition::CircuitTransition};

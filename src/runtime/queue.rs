@@ -1,10 +1,14 @@
-//! How many store operations of a process are under way at a time, and which comes next.
+//! The queue of a process's store operations: limits how many are under way, and decides which
+//! is next.
 //!
-//! A store that is back would otherwise be asked for every circuit at once, and what each
-//! connection, table and SDK does with ten thousand requests at a time is worse than a
-//! queue. What keeps a lease or ends one comes first, since others wait for it; all else
-//! comes in its order. Waiting here is no fault of the store's: its limit begins when the
-//! operation does.
+//! Without it a store that is back would be asked for every circuit at once, and ten thousand
+//! requests at a time time out in the SDK, or are throttled, and so fail again. Operations that
+//! renew or end a lease come first, since the fleet waits for them; the others come in
+//! their order. `store_timeout` begins when an operation has its place: time in the queue
+//! is not the store's fault.
+//!
+//! A place is handed from the operation that ends to the next one in the queue and is never free
+//! in between, so that an operation that comes now overtakes none.
 
 use std::{
     collections::BTreeMap,
@@ -14,27 +18,27 @@ use std::{
 
 use crate::runtime::sync::oneshot;
 
-/// How many operations are under way at a time.
+/// The number of operations that may be under way at a time.
 const AT_A_TIME: usize = 64;
 
-/// Who goes first.
+/// The order of waiting operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Renewals, verdicts of probes and operators' orders.
+    /// Renewals, verdicts of probes and operators' commands.
     First,
     /// Trips, elections and reads.
     Then,
 }
 
-/// Where somebody stands in a line.
+/// A place in the line: urgency, then the order of joining.
 type Ticket = (Urgency, u64);
 
-/// A line before a counter with so many places: pure.
+/// A waiting line for a fixed number of places. Pure.
 struct Line<T> {
-    /// How many places are free. While somebody waits there are none.
+    /// The number of free places. Zero while an operation waits.
     free: usize,
     waiting: BTreeMap<Ticket, T>,
-    /// Numbers who joins, so that the oldest of one urgency goes first.
+    /// The number of the next to join, so that the oldest of one urgency goes first.
     next: u64,
 }
 
@@ -50,7 +54,7 @@ impl<T> Line<T> {
         left.is_some()
     }
 
-    /// Waits behind those of the same urgency.
+    /// Joins the line, behind all waiters of the same urgency.
     fn join(&mut self, urgency: Urgency, waiter: T) -> Ticket {
         let ticket = (urgency, self.next);
         self.next = self.next.saturating_add(1);
@@ -63,8 +67,8 @@ impl<T> Line<T> {
         self.waiting.remove(&ticket)
     }
 
-    /// A place is given up: it goes to who is next, or is free.
-    fn give_up(&mut self) -> Option<T> {
+    /// Releases a place. Returns the next waiter, which gets it; without one the place is free.
+    fn release(&mut self) -> Option<T> {
         let next = self.waiting.pop_first().map(|(_, waiter)| waiter);
         if next.is_none() {
             self.free = self.free.saturating_add(1);
@@ -88,20 +92,20 @@ impl StoreQueue {
         self.line().enter().then(|| Place(Some(Arc::clone(self))))
     }
 
-    /// Waits for a place.
+    /// Joins the queue for a place.
     pub(crate) fn join(self: &Arc<Self>, urgency: Urgency) -> Waiting {
         let (sender, turn) = oneshot::channel();
         let ticket = self.line().join(urgency, sender);
         Waiting { queue: Arc::clone(self), ticket, turn }
     }
 
-    /// No code of users runs under the lock, and each change leaves the line whole.
+    /// Locks the line. No user code runs under the lock, so a poisoned line is whole.
     fn line(&self) -> MutexGuard<'_, Line<oneshot::Sender<Place>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The right of one operation to be under way. Dropped, it goes to who is next.
+/// The right of one operation to be under way. Its drop hands it to the next waiter.
 pub(crate) struct Place(Option<Arc<StoreQueue>>);
 
 impl Drop for Place {
@@ -110,12 +114,14 @@ impl Drop for Place {
             return;
         };
         loop {
-            let next = queue.line().give_up();
+            // The lock ends before the send, which wakes a task: its waker is not our code.
+            let next = queue.line().release();
             let Some(next) = next else {
                 return;
             };
-            // One who has just gone hands it back; what is dropped below is empty, so that
-            // many of them in a row are no recursion.
+            // A waiter that has just given up hands the place back: try the next one. Empty the
+            // place before it is dropped, or its drop would come here again, and ten thousand
+            // waiters that gave up would overflow the stack.
             match next.send(Self(Some(Arc::clone(&queue)))) {
                 Ok(()) => return,
                 Err(mut handed_back) => handed_back.0 = None,
@@ -124,7 +130,7 @@ impl Drop for Place {
     }
 }
 
-/// Somebody who waits. Dropped, it stands in nobody's way.
+/// An operation that waits for a place. Its drop leaves the queue.
 pub(crate) struct Waiting {
     queue: Arc<StoreQueue>,
     ticket: Ticket,
@@ -132,11 +138,11 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Waits for the turn.
+    /// Waits for a place.
     pub(crate) async fn turn(&mut self) -> Place {
         match (&mut self.turn).await {
             Ok(place) => place,
-            // Not reached: the sender is dropped by `leave` alone. It holds no place.
+            // Not reached: only `leave` drops the sender. It holds no place, so none is lost.
             Err(_) => Place(None),
         }
     }
@@ -144,7 +150,8 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // Dropped after the lock is.
+        // Named, so that it is dropped after the lock: the drop of a sender wakes a task. If a
+        // place was sent already, the drop of `turn` hands it on.
         let _sender = self.queue.line().leave(self.ticket);
     }
 }
@@ -180,8 +187,8 @@ mod tests {
         assert_eq!(line.leave(tickets[2]), Some('c'));
         assert_eq!(line.leave(tickets[2]), None);
         let mut turns = Vec::new();
-        while let Some(waiter) = line.give_up() {
-            assert!(!line.enter(), "who comes now does not overtake");
+        while let Some(waiter) = line.release() {
+            assert!(!line.enter(), "an operation that comes now does not overtake");
             turns.push(waiter);
         }
         assert_eq!(turns, ['b', 'd', 'a', 'e']);
@@ -198,7 +205,7 @@ mod tests {
             match rng.u8(0..5) {
                 0 | 1 => match queue.enter() {
                     Some(place) => {
-                        assert!(waiting.is_empty(), "nobody overtakes");
+                        assert!(waiting.is_empty(), "no operation overtakes");
                         places.push(place);
                     }
                     None => {
@@ -207,7 +214,7 @@ mod tests {
                     }
                 },
                 2 if !waiting.is_empty() => {
-                    // Also one whose turn has come.
+                    // This may be one that was sent a place already.
                     drop(waiting.swap_remove(rng.usize(0..waiting.len())));
                 }
                 3 if !places.is_empty() => drop(places.swap_remove(rng.usize(0..places.len()))),
@@ -235,7 +242,7 @@ mod tests {
         let places: Vec<_> = (0..AT_A_TIME).map(|_| queue.enter().unwrap()).collect();
         let mut turns = Vec::new();
         for _ in 0..10_000 {
-            // As of one that goes as its turn comes.
+            // A waiter that gives up just as it is sent a place.
             let (sender, turn) = oneshot::channel();
             queue.line().join(Urgency::Then, sender);
             turns.push(turn);

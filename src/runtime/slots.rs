@@ -1,16 +1,16 @@
-//! How many good calls have ended: each thread counts in a line of its own, and only
-//! while failures are watched, so that a healthy call writes nothing.
+//! Counts good calls: each thread in a line of its own, and only while failures are watched, so
+//! that a healthy call writes nothing.
 //!
-//! A line is one word: 24 bits of the epoch over 40 bits of the count. A call that was
-//! admitted in an older epoch than its line is of counts for nothing; without the
-//! epoch, a call admitted long ago would break a streak of now.
+//! A line is one word: 24 bits of the epoch over 40 bits of the count. A call that was admitted in
+//! an older epoch than the line's does not count: without the epoch, a call that was admitted
+//! before a trip could end a streak of failures after it.
 //!
 //! # Memory order
 //!
 //! - Everything is relaxed. [`Slots::place`] is called under the counting's mutex only,
-//!   so each sum sees what the sums before it saw. A good call that ended before a
-//!   failing call began is seen by it: something the program did orders the two. All
-//!   others are concurrent with it, and may come before or after.
+//!   so each sum sees what the sums before it saw. A failing call sees each good call that
+//!   ended before it began, since the program itself ordered the two. All other good calls are
+//!   concurrent with it, and may count before or after.
 //! - [`Indices`] are taken by acquiring and given back by releasing: the next owner of
 //!   a line sees the last count that was stored in it, and loses none.
 //!
@@ -25,8 +25,8 @@ use std::{
 use self::threads::{LEASE, OWN, SharedIndices, indices};
 use crate::{protocol::counting::COUNT_MASK, runtime::sync::AtomicU64};
 
-/// Lines that have an owner. The checker of interleavings has few threads, and each
-/// line more is one load more in each sum.
+/// The number of lines that have an owner. Loom has few threads, and each line more is one load
+/// more in each sum.
 const OWN_LINES: usize = if cfg!(fuseboard_loom) { 2 } else { 16 };
 
 const EPOCH_SHIFT: u32 = COUNT_MASK.trailing_ones();
@@ -44,7 +44,7 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    /// Lines of this epoch, in which nothing is counted yet.
+    /// Makes lines of this epoch whose counts are zero.
     pub(crate) fn new(epoch: u64) -> Self {
         Self { lines: std::array::from_fn(|_| Line(AtomicU64::new(tag(epoch)))) }
     }
@@ -53,17 +53,19 @@ impl Slots {
     pub(crate) fn count_good(&self, epoch: u64) {
         let own = own_index().and_then(|index| self.lines.get(index));
         if let Some(Line(line)) = own {
+            // A load and a store, not an atomic addition: no other thread writes this line.
             if let Some(next) = counted(line.load(Relaxed), epoch) {
                 line.store(next, Relaxed);
             }
         } else {
             let [.., Line(shared)] = &self.lines;
-            // Of a straggler there is nothing to store.
+            // An error means that the line is of a newer epoch: the call does not count.
             let _ = shared.fetch_update(Relaxed, Relaxed, |line| counted(line, epoch));
         }
     }
 
-    /// How many good calls of this epoch have ended. Called under the counting's mutex.
+    /// Returns the number of good calls of this epoch that have ended. Called under the counting's
+    /// mutex.
     pub(crate) fn place(&self, epoch: u64) -> u64 {
         let lines = self.lines.iter().map(|Line(line)| line.load(Relaxed));
         let sum = lines.fold(0, |sum: u64, line| {
@@ -78,9 +80,9 @@ fn tag(epoch: u64) -> u64 {
     epoch << EPOCH_SHIFT
 }
 
-/// A line with one good call more, unless it is of a newer epoch than the call.
+/// Returns the line with one more good call; `None` if it is of a newer epoch than the call.
 fn counted(line: u64, epoch: u64) -> Option<u64> {
-    // The bits of the epoch that are kept are compared around their wrap.
+    // Only 24 bits of the epoch are kept: compare them around their wrap.
     let ahead = epoch.wrapping_sub(line >> EPOCH_SHIFT) & EPOCH_MASK;
     match ahead {
         0 => Some(tag(epoch) | line.wrapping_add(1) & COUNT_MASK),
@@ -89,12 +91,12 @@ fn counted(line: u64, epoch: u64) -> Option<u64> {
     }
 }
 
-/// Which lines have an owner, in every circuit alike: one bit for each.
+/// The lines that have an owner, one bit for each. A thread has the same line in every circuit.
 #[derive(Debug)]
 struct Indices(AtomicU64);
 
 impl Indices {
-    /// Takes an index that nobody has.
+    /// Takes a free index.
     fn take(&self) -> Option<usize> {
         let mut taken = self.0.load(Relaxed);
         loop {
@@ -114,7 +116,7 @@ impl Indices {
 
 /// An index that was not taken yet.
 const NOT_TAKEN: usize = usize::MAX;
-/// The thread is ending, and takes none any more.
+/// The thread is ending, and takes no index any more.
 const ENDING: usize = NOT_TAKEN - 1;
 
 /// An index that this thread has taken.
@@ -129,7 +131,8 @@ struct Lease(Cell<Option<Held>>);
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(held) = self.0.take() {
-            // What other destructors of this thread report goes to the shared line.
+            // Calls that end in later destructors of this thread count in the shared line: the
+            // index may have another owner by then.
             let _ = OWN.try_with(|own| own.set(ENDING));
             held.indices.give_back(held.index);
         }
@@ -155,7 +158,7 @@ mod threads {
     }
 }
 
-/// The checker runs its threads on one, and begins each world from nothing.
+/// Loom runs all its threads on one, and begins each execution with new statics.
 #[cfg(fuseboard_loom)]
 mod threads {
     use std::sync::Arc;
@@ -178,9 +181,9 @@ mod threads {
     }
 }
 
-/// The index of this thread, if it has one.
+/// Returns the index of this thread, if it has one. Takes one at the first call.
 fn own_index() -> Option<usize> {
-    // Under the checker the last destructors of a thread find no thread-local at all.
+    // Under loom the last destructors of a thread find no thread-local at all.
     let own = OWN.try_with(|own| match own.get() {
         NOT_TAKEN => take_index(own),
         ENDING => None,
@@ -194,7 +197,7 @@ fn take_index(own: &Cell<usize>) -> Option<usize> {
     let indices = indices();
     let index = indices.take()?;
     let held = Held { index, indices };
-    // Given back at once if the thread is past its destructors.
+    // If the thread is past its destructors, `LEASE` would never give the index back: do it now.
     let mut held = Some(held);
     if LEASE.try_with(|lease| lease.0.set(held.take())).is_ok() {
         own.set(index);

@@ -1,10 +1,10 @@
-//! What threads that share a circuit meet at: the libraries' own, or, under the
-//! checker that tries every interleaving and every value a load may see
-//! (`gate::tests::loom`), what that checker can follow.
+//! The types by which threads share a circuit. Normally those of the libraries; under loom, which
+//! tries every interleaving and every value that a load may see (`gate::tests::loom`), types
+//! that loom can follow.
 //!
-//! Whatever a promise about threads rests on is taken from here: the atomics of the
-//! gate and of the slots, the counting's mutex, the count of what is pending, the
-//! mailbox, and the answers to callers.
+//! Every promise about threads rests on types from here, or loom would not check it: the atomics
+//! of the gate and of the slots, the counting's mutex, the count of pending outcomes, the
+//! mailbox, and the channels to callers.
 
 #[cfg(fuseboard_loom)]
 mod for_tests;

@@ -27,7 +27,7 @@ fn case_04_a_good_call_between_ends_the_streak() {
 }
 
 #[test]
-fn a_trip_stands_as_it_was_found_until_it_is_ended() {
+fn a_trip_stands_unchanged_until_it_is_ended() {
     let mut counting = counting(2);
     let at = Moment::of_seconds(7, 1_000);
     counting.failure(0, Moment::default());
@@ -176,12 +176,12 @@ enum Step {
     Thaw,
 }
 
-/// Every outcome, in order, and what follows from the list of them alone.
+/// Every outcome, in order: the reference that counting by places is compared with.
 #[derive(Default)]
 struct List {
-    /// Of this epoch.
+    /// The outcomes of this epoch.
     outcomes: Vec<bool>,
-    /// Since others contradicted this process; good probes are among them.
+    /// The outcomes since others contradicted this process, good probes included.
     since_contradicted: Option<Vec<bool>>,
 }
 
@@ -207,7 +207,7 @@ impl List {
     }
 }
 
-/// The counting, told of good calls as its circuit does: by places, while it is watched.
+/// The counting, which gets good calls as its circuit gives them: by places, while watched.
 struct Watched {
     counting: Counting,
     place: u64,
@@ -274,7 +274,7 @@ proptest! {
                     watched.counting.probe(watched.place, is_good);
                 }
                 Step::Epoch { contradicted } => {
-                    // One that ended without a failure since is not known to be over yet.
+                    // A contradiction that good calls ended is noticed at the next failure only.
                     watched.counting.forget_past(watched.place);
                     list.outcomes.clear();
                     if contradicted && list.since_contradicted.is_none() {

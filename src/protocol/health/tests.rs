@@ -1,4 +1,4 @@
-//! A store that does well, badly, or not at all, as its answers tell.
+//! Back-offs after each kind of failure.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn failure(access: Access, kind: StoreErrorKind, begun: u64, ended: u64) -> Fail
         kind,
         begun_at: at(begun),
         ended_at: at(ended),
-        spread: 0,
+        jitter: 0,
         longest_throttling: LONGEST_BACK_OFF,
     }
 }
@@ -30,14 +30,14 @@ fn a_first_fast_failure_of_a_read_is_tried_again_at_once() {
 #[test]
 fn case_193_throttling_backs_off_and_is_no_outage() {
     let mut health = Health::default();
-    let throttled = |now, spread, seconds| Failure {
-        spread,
+    let throttled = |now, jitter, seconds| Failure {
+        jitter,
         longest_throttling: Duration::from_secs(seconds),
         ..failure(Access::Read, StoreErrorKind::Throttled, now, now)
     };
     let mut now = 0;
-    for (spread, millis) in [(128, 1_000), (128, 2_000), (0, 2_000), (0, 4_000), (128, 3_333)] {
-        health.fail(throttled(now, spread, 5));
+    for (jitter, millis) in [(128, 1_000), (128, 2_000), (0, 2_000), (0, 4_000), (128, 3_333)] {
+        health.fail(throttled(now, jitter, 5));
         assert!(health.is_throttled(Access::Read, at(now)) && !health.is_outage());
         assert_eq!(health.wait(Access::Read, at(now)).as_millis(), u128::from(millis));
         now += millis + 1;
@@ -84,7 +84,7 @@ fn case_194_a_failure_of_long_ago_is_not_in_a_row_with_one_of_now() {
 }
 
 #[test]
-fn trouble_that_is_over_takes_no_room() {
+fn health_without_failures_takes_no_memory() {
     let mut health = Health::default();
     for access in [Access::Read, Access::Write] {
         health.fail(failure(access, StoreErrorKind::Timeout, 0, 10));
@@ -118,7 +118,7 @@ fn a_write_is_not_tried_again_at_once_however_fast_it_failed() {
 }
 
 #[test]
-fn what_waiting_does_not_mend_is_an_outage_at_once() {
+fn a_misconfiguration_is_an_outage_at_once() {
     let mut health = Health::default();
     health.fail(failure(Access::Read, StoreErrorKind::Misconfigured, 0, 10));
     assert!(health.is_outage());
@@ -135,10 +135,10 @@ fn a_failure_right_after_another_is_the_second() {
 
 #[test]
 fn a_fleet_asks_again_within_the_last_quarter_of_a_back_off() {
-    for (spread, wait) in [(0, 1_000), (255, 750)] {
+    for (jitter, wait) in [(0, 1_000), (255, 750)] {
         let mut health = Health::default();
         let timeout = failure(Access::Read, StoreErrorKind::Timeout, 0, 0);
-        health.fail(Failure { spread, ..timeout });
+        health.fail(Failure { jitter, ..timeout });
         assert_eq!(health.wait(Access::Read, at(0)), Duration::from_millis(wait));
     }
 }
@@ -189,7 +189,7 @@ fn a_good_read_does_not_hide_that_no_write_lands() {
 }
 
 #[test]
-fn a_write_that_fails_after_a_good_read_speaks_for_both() {
+fn a_write_that_fails_after_a_good_read_backs_off_both() {
     let mut health = Health::default();
     health.succeed(Access::Read);
     health.fail(failure(Access::Write, StoreErrorKind::Timeout, 0, 1_000));
@@ -217,12 +217,12 @@ fn a_failed_write_shortens_no_back_off_of_reads() {
 }
 
 #[test]
-fn what_others_found_is_an_outage_until_an_answer() {
+fn a_back_off_of_other_circuits_is_an_outage_until_an_answer() {
     let mut health = Health::default();
     let backed_off = |is_outage| BackedOff { wait: Duration::from_secs(7), is_outage };
     health.back_off(Access::Read, at(0), backed_off(false));
     assert!(!health.is_outage() && !health.is_usable(Access::Read, at(6_999)));
-    assert!(health.is_usable(Access::Write, at(0)), "what is written does not wait");
+    assert!(health.is_usable(Access::Write, at(0)), "a write does not wait");
     health.succeed(Access::Write);
     assert!(health.is_usable(Access::Read, at(0)), "there was an answer");
     health.back_off(Access::Read, at(0), backed_off(true));

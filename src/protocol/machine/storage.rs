@@ -174,12 +174,12 @@ impl Machine {
     /// Counts a failure of the store, and starts a back-off.
     fn fail(&mut self, access: Access, kind: StoreErrorKind) {
         self.fail_command(kind);
-        let spread = self.entropy.jitter();
+        let jitter = self.entropy.jitter();
         let (begun_at, ended_at) = (self.now, self.now);
         // A back-off of throttled reads longer than the cache's age would leave some processes
         // of a large fleet ignorant of the closing for minutes.
         let longest_throttling = self.config.local_cache_max_age();
-        let failure = Failure { access, kind, begun_at, ended_at, spread, longest_throttling };
+        let failure = Failure { access, kind, begun_at, ended_at, jitter, longest_throttling };
         self.health.fail(failure);
     }
 

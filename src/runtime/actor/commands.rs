@@ -1,6 +1,6 @@
-//! Operators' orders of one circuit: the one under way, and the latest of those that came
-//! meanwhile. So what waits is bounded, and a script that tries again does not have each
-//! of its tries carried out.
+//! Operators' commands for one circuit: the command in progress, and the latest of those that
+//! came in the meantime. So the queue is bounded, and a script that retries every second does
+//! not have each of its tries carried out.
 
 use crate::{
     panics::caught,
@@ -8,23 +8,23 @@ use crate::{
     runtime::sync::oneshot,
 };
 
-/// The orders of one circuit. Boxed once there is one: few circuits ever have any.
+/// The commands of one circuit. Boxed once there is one: few circuits ever have any.
 #[derive(Default)]
-pub(super) struct Commands(Option<Box<Given>>);
+pub(super) struct Commands(Option<Box<Queued>>);
 
 #[derive(Default)]
-struct Given {
-    under_way: Option<Giver>,
-    next: Option<(Command, Giver)>,
+struct Queued {
+    in_progress: Option<Operator>,
+    next: Option<(Command, Operator)>,
 }
 
-/// Who waits for what becomes of an order.
-struct Giver(oneshot::Sender<CommandResult>);
+/// The operator that waits for the result of a command.
+struct Operator(oneshot::Sender<CommandResult>);
 
-impl Giver {
-    fn tell(self, ordered: CommandResult) {
-        // An operator who went away has no use for it; the waker is code of others.
-        caught(|| self.0.send(ordered));
+impl Operator {
+    fn tell(self, result: CommandResult) {
+        // The operator may have given up. Its waker is not our code, and may panic.
+        caught(|| self.0.send(result));
     }
 }
 
@@ -35,54 +35,55 @@ impl Drop for Commands {
 }
 
 impl Commands {
-    /// Takes an order. One that has not begun is replaced, and its giver told.
+    /// Queues a command. It replaces one that has not begun: that operator gets
+    /// [`CommandResult::Replaced`].
     pub(super) fn push(&mut self, command: Command, reply: oneshot::Sender<CommandResult>) {
-        let given = self.0.get_or_insert_default();
-        if let Some((_, replaced)) = given.next.replace((command, Giver(reply))) {
+        let queued = self.0.get_or_insert_default();
+        if let Some((_, replaced)) = queued.next.replace((command, Operator(reply))) {
             replaced.tell(CommandResult::Replaced);
         }
     }
 
-    /// Begins the order that waits, if none is under way and its giver still waits.
+    /// Begins the queued command, if none is in progress and its operator still waits.
     pub(super) fn begin(&mut self) -> Option<Command> {
-        let given = self.0.as_mut()?;
-        if given.under_way.is_some() {
+        let queued = self.0.as_mut()?;
+        if queued.in_progress.is_some() {
             return None;
         }
-        let begun = given.next.take().filter(|(_, giver)| !giver.0.is_closed());
-        let Some((command, giver)) = begun else {
+        let begun = queued.next.take().filter(|(_, operator)| !operator.0.is_closed());
+        let Some((command, operator)) = begun else {
             self.0 = None;
             return None;
         };
-        given.under_way = Some(giver);
+        queued.in_progress = Some(operator);
         Some(command)
     }
 
-    /// The order under way has ended; its giver is told.
-    pub(super) fn end(&mut self, ordered: CommandResult) {
-        if let Some(giver) = self.0.as_mut().and_then(|given| given.under_way.take()) {
-            giver.tell(ordered);
+    /// Ends the command in progress, and sends its operator the result.
+    pub(super) fn end(&mut self, result: CommandResult) {
+        if let Some(operator) = self.0.as_mut().and_then(|queued| queued.in_progress.take()) {
+            operator.tell(result);
         }
     }
 
-    /// Whether nobody waits any more for the order under way.
+    /// Returns `true` if the operator of the command in progress has given up.
     pub(super) fn is_abandoned(&self) -> bool {
-        let under_way = self.0.as_ref().and_then(|given| given.under_way.as_ref());
-        under_way.is_some_and(|giver| giver.0.is_closed())
+        let in_progress = self.0.as_ref().and_then(|queued| queued.in_progress.as_ref());
+        in_progress.is_some_and(|operator| operator.0.is_closed())
     }
 
-    /// The order under way was withdrawn: nobody waits to be told.
+    /// Ends the command in progress, which was withdrawn. Its operator has given up.
     pub(super) fn end_abandoned(&mut self) {
-        if let Some(given) = &mut self.0 {
-            given.under_way = None;
+        if let Some(queued) = &mut self.0 {
+            queued.in_progress = None;
         }
     }
 
-    /// Ends the channels of all who wait.
+    /// Drops all commands: their operators find their channels closed.
     pub(super) fn clear(&mut self) {
-        if let Some(given) = self.0.take() {
-            let Given { under_way, next } = *given;
-            caught(|| drop(under_way));
+        if let Some(queued) = self.0.take() {
+            let Queued { in_progress, next } = *queued;
+            caught(|| drop(in_progress));
             caught(|| drop(next));
         }
     }

@@ -1,4 +1,4 @@
-//! What the actors of one registry share.
+//! The parts that all actors of one registry share.
 
 use std::sync::Arc;
 
@@ -9,14 +9,15 @@ use crate::{
     runtime::reachability::Reachability, store::ErasedStore, transition::CircuitTransition,
 };
 
-/// What the actors of one registry share.
+/// The parts that all actors of one registry share.
 pub(crate) struct Environment {
     pub(crate) store: Arc<dyn ErasedStore>,
-    /// What all circuits know of the store.
+    /// The failures of the store, over all circuits.
     pub(crate) reachability: Reachability,
-    /// Where operations wait while as many are under way as may be.
+    /// Limits the number of store operations that are under way.
     pub(crate) queue: Arc<StoreQueue>,
     pub(crate) clock: Clock,
+    /// Outcomes and waiting calls that may still lead to a write.
     pub(crate) pending: Arc<Pending>,
     /// Rights to probe that this process holds and has not settled.
     pub(crate) rights: Arc<Pending>,
@@ -24,7 +25,7 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// How many outcomes and rights to probe may still lead to a write.
+    /// Returns the number of outcomes and rights to probe that may still lead to a write.
     pub(crate) fn outstanding(&self) -> usize {
         self.pending.count().saturating_add(self.rights.count())
     }

@@ -1,4 +1,4 @@
-//! Keeping an actor alive for as long as its registry lives.
+//! Keeps an actor alive, through panics, for as long as its registry lives.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -20,8 +20,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 impl Actor {
     /// Runs until it is cancelled, or until the circuit is closed, clean and without
-    /// handles. A turn that panics is no end: the actor starts over with the same
-    /// mailbox, so that handles that were kept go on working.
+    /// handles. After a turn that panicked the actor starts over with the same mailbox:
+    /// handles keep a circuit for the life of the process, and must not go without an actor.
     pub(crate) async fn keep(&mut self) {
         loop {
             let has_ended = {
@@ -37,25 +37,27 @@ impl Actor {
                 return;
             }
             self.start_over();
-            // Boxed: the task of every circuit has room for what is awaited in it.
+            // Boxed: otherwise the task of every circuit would have room for this sleep.
             Box::pin(self.clock().sleep(Some(PAUSE))).await;
         }
     }
 
-    /// Forgets what the panic may have left half done. All who wait are answered by the
-    /// end of their channels: by what was published, or by leave to run.
+    /// Drops the state that the panic may have left half done. Callers that wait find their
+    /// channels closed, and decide by the published state.
     fn start_over(&mut self) {
         self.machine.start_over();
+        // None, so that the next turn asks about a contradiction and publishes in any case.
         self.published = None;
         self.offered_probe = None;
-        self.let_go();
+        self.release_waiters();
         let Some(circuit) = self.circuit.upgrade() else {
             return;
         };
         log::started_over(&circuit.name);
+        // The machine no longer knows this probe: a call that took it would run for nothing.
         let _ = circuit.gate.take_offered_probe();
-        // At once: until then callers would be admitted in an epoch that is over. Who waits
-        // for a trip of it is let go.
+        // Publish now, not at the next turn: until then callers would be admitted in an epoch
+        // that is over. Callers that wait for a trip of that epoch are released below.
         let published = self.machine.digest();
         circuit.publish(&published);
         let freezes = self.clock().freezes(self.clock().now());
@@ -64,8 +66,9 @@ impl Actor {
         drop_each(circuit.follow(&turn).settles);
     }
 
-    /// Ends all who wait for this actor. Their wakers are code of others.
-    pub(super) fn let_go(&mut self) {
+    /// Ends the channels of all that wait for this actor. One by one, since each wakes code
+    /// that is not ours and may panic.
+    pub(super) fn release_waiters(&mut self) {
         self.awaits_offered_probe = false;
         drop_each(std::mem::take(&mut self.waiters));
         drop_each(std::mem::take(&mut self.settles));
@@ -75,7 +78,7 @@ impl Actor {
         self.is_resigning = false;
     }
 
-    /// Notes that this task was dropped before it had ended: with its runtime.
+    /// Notes that the runtime ended, if this task was dropped before it had ended.
     pub(super) fn note_end(&self) {
         if !self.has_ended && !self.cancelled.is_cancelled() {
             self.environment.pending.ending.note(End::RuntimeEnded);
@@ -167,7 +170,7 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(31)).await;
             let mut epoch = breaker.snapshot().epoch();
             for _ in 0..panics {
-                // It asks, and its actor panics: it is answered, and nothing stays pending.
+                // The call asks and its actor panics: the call is answered, and nothing is pending.
                 let _ = breaker.admit().await;
                 assert_eq!(pending.count(), 0);
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,4 +1,4 @@
-//! What handles tell the actor of a circuit.
+//! The messages from handles to the actor of a circuit.
 
 use crate::{
     error::OpenError,
@@ -10,43 +10,43 @@ use crate::{
     runtime::undelivered::UndeliveredPermit,
 };
 
-/// A message to the actor. Each carries the moment at which its sender saw what
-/// it tells of: stamping on receipt would be wrong by a mailbox, or by a freeze.
+/// A message to the actor. Each carries the moment of its event, as its sender saw it: a
+/// stamp on receipt would be late by the time in the mailbox, or by a freeze.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// A call asks to be admitted; `is_failing` says that two or more failures in a row
-    /// stood, as far as the gate knew.
+    /// A call asks to be admitted. `is_failing`: two or more failures in a row stood, by the
+    /// gate, when it asked.
     Admit { at: Moment, reply: Reply, is_failing: bool },
     /// A probe ended.
-    Outcome { at: Moment, pass: CallId, report: CallEnd, settle: Option<Settle> },
+    Outcome { at: Moment, pass: CallId, end: CallEnd, settle: Option<Settle> },
     /// The holder of a probe is alive.
     KeepAlive { at: Moment, pass: CallId },
-    /// Traffic nears the age limit of what is known.
+    /// The cached record nears its maximum age, and there is traffic: read ahead.
     Refresh { at: Moment },
-    /// An operator's order.
+    /// An operator's command.
     Command { at: Moment, command: Command, reply: oneshot::Sender<CommandResult> },
-    /// Somebody waits until nothing is outstanding; the guard stands for what was sent
-    /// before this message.
+    /// A flush begins. The guard ends when the actor takes this message, and with it all
+    /// messages that were sent before.
     Flush(PendingGuard),
-    /// Something was left at the gate, or a trip was found.
+    /// A verdict was left at the gate, or a trip was counted: start a turn.
     Wake,
-    /// The last handle of the circuit is gone.
+    /// The last handle of the circuit was dropped.
     Released,
 }
 
-/// Where the answer to an [`Message::Admit`] goes.
+/// The addressee of the answer to a [`Message::Admit`].
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// To a caller that waits. The answer carries the guard itself, so that
-    /// one who no longer waits leaks nothing.
+    /// A caller that waits. The answer carries the permit itself: if the caller has given up,
+    /// the permit is dropped with the channel, and a probe's right is given back.
     Caller(oneshot::Sender<Result<UndeliveredPermit, OpenError>>),
-    /// To nobody in particular: a probe is left at the gate.
+    /// The next call: the probe is offered at the gate. The call that asked did not wait.
     OfferedProbe,
 }
 
 impl Reply {
-    /// Whether nobody waits any more.
-    pub(super) fn is_gone(&self) -> bool {
+    /// Returns `true` if the caller has given up.
+    pub(super) fn is_abandoned(&self) -> bool {
         match self {
             Self::Caller(reply) => reply.is_closed(),
             Self::OfferedProbe => false,
@@ -54,48 +54,49 @@ impl Reply {
     }
 }
 
-/// Signals that an outcome is settled: no write that it caused is outstanding.
+/// Signals that an outcome is settled: no write that it caused is outstanding. Until then its
+/// guard keeps `flush` waiting.
 #[derive(Debug)]
 pub(crate) struct Settle {
-    told: Told,
+    recipient: Recipient,
     _pending: PendingGuard,
 }
 
-/// Who is told.
+/// The recipient of the signal.
 #[derive(Debug)]
-enum Told {
-    Nobody,
+enum Recipient {
+    None,
     /// The caller of a probe.
     Caller(oneshot::Sender<()>),
-    /// All who wait for a trip, by the end of what guards it.
+    /// All callers that wait for a trip: the end of the guard wakes them.
     Callers {
         _guard: PendingGuard,
     },
 }
 
 impl Settle {
-    /// Of what nobody waits for.
-    pub(super) fn of_nobody(pending: PendingGuard) -> Self {
-        Self { told: Told::Nobody, _pending: pending }
+    /// Without a caller: only `flush` waits.
+    pub(super) fn unclaimed(pending: PendingGuard) -> Self {
+        Self { recipient: Recipient::None, _pending: pending }
     }
 
-    /// Of the verdict of a probe.
-    pub(crate) fn of_caller(pending: PendingGuard, caller: oneshot::Sender<()>) -> Self {
-        Self { told: Told::Caller(caller), _pending: pending }
+    /// For the verdict of a probe.
+    pub(crate) fn of_probe(pending: PendingGuard, caller: oneshot::Sender<()>) -> Self {
+        Self { recipient: Recipient::Caller(caller), _pending: pending }
     }
 
-    /// Of a trip.
-    pub(crate) fn of_callers(pending: PendingGuard, guard: PendingGuard) -> Self {
-        Self { told: Told::Callers { _guard: guard }, _pending: pending }
+    /// For a trip.
+    pub(crate) fn of_trip(pending: PendingGuard, guard: PendingGuard) -> Self {
+        Self { recipient: Recipient::Callers { _guard: guard }, _pending: pending }
     }
 
     pub(super) fn signal(self) {
-        match self.told {
-            // A caller that went on has no use for it.
-            Told::Caller(caller) => {
+        match self.recipient {
+            // The caller may have given up.
+            Recipient::Caller(caller) => {
                 caught(|| caller.send(()));
             }
-            Told::Nobody | Told::Callers { .. } => {}
+            Recipient::None | Recipient::Callers { .. } => {}
         }
     }
 }

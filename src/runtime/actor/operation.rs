@@ -16,13 +16,13 @@ use crate::{
     store::{ServerTime, StoreError, StoreErrorKind},
 };
 
-/// For how long a read is left that did not get its turn.
+/// The back-off of a read that did not get its turn in the queue.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A store operation under way, or waiting for its turn.
+/// A store operation that is under way, or that waits for its turn in the queue.
 pub(super) type InFlight = Pin<Box<dyn Future<Output = StoreResponse> + Send>>;
 
-/// The store, as one operation uses it.
+/// Runs one store operation.
 pub(super) struct StoreClient {
     pub(super) environment: Arc<Environment>,
     pub(super) name: CircuitName,
@@ -30,31 +30,36 @@ pub(super) struct StoreClient {
 }
 
 impl StoreClient {
-    /// Starts an operation; once it has its turn it ends within `store_timeout`, and at
-    /// once if the store is out of reach for every circuit. An operator does not wait for
-    /// that.
-    pub(super) fn start(self, job: StoreRequest, is_commanded: bool) -> InFlight {
+    /// Starts an operation. Once it has its turn it ends within `store_timeout`; it ends at
+    /// once, as [`StoreResponse::BackedOff`], if other circuits have found the store out of
+    /// reach. A command ignores that: its operator gets the store's own answer.
+    pub(super) fn start(self, request: StoreRequest, is_commanded: bool) -> InFlight {
+        // Join the queue now, not when the future is first polled: operations must wait in the
+        // order in which their actors began them.
         let Some(place) = self.environment.queue.enter() else {
-            let waiting = self.environment.queue.join(urgency(&job));
-            return Box::pin(async move { self.run_in_turn(&job, is_commanded, waiting).await });
+            let waiting = self.environment.queue.join(urgency(&request));
+            return Box::pin(
+                async move { self.run_in_turn(&request, is_commanded, waiting).await },
+            );
         };
-        match self.ask(&job, is_commanded) {
-            Ok(begun_at) => Box::pin(async move { self.run(&job, begun_at, place).await }),
+        // Ask only with a place in hand: the answer of `reachability` is of this moment, and an
+        // operation that is allowed to try the store must not then wait in the queue.
+        match self.ask(&request, is_commanded) {
+            Ok(begun_at) => Box::pin(async move { self.run(&request, begun_at, place).await }),
             Err(backed_off) => Box::pin(std::future::ready(StoreResponse::BackedOff(backed_off))),
         }
     }
 
-    /// Waits for the operation's turn, and runs it. A read that callers wait for is given
-    /// up when it has not had its turn within `store_timeout`: they are then judged as if
-    /// other circuits had kept it from the store. A write goes on waiting, for nobody
-    /// waits for its answer any longer, and it would lose its place.
+    /// Waits for the operation's turn, and runs it. Callers wait for a read, so it gives up
+    /// after `store_timeout`, and is answered as backed off. A write goes on waiting: its
+    /// callers have left by then, and it would lose its place in the queue.
     async fn run_in_turn(
         &self,
-        job: &StoreRequest,
+        request: &StoreRequest,
         is_commanded: bool,
         mut waiting: Waiting,
     ) -> StoreResponse {
-        let place = match job {
+        let place = match request {
             StoreRequest::Read { .. } if !is_commanded => {
                 let limit = self.config.store_timeout();
                 self.environment.clock.within(limit, waiting.turn()).await
@@ -63,32 +68,35 @@ impl StoreClient {
         };
         drop(waiting);
         let Some(place) = place else {
+            // Not an outage: a long queue shows nothing about the store.
             return StoreResponse::BackedOff(BackedOff { wait: PAUSE, is_outage: false });
         };
-        match self.ask(job, is_commanded) {
-            Ok(begun_at) => self.run(job, begun_at, place).await,
+        // Again: the store may have gone out, or come back, while the operation waited.
+        match self.ask(request, is_commanded) {
+            Ok(begun_at) => self.run(request, begun_at, place).await,
             Err(backed_off) => StoreResponse::BackedOff(backed_off),
         }
     }
 
-    /// Asks the other circuits for leave to begin now.
-    fn ask(&self, job: &StoreRequest, is_commanded: bool) -> Result<Moment, BackedOff> {
+    /// Asks `reachability`, which knows the failures of all circuits, whether to begin now.
+    fn ask(&self, request: &StoreRequest, is_commanded: bool) -> Result<Moment, BackedOff> {
         let begun_at = self.environment.clock.now();
         let limit = self.config.store_timeout();
-        let (access, is_urgent) = (job.access(), job.is_urgent());
-        let leave =
+        let (access, is_urgent) = (request.access(), request.is_urgent());
+        let allowed =
             self.environment.reachability.ask(&self.name, access, is_urgent, begun_at, limit);
-        match leave {
+        match allowed {
             Err(backed_off) if !is_commanded => Err(backed_off),
             Ok(()) | Err(_) => Ok(begun_at),
         }
     }
 
-    async fn run(&self, job: &StoreRequest, begun_at: Moment, _place: Place) -> StoreResponse {
+    async fn run(&self, request: &StoreRequest, begun_at: Moment, _place: Place) -> StoreResponse {
+        // The limit begins here: time in the queue is not the store's fault.
         let limit = self.config.store_timeout();
-        let shown = self.server_time();
-        let answer = async {
-            match job {
+        let time_before = self.server_time();
+        let running = async {
+            match request {
                 StoreRequest::Read { consistency, .. } => self
                     .environment
                     .store
@@ -103,18 +111,20 @@ impl StoreClient {
                     .map(StoreResponse::Written),
             }
         };
-        let answered = self.environment.clock.within(limit, Caught::new(answer)).await;
+        // A store is foreign code. A panic in it is a bad answer, and not the end of the actor.
+        let result = self.environment.clock.within(limit, Caught::new(running)).await;
         let now = self.environment.clock.now();
+        // Only a reading from this operation: its begin and end bound the moment of the reading.
         if let Some(time) = self.server_time()
-            && Some(time) != shown
+            && Some(time) != time_before
         {
             self.environment.clock.learn(begun_at, now, time);
         }
-        let error = match answered {
-            Some(Some(Ok(answer))) => {
-                self.environment.reachability.answered(job.access());
-                self.environment.reachability.works(job.access());
-                return answer;
+        let error = match result {
+            Some(Some(Ok(response))) => {
+                self.environment.reachability.answered(request.access());
+                self.environment.reachability.works(request.access());
+                return response;
             }
             Some(Some(Err(error))) => error,
             Some(None) => StoreError::new(StoreErrorKind::BadAnswer, "the store panicked"),
@@ -124,44 +134,52 @@ impl StoreClient {
             }
         };
         let kind = error.kind();
-        self.fail(job, &error, begun_at, now);
-        // It may hold an error of the user's, whose drop is not this crate's code.
+        self.fail(request, &error, begun_at, now);
+        // It may hold an error of the user's, whose drop is not our code and may panic.
         caught(|| drop(error));
         StoreResponse::Failed(kind)
     }
 
-    /// Tells what the other circuits and the operator have to know of a failure.
-    fn fail(&self, job: &StoreRequest, error: &StoreError, begun_at: Moment, now: Moment) {
+    /// Reports a failure to `reachability`, the log and the metrics.
+    fn fail(&self, request: &StoreRequest, error: &StoreError, begun_at: Moment, now: Moment) {
         if now.was_frozen_since(begun_at, self.config.store_timeout()) {
-            // A timer that ran out meanwhile blames nobody.
+            // The timer ran out while the process was frozen. That shows nothing about the store,
+            // and must not keep other circuits from it.
             return log::stood_still(&self.name, error);
         }
         match error.kind() {
             kind @ (StoreErrorKind::Timeout | StoreErrorKind::Unavailable) => {
-                self.environment.reachability.failed(&self.name, job.access(), kind, begun_at, now);
+                self.environment.reachability.failed(
+                    &self.name,
+                    request.access(),
+                    kind,
+                    begun_at,
+                    now,
+                );
             }
+            // These are answers: the store can be reached, and other circuits may ask it.
             StoreErrorKind::Throttled
             | StoreErrorKind::Misconfigured
             | StoreErrorKind::BadAnswer => {
-                self.environment.reachability.refused(job.access(), begun_at, now);
+                self.environment.reachability.refused(request.access(), begun_at, now);
             }
         }
-        self.tell(job, error);
+        self.log_failure(request, error);
     }
 
     fn server_time(&self) -> Option<ServerTime> {
         caught(|| self.environment.store.server_time()).flatten()
     }
 
-    fn tell(&self, job: &StoreRequest, error: &StoreError) {
+    fn log_failure(&self, request: &StoreRequest, error: &StoreError) {
         let kind = error.kind();
-        let operation = match job {
+        let operation = match request {
             StoreRequest::Read { .. } => "read",
             StoreRequest::Write { operation, .. } => operation.name(),
         };
         metrics::store_fault(operation, kind);
         if kind == StoreErrorKind::Misconfigured {
-            let should_log = self.environment.reachability.should_log(job.access());
+            let should_log = self.environment.reachability.should_log(request.access());
             log::store_misconfigured(&self.name, operation, error, should_log);
         } else {
             log::store_failed(&self.name, operation, error, kind);
@@ -169,9 +187,10 @@ impl StoreClient {
     }
 }
 
-/// How soon an operation is wanted: others wait for what keeps or ends a lease.
-fn urgency(job: &StoreRequest) -> Urgency {
-    match job {
+/// Returns the urgency of an operation. Renewals, verdicts and commands come first: while they
+/// wait a lease runs out, or the whole fleet stays half-open.
+fn urgency(request: &StoreRequest) -> Urgency {
+    match request {
         StoreRequest::Read { purpose: Purpose::Lease, .. } => Urgency::First,
         StoreRequest::Read { .. } => Urgency::Then,
         StoreRequest::Write { operation, .. } if operation.can_wait() => Urgency::Then,
@@ -179,13 +198,13 @@ fn urgency(job: &StoreRequest) -> Urgency {
     }
 }
 
-/// Waits for the operation in flight, for ever if there is none.
+/// Waits for the operation in flight; for ever if there is none.
 pub(super) async fn finished(operation: &mut Option<InFlight>) -> StoreResponse {
     match operation {
         Some(running) => {
-            let answer = running.await;
+            let response = running.await;
             *operation = None;
-            answer
+            response
         }
         None => std::future::pending().await,
     }

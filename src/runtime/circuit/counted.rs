@@ -1,19 +1,26 @@
-//! How the end of a call is counted, and what of it goes to the actor.
+//! Counts the end of a call, and tells the actor of a trip or the verdict of a probe.
 //!
-//! A failing call counts by itself, under a mutex that only failing calls and the actor
-//! take. What it decides is a trip, which stays here until the actor has published what
-//! came of it, so that a full mailbox loses nothing: a message only wakes the actor. One
-//! that decides nothing wakes nobody. The verdict of a probe is the actor's.
+//! A failing call counts by itself, under a mutex that only failing calls, probes that end
+//! and the actor take. The failure that trips stores a [`Trip`], which stays here until the
+//! actor has published its result, so a full mailbox loses nothing: the message only wakes the
+//! actor. A failure that decides nothing sends no message. The verdict of a probe goes to the
+//! actor.
 //!
-//! The order in which a trip ends keeps a promise to callers: once the failures that
-//! trip have returned, nobody is admitted.
+//! Callers are promised that once the failures that trip have returned, no call is admitted.
+//! So a trip ends in this order:
 //!
-//! 1. The actor shows the trip to the machine, and publishes: calls that begin from
-//!    here on are rejected.
-//! 2. It starts the new epoch here. A failure that was counted after 1 and before 2
-//!    finds the trip, and waits; started before 1, it would count as a failure of a
-//!    state that is over, and return while the gate still admits.
-//! 3. It answers those who wait.
+//! 1. The actor shows the trip to the machine, and publishes: calls that begin from here on are
+//!    rejected.
+//! 2. It starts the new epoch here. A failure that is counted between 1 and 2 finds the trip,
+//!    and waits for it. If 2 came first, that failure would be one of a state that is over,
+//!    and its caller would return while the gate still admits.
+//! 3. It answers the callers that wait.
+//!
+//! | the call's epoch is | its failure |
+//! |---|---|
+//! | before the one that is counted | does not count: the end of its epoch is published |
+//! | the one that is counted | counts |
+//! | after it | begins the epoch: the actor has published it, and is between 1 and 2 |
 
 use std::sync::{Arc, PoisonError, atomic::Ordering};
 
@@ -28,7 +35,7 @@ use crate::{
     runtime::sync::{Mutex, MutexGuard, flume, oneshot},
 };
 
-/// What is counted of a circuit, from its first failure on.
+/// The counts of a circuit. Made at its first failure: a healthy circuit has none.
 #[derive(Debug)]
 pub(super) struct Counted {
     /// Good calls, which take no lock.
@@ -36,49 +43,50 @@ pub(super) struct Counted {
     tally: Mutex<Tally>,
 }
 
-/// Failures, and the trips whose end is awaited.
+/// Failures, and the trips that callers wait for.
 #[derive(Debug)]
 struct Tally {
     counting: Counting,
-    /// How many failures were counted, to see whether any was since.
+    /// The number of failures that were counted. The actor compares it before it forgets the
+    /// circuit.
     failures: u64,
-    /// At most one for each epoch; two if a new epoch trips before the actor has told
-    /// the callers of the one before.
-    under_way: Vec<UnderWay>,
+    /// At most one for each epoch; two if a new epoch trips before the actor has answered the
+    /// callers of the epoch before.
+    awaited_trips: Vec<AwaitedTrip>,
 }
 
-/// A trip that is not settled yet. All its callers wait for one thing, so that memory
-/// stays bounded however many failures come after it.
+/// A trip that is not settled yet. All its callers wait for the same `Pending`, so memory stays
+/// bounded however many failures come after it.
 #[derive(Debug)]
-struct UnderWay {
+struct AwaitedTrip {
     epoch: u64,
     /// Idle once the trip is settled.
     callers: Arc<Pending>,
     settle: Settle,
 }
 
-/// What a turn of the actor came to.
+/// The result of a turn of the actor.
 pub(crate) struct Turn<'a> {
-    /// What was published.
     pub(crate) published: &'a Published,
-    /// Whether the epoch begins with a contradiction; asked once for each epoch.
+    /// True if the epoch begins with a contradiction. True in one turn of an epoch at most.
     pub(crate) is_contradicted: bool,
-    /// Whether the epoch is the one before under a new number, since the process was frozen.
+    /// True if the epoch is the one before under a new number: the process was frozen.
     pub(crate) is_thaw: bool,
-    /// How many freezes of the process the machine knows of.
+    /// The number of freezes of the process that the machine knows of.
     pub(crate) freezes: u64,
     /// The trip that was shown to the machine in this turn.
     pub(crate) trip: Option<Box<Trip>>,
 }
 
-/// What the actor learns of the counting after a turn.
+/// The answer of the counting to the actor, after a turn.
 #[derive(Default)]
 pub(crate) struct Followed {
     /// To be signalled once no write is outstanding.
     pub(crate) settles: Vec<Settle>,
-    /// Whether anything stands that a new actor would not know of.
+    /// True if failures or a contradiction stand. They would be lost with the circuit, so it
+    /// is not forgotten.
     pub(crate) stands: bool,
-    /// How many failures were counted until then.
+    /// The number of failures that were counted until now.
     pub(crate) failures: u64,
 }
 
@@ -86,20 +94,22 @@ impl Counted {
     fn new(config: &Config, epoch: u64) -> Box<Self> {
         let (failures, successes) = (config.failure_threshold(), config.success_threshold());
         let counting = Counting::new(failures.get(), successes.get());
-        let tally = Tally { counting, failures: 0, under_way: Vec::new() };
+        let tally = Tally { counting, failures: 0, awaited_trips: Vec::new() };
         Box::new(Self { slots: Slots::new(epoch), tally: Mutex::new(tally) })
     }
 
-    /// No user code runs under the lock, but for a clock: what it guards is whole.
+    /// Locks the tally. No user code but a clock runs under the lock, and a panic in it leaves
+    /// the tally whole.
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many good calls of the epoch that is counted have ended.
+    /// Returns the number of good calls of the counted epoch that have ended.
     fn place(&self, counting: &Counting) -> u64 {
         self.slots.place(counting.epoch())
     }
 
+    /// Drops failures that good calls have ended, and shows the gate what stands.
     fn forget_past(&self, counting: &mut Counting, gate: &Gate) {
         counting.forget_past(self.place(counting));
         gate.show_counting(counting.stands(), counting.is_failing());
@@ -107,28 +117,29 @@ impl Counted {
 }
 
 impl Tally {
-    /// Takes the trips of epochs before this one.
+    /// Takes the trips of earlier epochs.
     fn take_before(&mut self, epoch: u64) -> Vec<Settle> {
-        let over = self.under_way.extract_if(.., |trip| trip.epoch < epoch);
+        let over = self.awaited_trips.extract_if(.., |trip| trip.epoch < epoch);
         over.map(|trip| trip.settle).collect()
     }
 }
 
 impl Circuit {
-    /// Reports the end of a call. Only outcomes that may lead to a write are
-    /// ever waited for.
+    /// Reports the end of a call. Returns something to wait for only if the outcome may lead
+    /// to a write.
     #[inline]
-    pub(crate) fn report(&self, pass: CallId, report: CallEnd) -> Outstanding {
-        if self.gate.is_silent(pass, report) { None } else { self.report_aloud(pass, report) }
+    pub(crate) fn report(&self, pass: CallId, end: CallEnd) -> Outstanding {
+        if self.gate.is_silent(pass, end) { None } else { self.report_counted(pass, end) }
     }
 
     #[inline(never)]
-    fn report_aloud(&self, pass: CallId, report: CallEnd) -> Outstanding {
-        match (pass.probe, report) {
-            (Some(_), _) => self.report_probe(pass, report),
+    fn report_counted(&self, pass: CallId, end: CallEnd) -> Outstanding {
+        match (pass.probe, end) {
+            (Some(_), _) => self.report_probe(pass, end),
             (None, CallEnd::Failure) => self.count_failure(pass.epoch),
             (None, CallEnd::Success) => {
-                // If nothing is there yet, the first failure is counted beside this call.
+                // Without counts the first failure is being counted right now: concurrent with
+                // this call, which may come before it.
                 if let Some(counted) = self.counted.get() {
                     counted.slots.count_good(pass.epoch);
                 }
@@ -138,84 +149,92 @@ impl Circuit {
         }
     }
 
-    /// Counts a failure of a call that was admitted in this epoch. The answer is for
-    /// the failure that trips the circuit, and for those that find the trip under way.
+    /// Counts a failure of a call that was admitted in `epoch`. The failure that trips the
+    /// circuit, and those that find its trip, get something to wait for.
     fn count_failure(&self, epoch: u64) -> Outstanding {
         if self.mailbox.is_disconnected() {
             self.pending.ending.found_by(&self.name);
             return None;
         }
         if self.is_cut_off() {
-            // The actor begins an epoch that this call is not of. It has a turn to come if
-            // its mailbox is full.
+            // The actor will begin an epoch to which this call does not belong. Wake it, or
+            // failures would go uncounted until the next message. A full mailbox wakes it too.
             let _ = self.mailbox.try_send(Message::Wake);
             return None;
         }
         let (callers, is_first) = self.count(self.counted_from(epoch), epoch)?;
-        // A full mailbox has the actor at work already, and it looks for a trip after
-        // each batch. Those who find the trip have no one to wake.
+        // A full mailbox is no loss: the actor is at work, and looks for a trip after each
+        // batch. Only the first caller wakes it, or a burst of failures would fill the mailbox.
         if is_first
             && let Err(flume::TrySendError::Disconnected(_)) = self.mailbox.try_send(Message::Wake)
         {
+            // The actor has gone, and may have ended the counting before this trip was added:
+            // end it again, or this caller would wait for its whole limit.
             self.end_counting();
         }
         Some(self.awaited(Settled::Tripped(callers)))
     }
 
-    /// Counts a failure; also says whether it is the first that waits for its trip.
+    /// Counts a failure. Returns the trip to wait for, if there is one, and `true` if this
+    /// failure is the first that waits for it.
     fn count(&self, counted: &Counted, epoch: u64) -> Option<(Arc<Pending>, bool)> {
         let mut tally = counted.tally();
-        let Tally { counting, failures, under_way } = &mut *tally;
+        let Tally { counting, failures, awaited_trips } = &mut *tally;
         if epoch < counting.epoch() {
-            // What ended that epoch was published before the next one began here.
+            // The end of that epoch was published before the next epoch began here: the caller
+            // may return, since the gate no longer admits calls into it.
             return None;
         }
         if epoch > counting.epoch() {
-            // Published, and the actor has yet to come here: it says then whether
-            // others contradict this process.
+            // The actor has published this epoch, and has yet to start it here. The failure must
+            // not count in the epoch before. `start_epoch` adds a contradiction later.
             counting.start_epoch(epoch, counted.place(counting), false);
         }
         *failures = failures.wrapping_add(1);
-        // Stamped under the lock, so that stamps never fall.
+        // Read the clock under the lock, so that stamps never fall.
         counting.failure(counted.place(counting), self.clock.now());
+        // Under the lock too: shown later, `watched` could undo what a newer failure has shown,
+        // and good calls would go uncounted.
         self.gate.show_counting(counting.stands(), counting.is_failing());
         counting.trip()?;
-        if let Some(trip) = under_way.iter().find(|trip| trip.epoch == epoch) {
+        if let Some(trip) = awaited_trips.iter().find(|trip| trip.epoch == epoch) {
             return Some((Arc::clone(&trip.callers), false));
         }
         let callers = Arc::<Pending>::default();
-        let settle = Settle::of_callers(self.pending.start(), callers.start());
-        under_way.push(UnderWay { epoch, callers: Arc::clone(&callers), settle });
+        let settle = Settle::of_trip(self.pending.start(), callers.start());
+        awaited_trips.push(AwaitedTrip { epoch, callers: Arc::clone(&callers), settle });
         Some((callers, true))
     }
 
-    /// Whether the process was frozen since the epoch began that calls are admitted in, or
-    /// the actor has yet to begin the next one. Failures are no evidence then: their calls
-    /// may have been cut off.
+    /// Returns `true` if the process was frozen since the current epoch began, and the actor has
+    /// yet to begin the next one. Failures are no evidence then: the freeze may have cut their
+    /// calls off.
     ///
-    /// Acquired: whoever sees the newest freeze sees that the counting is in the epoch that
-    /// came after it.
+    /// Acquire: a thread that sees the newest number of freezes must see the counting in the
+    /// epoch that came after them, or it would count the failure in the epoch before.
     fn is_cut_off(&self) -> bool {
         self.clock.freezes(self.clock.now()) != self.freezes.load(Ordering::Acquire)
     }
 
-    /// Whether the machine was told of so many freezes, and what came of it published.
+    /// Returns `true` if the machine knows of this number of freezes, and the result is
+    /// published.
     pub(crate) fn knows_freezes(&self, freezes: u64) -> bool {
         self.freezes.load(Ordering::Relaxed) == freezes
     }
 
-    /// What is counted, which begins with this epoch if nothing was before.
+    /// Returns the counts, which begin with `epoch` if there are none.
     fn counted_from(&self, epoch: u64) -> &Counted {
         self.counted.get_or_init(|| Counted::new(&self.config, epoch))
     }
 
-    /// The trip that was found and that the actor has not ended yet.
+    /// Returns the trip that was counted and that the actor has not ended yet.
     pub(crate) fn trip(&self) -> Option<Box<Trip>> {
         let found = self.counted.get()?.tally().counting.trip().cloned();
         found.map(Box::new)
     }
 
-    /// Whether two or more failures in a row stand now.
+    /// Returns `true` if two or more failures in a row stand now, after all good calls that have
+    /// ended. The gate shows it as of the last failure or turn.
     pub(crate) fn check_is_failing(&self) -> bool {
         self.counted.get().is_some_and(|counted| {
             let counting = &mut counted.tally().counting;
@@ -224,17 +243,20 @@ impl Circuit {
         })
     }
 
-    /// The counting follows what was published. Called by the actor alone, after each
-    /// turn, which makes each turn the one that forgets what good calls have ended.
+    /// Has the counting follow the published state. Called by the actor alone, at the end of
+    /// each turn; so each turn also drops the failures that good calls have ended.
     pub(crate) fn follow(&self, turn: &Turn<'_>) -> Followed {
         let followed = self.follow_epoch(turn);
+        // After the epoch: a failure that sees this number of freezes counts again, and must
+        // find the new epoch.
         self.freezes.store(turn.freezes, Ordering::Release);
         followed
     }
 
     fn follow_epoch(&self, turn: &Turn<'_>) -> Followed {
         let epoch = turn.published.epoch;
-        // Of a process that is contradicted good calls count before any failure.
+        // A contradicted process counts good calls before its first failure, since they end
+        // the contradiction.
         let counted =
             if turn.is_contradicted { Some(self.counted_from(epoch)) } else { self.known_count() };
         let Some(counted) = counted else {
@@ -242,16 +264,20 @@ impl Circuit {
         };
         let mut tally = counted.tally();
         let counting = &mut tally.counting;
+        // Before `start_epoch`, which would clear the failures from before the freeze: a
+        // process that is frozen between any two calls would never trip.
         if turn.is_thaw {
             counting.renumber(epoch, counted.place(counting));
         }
         counting.start_epoch(epoch, counted.place(counting), turn.is_contradicted);
-        // Refused in its own epoch: what comes next is counted from none on. A trip that
-        // was found since is still to be shown to the machine.
+        // The machine refused the trip: the epoch is still its own. Count again from zero. A trip
+        // that was not shown to the machine in this turn stays for the next.
         let is_refused = turn.trip.as_ref().is_some_and(|trip| trip.epoch == epoch);
         if is_refused {
             counting.restart();
         }
+        // After the epoch and the restart, so that the gate shows what they have left; and
+        // before `restore_quiet`, which goes by it.
         counted.forget_past(counting, &self.gate);
         self.gate.restore_quiet(turn.published);
         let stands = counting.stands();
@@ -263,12 +289,12 @@ impl Circuit {
         self.counted.get().map(|counted| &**counted)
     }
 
-    /// How many failures were counted until now.
+    /// Returns the number of failures that were counted until now.
     pub(crate) fn failures(&self) -> u64 {
         self.counted.get().map_or(0, |counted| counted.tally().failures)
     }
 
-    /// Nobody is left to take what was counted, or what lies at the gate.
+    /// Ends the counting of a circuit whose actor has gone, and releases its callers.
     pub(crate) fn end_counting(&self) {
         if self.gate.take_probe_report().is_some() {
             drop(self.pending.resume());
@@ -276,28 +302,30 @@ impl Circuit {
         if let Some(counted) = self.counted.get() {
             let mut tally = counted.tally();
             self.gate.show_counting(false, false);
-            let ended = std::mem::take(&mut tally.under_way);
-            // Not under the lock: callers are woken by this.
+            let ended = std::mem::take(&mut tally.awaited_trips);
+            // Outside the lock: this wakes callers, whose wakers are not our code.
             drop(tally);
             drop(ended);
         }
     }
 
-    fn report_probe(&self, pass: CallId, report: CallEnd) -> Outstanding {
-        // The right to probe stays for the next call.
-        let is_cut_off = report == CallEnd::Failure && self.is_cut_off();
-        let report = if is_cut_off { CallEnd::Ignored } else { report };
+    fn report_probe(&self, pass: CallId, end: CallEnd) -> Outstanding {
+        // A probe that a freeze has cut off says nothing of the dependency. As an ignored call
+        // it leaves the right to probe to the next call; as a failure it would reopen.
+        let is_cut_off = end == CallEnd::Failure && self.is_cut_off();
+        let end = if is_cut_off { CallEnd::Ignored } else { end };
         if let Some(counted) = self.counted.get()
-            && matches!(report, CallEnd::Success | CallEnd::Failure)
+            && matches!(end, CallEnd::Success | CallEnd::Failure)
         {
             let mut tally = counted.tally();
+            // Here, not in the actor: the next failure must find the probe counted.
             let place = counted.place(&tally.counting);
-            tally.counting.probe(place, report == CallEnd::Success);
+            tally.counting.probe(place, end == CallEnd::Success);
         }
         let (done, settled) = oneshot::channel();
-        let settle = Settle::of_caller(self.pending.start(), done);
+        let settle = Settle::of_probe(self.pending.start(), done);
         let at = self.clock.now();
-        let message = Message::Outcome { at, pass, report, settle: Some(settle) };
+        let message = Message::Outcome { at, pass, end, settle: Some(settle) };
         match self.mailbox.try_send(message) {
             Ok(()) => Some(self.awaited(Settled::Answered(settled))),
             Err(flume::TrySendError::Disconnected(_)) => {
@@ -305,20 +333,22 @@ impl Circuit {
                 None
             }
             Err(flume::TrySendError::Full(_)) => {
-                self.leave_at_the_gate(pass, report);
+                self.note_at_gate(pass, end);
                 Some(self.awaited(Settled::Idle(Arc::clone(&self.pending))))
             }
         }
     }
 
-    /// Nothing is lost, and nothing grows. What lies at the gate counts as one
-    /// pending outcome, begun before it can be taken.
-    fn leave_at_the_gate(&self, pass: CallId, report: CallEnd) {
+    /// Notes the verdict of a probe in one word at the gate: the mailbox is full.
+    fn note_at_gate(&self, pass: CallId, end: CallEnd) {
+        // The word counts as one pending outcome however many verdicts it replaces. Start the
+        // count before writing the word, or the actor could take the word and end the count
+        // first.
         let pending = self.pending.start();
-        if pass.probe.is_some_and(|probe| self.gate.note_probe(probe, report)) {
+        if pass.probe.is_some_and(|probe| self.gate.note_probe(probe, end)) {
             pending.keep();
         }
-        // In case the actor emptied its mailbox in between and went to sleep.
+        // The actor may have emptied its mailbox in between and gone to sleep: wake it.
         if let Err(flume::TrySendError::Disconnected(_)) = self.mailbox.try_send(Message::Wake) {
             self.end_counting();
         }

@@ -1,6 +1,6 @@
-//! The metrics, as `docs/metrics.md` lists them. A circuit and a cause are told
-//! apart in transitions only: faults are those of a store that all circuits
-//! share, and would make as many series as there are circuits when it fails.
+//! The metrics that `docs/metrics.md` lists. Only transitions have a circuit as a label: when the
+//! store fails it fails for all circuits, and a fault with that label would make as many
+//! series as there are circuits.
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
@@ -27,7 +27,7 @@ pub(crate) fn describe() {
             STORE_MISCONFIGURED,
             "1 while the store refuses reads or writes as misconfigured, 0 otherwise."
         );
-        // There from the start, and left as another registry has set it.
+        // Registered from the start, without a value: another registry may have set it.
         let _ = gauge!(STORE_MISCONFIGURED);
     });
 }
@@ -47,19 +47,19 @@ pub(crate) fn transition(transition: &CircuitTransition) {
     });
 }
 
-/// Counts an operation, a read or the write of that name, that the store failed.
+/// Counts a store operation that failed: a read, or the write of this name.
 pub(crate) fn store_fault(operation: &'static str, kind: StoreErrorKind) {
     caught(|| {
         counter!(STORE_FAULTS, "operation" => operation, "kind" => fault(kind)).increment(1);
     });
 }
 
-/// Shows whether the store is misconfigured.
+/// Sets the gauge to 1 while the store is misconfigured, else to 0.
 pub(crate) fn store_misconfigured(is_misconfigured: bool) {
     caught(|| gauge!(STORE_MISCONFIGURED).set(f64::from(is_misconfigured)));
 }
 
-/// The word that `serde` has for it too.
+/// Returns the label: the same word that `serde` writes.
 pub(super) const fn cause(cause: &Cause) -> &'static str {
     match cause {
         Cause::FailureThreshold => "failure_threshold",
@@ -77,7 +77,7 @@ pub(super) const fn cause(cause: &Cause) -> &'static str {
     }
 }
 
-/// The word that `serde` has for it too.
+/// Returns the label: the same word that `serde` writes.
 pub(super) const fn origin(origin: Origin) -> &'static str {
     match origin {
         Origin::Local => "local",

@@ -17,9 +17,9 @@ use crate::{
     store::StoreErrorKind::{self, BadAnswer, Misconfigured, Throttled, Timeout, Unavailable},
 };
 
-/// What is written of each transition of the circuit.
-fn transitions<const COUNT: usize>(told: [&str; COUNT]) -> [String; COUNT] {
-    told.map(|labels| format!("fuseboard_transitions_total circuit=payments {labels} +1"))
+/// Returns the records of these transitions of the circuit.
+fn transitions<const COUNT: usize>(labels: [&str; COUNT]) -> [String; COUNT] {
+    labels.map(|labels| format!("fuseboard_transitions_total circuit=payments {labels} +1"))
 }
 
 fn fault(operation: &str, kind: &str) -> String {
@@ -88,8 +88,8 @@ async fn a_fault_while_the_process_stood_still_does_not_count() {
     assert_eq!(recorded.take(), [""; 0]);
 }
 
-/// What is written when the first read, and when the write of a trip, meets a fault.
-async fn heard_of(kind: StoreErrorKind) -> [Vec<String>; 2] {
+/// Returns the records of a fault at the first read, and of one at the write of a trip.
+async fn records_of(kind: StoreErrorKind) -> [Vec<String>; 2] {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
     let environment = Stage::new().environment();
@@ -119,11 +119,11 @@ async fn a_fault_counts_with_its_operation_and_its_kind() {
         (BadAnswer, "bad_answer"),
     ] {
         let faults = [vec![fault("read", word)], vec![fault("trip", word)]];
-        assert_eq!(heard_of(kind).await, faults, "{kind:?}");
+        assert_eq!(records_of(kind).await, faults, "{kind:?}");
     }
     let word = "misconfigured";
     let faults = ["read", "trip"].map(|name| vec![fault(name, word), misconfigured(1)]);
-    assert_eq!(heard_of(Misconfigured).await, faults);
+    assert_eq!(records_of(Misconfigured).await, faults);
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,7 +136,7 @@ async fn a_misconfigured_store_shows_as_1_until_it_is_mended() {
     environment.store.reads_meet(Misconfigured);
     for _ in 0..2 {
         assert_eq!(succeed(&breaker).await, Ok(()));
-        // Each time, so that it does not look like a gauge that nobody sets any more.
+        // Set each time, so that a recorder does not drop it as idle.
         assert_eq!(recorded.take(), [fault("read", "misconfigured"), misconfigured(1)]);
         pass(61).await;
     }
@@ -196,7 +196,7 @@ fn what_changes_while_it_is_shown_is_shown_last() {
     let _guard = set_default_local_recorder(&recorded);
     let reach = Arc::new(Reachability::new(Box::new(NoEntropy)));
     let other = Arc::clone(&reach);
-    recorded.meanwhile(move || other.works(Access::Write));
+    recorded.before_next_set(move || other.works(Access::Write));
     assert!(reach.should_log(Access::Write));
     assert_eq!(recorded.take().last(), Some(&misconfigured(0)));
 }

@@ -10,7 +10,7 @@ fn slots(epoch: u64) -> Arc<Slots> {
     Arc::new(Slots::new(epoch))
 }
 
-/// Not scoped: who joins it has seen its destructors run.
+/// Not scoped: `join` then waits for the thread's destructors.
 #[expect(clippy::disallowed_methods, reason = "a thread of the test")]
 fn in_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
     thread::Builder::new().spawn(run).unwrap()
@@ -37,7 +37,7 @@ fn epochs_are_compared_around_the_wrap_of_the_bits_that_are_kept() {
     count(&slots, last + 1, 2);
     count(&slots, last, 4);
     assert_eq!((slots.place(last), slots.place(last + 1)), (0, 2));
-    // A line that nobody has touched for half of all epochs seems newer than the call.
+    // A line that no call has touched for half of all epochs seems newer than the call.
     assert_eq!(counted(tag(1), 1 + (1 << 23)), None);
     assert_eq!(counted(tag(1), 1 << 23), Some(tag(1 << 23) | 1));
 }
@@ -79,7 +79,7 @@ fn threads_that_come_and_go_have_lines_of_their_own() {
             None => without += 1,
         }
     }
-    // Others of this binary may have all lines for a while.
+    // Other tests of this binary may hold all lines for a while.
     assert!(without < 100, "{without} of 200 threads found none");
     assert!(had.len() <= OWN_LINES);
     assert_eq!(slots.place(1), 600);

@@ -1,5 +1,5 @@
-//! What stands in, under the checker, for channels that it cannot look into. Each
-//! operation is one step, as it is of those under their locks.
+//! Replacements, under loom, for channels that loom cannot follow. Each operation is one step, as
+//! it is in the real channels under their locks.
 
 mod atomic;
 
@@ -12,8 +12,8 @@ use std::{
 
 pub(crate) use self::atomic::{AtomicU64, AtomicUsize};
 
-/// What several threads change. The checker orders the steps, and sees that each
-/// comes after those before it; what a step does comes with it.
+/// A value that several threads change. Loom orders the steps, and sees that each happens after
+/// those before it.
 #[derive(Debug)]
 struct Shared<T> {
     steps: AtomicUsize,
@@ -25,7 +25,7 @@ impl<T> Shared<T> {
         Arc::new(Self { steps: AtomicUsize::new(0), value: Mutex::new(value) })
     }
 
-    /// One step, in which nothing may be dropped or woken that takes a step itself.
+    /// Takes one step. It must not drop or wake a value that takes a step itself.
     fn step<R>(&self, take: impl FnOnce(&mut T) -> R) -> R {
         self.steps.fetch_add(1, Ordering::AcqRel);
         take(&mut self.value.lock().unwrap_or_else(PoisonError::into_inner))
@@ -38,7 +38,7 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// What is set once: making it is no step, so that no other thread comes in between.
+/// A value that is set once. Making it is no step, so that no other thread comes in between.
 #[derive(Debug)]
 pub(crate) struct OnceLock<T> {
     is_set: AtomicU64,
@@ -63,7 +63,7 @@ impl<T> OnceLock<T> {
         if is_made_here {
             self.is_set.store(1, Ordering::Release);
         }
-        // As the real one does, which keeps others waiting until the value is there for them.
+        // The real cell also keeps other threads waiting until the value is there.
         while self.is_set.load(Ordering::Acquire) == 0 {
             ::loom::thread::yield_now();
         }
@@ -71,7 +71,7 @@ impl<T> OnceLock<T> {
     }
 }
 
-/// Tells all who wait.
+/// Wakes all waiters.
 #[derive(Debug)]
 pub(crate) struct Notify(Arc<Shared<Waiting>>);
 
@@ -155,7 +155,7 @@ pub(crate) mod flume {
             Ok(())
         }
 
-        /// Where nobody waits for room: no test fills a mailbox with such messages.
+        /// Sends without waiting for room: no test fills a mailbox with such messages.
         pub(crate) async fn send_async(&self, message: T) -> Result<(), SendError<T>> {
             self.try_send(message).map_err(|refused| SendError(refused.into_inner()))
         }
@@ -189,7 +189,7 @@ pub(crate) mod flume {
         }
     }
 
-    /// What lies in a channel stays there for as long as there is a sender.
+    /// The messages in a channel stay there for as long as there is a sender.
     impl<T> Drop for Receiver<T> {
         fn drop(&mut self) {
             let _unused = self.0.step(|channel| {
@@ -218,7 +218,7 @@ pub(crate) mod oneshot {
     #[derive(Debug)]
     pub(crate) struct Receiver<T>(Arc<Shared<Slot<T>>>);
 
-    /// Nobody is left to answer.
+    /// The sender was dropped without an answer.
     #[derive(Debug, PartialEq, Eq)]
     pub(crate) struct Gone;
 

@@ -10,14 +10,14 @@ use crate::{
     state::CircuitState,
 };
 
-/// A circuit and its mailbox, whose actor is the test.
-struct Bench {
-    hands: VirtualClock,
+/// A circuit without an actor: the test takes its messages.
+struct Counter {
+    clock: VirtualClock,
     circuit: Arc<Circuit>,
     inbox: flume::Receiver<Message>,
 }
 
-fn digest(epoch: u64, state: CircuitState) -> Published {
+fn published_in(epoch: u64, state: CircuitState) -> Published {
     Published {
         epoch,
         state,
@@ -30,23 +30,23 @@ fn digest(epoch: u64, state: CircuitState) -> Published {
     }
 }
 
-impl Bench {
+impl Counter {
     fn new(threshold: u32) -> Self {
         let name = CircuitName::new("payments").unwrap();
         let config = Config::builder().failure_threshold(threshold).success_threshold(1);
-        let hands = VirtualClock::standing_at(std::time::SystemTime::UNIX_EPOCH);
+        let clock = VirtualClock::standing_at(std::time::SystemTime::UNIX_EPOCH);
         let (circuit, inbox) = Circuit::new(
             name,
             Arc::new(config.build().unwrap()),
-            Clock::from(&hands),
+            Clock::from(&clock),
             Arc::default(),
             Gate::new(),
         );
-        Self { hands, circuit, inbox }
+        Self { clock, circuit, inbox }
     }
 
-    fn end(&self, epoch: u64, report: CallEnd) -> Outstanding {
-        self.circuit.report(CallId { epoch, probe: None }, report)
+    fn end(&self, epoch: u64, end: CallEnd) -> Outstanding {
+        self.circuit.report(CallId { epoch, probe: None }, end)
     }
 
     fn fail(&self, epoch: u64) -> Outstanding {
@@ -57,7 +57,7 @@ impl Bench {
         while self.circuit.mailbox.try_send(Message::Wake).is_ok() {}
     }
 
-    /// What the actor does once it has published this, and shown the machine the trip.
+    /// Follows a turn that published this and showed the machine the trip, as the actor does.
     fn follow(
         &self,
         published: &Published,
@@ -81,171 +81,172 @@ fn is_over(outstanding: &Outstanding) -> bool {
 }
 
 #[test]
-fn a_failure_that_decides_nothing_wakes_nobody_and_waits_for_nobody() {
-    let bench = Bench::new(3);
+fn a_failure_that_decides_nothing_sends_no_message_and_does_not_wait() {
+    let counter = Counter::new(3);
     for _ in 0..100 {
-        assert!(bench.fail(1).is_none());
-        assert!(bench.fail(1).is_none());
-        assert!(bench.end(1, CallEnd::Success).is_none());
-        assert!(bench.end(1, CallEnd::Dropped).is_none());
+        assert!(counter.fail(1).is_none());
+        assert!(counter.fail(1).is_none());
+        assert!(counter.end(1, CallEnd::Success).is_none());
+        assert!(counter.end(1, CallEnd::Dropped).is_none());
     }
-    assert!(bench.inbox.is_empty());
-    assert_eq!(bench.circuit.pending.count(), 0);
+    assert!(counter.inbox.is_empty());
+    assert_eq!(counter.circuit.pending.count(), 0);
 }
 
 #[test]
 fn case_198_calls_of_before_a_freeze_count_for_nothing_and_failures_of_before_stand() {
-    let bench = Bench::new(3);
-    assert!(bench.fail(1).is_none());
-    bench.hands.freeze(std::time::Duration::from_secs(5));
+    let counter = Counter::new(3);
+    assert!(counter.fail(1).is_none());
+    counter.clock.freeze(std::time::Duration::from_secs(5));
     for _ in 0..9 {
-        assert!(bench.fail(1).is_none());
+        assert!(counter.fail(1).is_none());
     }
-    assert_eq!(bench.counted(), None);
-    assert!(bench.inbox.try_recv().is_ok(), "the actor begins an epoch");
+    assert_eq!(counter.counted(), None);
+    assert!(counter.inbox.try_recv().is_ok(), "the actor begins an epoch");
     let turn = Turn {
-        published: &digest(2, CircuitState::Closed),
+        published: &published_in(2, CircuitState::Closed),
         is_contradicted: false,
         is_thaw: true,
         freezes: 1,
         trip: None,
     };
-    let _ = bench.circuit.follow(&turn);
+    let _ = counter.circuit.follow(&turn);
     for _ in 0..9 {
-        assert!(bench.fail(1).is_none(), "admitted before");
+        assert!(counter.fail(1).is_none(), "admitted before");
     }
-    assert!(bench.fail(2).is_none());
-    assert!(bench.fail(2).is_some());
-    assert_eq!(bench.counted(), Some(3), "one of before the freeze, and two after");
+    assert!(counter.fail(2).is_none());
+    assert!(counter.fail(2).is_some());
+    assert_eq!(counter.counted(), Some(3), "one of before the freeze, and two after");
 }
 
 #[test]
 fn case_90_a_full_mailbox_loses_no_failure_and_memory_stays_bounded() {
-    let bench = Bench::new(2_000);
-    bench.fill();
+    let counter = Counter::new(2_000);
+    counter.fill();
     for _ in 1..2_000 {
-        assert!(bench.fail(1).is_none());
+        assert!(counter.fail(1).is_none());
     }
-    assert_eq!(bench.counted(), None);
-    let last = bench.fail(1);
+    assert_eq!(counter.counted(), None);
+    let last = counter.fail(1);
     assert!(!is_over(&last));
-    assert_eq!(bench.counted(), Some(2_000));
+    assert_eq!(counter.counted(), Some(2_000));
     for _ in 0..10_000 {
-        assert!(bench.fail(1).is_some(), "the trip is under way");
+        assert!(counter.fail(1).is_some(), "each waits for the trip");
     }
-    assert_eq!(bench.circuit.pending.count(), 1, "one trip, however many failures");
-    let followed = bench.follow(&digest(2, CircuitState::Open), bench.circuit.trip(), false);
+    assert_eq!(counter.circuit.pending.count(), 1, "one trip, however many failures");
+    let followed =
+        counter.follow(&published_in(2, CircuitState::Open), counter.circuit.trip(), false);
     assert_eq!(followed.settles.len(), 1);
     assert!(!followed.stands);
     followed.settles.into_iter().for_each(drop);
     assert!(is_over(&last));
-    assert_eq!(bench.circuit.pending.count(), 0);
+    assert_eq!(counter.circuit.pending.count(), 0);
 }
 
 #[test]
 fn case_13_what_ended_an_epoch_is_not_waited_for_and_does_not_count_in_the_next() {
-    let bench = Bench::new(2);
-    drop(bench.fail(1));
-    let _ = bench.follow(&digest(2, CircuitState::Closed), None, false);
-    assert!(bench.fail(1).is_none());
-    assert!(bench.fail(1).is_none());
-    assert!(bench.fail(2).is_none());
-    assert!(bench.fail(2).is_some());
-    assert_eq!(bench.circuit.trip().map(|trip| trip.epoch), Some(2));
+    let counter = Counter::new(2);
+    drop(counter.fail(1));
+    let _ = counter.follow(&published_in(2, CircuitState::Closed), None, false);
+    assert!(counter.fail(1).is_none());
+    assert!(counter.fail(1).is_none());
+    assert!(counter.fail(2).is_none());
+    assert!(counter.fail(2).is_some());
+    assert_eq!(counter.circuit.trip().map(|trip| trip.epoch), Some(2));
 }
 
 #[test]
 fn a_failure_between_publication_and_new_epoch_waits_for_the_trip() {
-    let bench = Bench::new(1);
-    drop(bench.fail(1));
-    let trip = bench.circuit.trip();
-    bench.circuit.publish(&digest(2, CircuitState::Open));
-    assert!(bench.fail(1).is_some());
-    let followed = bench.follow(&digest(2, CircuitState::Open), trip, false);
+    let counter = Counter::new(1);
+    drop(counter.fail(1));
+    let trip = counter.circuit.trip();
+    counter.circuit.publish(&published_in(2, CircuitState::Open));
+    assert!(counter.fail(1).is_some());
+    let followed = counter.follow(&published_in(2, CircuitState::Open), trip, false);
     assert_eq!(followed.settles.len(), 1);
-    assert!(bench.fail(1).is_none());
+    assert!(counter.fail(1).is_none());
 }
 
 #[test]
 fn a_trip_of_a_new_epoch_that_the_actor_has_yet_to_count_is_kept() {
-    let bench = Bench::new(1);
-    drop(bench.fail(1));
-    let trip = bench.circuit.trip();
-    bench.circuit.publish(&digest(2, CircuitState::Closed));
-    let newer = bench.fail(2);
-    let followed = bench.follow(&digest(2, CircuitState::Closed), trip, true);
+    let counter = Counter::new(1);
+    drop(counter.fail(1));
+    let trip = counter.circuit.trip();
+    counter.circuit.publish(&published_in(2, CircuitState::Closed));
+    let newer = counter.fail(2);
+    let followed = counter.follow(&published_in(2, CircuitState::Closed), trip, true);
     assert_eq!(followed.settles.len(), 1, "that of the epoch that is over");
     assert!(!is_over(&newer));
-    let trip = bench.circuit.trip().unwrap();
+    let trip = counter.circuit.trip().unwrap();
     assert_eq!((trip.epoch, trip.refuted), (2, true), "and others contradict this process");
 }
 
 #[test]
 fn a_trip_that_the_machine_refuses_in_its_own_epoch_is_over() {
-    let bench = Bench::new(2);
-    drop(bench.fail(1));
-    let last = bench.fail(1);
-    let closed = digest(1, CircuitState::Closed);
-    let followed = bench.follow(&closed, None, false);
+    let counter = Counter::new(2);
+    drop(counter.fail(1));
+    let last = counter.fail(1);
+    let closed = published_in(1, CircuitState::Closed);
+    let followed = counter.follow(&closed, None, false);
     assert_eq!(followed.settles.len(), 0, "it was not shown yet");
-    let followed = bench.follow(&closed, bench.circuit.trip(), false);
+    let followed = counter.follow(&closed, counter.circuit.trip(), false);
     drop(followed.settles);
     assert!(is_over(&last));
-    assert!(bench.fail(1).is_none(), "from none on");
+    assert!(counter.fail(1).is_none(), "from none on");
 }
 
 #[test]
 fn good_calls_are_watched_from_the_first_failure_until_a_turn_finds_them() {
-    let bench = Bench::new(3);
-    assert!(!bench.circuit.gate.is_watched());
-    drop(bench.fail(1));
-    assert!(bench.circuit.gate.is_watched());
-    let closed = digest(1, CircuitState::Closed);
-    assert!(bench.follow(&closed, None, false).stands);
-    drop(bench.end(1, CallEnd::Success));
-    assert!(bench.circuit.gate.is_watched());
-    assert!(!bench.follow(&closed, None, false).stands);
-    assert!(!bench.circuit.gate.is_watched());
+    let counter = Counter::new(3);
+    assert!(!counter.circuit.gate.is_watched());
+    drop(counter.fail(1));
+    assert!(counter.circuit.gate.is_watched());
+    let closed = published_in(1, CircuitState::Closed);
+    assert!(counter.follow(&closed, None, false).stands);
+    drop(counter.end(1, CallEnd::Success));
+    assert!(counter.circuit.gate.is_watched());
+    assert!(!counter.follow(&closed, None, false).stands);
+    assert!(!counter.circuit.gate.is_watched());
 }
 
 #[test]
 fn case_99_what_hurts_is_looked_at_again_before_anything_is_read_for_it() {
-    let bench = Bench::new(5);
-    bench.circuit.publish(&digest(1, CircuitState::Closed));
-    assert!(bench.circuit.pass().is_ok());
-    drop((bench.fail(1), bench.fail(1)));
-    assert!(bench.circuit.pass().is_err() && bench.circuit.is_asked_only_for_failing());
-    assert!(bench.circuit.check_is_failing());
-    drop(bench.end(1, CallEnd::Success));
-    assert!(bench.circuit.is_asked_only_for_failing(), "nobody has looked");
-    assert!(!bench.circuit.check_is_failing());
-    assert!(!bench.circuit.is_asked_only_for_failing());
-    let _ = bench.follow(&digest(1, CircuitState::Closed), None, false);
-    assert!(bench.circuit.pass().is_ok());
+    let counter = Counter::new(5);
+    counter.circuit.publish(&published_in(1, CircuitState::Closed));
+    assert!(counter.circuit.pass().is_ok());
+    drop((counter.fail(1), counter.fail(1)));
+    assert!(counter.circuit.pass().is_err() && counter.circuit.is_asked_only_for_failing());
+    assert!(counter.circuit.check_is_failing());
+    drop(counter.end(1, CallEnd::Success));
+    assert!(counter.circuit.is_asked_only_for_failing(), "the gate shows the last failure");
+    assert!(!counter.circuit.check_is_failing());
+    assert!(!counter.circuit.is_asked_only_for_failing());
+    let _ = counter.follow(&published_in(1, CircuitState::Closed), None, false);
+    assert!(counter.circuit.pass().is_ok());
 }
 
 #[test]
 fn case_95_good_probes_count_towards_the_end_of_a_contradiction() {
     for (probes, refuted) in [(1, true), (2, false)] {
-        let bench = Bench::new(1);
-        let _ = bench.follow(&digest(2, CircuitState::Closed), None, true);
+        let counter = Counter::new(1);
+        let _ = counter.follow(&published_in(2, CircuitState::Closed), None, true);
         for _ in 0..probes {
             let probe = CallId { epoch: 2, probe: Some(ProbeId::FIRST) };
-            drop(bench.circuit.report(probe, CallEnd::Success));
+            drop(counter.circuit.report(probe, CallEnd::Success));
         }
         for _ in 0..6 {
-            drop(bench.end(2, CallEnd::Success));
+            drop(counter.end(2, CallEnd::Success));
         }
-        drop(bench.fail(2));
-        assert_eq!(bench.circuit.trip().map(|trip| trip.refuted), Some(refuted));
+        drop(counter.fail(2));
+        assert_eq!(counter.circuit.trip().map(|trip| trip.refuted), Some(refuted));
     }
 }
 
 #[test]
-fn nobody_waits_once_the_actor_has_gone() {
-    let bench = Bench::new(1);
-    let waits = bench.fail(1);
-    let Bench { circuit, inbox, .. } = bench;
+fn no_caller_waits_once_the_actor_has_gone() {
+    let counter = Counter::new(1);
+    let waits = counter.fail(1);
+    let Counter { circuit, inbox, .. } = counter;
     drop(inbox);
     circuit.end_counting();
     assert!(is_over(&waits));
@@ -260,13 +261,13 @@ fn nobody_waits_once_the_actor_has_gone() {
 
 #[test]
 fn case_85_no_failure_of_many_threads_is_lost_or_counted_twice() {
-    let bench = Bench::new(4_000);
+    let counter = Counter::new(4_000);
     thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| (0..500).for_each(|_| drop(bench.fail(1))));
+            scope.spawn(|| (0..500).for_each(|_| drop(counter.fail(1))));
         }
     });
-    assert_eq!(bench.counted(), Some(4_000));
-    assert!(bench.inbox.try_recv().is_ok());
-    assert!(bench.inbox.is_empty(), "woken once");
+    assert_eq!(counter.counted(), Some(4_000));
+    assert!(counter.inbox.try_recv().is_ok());
+    assert!(counter.inbox.is_empty(), "woken once");
 }

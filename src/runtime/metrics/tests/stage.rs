@@ -1,5 +1,5 @@
-//! A recorder that writes down what it hears, and environments whose store does
-//! as it is told.
+//! A recorder that keeps a record of each call, and registries over a store whose faults a test
+//! sets.
 
 use std::{
     collections::BTreeSet,
@@ -19,8 +19,8 @@ use crate::{
     store::{Consistency, Operation, Record, Store, StoreError, StoreErrorKind, Written},
 };
 
-/// Writes down what happens to each series. Tests install it for their thread,
-/// on which their actors run as well.
+/// Records each call for each series. Tests install it for their thread, on which their actors run
+/// as well.
 #[derive(Clone, Default)]
 pub(super) struct Recorded(Arc<Mutex<Inner>>);
 
@@ -29,8 +29,8 @@ struct Inner {
     events: Vec<String>,
     gauges: BTreeSet<String>,
     panics: bool,
-    /// What happens before the next value is set.
-    meanwhile: Option<Box<dyn FnOnce() + Send>>,
+    /// Called before the next value is set.
+    before_next_set: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// One series of one recorder.
@@ -40,24 +40,24 @@ struct Series {
 }
 
 impl Recorded {
-    /// What was heard since the last time.
+    /// Returns the records since the last call.
     pub(super) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.inner().events)
     }
 
-    /// The gauges that are there, set or not.
+    /// Returns the gauges that are registered, set or not.
     pub(super) fn gauges(&self) -> Vec<String> {
         self.inner().gauges.iter().cloned().collect()
     }
 
-    /// From now on it panics whatever it is told.
+    /// Panics at every call from now on.
     pub(super) fn panics(&self) {
         self.inner().panics = true;
     }
 
-    /// This happens while the next gauge is being set.
-    pub(super) fn meanwhile(&self, happens: impl FnOnce() + Send + 'static) {
-        self.inner().meanwhile = Some(Box::new(happens));
+    /// Calls this while the next gauge is being set.
+    pub(super) fn before_next_set(&self, happens: impl FnOnce() + Send + 'static) {
+        self.inner().before_next_set = Some(Box::new(happens));
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -136,8 +136,8 @@ impl GaugeFn for Series {
     }
 
     fn set(&self, value: f64) {
-        let meanwhile = self.recorded.inner().meanwhile.take();
-        if let Some(happens) = meanwhile {
+        let before_next_set = self.recorded.inner().before_next_set.take();
+        if let Some(happens) = before_next_set {
             happens();
         }
         self.recorded.note(format_args!("{self} is {value}"));
@@ -156,8 +156,7 @@ pub(super) struct Environment {
     pub(super) store: Script,
 }
 
-/// How the store fails reads and writes, if it does. One that times out never
-/// answers.
+/// The faults of reads and writes. One that times out is never answered.
 #[derive(Clone)]
 pub(super) struct Script {
     inner: MemoryStore,
@@ -223,12 +222,12 @@ async fn met(fault: Option<StoreErrorKind>) -> Result<(), StoreError> {
     }
 }
 
-/// Lets so much virtual time pass.
+/// Moves virtual time forward.
 pub(super) async fn pass(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 
-/// Lets everything run that is due now.
+/// Runs all tasks that are due now.
 pub(super) async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -238,7 +237,7 @@ pub(super) async fn succeed(breaker: &Breaker) -> Result<(), CallError<&'static 
     breaker.call(|| async { Ok(()) }).await
 }
 
-/// Whether a call is rejected.
+/// Returns `true` if a call is rejected.
 pub(super) async fn is_rejected(breaker: &Breaker) -> bool {
     matches!(succeed(breaker).await, Err(CallError::Open(_)))
 }

@@ -1,9 +1,9 @@
-//! The checker's atomics, with loads that it does not lose sight of.
+//! Loom's atomics, with loads that loom explores completely.
 //!
-//! Of several loads of one atomic `loom` 0.7.2 remembers the last, and does not try
-//! what a store would have meant to those before (tokio-rs/loom#166, #392). So each
-//! load first exchanges something beside the value: exchanges are all remembered, in
-//! every order. They are relaxed, and tell no thread of another.
+//! Of several loads of one atomic, `loom` 0.7.2 remembers the last, and does not try the effect of
+//! a store on those before (tokio-rs/loom#166, #392). So each load first exchanges another
+//! atomic beside the value: loom remembers all exchanges, in every order. They are relaxed, and
+//! synchronise no threads.
 
 use ::loom::sync::atomic::{self, Ordering};
 

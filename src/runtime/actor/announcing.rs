@@ -1,4 +1,4 @@
-//! What subscribers are told, and that a circuit is followed no longer.
+//! Announcements to subscribers: transitions, and that a circuit was forgotten.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -12,28 +12,29 @@ use crate::{
     transition::{Cause, CircuitTransition, Origin},
 };
 
-/// What subscribers were last told of a circuit that was then forgotten.
+/// The last announcement of a circuit that was then forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LastTold {
+pub(crate) struct LastAnnounced {
     pub(crate) state: CircuitState,
     pub(crate) opened_at: Option<i64>,
 }
 
 impl Actor {
-    /// Notes what an earlier actor of the circuit has told, before this one runs.
-    pub(crate) fn follows(&mut self, told: Option<LastTold>) {
-        self.told_before = told.map(Box::new);
+    /// Sets the last announcement of an earlier actor of this circuit, before this one runs.
+    pub(crate) fn announced_earlier(&mut self, announced: Option<LastAnnounced>) {
+        self.announced_before = announced.map(Box::new);
     }
 
-    /// Tells a transition, unless it is the one that an earlier actor told last.
+    /// Announces a transition, unless an earlier actor announced the same opening: the first
+    /// read of a new actor would otherwise announce it a second time.
     pub(super) fn announce(&mut self, transition: CircuitTransition) {
-        let told_before = self.told_before.take();
-        let is_retold = told_before.is_some_and(|told| {
+        let announced_before = self.announced_before.take();
+        let is_repeated = announced_before.is_some_and(|announced| {
             transition.origin == Origin::Observed
-                && told.state == transition.to_state
-                && told.opened_at == transition.opened_at
+                && announced.state == transition.to_state
+                && announced.opened_at == transition.opened_at
         });
-        if !is_retold {
+        if !is_repeated {
             self.tell(transition);
         }
     }
@@ -41,22 +42,23 @@ impl Actor {
     fn tell(&self, transition: CircuitTransition) {
         log::transition(&transition);
         metrics::transition(&transition);
-        // Nobody has to listen; the waker of who does is code of others.
+        // There may be no subscriber. The wakers of subscribers are not our code.
         caught(|| self.environment.transitions.send(transition));
     }
 
-    /// Takes the circuit out of its registry, if nobody holds it. Who heard that it is not
-    /// closed hears that this process follows it no longer.
+    /// Removes the circuit from its registry if no handle is left. If the last announcement
+    /// was not of a closed circuit, announces [`Cause::Forgotten`]: a subscriber that counts
+    /// open circuits would otherwise count this one for ever.
     pub(super) fn leave(&self, circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool) -> bool {
-        let digest = self.machine.digest();
-        let told = match digest.state {
+        let published = self.machine.digest();
+        let announced = match published.state {
             CircuitState::Closed => None,
             state @ (CircuitState::Open | CircuitState::HalfOpen) => {
-                Some(LastTold { state, opened_at: digest.opened_at })
+                Some(LastAnnounced { state, opened_at: published.opened_at })
             }
         };
-        let is_forgotten = (self.forget)(circuit, is_clean, told);
-        if let Some(LastTold { state, opened_at }) = told
+        let is_forgotten = (self.forget)(circuit, is_clean, announced);
+        if let Some(LastAnnounced { state, opened_at }) = announced
             && is_forgotten
         {
             let now = self.clock().now().wall();

@@ -1,0 +1,138 @@
+//! The second half of a turn: the actor carries out the machine's decisions.
+//!
+//! Callers are promised that once the failures that trip a circuit have returned, no call
+//! is admitted. So the order is: publish, start the new epoch in the counting, answer.
+
+use std::sync::Arc;
+
+use super::{
+    Actor,
+    message::{Reply, Settle},
+    operation::{InFlight, StoreClient},
+};
+use crate::{
+    error::OpenError,
+    panics::caught,
+    protocol::counting::Trip,
+    protocol::machine::{Admission, Effect, Published},
+    protocol::moment::Moment,
+    runtime::circuit::{Circuit, Followed, Turn},
+    runtime::log,
+    runtime::undelivered::UndeliveredPermit,
+};
+
+/// The input of a turn that is not a message. The counting needs it at the end of the turn.
+pub(super) struct Shown {
+    /// The trip that the machine was shown in this turn.
+    pub(super) trip: Option<Box<Trip>>,
+    /// The number of freezes of the process that the machine knows of.
+    pub(super) freezes: u64,
+}
+
+impl Actor {
+    /// Ends a turn: publishes, starts the new epoch in the counting, answers. Returns the
+    /// number of failures that were counted until the counting followed.
+    pub(super) fn publish(
+        &mut self,
+        circuit: &Arc<Circuit>,
+        now: Moment,
+        operation: &mut Option<InFlight>,
+        shown: Shown,
+    ) -> u64 {
+        let Shown { trip, freezes } = shown;
+        let epoch_before = self.published.as_ref().map(|published| published.epoch);
+        let published = self.publish_decisions(circuit, now, operation);
+        // Ask once for each epoch. Asked again, a contradiction that enough good calls have
+        // ended would begin a second time.
+        let is_contradicted =
+            epoch_before != Some(self.machine.epoch()) && self.machine.is_contradicted();
+        let is_thaw = self.machine.has_thawed();
+        let turn = Turn { published: &published, is_contradicted, is_thaw, freezes, trip };
+        // After publishing: a failure that is counted in between finds the trip still there,
+        // and waits for it. Started earlier, the epoch would count that failure as one of a
+        // state that is over, and its caller would return while the gate still admits.
+        let Followed { settles, stands, failures } = circuit.follow(&turn);
+        self.settles.extend(settles);
+        self.machine.learn_whether_failures_stand(stands);
+        // After the counting: a call that is admitted into the new epoch must find it begun.
+        for (reply, admission) in std::mem::take(&mut self.replies) {
+            self.answer(circuit, reply, admission);
+        }
+        // After the answers, which may have put a probe on offer: `flush` waits for its right.
+        self.account_for_right();
+        if self.machine.is_settled() {
+            std::mem::take(&mut self.settles).into_iter().for_each(Settle::signal);
+        }
+        failures
+    }
+
+    /// Publishes and carries out effects until the machine has no more. An effect can lead to
+    /// another decision (the end of a command begins the next one), hence the loop.
+    fn publish_decisions(
+        &mut self,
+        circuit: &Circuit,
+        now: Moment,
+        operation: &mut Option<InFlight>,
+    ) -> Published {
+        loop {
+            self.withdraw_offered_probe(circuit, now);
+            self.resign(now);
+            let effects = self.machine.take_effects();
+            let published = self.machine.digest();
+            // Before the effects: a subscriber that hears of an opening and calls must be
+            // rejected.
+            if self.published.as_ref() != Some(&published) {
+                circuit.publish(&published);
+                self.published = Some(published.clone());
+            }
+            if effects.is_empty() {
+                return published;
+            }
+            for effect in effects {
+                self.carry_out(circuit, effect, operation);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, circuit: &Circuit, effect: Effect, operation: &mut Option<InFlight>) {
+        match effect {
+            Effect::Announce(transition) => self.announce(transition),
+            Effect::Start(request) => {
+                let store = StoreClient {
+                    environment: Arc::clone(&self.environment),
+                    name: circuit.name.clone(),
+                    config: Arc::clone(&circuit.config),
+                };
+                *operation = Some(store.start(request, self.machine.is_commanded()));
+            }
+            Effect::CommandResult(result) => self.end_command(result),
+            Effect::Defective(attribute) => log::defective_item(&circuit.name, attribute),
+        }
+    }
+
+    fn answer(&mut self, circuit: &Arc<Circuit>, reply: Reply, admission: Admission) {
+        match (reply, admission) {
+            (Reply::Caller(reply), Admission::Admitted(call)) => {
+                // If the caller gave up, the permit comes back and is dropped here. That
+                // gives a probe's right back, which would be lost with a plain `CallId`.
+                caught(|| reply.send(Ok(UndeliveredPermit::new(Arc::clone(circuit), call))));
+            }
+            (
+                Reply::Caller(reply),
+                Admission::Rejected | Admission::Wait | Admission::WaitBriefly,
+            ) => {
+                let open = self.rejection(circuit);
+                caught(|| reply.send(Err(open)));
+            }
+            (Reply::OfferedProbe, Admission::Admitted(call)) => self.offer_probe(circuit, call),
+            (
+                Reply::OfferedProbe,
+                Admission::Rejected | Admission::Wait | Admission::WaitBriefly,
+            ) => {}
+        }
+    }
+
+    fn rejection(&self, circuit: &Circuit) -> OpenError {
+        circuit.snapshot.load().rejection(self.machine.retry_after())
+    }
+}
