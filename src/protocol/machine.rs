@@ -233,7 +233,7 @@ impl Machine {
     /// Returns `true` if no write is outstanding that could still be applied soon. `flush`
     /// waits for this, and must not wait for a store that is backed off.
     pub(crate) fn is_settled(&self) -> bool {
-        let writing = matches!(self.request.in_flight, Some(StoreRequest::Write { .. }));
+        let writing = matches!(self.request.in_flight.as_deref(), Some(StoreRequest::Write { .. }));
         let will_write = self.pending.is_some() && self.health.is_usable(Access::Write, self.now);
         !writing && !will_write
     }

@@ -50,7 +50,7 @@ impl Machine {
     /// this process has made old from a timely one.
     fn end_operation(&mut self, now: Moment, response: StoreResponse) {
         self.advance(now);
-        let Some(request) = self.request.in_flight.take() else {
+        let Some(request) = self.request.in_flight.take().map(|request| *request) else {
             return;
         };
         let was_frozen =
@@ -248,7 +248,8 @@ impl Machine {
     }
 
     fn begin(&mut self, request: StoreRequest) {
-        self.request.in_flight = Some(request.clone());
+        // Boxed: an idle circuit has none.
+        self.request.in_flight = Some(Box::new(request.clone()));
         self.request.started_at = self.now;
         self.effects.push(Effect::Start(request));
     }

@@ -44,7 +44,7 @@ impl Machine {
     }
 
     fn is_reading(&self) -> bool {
-        matches!(self.request.in_flight, Some(StoreRequest::Read { .. }))
+        matches!(self.request.in_flight.as_deref(), Some(StoreRequest::Read { .. }))
     }
 
     /// Rejects, and reads in the background if the cached record is old: no call waits for

@@ -57,7 +57,7 @@ impl StoreRequest {
 /// The store operation in flight, and the one before it.
 #[derive(Clone, Debug, Default)]
 pub(in crate::protocol::machine) struct Request {
-    pub(in crate::protocol::machine) in_flight: Option<StoreRequest>,
+    pub(in crate::protocol::machine) in_flight: Option<Box<StoreRequest>>,
     /// When the latest one was started.
     pub(in crate::protocol::machine) started_at: Moment,
     /// True if this process was frozen while the one before it ran.

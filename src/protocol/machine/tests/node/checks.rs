@@ -28,7 +28,7 @@ impl Node {
         let threshold = self.machine.config.failure_threshold().get();
         assert!(self.streak() < threshold, "a streak without a trip");
         assert_eq!(self.counting.trip(), None, "a trip that the machine neither took nor refused");
-        assert_eq!(self.machine.request.in_flight, self.job);
+        assert_eq!(self.machine.request.in_flight.as_deref(), self.job.as_ref());
         if self.job.is_none() && self.machine.pending.is_none() {
             assert_eq!(self.machine.announced, state, "a state that nobody was told of");
         }
