@@ -2,22 +2,11 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{name::CircuitName, protocol::answer::StoreErrorKind, state::CircuitInfo};
-
-/// A circuit name that the shared item cannot carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NameError {
-    /// The name has no bytes.
-    #[error("a circuit name needs at least 1 byte, got an empty one")]
-    Empty,
-    /// The name has more than 2,048 bytes.
-    #[error("a circuit name has at most 2,048 bytes, got {bytes}")]
-    TooLong {
-        /// The length of the name, in bytes.
-        bytes: usize,
-    },
-}
+use crate::{
+    name::{CircuitName, NameError},
+    protocol::answer::StoreErrorKind,
+    state::CircuitInfo,
+};
 
 /// A setting that is out of range or contradicts another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

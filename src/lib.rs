@@ -78,10 +78,10 @@ pub use self::{
     clock::{Clock, VirtualClock},
     config::{Config, ConfigBuilder, OnStoreOutage},
     error::{
-        CallError, ConfigError, FlushError, NameError, OpenError, OperatorError, RegistryError,
+        CallError, ConfigError, FlushError, OpenError, OperatorError, RegistryError,
         SettingDifference, SpawnError,
     },
-    name::{CircuitName, MAX_NAME_BYTES},
+    name::{CircuitName, MAX_NAME_BYTES, NameError},
     outcome::Outcome,
     permit::{OwnedPermit, Permit, Settling},
     registry::{BreakerRegistry, DISABLED_ENV, RegistryBuilder},

@@ -5,11 +5,24 @@ use std::{
     sync::Arc,
 };
 
-use crate::error::NameError;
-
 /// The longest circuit name, in bytes: the limit that DynamoDB sets on a
 /// partition key ("Constraints in Amazon DynamoDB", AWS documentation).
 pub const MAX_NAME_BYTES: usize = 2_048;
+
+/// A circuit name that the shared item cannot carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// The name has no bytes.
+    #[error("a circuit name needs at least 1 byte, got an empty one")]
+    Empty,
+    /// The name has more than 2,048 bytes.
+    #[error("a circuit name has at most 2,048 bytes, got {bytes}")]
+    TooLong {
+        /// The length of the name, in bytes.
+        bytes: usize,
+    },
+}
 
 /// The name of one circuit: between 1 and 2,048 bytes of UTF-8.
 ///

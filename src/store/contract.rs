@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{Consistency, Operation, Record, Store, StoreError, Written};
-use crate::{error::NameError, name::CircuitName};
+use crate::name::{CircuitName, NameError};
 
 /// A store did not do what an operation means.
 #[derive(Debug, thiserror::Error)]
