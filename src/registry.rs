@@ -183,7 +183,7 @@ impl BreakerRegistry {
 
     /// Returns the number of circuits that have a running actor.
     #[must_use]
-    pub fn circuits(&self) -> usize {
+    pub fn circuit_count(&self) -> usize {
         self.inner.circuits().running.len()
     }
 
@@ -397,7 +397,7 @@ impl Drop for Inner {
 impl fmt::Debug for BreakerRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BreakerRegistry")
-            .field("circuits", &self.circuits())
+            .field("circuits", &self.circuit_count())
             .field("disabled", &self.inner.disabled)
             .finish_non_exhaustive()
     }
@@ -416,12 +416,12 @@ mod tests {
         let weak = Arc::downgrade(&registry.inner);
         let circuit = Arc::clone(registry.inner.circuits().running.get("payments").unwrap());
         assert!(!forget(&weak, &circuit, &|| true, None));
-        assert_eq!(registry.circuits(), 1);
+        assert_eq!(registry.circuit_count(), 1);
         drop(breaker);
         assert!(!forget(&weak, &circuit, &|| false, None), "an outcome is left");
-        assert_eq!(registry.circuits(), 1);
+        assert_eq!(registry.circuit_count(), 1);
         assert!(forget(&weak, &circuit, &|| true, None));
-        assert_eq!(registry.circuits(), 0);
+        assert_eq!(registry.circuit_count(), 0);
     }
 
     #[tokio::test(start_paused = true)]

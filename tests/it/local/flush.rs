@@ -120,7 +120,7 @@ async fn a_shutdown_flushes_and_then_lets_every_call_through() {
     }
     assert_eq!(environment.registry.shutdown(BUDGET).await, Ok(()));
     assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
-    assert_eq!(environment.registry.circuits(), 0);
+    assert_eq!(environment.registry.circuit_count(), 0);
     assert_eq!(environment.registry.breaker(NAME).unwrap_err(), RegistryError::ShutDown);
     // Once what it last knew is too old.
     pass(5.0).await;
