@@ -4,30 +4,20 @@ mod admitting;
 mod classified;
 mod operator;
 mod rejection;
-mod running;
 
-use std::{
-    convert::identity,
-    future::{Future, poll_fn},
-    pin::pin,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{convert::identity, future::Future, pin::pin, sync::Arc, time::Duration};
 
-use self::{
-    admitting::{Way, ask, consider},
-    running::Running,
-};
+use self::admitting::ask;
 pub use self::{classified::ClassifiedBreaker, rejection::Rejection};
 use crate::{
     classifier::Classifier,
     error::{CallError, OpenError},
     name::CircuitName,
     outcome::Outcome,
-    permit::{OwnedPermit, Permit},
+    permit::{Admitted, OwnedPermit, Permit, every_error},
     protocol::machine::CallId,
     runtime::actor::message::{Message, Reply},
-    runtime::circuit::{Circuit, Snapshot},
+    runtime::circuit::{Circuit, Handle, Snapshot},
     runtime::gate::Decision,
     state::CircuitState,
 };
@@ -44,19 +34,14 @@ use crate::{
 /// `recovery_timeout` after the last call. A breaker whose registry is gone, or
 /// whose runtime is shutting down, answers by what it last knew for as long as
 /// that is fresh, and lets every call through from then on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Breaker {
-    circuit: Arc<Circuit>,
+    circuit: Handle,
 }
 
 impl Breaker {
     pub(crate) fn new(circuit: Arc<Circuit>) -> Self {
-        circuit.handles.fetch_add(1, Ordering::Relaxed);
-        Self { circuit }
-    }
-
-    pub(crate) fn circuit(&self) -> &Circuit {
-        &self.circuit
+        Self { circuit: Handle::new(circuit) }
     }
 
     /// Returns the circuit's name.
@@ -80,6 +65,27 @@ impl Breaker {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.circuit.snapshot.load_full()
+    }
+
+    /// Returns the state as this process last saw it, without the rest of
+    /// [`snapshot`](Self::snapshot): one load. It may be outdated, and asks nobody.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, CircuitState, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// assert_eq!(payments.state(), CircuitState::Closed);
+    /// for _ in 0..5 {
+    ///     payments.admit().await?.failure().settled().await;
+    /// }
+    /// assert_eq!(payments.state(), CircuitState::Open);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn state(&self) -> CircuitState {
+        self.circuit.gate.state()
     }
 
     /// Runs a call if the circuit admits it: every `Err` counts as a failure.
@@ -218,9 +224,10 @@ impl Breaker {
     /// ```
     #[inline]
     pub async fn admit(&self) -> Result<Permit<'_>, OpenError> {
-        match self.pass().await {
-            Ok(pass) => Ok(Permit::new(&self.circuit, pass)),
-            Err(open) => Err(open),
+        match self.circuit.check() {
+            Decision::Admit { epoch } => Ok(self.permit(CallId { epoch, probe: None })),
+            Decision::Reject { retry_after_ms } => Err(self.open_error(retry_after_ms)),
+            Decision::AskActor => Box::pin(ask(&self.circuit)).await.map(|id| self.permit(id)),
         }
     }
 
@@ -252,10 +259,12 @@ impl Breaker {
     /// ```
     #[inline]
     pub async fn admit_owned(&self) -> Result<OwnedPermit, OpenError> {
-        match self.pass().await {
-            Ok(pass) => Ok(OwnedPermit::new(self.clone(), pass)),
-            Err(open) => Err(open),
-        }
+        let id = match self.circuit.check() {
+            Decision::Admit { epoch } => CallId { epoch, probe: None },
+            Decision::Reject { retry_after_ms } => return Err(self.open_error(retry_after_ms)),
+            Decision::AskActor => Box::pin(ask(&self.circuit)).await?,
+        };
+        Ok(OwnedPermit::new(self.circuit.clone(), id))
     }
 
     /// Asks for leave to make one call, without waiting for anything.
@@ -290,31 +299,32 @@ impl Breaker {
     /// ```
     #[inline]
     pub fn try_admit(&self) -> Result<Permit<'_>, Rejection<'_>> {
-        match self.circuit.pass() {
-            Ok(epoch) => Ok(Permit::new(&self.circuit, CallId { epoch, probe: None })),
-            Err(now_ms) => self.try_admit_closely(now_ms),
+        match self.circuit.check() {
+            Decision::Admit { epoch } => Ok(self.permit(CallId { epoch, probe: None })),
+            Decision::Reject { retry_after_ms } => {
+                Err(Rejection::new(&self.circuit, retry_after_ms))
+            }
+            Decision::AskActor => self.try_ask(),
         }
     }
 
-    fn try_admit_closely(&self, now_ms: u64) -> Result<Permit<'_>, Rejection<'_>> {
-        match self.circuit.glance(now_ms) {
-            Decision::Admit { epoch, .. } => {
-                Ok(Permit::new(&self.circuit, CallId { epoch, probe: None }))
-            }
-            Decision::Reject { retry_after_ms } => {
-                Err(Rejection::new(&self.circuit, Duration::from_millis(retry_after_ms)))
-            }
-            Decision::Ask => self.try_ask(),
-        }
+    #[inline]
+    fn permit(&self, id: CallId) -> Permit<'_> {
+        Permit::new(&self.circuit, id)
+    }
+
+    fn open_error(&self, retry_after_ms: u64) -> OpenError {
+        self.circuit.open_error(Duration::from_millis(retry_after_ms))
     }
 
     #[cold]
+    #[inline(never)]
     fn try_ask(&self) -> Result<Permit<'_>, Rejection<'_>> {
         let circuit = &*self.circuit;
-        if let Some(pass) = circuit.take_offered_probe() {
-            return Ok(Permit::new(circuit, pass));
+        if let Some(id) = circuit.take_offered_probe() {
+            return Ok(self.permit(id));
         }
-        let (epoch, state) = circuit.gate.last_known();
+        let (epoch, state) = circuit.gate.epoch_and_state();
         match state {
             CircuitState::Closed => circuit.send_for_a_read(),
             CircuitState::Open | CircuitState::HalfOpen => {
@@ -328,60 +338,49 @@ impl Breaker {
             circuit.pending.ending.found_by(&circuit.name);
         }
         if state == CircuitState::Closed || is_gone {
-            return Ok(Permit::new(circuit, CallId { epoch, probe: None }));
+            return Ok(self.permit(CallId { epoch, probe: None }));
         }
-        Err(Rejection::new(circuit, circuit.retry_after()))
+        Err(Rejection::new(circuit, circuit.retry_after_ms()))
     }
 
-    #[inline]
-    async fn pass(&self) -> Result<CallId, OpenError> {
-        match self.circuit.pass() {
-            Ok(epoch) => Ok(CallId { epoch, probe: None }),
-            Err(now_ms) => match consider(&self.circuit, now_ms) {
-                Way::Admit { epoch } => Ok(CallId { epoch, probe: None }),
-                Way::Reject(open) => Err(open),
-                Way::Ask => Box::pin(ask(&self.circuit)).await,
-            },
-        }
-    }
-
-    /// Runs a call if it is admitted, reports what the judge says of it, and makes
-    /// of the result what the caller wants (here, since one future within another
-    /// costs more than the gate). What few calls need is boxed, so that every
-    /// call's future stays small.
+    /// Runs a call if it is admitted, and makes of its output what the caller wants. What
+    /// few calls need is boxed, so that every call's future stays small.
+    ///
+    /// Does what [`Admitted::run`] does, in its own words: one future within another costs
+    /// each call more than the gate does. The closures are `Copy`, since a future notes in
+    /// its memory of each value that it may have to drop whether it still has it.
     #[inline]
     async fn run<T, F, Fut, U>(
         &self,
         call: F,
-        judge: impl FnOnce(&T) -> Outcome,
-        finish: impl FnOnce(Result<T, OpenError>) -> U,
+        judge: impl Fn(&T) -> Outcome + Copy,
+        finish: impl Fn(Result<T, OpenError>) -> U + Copy,
     ) -> U
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = T>,
     {
-        let epoch = match self.circuit.pass() {
-            Ok(epoch) => epoch,
-            Err(now_ms) => match consider(&self.circuit, now_ms) {
-                Way::Admit { epoch } => epoch,
-                Way::Reject(open) => return finish(Err(open)),
-                Way::Ask => return finish(Box::pin(self.run_asked(call, judge)).await),
-            },
-        };
-        let mut running = Running::new(&self.circuit, CallId { epoch, probe: None });
-        let mut called = pin!(call());
-        let result = poll_fn(|context| running.poll(called.as_mut(), context)).await;
-        running.leave();
-        let outcome = judge(&result);
-        match running.report(outcome, Duration::ZERO) {
-            None => finish(Ok(result)),
-            Some(settled) => {
-                // Kept under another name, so that only results that wait are kept.
-                let kept = result;
-                settled.await;
-                finish(Ok(kept))
+        let epoch = match self.circuit.check() {
+            Decision::Admit { epoch } => epoch,
+            Decision::Reject { retry_after_ms } => {
+                return finish(Err(self.open_error(retry_after_ms)));
             }
+            Decision::AskActor => return finish(Box::pin(self.run_asked(call, judge)).await),
+        };
+        // Before the call is made, so that a panic of `call` itself is a failure.
+        let mut admitted = Admitted::new(&*self.circuit, CallId { epoch, probe: None });
+        let called = pin!(call());
+        let output = admitted.poll(called).await;
+        let outcome = judge(&output);
+        if admitted.report_silently(outcome) {
+            return finish(Ok(output));
         }
+        // Kept under another name, so that only outputs that wait are kept.
+        let kept = output;
+        if let Some(settled) = admitted.report_and_wait(outcome, Duration::ZERO) {
+            settled.await;
+        }
+        finish(Ok(kept))
     }
 
     /// Runs a call that the actor admits.
@@ -395,7 +394,7 @@ impl Breaker {
         Fut: Future<Output = T>,
     {
         let asked_at = self.circuit.now();
-        let pass = ask(&self.circuit).await?;
+        let id = ask(&self.circuit).await?;
         let now = self.circuit.now();
         // To stand still is not to wait: then the limit begins anew.
         let waited = if now.was_frozen_since(asked_at, self.circuit.patience()) {
@@ -403,21 +402,7 @@ impl Breaker {
         } else {
             now.mono().saturating_sub(asked_at.mono())
         };
-        let mut running = Running::new(&self.circuit, pass);
-        let result = running.run(call()).await;
-        running.leave();
-        let outcome = judge(&result);
-        if let Some(settled) = running.report(outcome, waited) {
-            settled.await;
-        }
-        Ok(result)
-    }
-}
-
-fn every_error<T, E>(result: &Result<T, E>) -> Outcome {
-    match result {
-        Ok(_) => Outcome::Success,
-        Err(_) => Outcome::Failure,
+        Ok(Admitted::new(&*self.circuit, id).run(call(), judge, waited).await)
     }
 }
 
@@ -425,20 +410,5 @@ fn into_call_result<T, E>(ran: Result<Result<T, E>, OpenError>) -> Result<T, Cal
     match ran {
         Ok(result) => result.map_err(CallError::Inner),
         Err(open) => Err(CallError::Open(open)),
-    }
-}
-
-impl Clone for Breaker {
-    fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.circuit))
-    }
-}
-
-impl Drop for Breaker {
-    fn drop(&mut self) {
-        if self.circuit.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // A full mailbox wakes the actor anyway, and it looks by itself.
-            let _ = self.circuit.mailbox.try_send(Message::Released);
-        }
     }
 }

@@ -16,7 +16,7 @@ use std::{
 use allocation_counter::measure;
 use fuseboard::{
     Breaker, BreakerRegistry, CallError, CircuitState, ClassifiedBreaker, Classifier, Config,
-    MemoryStore, OpenError, OwnedPermit, Permit, Settling, VirtualClock,
+    MemoryStore, OpenError, OwnedPermit, Permit, Rejection, Settling, VirtualClock,
 };
 use futures::FutureExt as _;
 use tokio::runtime::Runtime;
@@ -222,7 +222,8 @@ fn what_a_call_holds_is_small() {
     assert!(size_of_val(&admit) <= 72, "{}", size_of_val(&admit));
     assert_eq!(size_of::<OpenError>(), 16);
     assert_eq!(size_of::<Settling>(), 8);
-    assert_eq!(size_of::<Permit<'_>>(), 24);
+    assert_eq!(size_of::<Permit<'_>>(), 32);
+    assert_eq!(size_of::<Result<Permit<'_>, Rejection<'_>>>(), 32);
     assert_eq!(size_of::<OwnedPermit>(), 32);
 }
 

@@ -1,4 +1,4 @@
-//! A call's way in: past the gate, or by asking the actor.
+//! The way in of a call about which the gate cannot decide.
 
 use std::time::Duration;
 
@@ -7,34 +7,12 @@ use crate::{
     protocol::machine::CallId,
     runtime::actor::message::{Message, Reply},
     runtime::circuit::Circuit,
-    runtime::gate::Decision,
     runtime::sync::oneshot,
 };
 
 /// How long a call waits in all for news of a circuit that is closed and fresh, while
 /// its failures say that others may have tripped it.
 const PATIENCE_WHILE_FAILING: Duration = Duration::from_millis(100);
-
-/// What is known at once of a call that did not simply pass the gate.
-pub(super) enum Way {
-    /// It is admitted all the same.
-    Admit { epoch: u64 },
-    /// It is rejected.
-    Reject(OpenError),
-    /// The actor has to be asked.
-    Ask,
-}
-
-/// Considers a call that did not simply pass the gate.
-pub(super) fn consider(circuit: &Circuit, now_ms: u64) -> Way {
-    match circuit.glance(now_ms) {
-        Decision::Admit { epoch, .. } => Way::Admit { epoch },
-        Decision::Reject { retry_after_ms } => {
-            Way::Reject(circuit.open_error(Duration::from_millis(retry_after_ms)))
-        }
-        Decision::Ask => Way::Ask,
-    }
-}
 
 /// Asks the actor. The grant comes in the answer, so that an answer to a
 /// caller who is gone gives itself back.

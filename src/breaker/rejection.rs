@@ -9,20 +9,20 @@ use crate::{error::OpenError, runtime::circuit::Circuit, state::CircuitInfo};
 #[derive(Clone, Copy)]
 pub struct Rejection<'a> {
     circuit: &'a Circuit,
-    retry_after: Duration,
+    retry_after_ms: u64,
 }
 
 impl<'a> Rejection<'a> {
     #[inline]
-    pub(super) fn new(circuit: &'a Circuit, retry_after: Duration) -> Self {
-        Self { circuit, retry_after }
+    pub(super) fn new(circuit: &'a Circuit, retry_after_ms: u64) -> Self {
+        Self { circuit, retry_after_ms }
     }
 
     /// Returns how long until the circuit may admit a probe, as far as this
     /// process knows. Zero means that the next call may be the one.
     #[must_use]
     pub fn retry_after(&self) -> Duration {
-        self.retry_after
+        Duration::from_millis(self.retry_after_ms)
     }
 
     /// Returns the circuit as this process sees it now.
@@ -34,7 +34,7 @@ impl<'a> Rejection<'a> {
 
 impl From<Rejection<'_>> for OpenError {
     fn from(rejection: Rejection<'_>) -> Self {
-        rejection.circuit.open_error(rejection.retry_after)
+        rejection.circuit.open_error(rejection.retry_after())
     }
 }
 
@@ -48,7 +48,7 @@ impl fmt::Debug for Rejection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rejection")
             .field("circuit", &self.circuit())
-            .field("retry_after", &self.retry_after)
+            .field("retry_after", &self.retry_after())
             .finish()
     }
 }

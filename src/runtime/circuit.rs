@@ -1,6 +1,7 @@
 //! What the actor of a circuit and its handles share.
 
 mod counted;
+mod handle;
 
 use std::{
     fmt,
@@ -12,6 +13,7 @@ use arc_swap::ArcSwap;
 
 use self::counted::Counted;
 pub(crate) use self::counted::{Followed, Turn};
+pub(crate) use self::handle::Handle;
 use crate::{
     clock::Clock,
     config::Config,
@@ -42,7 +44,7 @@ pub(crate) const GRACE: Duration = Duration::from_millis(100);
 pub struct Snapshot {
     circuit: Arc<CircuitInfo>,
     epoch: u64,
-    retry_at: Duration,
+    retry_at_ms: u64,
 }
 
 impl Snapshot {
@@ -55,7 +57,7 @@ impl Snapshot {
                 opened_at: digest.opened_at,
             }),
             epoch: digest.epoch,
-            retry_at: Duration::from_millis(digest.retry_at_ms),
+            retry_at_ms: digest.retry_at_ms,
         }
     }
 
@@ -233,11 +235,22 @@ impl Circuit {
         (Arc::new(circuit), inbox)
     }
 
-    /// The epoch to admit a call in, if there is nothing to consider; else the wall
-    /// clock, to consider it by. Called, not inlined, so that callers stay small.
-    pub(crate) fn pass(&self) -> Result<u64, u64> {
+    /// Decides about one call without waiting for anyone. Every call begins here.
+    ///
+    /// Inlined up to the one comparison that nearly all calls need. The rest is a call, so
+    /// that what is inlined into each caller's code stays small.
+    #[inline]
+    pub(crate) fn check(&self) -> Decision {
         let now_ms = self.clock.coarse_wall_ms();
-        self.gate.pass(now_ms).ok_or(now_ms)
+        match self.gate.quiet_epoch(now_ms) {
+            Some(epoch) => Decision::Admit { epoch },
+            None => self.check_closely(now_ms),
+        }
+    }
+
+    #[inline(never)]
+    fn check_closely(&self, now_ms: u64) -> Decision {
+        self.gate.check(now_ms, || self.claim_refresh())
     }
 
     /// Publishes what the machine decided. Called by the actor alone.
@@ -246,17 +259,10 @@ impl Circuit {
         self.gate.publish(digest, show);
     }
 
-    /// Judges one call closely, without asking anyone, and starts a read ahead if
-    /// one is due. [`Circuit::pass`] comes first.
-    pub(crate) fn glance(&self, now_ms: u64) -> Decision {
-        let glance = self.gate.glance(now_ms);
-        if let Decision::Admit { refresh: true, .. } = glance {
-            self.claim_refresh();
-        }
-        glance
-    }
-
-    /// Sends for the one read ahead of this window, if nobody has.
+    /// Sends for the one read ahead of this window, if nobody has. Once in each window, so
+    /// that it is kept out of line: a rejection need not save registers for it.
+    #[cold]
+    #[inline(never)]
     fn claim_refresh(&self) {
         self.gate.claim_refresh(|| {
             self.mailbox.try_send(Message::Refresh { at: self.clock.now() }).is_ok()
@@ -266,8 +272,8 @@ impl Circuit {
     /// Whether a call is only asked for because it hurts: what is known says that the
     /// circuit is closed, and would be relied upon otherwise.
     pub(crate) fn is_asked_only_for_failing(&self) -> bool {
-        let known = || self.gate.known(self.clock.coarse_wall_ms());
-        self.gate.is_failing() && matches!(known(), (_, CircuitState::Closed, true))
+        let state = || self.gate.state_if_fresh(self.clock.coarse_wall_ms());
+        self.gate.is_failing() && matches!(state(), (_, Some(CircuitState::Closed)))
     }
 
     /// Has the actor read for the calls to come, for one that is admitted at once.
@@ -312,11 +318,11 @@ impl Circuit {
     /// (an election that takes too long admits nobody), and fail open after, or
     /// when the actor is gone.
     pub(crate) fn unanswered(&self) -> Result<CallId, OpenError> {
-        let (epoch, state, is_fresh) = self.gate.known(self.clock.coarse_wall_ms());
+        let (epoch, fresh) = self.gate.state_if_fresh(self.clock.coarse_wall_ms());
         if self.mailbox.is_disconnected() {
             self.pending.ending.found_by(&self.name);
-        } else if state != CircuitState::Closed && is_fresh {
-            return Err(self.open_error(self.retry_after()));
+        } else if fresh.is_some_and(|state| state != CircuitState::Closed) {
+            return Err(self.open_error(Duration::from_millis(self.retry_after_ms())));
         }
         Ok(CallId { epoch, probe: None })
     }
@@ -325,7 +331,7 @@ impl Circuit {
     /// for too long, through a freeze perhaps, is given back instead.
     pub(crate) fn take_offered_probe(&self) -> Option<CallId> {
         let (probe, until_ms) = self.gate.take_offered_probe()?;
-        let pass = CallId { epoch: self.gate.last_known().0, probe: Some(probe) };
+        let pass = CallId { epoch: self.gate.epoch(), probe: Some(probe) };
         if self.clock.now().wall_ms() < until_ms {
             return Some(pass);
         }
@@ -333,10 +339,9 @@ impl Circuit {
         None
     }
 
-    /// How long until a probe may run, as of the last snapshot.
-    pub(crate) fn retry_after(&self) -> Duration {
-        let now = Duration::from_millis(self.clock.coarse_wall_ms());
-        self.snapshot.load().retry_at.saturating_sub(now)
+    /// How many milliseconds until a probe may run, as of the last snapshot.
+    pub(crate) fn retry_after_ms(&self) -> u64 {
+        self.snapshot.load().retry_at_ms.saturating_sub(self.clock.coarse_wall_ms())
     }
 
     /// A rejection as of the last snapshot.
@@ -359,7 +364,7 @@ impl fmt::Debug for Circuit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Circuit")
             .field("name", &self.name)
-            .field("state", &self.gate.last_known().1)
+            .field("state", &self.gate.state())
             .finish_non_exhaustive()
     }
 }

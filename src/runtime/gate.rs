@@ -65,15 +65,18 @@ const NUMBER_BITS: u32 = 22;
 const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
 const EPOCH_SHIFT: u32 = STATE_BITS + NUMBER_BITS;
 
-/// What the hot path knows without asking the actor.
+/// What becomes of a call, decided without waiting for anything.
+///
+/// The number of each variant has the same size, so that a decision is returned in two
+/// registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// The call may run; `refresh` says that a read ahead is due.
-    Admit { epoch: u64, refresh: bool },
+    /// The call may run, and its end is reported with this epoch.
+    Admit { epoch: u64 },
     /// The call is rejected; a probe may run after so many milliseconds.
     Reject { retry_after_ms: u64 },
-    /// The actor has to be asked.
-    Ask,
+    /// The gate does not know: what it shows is too old, or this call may be a probe.
+    AskActor,
 }
 
 /// The hot block of one circuit, on cache lines of its own (two: the
@@ -86,7 +89,7 @@ pub(crate) struct Gate {
     word: AtomicU64,
     /// Wall clock, in milliseconds, at which the window opens.
     from: AtomicU64,
-    /// For how long, in milliseconds, calls are admitted without a second look.
+    /// For how long, in milliseconds, calls are admitted by `quiet_epoch`.
     quiet: AtomicU64,
     /// Whether good calls are to be counted: 1, or 0.
     watched: AtomicU64,
@@ -135,58 +138,88 @@ impl Gate {
         gate
     }
 
-    /// The epoch to admit a call in, if there is nothing to consider: the path of
-    /// nearly all calls.
+    /// The epoch to admit a call in, if the circuit is closed, fresh, and in need of no
+    /// read ahead: the path of nearly all calls, in one comparison.
     #[inline]
-    pub(crate) fn pass(&self, now_ms: u64) -> Option<u64> {
+    pub(crate) fn quiet_epoch(&self, now_ms: u64) -> Option<u64> {
+        // Acquire: who sees the word of a publication sees that `quiet` was zero before
+        // it, and so never takes the window of the publication before.
         let word = self.word.load(Acquire);
+        // Read before `from`: a `quiet` that is not zero was set last, so that `from` is
+        // of the same publication or of a newer one. Of a newer one the word tells below.
         let quiet = self.quiet.load(Acquire);
-        // A clock set back wraps to an age beyond any span.
+        // A clock that was set back wraps to an age beyond any window, and asks.
         let age = now_ms.wrapping_sub(self.from.load(Acquire));
+        // The second load of the word needs no order of its own: the acquiring loads
+        // above keep it after them, and all it says is whether it is the same word.
         (age < quiet && self.word.load(Relaxed) == word).then_some(word >> EPOCH_SHIFT)
     }
 
-    /// Judges one call, at this wall clock, without asking anyone.
-    pub(crate) fn glance(&self, now_ms: u64) -> Decision {
+    /// Decides about one call at this wall clock; calls `refresh` if it is admitted and a
+    /// read ahead is due. Says what [`quiet_epoch`](Self::quiet_epoch) says where that
+    /// says anything.
+    #[inline]
+    pub(crate) fn check(&self, now_ms: u64, refresh: impl FnOnce()) -> Decision {
         let word = self.word.load(Acquire);
+        // Before all that it covers: an open window was set last of its publication.
         let span = self.span.load(Acquire);
-        let from = self.from.load(Acquire);
-        let age = now_ms.wrapping_sub(from);
+        let age = now_ms.wrapping_sub(self.from.load(Acquire));
         if age >= span {
-            return Decision::Ask;
+            return Decision::AskActor;
         }
         if word & STATE_MASK == CLOSED {
-            let refresh = age >= self.refresh.load(Acquire);
+            let is_refresh_due = age >= self.refresh.load(Acquire);
+            // Other processes may have tripped the circuit, and our own failures say that
+            // it is likely: without this a failing fleet calls on for the whole window.
             let is_too_old = age >= FRESH_WHILE_FAILING_MS && self.is_failing();
+            // The word last: another one means that the loads above are of two
+            // publications, and could admit into an epoch that was over by then.
             if is_too_old || self.word.load(Relaxed) != word {
-                return Decision::Ask;
+                return Decision::AskActor;
             }
-            return Decision::Admit { epoch: word >> EPOCH_SHIFT, refresh };
+            if is_refresh_due {
+                refresh();
+            }
+            return Decision::Admit { epoch: word >> EPOCH_SHIFT };
         }
         let retry_after_ms = self.retry_at.load(Acquire).saturating_sub(now_ms);
+        // A probe on offer admits one call: rejecting here would leave it to expire, and
+        // callers who never wait would not recover the circuit.
         let is_probe_on_offer = self.offered_probe.load(Acquire) != 0;
         if retry_after_ms == 0 || is_probe_on_offer || self.word.load(Relaxed) != word {
-            return Decision::Ask;
+            return Decision::AskActor;
         }
         Decision::Reject { retry_after_ms }
     }
 
-    /// The epoch and state, and whether they may still be relied upon.
-    pub(crate) fn known(&self, now_ms: u64) -> (u64, CircuitState, bool) {
+    /// The epoch, and the state if it may still be relied upon.
+    pub(crate) fn state_if_fresh(&self, now_ms: u64) -> (u64, Option<CircuitState>) {
         loop {
             let word = self.word.load(Acquire);
             let span = self.span.load(Acquire);
             let is_fresh = now_ms.wrapping_sub(self.from.load(Acquire)) < span;
+            // Tried again, where a call would ask: the caller has nobody else to ask. It
+            // ends, since the actor publishes far less often than this loop turns.
             if self.word.load(Relaxed) == word {
                 let (epoch, state) = unpack(word);
-                return (epoch, state, is_fresh);
+                return (epoch, is_fresh.then_some(state));
             }
         }
     }
 
-    /// The epoch and state, whether they may still be relied upon or not.
-    pub(crate) fn last_known(&self) -> (u64, CircuitState) {
+    /// The epoch and state that were published last, however old.
+    pub(crate) fn epoch_and_state(&self) -> (u64, CircuitState) {
         unpack(self.word.load(Acquire))
+    }
+
+    /// The epoch that was published last.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch_and_state().0
+    }
+
+    /// The state that was published last, however old.
+    pub(crate) fn state(&self) -> CircuitState {
+        self.epoch_and_state().1
     }
 
     /// Publishes what the machine decided, after it was shown to observers: whom
@@ -194,13 +227,19 @@ impl Gate {
     pub(crate) fn publish(&self, digest: &Published, show: impl FnOnce()) {
         show();
         let number = self.number.fetch_add(1, Relaxed) & NUMBER_MASK;
+        // Calls that fail have closed the short way: a publication does not open it again,
+        // or a call would be admitted by what is too old while failures stand.
         let quiet = if self.is_failing() { 0 } else { quiet_ms(digest) };
+        // Both windows are shut before the word changes, and the word releases that: who
+        // sees the new word cannot pair it with a window of the old publication.
         self.quiet.store(0, Relaxed);
         self.span.store(0, Relaxed);
         self.word.store(pack(digest.epoch, number, digest.state), Release);
+        // Each is released: who sees one of these sees the new word at its second look.
         self.from.store(digest.from_ms, Release);
         self.refresh.store(digest.refresh_ms, Release);
         self.retry_at.store(digest.retry_at_ms, Release);
+        // Last: who finds a window open finds all of the above.
         self.span.store(digest.span_ms, Release);
         self.quiet.store(quiet, Release);
     }
@@ -211,10 +250,13 @@ impl Gate {
     /// relaxed, and a hint for whoever reads it.
     pub(crate) fn claim_refresh(&self, send: impl FnOnce() -> bool) -> bool {
         let due = self.refresh.load(Relaxed);
+        // Of all calls that find it due one wins the exchange, and sends: else a busy
+        // circuit would fill the actor's mailbox with the same question.
         let claimed = due != u64::MAX
             && self.refresh.compare_exchange(due, u64::MAX, Relaxed, Relaxed).is_ok();
         if claimed && !send() {
-            // Unless the actor has published meanwhile.
+            // Due again, for the next call to send. Compared, since the actor may have
+            // published meanwhile: its new window has a time of its own.
             let _ = self.refresh.compare_exchange(u64::MAX, due, Relaxed, Relaxed);
             return false;
         }
@@ -244,16 +286,17 @@ impl Gate {
         set(&self.watched, u64::from(stands));
         set(&self.is_failing, u64::from(is_failing));
         if is_failing {
-            // Calls take the second look, which knows of this. Only the actor takes it
-            // back: it alone knows for what state the window would stand open.
+            // Sends calls to `check`, which knows of `is_failing`. Only the actor opens the
+            // short way again: it alone knows for what state it would be open.
             set(&self.quiet, 0);
         }
     }
 
-    /// Lets calls pass at the first look again, if nothing hurts any more. Called by
+    /// Lets [`quiet_epoch`](Self::quiet_epoch) admit again, if calls no longer fail. Called by
     /// the actor alone, under the counting's mutex, with what it published last.
     pub(crate) fn restore_quiet(&self, published: &Published) {
         let quiet = quiet_ms(published);
+        // Released, as in `publish`: who finds it open finds the `from` that it counts from.
         if !self.is_failing() && self.quiet.load(Relaxed) != quiet {
             self.quiet.store(quiet, Release);
         }
@@ -267,7 +310,7 @@ fn set(word: &AtomicU64, value: u64) {
     }
 }
 
-/// For how long calls are admitted at the first look.
+/// For how long calls are admitted by `Gate::quiet_epoch`.
 fn quiet_ms(digest: &Published) -> u64 {
     match digest.state {
         CircuitState::Closed => digest.span_ms.min(digest.refresh_ms),

@@ -15,6 +15,7 @@ mod probes;
 mod queue;
 mod refresh;
 mod rules;
+mod running;
 mod settings;
 mod starved;
 mod stragglers;

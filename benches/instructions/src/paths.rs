@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, time::Duration};
 
-use fuseboard::{Breaker, BreakerRegistry, Config, MemoryStore};
+use fuseboard::{Breaker, BreakerRegistry, Config, MemoryStore, Rejection};
 use futures::executor::block_on;
 
 use crate::Failed;
@@ -16,8 +16,10 @@ pub(crate) fn run(path: &str, calls: u64) -> Result<(), Failed> {
     // From here on nothing runs but what is counted.
     match path {
         "try_admit" => calling(calls, || closed.try_admit().map(|permit| permit.success()).is_ok()),
-        "rejected, try_admit" => {
-            calling(calls, || open.try_admit().map_err(|open| open.retry_after()).is_err());
+        "rejected, try_admit" => calling(calls, || open.try_admit().is_err()),
+        "rejected, with retry_after" => {
+            let retry_after = |open: Rejection<'_>| black_box(open.retry_after());
+            calling(calls, || open.try_admit().map_err(retry_after).is_err());
         }
         "rejected, with the CircuitInfo" => {
             calling(calls, || open.try_admit().map_err(|open| open.circuit()).is_err());

@@ -67,7 +67,7 @@ impl Actor {
             // The word at the gate counts as one pending outcome. `resume` takes that count
             // over, so that `flush` goes on waiting until the verdict is written.
             self.settles.push(Settle::unclaimed(circuit.pending.resume()));
-            let call = CallId { epoch: circuit.gate.last_known().0, probe: Some(probe) };
+            let call = CallId { epoch: circuit.gate.epoch(), probe: Some(probe) };
             self.machine.report(now, call, end);
         }
     }

@@ -19,6 +19,22 @@ fn digest(epoch: u64, state: CircuitState) -> Published {
     }
 }
 
+/// What the gate decides of a call, and whether that call sends for a read ahead.
+fn checked(gate: &Gate, now_ms: u64) -> (Decision, bool) {
+    let mut refreshes = false;
+    let decision = gate.check(now_ms, || refreshes = true);
+    (decision, refreshes)
+}
+
+/// What is decided of a call in epoch 7.
+fn admit(refreshes: bool) -> (Decision, bool) {
+    (Decision::Admit { epoch: 7 }, refreshes)
+}
+
+fn decided(gate: &Gate, now_ms: u64) -> Decision {
+    checked(gate, now_ms).0
+}
+
 fn published(digest: &Published) -> Gate {
     let gate = Gate::new();
     gate.publish(digest, || ());
@@ -27,45 +43,43 @@ fn published(digest: &Published) -> Gate {
 
 #[test]
 fn a_new_gate_asks_and_a_disabled_one_never_does() {
-    assert_eq!(Gate::new().glance(0), Decision::Ask);
-    assert_eq!(Gate::new().glance(u64::MAX), Decision::Ask);
+    assert_eq!(decided(&Gate::new(), 0), Decision::AskActor);
+    assert_eq!(decided(&Gate::new(), u64::MAX), Decision::AskActor);
     for now in [0, 1, 1_700_000_000_000] {
-        let admitted = Decision::Admit { epoch: 1, refresh: false };
-        assert_eq!(Gate::disabled().glance(now), admitted);
-        assert_eq!(Gate::disabled().pass(now), Some(1));
+        assert_eq!(checked(&Gate::disabled(), now), (Decision::Admit { epoch: 1 }, false));
+        assert_eq!(Gate::disabled().quiet_epoch(now), Some(1));
     }
 }
 
 #[test]
 fn a_closed_gate_admits_from_the_start_of_its_window_to_just_before_its_end() {
     let gate = published(&digest(7, CircuitState::Closed));
-    let admit = |refresh| Decision::Admit { epoch: 7, refresh };
-    assert_eq!(gate.glance(1_000), admit(false));
-    assert_eq!(gate.glance(4_999), admit(false));
-    assert_eq!(gate.glance(5_000), admit(true));
-    assert_eq!(gate.glance(5_999), admit(true));
-    assert_eq!(gate.glance(6_000), Decision::Ask);
-    assert_eq!(gate.glance(u64::MAX), Decision::Ask);
+    assert_eq!(checked(&gate, 1_000), admit(false));
+    assert_eq!(checked(&gate, 4_999), admit(false));
+    assert_eq!(checked(&gate, 5_000), admit(true));
+    assert_eq!(checked(&gate, 5_999), admit(true));
+    assert_eq!(decided(&gate, 6_000), Decision::AskActor);
+    assert_eq!(decided(&gate, u64::MAX), Decision::AskActor);
 }
 
 #[test]
 fn a_clock_set_back_shuts_the_window() {
     let gate = published(&digest(7, CircuitState::Closed));
-    assert_eq!(gate.glance(999), Decision::Ask);
-    assert_eq!(gate.glance(0), Decision::Ask);
+    assert_eq!(decided(&gate, 999), Decision::AskActor);
+    assert_eq!(decided(&gate, 0), Decision::AskActor);
 }
 
 #[test]
 fn an_open_gate_rejects_until_the_retry_or_the_end_of_its_window() {
     for state in [CircuitState::Open, CircuitState::HalfOpen] {
         let gate = published(&Published { retry_at_ms: 3_000, ..digest(2, state) });
-        assert_eq!(gate.glance(1_000), Decision::Reject { retry_after_ms: 2_000 });
-        assert_eq!(gate.glance(2_999), Decision::Reject { retry_after_ms: 1 });
-        assert_eq!(gate.glance(3_000), Decision::Ask);
-        assert_eq!(gate.glance(999), Decision::Ask);
+        assert_eq!(decided(&gate, 1_000), Decision::Reject { retry_after_ms: 2_000 });
+        assert_eq!(decided(&gate, 2_999), Decision::Reject { retry_after_ms: 1 });
+        assert_eq!(decided(&gate, 3_000), Decision::AskActor);
+        assert_eq!(decided(&gate, 999), Decision::AskActor);
         let gate = published(&Published { retry_at_ms: 90_000, ..digest(2, state) });
-        assert_eq!(gate.glance(5_999), Decision::Reject { retry_after_ms: 84_001 });
-        assert_eq!(gate.glance(6_000), Decision::Ask);
+        assert_eq!(decided(&gate, 5_999), Decision::Reject { retry_after_ms: 84_001 });
+        assert_eq!(decided(&gate, 6_000), Decision::AskActor);
     }
 }
 
@@ -73,8 +87,8 @@ fn an_open_gate_rejects_until_the_retry_or_the_end_of_its_window() {
 fn a_shut_window_asks_in_every_state() {
     for state in [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen] {
         let gate = published(&Published { span_ms: 0, retry_at_ms: u64::MAX, ..digest(2, state) });
-        assert_eq!(gate.glance(1_000), Decision::Ask);
-        assert_eq!(gate.last_known(), (2, state));
+        assert_eq!(decided(&gate, 1_000), Decision::AskActor);
+        assert_eq!(gate.epoch_and_state(), (2, state));
     }
 }
 
@@ -83,7 +97,7 @@ fn a_refresh_is_claimed_once_in_each_window() {
     let gate = published(&digest(7, CircuitState::Closed));
     assert!(gate.claim_refresh(|| true));
     assert!(!gate.claim_refresh(|| true));
-    assert_eq!(gate.glance(5_999), Decision::Admit { epoch: 7, refresh: false });
+    assert_eq!(checked(&gate, 5_999), admit(false));
     gate.publish(&digest(7, CircuitState::Closed), || ());
     assert!(gate.claim_refresh(|| true));
     gate.publish(&Published { refresh_ms: u64::MAX, ..digest(7, CircuitState::Closed) }, || ());
@@ -94,14 +108,14 @@ fn a_refresh_is_claimed_once_in_each_window() {
 fn a_refresh_that_could_not_be_sent_for_is_due_as_the_newest_window_says() {
     let gate = published(&digest(7, CircuitState::Closed));
     assert!(!gate.claim_refresh(|| false));
-    assert_eq!(gate.glance(5_000), Decision::Admit { epoch: 7, refresh: true });
+    assert_eq!(checked(&gate, 5_000), admit(true));
     let later = Published { refresh_ms: 4_500, ..digest(7, CircuitState::Closed) };
     assert!(!gate.claim_refresh(|| {
         gate.publish(&later, || ());
         false
     }));
-    assert_eq!(gate.glance(5_000), Decision::Admit { epoch: 7, refresh: false });
-    assert_eq!(gate.glance(5_500), Decision::Admit { epoch: 7, refresh: true });
+    assert_eq!(checked(&gate, 5_000), admit(false));
+    assert_eq!(checked(&gate, 5_500), admit(true));
 }
 
 #[test]
@@ -123,25 +137,25 @@ fn case_99_while_it_hurts_knowledge_of_a_closed_circuit_is_good_for_a_quarter_se
     let closed = digest(7, CircuitState::Closed);
     let gate = published(&closed);
     gate.show_counting(true, false);
-    assert_eq!(gate.pass(1_999), Some(7), "one failure alone does not hurt");
+    assert_eq!(gate.quiet_epoch(1_999), Some(7), "one failure alone does not hurt");
     gate.show_counting(true, true);
-    assert_eq!(gate.pass(1_000), None, "the first look passes nobody");
+    assert_eq!(gate.quiet_epoch(1_000), None, "the first look passes nobody");
     // The window opens a tick of the clock early.
     let known = 1_000 + CLOCK_TICK_MS;
-    assert_eq!(gate.glance(known + 249), Decision::Admit { epoch: 7, refresh: false });
-    assert_eq!(gate.glance(known + 250), Decision::Ask);
+    assert_eq!(checked(&gate, known + 249), admit(false));
+    assert_eq!(decided(&gate, known + 250), Decision::AskActor);
     assert_eq!(
-        gate.known(known + 250),
-        (7, CircuitState::Closed, true),
+        gate.state_if_fresh(known + 250),
+        (7, Some(CircuitState::Closed)),
         "it is fresh, and calls fail"
     );
     gate.publish(&Published { from_ms: 2_000, ..closed.clone() }, || ());
-    assert_eq!(gate.pass(2_000), None, "a publication does not forget that calls fail");
-    assert_eq!(gate.glance(2_265), Decision::Admit { epoch: 7, refresh: false }, "it was read");
+    assert_eq!(gate.quiet_epoch(2_000), None, "a publication does not forget that calls fail");
+    assert_eq!(checked(&gate, 2_265), admit(false), "it was read");
     gate.show_counting(false, false);
-    assert_eq!(gate.glance(5_999), Decision::Admit { epoch: 7, refresh: false });
+    assert_eq!(checked(&gate, 5_999), admit(false));
     gate.restore_quiet(&Published { from_ms: 2_000, ..closed });
-    assert_eq!(gate.pass(5_999), Some(7));
+    assert_eq!(gate.quiet_epoch(5_999), Some(7));
 }
 
 #[test]
@@ -149,10 +163,10 @@ fn case_99_what_hurts_asks_nothing_of_an_open_circuit() {
     let open = Published { retry_at_ms: 3_000, ..digest(2, CircuitState::Open) };
     let gate = published(&open);
     gate.show_counting(true, true);
-    assert_eq!(gate.glance(2_000), Decision::Reject { retry_after_ms: 1_000 });
+    assert_eq!(decided(&gate, 2_000), Decision::Reject { retry_after_ms: 1_000 });
     gate.show_counting(false, false);
     gate.restore_quiet(&open);
-    assert_eq!(gate.pass(1_000), None, "an open circuit passes nobody");
+    assert_eq!(gate.quiet_epoch(1_000), None, "an open circuit passes nobody");
 }
 
 #[test]
@@ -187,11 +201,11 @@ fn the_verdict_of_an_older_probe_does_not_cover_that_of_a_newer_one() {
 
 /// What a first look and a closer one say of the same call.
 fn looks(gate: &Gate, now: u64) -> (Option<u64>, Option<u64>) {
-    let quiet = match gate.glance(now) {
-        Decision::Admit { epoch, refresh: false } => Some(epoch),
-        Decision::Admit { .. } | Decision::Reject { .. } | Decision::Ask => None,
+    let quiet = match checked(gate, now) {
+        (Decision::Admit { epoch }, false) => Some(epoch),
+        (Decision::Admit { .. } | Decision::Reject { .. } | Decision::AskActor, _) => None,
     };
-    (gate.pass(now), quiet)
+    (gate.quiet_epoch(now), quiet)
 }
 
 proptest! {

@@ -15,7 +15,7 @@ fn due_after(refresh_ms: u64) -> Published {
 }
 
 fn is_due(gate: &Gate, age: u64) -> bool {
-    gate.glance(age) == Decision::Admit { epoch: 1, refresh: true }
+    checked(gate, age) == (Decision::Admit { epoch: 1 }, true)
 }
 
 fn running<T: Send + 'static>(

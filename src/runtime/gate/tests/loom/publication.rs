@@ -30,13 +30,15 @@ fn covers(digest: &Published, now_ms: u64) -> bool {
     digest.from_ms <= now_ms && now_ms < digest.from_ms.saturating_add(digest.span_ms)
 }
 
-/// What a publication alone says of a call at this time, if it covers it.
-fn said(digest: &Published, now_ms: u64) -> Option<Decision> {
-    let refresh = now_ms.wrapping_sub(digest.from_ms) >= digest.refresh_ms;
+/// What a publication alone says of a call at this time, and whether a read ahead is due,
+/// if it covers it.
+fn said(digest: &Published, now_ms: u64) -> Option<(Decision, bool)> {
+    let refreshes = now_ms.wrapping_sub(digest.from_ms) >= digest.refresh_ms;
     covers(digest, now_ms).then_some(match digest.state {
-        CLOSED => Decision::Admit { epoch: digest.epoch, refresh },
+        CLOSED => (Decision::Admit { epoch: digest.epoch }, refreshes),
         CircuitState::Open | CircuitState::HalfOpen => {
-            Decision::Reject { retry_after_ms: digest.retry_at_ms.saturating_sub(now_ms) }
+            let retry_after_ms = digest.retry_at_ms.saturating_sub(now_ms);
+            (Decision::Reject { retry_after_ms }, false)
         }
     })
 }
@@ -45,27 +47,27 @@ fn said(digest: &Published, now_ms: u64) -> Option<Decision> {
 /// what one publication says, and for each there is a look that says it.
 fn every_look_is_at_one_publication(
     digests: impl Fn() -> Vec<Published> + Copy + Send + Sync + 'static,
-    look: impl Fn(&Gate) -> Decision + Copy + Send + Sync + 'static,
-    says: impl Fn(&Published) -> Option<Decision>,
+    look: impl Fn(&Gate) -> (Decision, bool) + Copy + Send + Sync + 'static,
+    says: impl Fn(&Published) -> Option<(Decision, bool)>,
 ) {
     let seen = std::sync::Arc::new(Mutex::new(Vec::new()));
     let all_seen = std::sync::Arc::clone(&seen);
     explore(None, move || {
         let (gate, writer) = publishing(digests());
-        let glance = look(&gate);
+        let decision = look(&gate);
         let mut seen = all_seen.lock().unwrap();
-        if !seen.contains(&glance) {
-            seen.push(glance);
+        if !seen.contains(&decision) {
+            seen.push(decision);
         }
         drop(seen);
         writer.join().unwrap();
     });
     let seen = seen.lock().unwrap();
     let said: Vec<_> = digests().iter().filter_map(says).collect();
-    for glance in seen.iter().filter(|glance| **glance != Decision::Ask) {
-        assert!(said.contains(glance), "{glance:?} is not of {said:?}");
+    for decision in seen.iter().filter(|decision| decision.0 != Decision::AskActor) {
+        assert!(said.contains(decision), "{decision:?} is not of {said:?}");
     }
-    assert!(said.iter().all(|glance| seen.contains(glance)), "{seen:?} is less than {said:?}");
+    assert!(said.iter().all(|decision| seen.contains(decision)), "{seen:?} is less than {said:?}");
 }
 
 /// One look, and a closer one, at each of these times.
@@ -74,14 +76,14 @@ fn looks_are_at_one_publication(
     nows: &[u64],
 ) {
     for now in nows.iter().copied() {
-        let first = move |gate: &Gate| match gate.pass(now) {
-            Some(epoch) => Decision::Admit { epoch, refresh: false },
-            None => Decision::Ask,
+        let first = move |gate: &Gate| match gate.quiet_epoch(now) {
+            Some(epoch) => (Decision::Admit { epoch }, false),
+            None => (Decision::AskActor, false),
         };
-        let passes = |glance: &Decision| matches!(glance, Decision::Admit { refresh: false, .. });
+        let passes = |said: &(Decision, bool)| matches!(said, (Decision::Admit { .. }, false));
         let says = |digest: &Published| said(digest, now);
         every_look_is_at_one_publication(digests, first, |digest| says(digest).filter(passes));
-        every_look_is_at_one_publication(digests, move |gate| gate.glance(now), says);
+        every_look_is_at_one_publication(digests, move |gate| checked(gate, now), says);
     }
 }
 
@@ -117,10 +119,10 @@ fn what_is_known_is_of_one_publication() {
     for now in [5, 55, 120] {
         explore(Some(3), move || {
             let (gate, writer) = publishing(digests());
-            let (epoch, state, is_fresh) = gate.known(now);
-            let is_one = |digest: &Published| (digest.epoch, digest.state) == (epoch, state);
-            let of = digests().into_iter().find(is_one).unwrap();
-            assert!(!is_fresh || covers(&of, now), "epoch {epoch} at {now}");
+            let (epoch, fresh) = gate.state_if_fresh(now);
+            let of = digests().into_iter().find(|digest| digest.epoch == epoch).unwrap();
+            let is_one = fresh.is_none_or(|state| state == of.state && covers(&of, now));
+            assert!(is_one, "epoch {epoch} at {now}");
             writer.join().unwrap();
         });
     }
@@ -138,11 +140,11 @@ fn a_rejection_is_until_the_time_of_its_own_opening() {
 fn whom_an_opening_rejected_is_not_admitted_in_the_epoch_before() {
     explore(None, || {
         let (gate, writer) = publishing(vec![window(1, CLOSED, 0, 100), open(2, 500)]);
-        let rejected = gate.glance(50) == Decision::Reject { retry_after_ms: 450 };
-        let passed = gate.pass(50);
+        let rejected = decided(&gate, 50) == Decision::Reject { retry_after_ms: 450 };
+        let passed = gate.quiet_epoch(50);
         assert!(!rejected || passed.is_none());
         writer.join().unwrap();
-        assert_eq!(gate.pass(50), None, "after the publication nobody is admitted");
+        assert_eq!(gate.quiet_epoch(50), None, "after the publication nobody is admitted");
     });
 }
 
@@ -159,12 +161,12 @@ fn whoever_sees_an_epoch_at_the_gate_finds_a_snapshot_of_it_or_a_later_one() {
                 }
             })
         };
-        match gate.glance(50) {
+        match decided(&gate, 50) {
             Decision::Reject { retry_after_ms: 450 } => assert!(snapshot.load(Relaxed) >= 2),
             Decision::Reject { .. } => assert_eq!(snapshot.load(Relaxed), 3),
-            Decision::Admit { .. } | Decision::Ask => {}
+            Decision::Admit { .. } | Decision::AskActor => {}
         }
-        let (epoch, _) = gate.last_known();
+        let epoch = gate.epoch();
         assert!(snapshot.load(Relaxed) >= epoch);
         writer.join().unwrap();
     });

@@ -84,7 +84,7 @@ fn case_197_a_circuit_that_is_forgotten_while_a_handle_comes_and_goes_loses_no_f
         let has_failed = caller.join().unwrap();
         if has_failed {
             assert!(waits && actor.run_on(), "it has something to count");
-            let (_, state) = world.circuit.gate.last_known();
+            let (_, state) = world.circuit.gate.epoch_and_state();
             assert_eq!(state, CircuitState::Open, "the failure is lost");
         }
     });

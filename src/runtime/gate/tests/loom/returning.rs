@@ -8,9 +8,9 @@ use crate::runtime::sync::oneshot;
 /// What the gate says now, which admits nobody.
 fn refusal(world: &World) -> Decision {
     assert_eq!(world.passes(), None, "after the last failure has returned");
-    let glance = world.circuit.gate.glance(world.circuit.clock.coarse_wall_ms());
-    assert!(!matches!(glance, Decision::Admit { .. }), "{glance:?}");
-    glance
+    let decision = decided(&world.circuit.gate, world.circuit.clock.coarse_wall_ms());
+    assert!(!matches!(decision, Decision::Admit { .. }), "{decision:?}");
+    decision
 }
 
 /// Fails as often as the threshold, by callers who wait, and looks at the gate once

@@ -141,7 +141,7 @@ impl World {
         let probe = world.ask(&mut actor).unwrap();
         drop(world.circuit.report(probe, CallEnd::Success));
         actor.run();
-        let (epoch, state) = world.circuit.gate.last_known();
+        let (epoch, state) = world.circuit.gate.epoch_and_state();
         assert_eq!(
             (world.passes(), state),
             (Some(epoch), CircuitState::Closed),
@@ -194,7 +194,7 @@ impl World {
 
     /// Ends calls of the newest epoch with a failure each.
     pub(super) fn fail_now(&self, times: u64) {
-        let (epoch, _) = self.circuit.gate.last_known();
+        let epoch = self.circuit.gate.epoch();
         for _ in 0..times {
             drop(self.circuit.report(CallId { epoch, probe: None }, CallEnd::Failure));
         }
@@ -211,7 +211,7 @@ impl World {
     }
 
     pub(super) fn passes(&self) -> Option<u64> {
-        self.circuit.pass().ok()
+        self.circuit.gate.quiet_epoch(self.circuit.clock.coarse_wall_ms())
     }
 
     fn end(&self, outcome: char) -> Outstanding {
@@ -259,7 +259,7 @@ impl World {
         for missing in 1..=self.threshold {
             self.send("F");
             actor.run();
-            if self.circuit.gate.last_known().1 == CircuitState::Open {
+            if self.circuit.gate.state() == CircuitState::Open {
                 self.assert_tripped_once();
                 return self.threshold - missing;
             }
@@ -270,7 +270,7 @@ impl World {
     /// All is over: one trip, and nothing is left that somebody may wait for.
     pub(super) fn assert_tripped_once(&self) {
         assert_eq!(self.transitions.len(), 1);
-        assert_eq!(self.circuit.gate.last_known(), (self.epoch + 1, CircuitState::Open));
+        assert_eq!(self.circuit.gate.epoch_and_state(), (self.epoch + 1, CircuitState::Open));
         assert!(!self.circuit.gate.is_watched(), "a new epoch has no failures");
         assert_eq!(self.circuit.pending.count(), 0, "nothing is outstanding");
     }

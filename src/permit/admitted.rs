@@ -1,0 +1,200 @@
+//! What the two kinds of permits have in common: one call, reported once.
+
+use std::{
+    future::Future,
+    ops::Deref,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use super::Settling;
+use crate::{
+    outcome::Outcome,
+    protocol::machine::{CallEnd, CallId},
+    runtime::circuit::{Circuit, Outstanding},
+};
+
+/// A wait that few calls have.
+pub(crate) type Wait<'a> = Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>;
+
+/// What holds a circuit: a reference that borrows it, or one that owns a share of it.
+pub(crate) trait Holder: Deref<Target = Circuit> + Send + Unpin {}
+
+impl<C: Deref<Target = Circuit> + Send + Unpin> Holder for C {}
+
+/// How far an admitted call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It is being made or polled, by its caller or by [`Admitted::poll`]: what panics now
+    /// is the call.
+    InCall,
+    /// It waits to be polled, or its output is judged: what panics now is other code.
+    BesideCall,
+    /// Its end was reported.
+    Reported,
+}
+
+/// A call that was admitted: what a permit is, and what runs a call. Dropped without a
+/// report it says nothing about the dependency, unless the circuit counts cancelled calls,
+/// or the call has panicked: then it is a failure.
+pub(crate) struct Admitted<C: Holder> {
+    circuit: C,
+    id: CallId,
+    stage: Stage,
+}
+
+impl<C: Holder> Admitted<C> {
+    #[inline]
+    pub(crate) fn new(circuit: C, id: CallId) -> Self {
+        Self { circuit, id, stage: Stage::InCall }
+    }
+
+    pub(super) fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    #[inline]
+    pub(super) fn is_probe(&self) -> bool {
+        self.id.probe.is_some()
+    }
+
+    pub(super) fn keep_alive(&self) {
+        if self.is_probe() {
+            self.circuit.keep_alive(self.id);
+        }
+    }
+
+    #[inline]
+    pub(super) fn end(mut self, end: CallEnd) -> Settling {
+        Settling::new(self.report(end))
+    }
+
+    #[inline]
+    fn report(&mut self, end: CallEnd) -> Outstanding {
+        // Before the report: if code of others panics in there, this is dropped, and the
+        // call must not be counted twice.
+        self.stage = Stage::Reported;
+        self.circuit.report(self.id, end)
+    }
+
+    /// Reports the output of a call that was run, if that says and causes nothing: the
+    /// path of nearly all calls. Where it is false nothing was reported.
+    #[inline]
+    pub(crate) fn report_silently(&mut self, outcome: Outcome) -> bool {
+        let is_silent = self.circuit.gate.is_silent(self.id, outcome.into());
+        if is_silent {
+            self.stage = Stage::Reported;
+        }
+        is_silent
+    }
+
+    /// Reports how a call ended, and waits for what that caused, if the circuit wants that
+    /// to be waited for. `waited` is how long the call has waited for its admission: what
+    /// it waits in all is bounded. Boxed, so that every call's future stays small.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn report_and_wait(&mut self, outcome: Outcome, waited: Duration) -> Wait<'_> {
+        let outstanding = self.report(outcome.into());
+        let circuit: &Circuit = &self.circuit;
+        let awaited = outstanding.filter(|_| circuit.config.await_trip_write());
+        // One caller that waits for an actor that does not run is enough.
+        let awaited = awaited.filter(|_| !circuit.is_stalled())?;
+        let turns = awaited.turns;
+        let settling = Settling::new(Some(awaited));
+        Some(Box::pin(async move {
+            if !settling.settled_after(waited).await {
+                circuit.mark_stalled(turns);
+            }
+        }))
+    }
+
+    /// Runs a call, reports what the judge says of its output, and waits as
+    /// [`report_and_wait`](Self::report_and_wait) does.
+    pub(crate) async fn run<F: Future>(
+        mut self,
+        call: F,
+        judge: impl FnOnce(&F::Output) -> Outcome,
+        waited: Duration,
+    ) -> F::Output {
+        let call = pin!(call);
+        let output = if self.is_probe() {
+            // Boxed, since few calls are probes, and all would have room for its timer.
+            Box::pin(self.poll_probe(call)).await
+        } else {
+            self.poll(call).await
+        };
+        let outcome = judge(&output);
+        if self.report_silently(outcome) {
+            return output;
+        }
+        // Kept under another name, so that only outputs that wait are kept.
+        let kept = output;
+        if let Some(settled) = self.report_and_wait(outcome, waited) {
+            settled.await;
+        }
+        kept
+    }
+
+    /// The output of a call, which is noted to be polled while it is.
+    #[inline]
+    pub(crate) fn poll<'a, F: Future>(&'a mut self, call: Pin<&'a mut F>) -> Polled<'a, F> {
+        // Admitted calls begin in the call, so that a panic as it is made is a failure.
+        // From here on the call waits to be polled.
+        self.stage = Stage::BesideCall;
+        Polled { stage: &mut self.stage, call }
+    }
+
+    /// The output of a probe, whose lease is kept alive meanwhile: without that, another
+    /// process takes the probe over from a call that outlasts the lease.
+    async fn poll_probe<F: Future>(&mut self, mut call: Pin<&mut F>) -> F::Output {
+        let Self { circuit, id, stage } = self;
+        *stage = Stage::BesideCall;
+        let third = circuit.config.probe_lease().checked_div(3);
+        loop {
+            tokio::select! {
+                biased;
+                output = (Polled { stage: &mut *stage, call: call.as_mut() }) => return output,
+                () = circuit.clock.sleep(third) => circuit.keep_alive(*id),
+            }
+        }
+    }
+}
+
+impl<C: Holder> Drop for Admitted<C> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.stage != Stage::Reported {
+            report_dropped(&self.circuit, self.id, self.stage == Stage::InCall);
+        }
+    }
+}
+
+/// Polls a call. A panic is a failure if it came out of the call, and not if it is of
+/// other code in the same task, which drops the call between two polls.
+pub(crate) struct Polled<'a, F> {
+    stage: &'a mut Stage,
+    call: Pin<&'a mut F>,
+}
+
+impl<F: Future> Future for Polled<'_, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { stage, call } = &mut *self;
+        **stage = Stage::InCall;
+        let polled = call.as_mut().poll(context);
+        **stage = Stage::BesideCall;
+        polled
+    }
+}
+
+/// Reports a call that ended without a report: a panic of its own is a failure.
+#[cold]
+#[inline(never)]
+fn report_dropped(circuit: &Circuit, id: CallId, counts_panic: bool) {
+    let is_failure = (counts_panic && std::thread::panicking()) || circuit.config.count_cancelled();
+    let end = if is_failure { CallEnd::Failure } else { CallEnd::Dropped };
+    let _ = circuit.report(id, end);
+}
