@@ -21,8 +21,8 @@ const PATIENCE_WHILE_FAILING: Duration = Duration::from_millis(100);
 /// it waits for little, and then is. That the answer takes longer than that is no sign
 /// of an actor that does not run.
 pub(super) async fn ask(circuit: &Circuit) -> Result<CallId, OpenError> {
-    if let Some(pass) = circuit.take_offered_probe() {
-        return Ok(pass);
+    if let Some(id) = circuit.take_offered_probe() {
+        return Ok(id);
     }
     // One caller that waits for an actor that does not run is enough. What it
     // asked still lies in the mailbox.
@@ -48,7 +48,7 @@ pub(super) async fn ask(circuit: &Circuit) -> Result<CallId, OpenError> {
     };
     let asked = circuit.clock.within_awake(patience, asked).await;
     match asked {
-        Some(Some(Ok(grant))) => Ok(grant.into_pass()),
+        Some(Some(Ok(permit))) => Ok(permit.into_id()),
         Some(Some(Err(open))) => Err(open),
         // The actor is gone.
         Some(None) => circuit.unanswered(),

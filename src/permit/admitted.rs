@@ -148,11 +148,13 @@ impl<C: Holder> Admitted<C> {
     /// The output of a probe, whose lease is kept alive meanwhile: without that, another
     /// process takes the probe over from a call that outlasts the lease.
     async fn poll_probe<F: Future>(&mut self, mut call: Pin<&mut F>) -> F::Output {
+        // Field by field: the call notes its stage while the timer borrows the clock.
         let Self { circuit, id, stage } = self;
         *stage = Stage::BesideCall;
         let third = circuit.config.probe_lease().checked_div(3);
         loop {
             tokio::select! {
+                // The call first: one that is ready as its timer fires has no need of it.
                 biased;
                 output = (Polled { stage: &mut *stage, call: call.as_mut() }) => return output,
                 () = circuit.clock.sleep(third) => circuit.keep_alive(*id),
@@ -164,6 +166,7 @@ impl<C: Holder> Admitted<C> {
 impl<C: Holder> Drop for Admitted<C> {
     #[inline]
     fn drop(&mut self) {
+        // A load and a comparison are inlined, and nothing for a permit that was reported.
         if self.stage != Stage::Reported {
             report_dropped(&self.circuit, self.id, self.stage == Stage::InCall);
         }
@@ -183,6 +186,7 @@ impl<F: Future> Future for Polled<'_, F> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let Self { stage, call } = &mut *self;
+        // If the poll unwinds, the stage stays, and the drop finds that the call panicked.
         **stage = Stage::InCall;
         let polled = call.as_mut().poll(context);
         **stage = Stage::BesideCall;

@@ -104,6 +104,7 @@ impl Pending {
     /// Waits until there is none.
     pub(crate) async fn idle(&self) {
         loop {
+            // Made before the count is read: an end between the two wakes this one too.
             let notified = self.idle.notified();
             if self.count() == 0 {
                 return;
@@ -113,6 +114,7 @@ impl Pending {
     }
 
     pub(crate) fn start(self: &Arc<Self>) -> PendingGuard {
+        // Before its message is sent: `idle` must not find zero while one is on its way.
         self.count.fetch_add(1, Ordering::AcqRel);
         PendingGuard(Some(Arc::clone(self)))
     }
@@ -269,8 +271,8 @@ impl Circuit {
         });
     }
 
-    /// Whether a call is only asked for because it hurts: what is known says that the
-    /// circuit is closed, and would be relied upon otherwise.
+    /// Whether a call is only asked for because others fail: the circuit was closed when it
+    /// was last read, and that is fresh enough for a process that is well.
     pub(crate) fn is_asked_only_for_failing(&self) -> bool {
         let state = || self.gate.state_if_fresh(self.clock.coarse_wall_ms());
         self.gate.is_failing() && matches!(state(), (_, Some(CircuitState::Closed)))
@@ -292,6 +294,7 @@ impl Circuit {
 
     /// Notes that the actor has run. Called by the actor alone.
     pub(crate) fn beat(&self) {
+        // Relaxed, as all of this: a caller that reads an old number waits once more.
         self.turns.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -318,8 +321,11 @@ impl Circuit {
     /// (an election that takes too long admits nobody), and fail open after, or
     /// when the actor is gone.
     pub(crate) fn unanswered(&self) -> Result<CallId, OpenError> {
+        // One load of both, so that a report of this call is of the epoch it was judged in.
         let (epoch, fresh) = self.gate.state_if_fresh(self.clock.coarse_wall_ms());
         if self.mailbox.is_disconnected() {
+            // Nobody is left who would ever close the circuit: to reject now would be to
+            // reject for good.
             self.pending.ending.found_by(&self.name);
         } else if fresh.is_some_and(|state| state != CircuitState::Closed) {
             return Err(self.open_error(Duration::from_millis(self.retry_after_ms())));
@@ -327,15 +333,18 @@ impl Circuit {
         Ok(CallId { epoch, probe: None })
     }
 
-    /// Takes the probe that was won for whoever asks first. One that lay there
+    /// Takes the probe that was won for the first caller that asks. One that was on offer
     /// for too long, through a freeze perhaps, is given back instead.
     pub(crate) fn take_offered_probe(&self) -> Option<CallId> {
         let (probe, until_ms) = self.gate.take_offered_probe()?;
-        let pass = CallId { epoch: self.gate.epoch(), probe: Some(probe) };
+        let id = CallId { epoch: self.gate.epoch(), probe: Some(probe) };
+        // By the exact clock: the coarse one lags, and would admit a probe whose lease the
+        // actor has given back by then.
         if self.clock.now().wall_ms() < until_ms {
-            return Some(pass);
+            return Some(id);
         }
-        let _ = self.report(pass, CallEnd::Dropped);
+        // Dropped, so that the right goes to others now and not when its lease ends.
+        let _ = self.report(id, CallEnd::Dropped);
         None
     }
 
@@ -350,9 +359,9 @@ impl Circuit {
     }
 
     /// Tells the actor that the holder of a probe is alive.
-    pub(crate) fn keep_alive(&self, pass: CallId) {
-        // Best effort: a lease that is not renewed ends.
-        let _ = self.mailbox.try_send(Message::KeepAlive { at: self.clock.now(), pass });
+    pub(crate) fn keep_alive(&self, id: CallId) {
+        // Given up if the mailbox is full: the call tries again a third of the lease later.
+        let _ = self.mailbox.try_send(Message::KeepAlive { at: self.clock.now(), pass: id });
     }
 
     pub(crate) fn now(&self) -> Moment {

@@ -5,35 +5,35 @@
 //!
 //! # Memory order
 //!
-//! The epoch, the state and the number of the publication are one word; the window
-//! in which they may be relied upon is several. The actor shuts the window (`quiet`
-//! and `span` = 0), changes the word, sets the rest, and opens the window again; a
-//! reader takes the word first and last, and decides only if it did not change in
-//! between. No word comes again while a call looks, so that all a reader took was of one publication:
+//! The epoch, the state and the number of the publication are one word, but the window in
+//! which they may be relied upon takes several. The actor shuts the window (`quiet` and
+//! `span` = 0), changes the word, sets the rest, and opens the window again. A reader loads
+//! the word first and last, and decides only if it did not change in between. No word comes
+//! again while a call reads, so that all its loads are then of one publication:
 //!
-//! - The word is released and acquired: whoever sees it sees that the window was shut
-//!   before, and the snapshot that was shown before; so the values of an older
-//!   publication end in zero.
-//! - The others are released and acquired: whoever sees a value of a newer publication
-//!   sees its word as well, when the word is looked at again. That second look gives
-//!   nothing away but whether it is the same word, and is relaxed, as is the zero.
-//!   `refresh` could be relaxed as well: it is a hint, and either one's does.
-//! - `quiet` and `span` are set last and read before `from`, `refresh` and `retry_at`:
-//!   whoever finds the window open finds those of the same publication.
+//! - The word is released and acquired: a reader that sees it sees that the window was shut
+//!   before, and the snapshot that was shown before. So what it reads of an older
+//!   publication ends in zero.
+//! - The others are released and acquired: a reader that sees a value of a newer publication
+//!   sees its word as well, when it loads the word again. That second load only compares,
+//!   and is relaxed, as is the zero. `refresh` could be relaxed as well: it is a hint, and
+//!   that of either publication will do.
+//! - `quiet` and `span` are set last and read before `from`, `refresh` and `retry_at`: a
+//!   reader that finds the window open finds those of the same publication.
 //!
 //! # One comparison
 //!
-//! `quiet` is for the path that nearly all calls take: for how long the circuit is
-//! closed *and* nobody needs to ask for a refresh, from the same start as the
-//! window. It follows from the other values, and only saves looking at them.
+//! `quiet` is for the path of nearly all calls: for how long the circuit is closed *and* no
+//! call needs to ask for a refresh, from the same start as the window. It follows from the
+//! other values, and saves loading them.
 //!
 //! # Silent successes
 //!
-//! `watched` says whether a failure stands in something that counts. A success that
-//! reads zero has nothing to end and stays silent; one that reads otherwise is counted
-//! in [`slots`](crate::runtime::slots). It is stored under the counting's mutex, by failing calls
-//! and the actor, and only where it changes: under steady failures too good calls keep
-//! this line in their caches.
+//! `watched` says whether a failure stands in something that counts. A success that loads
+//! zero has nothing to end and stays silent; any other is counted in
+//! [`slots`](crate::runtime::slots). It is stored under the counting's mutex, by failing
+//! calls and the actor, and only where it changes: good calls keep this line in their caches
+//! under steady failures too.
 //!
 //! It is relaxed: a failure that ended before a call began was stored before, for that
 //! call to see, and one that did not is concurrent with it. `is_failing` is stored with it,
@@ -142,8 +142,8 @@ impl Gate {
     /// read ahead: the path of nearly all calls, in one comparison.
     #[inline]
     pub(crate) fn quiet_epoch(&self, now_ms: u64) -> Option<u64> {
-        // Acquire: who sees the word of a publication sees that `quiet` was zero before
-        // it, and so never takes the window of the publication before.
+        // Acquired: after the new word the old `quiet` is zero, so that no call is admitted
+        // by the new epoch within the old window.
         let word = self.word.load(Acquire);
         // Read before `from`: a `quiet` that is not zero was set last, so that `from` is
         // of the same publication or of a newer one. Of a newer one the word tells below.
@@ -222,7 +222,7 @@ impl Gate {
         self.epoch_and_state().1
     }
 
-    /// Publishes what the machine decided, after it was shown to observers: whom
+    /// Publishes what the machine decided, after it was shown to observers: a call that
     /// the gate rejects finds a snapshot at least as new. Called by the actor alone.
     pub(crate) fn publish(&self, digest: &Published, show: impl FnOnce()) {
         show();
@@ -230,16 +230,17 @@ impl Gate {
         // Calls that fail have closed the short way: a publication does not open it again,
         // or a call would be admitted by what is too old while failures stand.
         let quiet = if self.is_failing() { 0 } else { quiet_ms(digest) };
-        // Both windows are shut before the word changes, and the word releases that: who
-        // sees the new word cannot pair it with a window of the old publication.
+        // Both windows are shut before the word changes, and the word releases that: a
+        // reader of the new word cannot pair it with a window of the old publication.
         self.quiet.store(0, Relaxed);
         self.span.store(0, Relaxed);
         self.word.store(pack(digest.epoch, number, digest.state), Release);
-        // Each is released: who sees one of these sees the new word at its second look.
+        // Each is released: a reader of one of these sees the new word at its second load,
+        // and does not decide by two publications.
         self.from.store(digest.from_ms, Release);
         self.refresh.store(digest.refresh_ms, Release);
         self.retry_at.store(digest.retry_at_ms, Release);
-        // Last: who finds a window open finds all of the above.
+        // Last: a reader that finds a window open finds all of the above.
         self.span.store(digest.span_ms, Release);
         self.quiet.store(quiet, Release);
     }
@@ -296,7 +297,7 @@ impl Gate {
     /// the actor alone, under the counting's mutex, with what it published last.
     pub(crate) fn restore_quiet(&self, published: &Published) {
         let quiet = quiet_ms(published);
-        // Released, as in `publish`: who finds it open finds the `from` that it counts from.
+        // Released, as in `publish`: it is counted from `from`, which readers load after it.
         if !self.is_failing() && self.quiet.load(Relaxed) != quiet {
             self.quiet.store(quiet, Release);
         }

@@ -12,33 +12,34 @@ use crate::{
 /// dependency, whatever a cancelled call counts as.
 pub(crate) struct UndeliveredPermit {
     circuit: Arc<Circuit>,
-    pass: CallId,
+    id: CallId,
     arrived: bool,
 }
 
 impl UndeliveredPermit {
-    pub(crate) fn new(circuit: Arc<Circuit>, pass: CallId) -> Self {
-        Self { circuit, pass, arrived: false }
+    pub(crate) fn new(circuit: Arc<Circuit>, id: CallId) -> Self {
+        Self { circuit, id, arrived: false }
     }
 
     /// The caller has it, and makes a permit of it.
-    pub(crate) fn into_pass(mut self) -> CallId {
+    pub(crate) fn into_id(mut self) -> CallId {
         self.arrived = true;
-        self.pass
+        self.id
     }
 }
 
 impl Drop for UndeliveredPermit {
     fn drop(&mut self) {
         if !self.arrived {
-            // A right to probe is kept for the next call.
-            let _ = self.circuit.report(self.pass, CallEnd::Ignored);
+            // Ignored, and not dropped: the machine keeps a right to probe for the next call
+            // of this process, where a dropped probe would hand it to the fleet.
+            let _ = self.circuit.report(self.id, CallEnd::Ignored);
         }
     }
 }
 
 impl fmt::Debug for UndeliveredPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UndeliveredPermit").field("pass", &self.pass).finish_non_exhaustive()
+        f.debug_struct("UndeliveredPermit").field("id", &self.id).finish_non_exhaustive()
     }
 }

@@ -1,13 +1,12 @@
-//! What lies at the gate of probes: a verdict for the actor, and a probe on offer.
+//! What the gate holds of probes: a verdict for the actor, and a probe on offer.
 //!
 //! # Memory order
 //!
-//! - `probe_report` is a word by itself: what is noted is taken once, whole. It is
-//!   released and acquired, so that what its caller did before it noted is seen by
-//!   the actor that takes it.
-//! - `offered_probe` is set after `offered_until`, released, and read before it, acquired:
-//!   whoever finds an offer finds its time. The offer itself is taken by exchange:
-//!   once, and a later one that is taken in its place comes with the earlier time.
+//! - `probe_report` is a word by itself: a verdict is taken once, whole. It is released and
+//!   acquired, so that the actor that takes it sees what the reporting thread did before.
+//! - `offered_probe` is set after `offered_until`, released, and read before it, acquired: a
+//!   caller that finds an offer finds its time. The offer itself is taken by exchange: once,
+//!   and a later one that is taken in its place comes with the earlier time.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
@@ -15,9 +14,7 @@ use super::{Gate, STATE_BITS, STATE_MASK};
 use crate::protocol::machine::{CallEnd, ProbeId};
 
 impl Gate {
-    /// Leaves the verdict of a probe where the actor finds it; says whether none lay
-    /// there. Numbers grow, so a straggler does not displace the verdict of the one
-    /// probe that runs.
+    /// Leaves the verdict of a probe for the actor; says whether there was none before.
     pub(crate) fn note_probe(&self, probe: ProbeId, report: CallEnd) -> bool {
         let verdict = match report {
             CallEnd::Ignored => 0,
@@ -26,6 +23,8 @@ impl Gate {
             CallEnd::Dropped => 3,
         };
         let noted = probe.get() << STATE_BITS | verdict;
+        // The greatest number wins, and numbers grow: a straggler does not displace the
+        // verdict of the one probe that runs, which would then wait for its lease to end.
         self.probe_report.fetch_max(noted, AcqRel) == 0
     }
 
@@ -36,6 +35,8 @@ impl Gate {
 
     /// Takes the verdict that was left.
     pub(crate) fn take_probe_report(&self) -> Option<(ProbeId, CallEnd)> {
+        // The actor comes here after each batch: a load leaves the line in the callers' caches,
+        // where the exchange would take it from them.
         let noted = self.probe_report.load(Acquire);
         if noted == 0 {
             return None;
@@ -50,8 +51,10 @@ impl Gate {
         ProbeId::from_number(noted >> STATE_BITS).map(|probe| (probe, report))
     }
 
-    /// Offers a probe to whoever asks first, until then.
+    /// Offers a probe to the first caller that asks, until then.
     pub(crate) fn offer_probe(&self, probe: ProbeId, until_ms: u64) {
+        // The time first: a caller that finds the probe finds no time of an older offer
+        // that has ended, and does not give a good probe back.
         self.offered_until.store(until_ms, Release);
         self.offered_probe.store(probe.get(), Release);
     }
@@ -60,6 +63,7 @@ impl Gate {
     /// may come with the time of the one before, which is over: the time is never a
     /// later one, unless the clock was set back in between.
     pub(crate) fn take_offered_probe(&self) -> Option<(ProbeId, u64)> {
+        // A load first, as above: each call that has to ask comes here, mostly in vain.
         if self.offered_probe.load(Acquire) == 0 {
             return None;
         }

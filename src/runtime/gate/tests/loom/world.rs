@@ -207,7 +207,7 @@ impl World {
         let asks = Message::Admit { at, reply, is_failing: false };
         self.circuit.mailbox.try_send(asks).unwrap();
         actor.run();
-        block_on(answer).unwrap().ok().map(UndeliveredPermit::into_pass)
+        block_on(answer).unwrap().ok().map(UndeliveredPermit::into_id)
     }
 
     pub(super) fn passes(&self) -> Option<u64> {
