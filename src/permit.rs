@@ -123,8 +123,11 @@ impl<'a> Permit<'a> {
     /// assert_eq!(charged, 42);
     /// # Ok(()) }
     /// ```
-    pub async fn run<T, E>(self, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        self.0.run(call, every_error, Duration::ZERO).await
+    pub fn run<T, E>(
+        self,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, E>> {
+        self.0.run(call, every_error, Duration::ZERO)
     }
 
     /// Runs a call, and reports what `judge` says of its output; [`run`](Self::run) says
@@ -149,12 +152,12 @@ impl<'a> Permit<'a> {
     /// assert_eq!(answer, 503);
     /// # Ok(()) }
     /// ```
-    pub async fn run_judged<F: Future>(
+    pub fn run_judged<F: Future>(
         self,
         call: F,
         judge: impl FnOnce(&F::Output) -> Outcome,
-    ) -> F::Output {
-        self.0.run(call, judge, Duration::ZERO).await
+    ) -> impl Future<Output = F::Output> {
+        self.0.run(call, judge, Duration::ZERO)
     }
 }
 
@@ -231,8 +234,11 @@ impl OwnedPermit {
     /// assert_eq!(charged, 42);
     /// # Ok(()) }
     /// ```
-    pub async fn run<T, E>(self, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        self.0.run(call, every_error, Duration::ZERO).await
+    pub fn run<T, E>(
+        self,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, E>> {
+        self.0.run(call, every_error, Duration::ZERO)
     }
 
     /// Runs a call, and reports what `judge` says of its output. See
@@ -241,12 +247,12 @@ impl OwnedPermit {
     /// # Cancel safety
     ///
     /// As for [`Permit::run`].
-    pub async fn run_judged<F: Future>(
+    pub fn run_judged<F: Future>(
         self,
         call: F,
         judge: impl FnOnce(&F::Output) -> Outcome,
-    ) -> F::Output {
-        self.0.run(call, judge, Duration::ZERO).await
+    ) -> impl Future<Output = F::Output> {
+        self.0.run(call, judge, Duration::ZERO)
     }
 }
 

@@ -10,8 +10,9 @@ use crate::{
 
 /// A [`Breaker`] that judges results by a [`Classifier`].
 ///
-/// For a call that is made by hand, take a permit of [`breaker`](Self::breaker)
-/// and report what [`Classifier::judge`] says of its result.
+/// For a call that is made by hand, take a permit of [`breaker`](Self::breaker), and run
+/// the call by [`Permit::run_judged`](crate::Permit::run_judged) or report what
+/// [`Classifier::judge`] says of its result.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]

@@ -111,29 +111,33 @@ impl<C: Holder> Admitted<C> {
 
     /// Runs a call, reports what the judge says of its output, and waits as
     /// [`report_and_wait`](Self::report_and_wait) does.
-    pub(crate) async fn run<F: Future>(
+    pub(crate) fn run<F: Future>(
         mut self,
         call: F,
         judge: impl FnOnce(&F::Output) -> Outcome,
         waited: Duration,
-    ) -> F::Output {
-        let call = pin!(call);
-        let output = if self.is_probe() {
-            // Boxed, since few calls are probes, and all would have room for its timer.
-            Box::pin(self.poll_probe(call)).await
-        } else {
-            self.poll(call).await
-        };
-        let outcome = judge(&output);
-        if self.report_silently(outcome) {
-            return output;
+    ) -> impl Future<Output = F::Output> {
+        // Now, and not at the first poll: other code of the task may panic before it.
+        self.stage = Stage::BesideCall;
+        async move {
+            let call = pin!(call);
+            let output = if self.is_probe() {
+                // Boxed, since few calls are probes, and all would have room for its timer.
+                Box::pin(self.poll_probe(call)).await
+            } else {
+                self.poll(call).await
+            };
+            let outcome = judge(&output);
+            if self.report_silently(outcome) {
+                return output;
+            }
+            // Kept under another name, so that only outputs that wait are kept.
+            let kept = output;
+            if let Some(settled) = self.report_and_wait(outcome, waited) {
+                settled.await;
+            }
+            kept
         }
-        // Kept under another name, so that only outputs that wait are kept.
-        let kept = output;
-        if let Some(settled) = self.report_and_wait(outcome, waited) {
-            settled.await;
-        }
-        kept
     }
 
     /// The output of a call, which is noted to be polled while it is.
@@ -150,7 +154,6 @@ impl<C: Holder> Admitted<C> {
     async fn poll_probe<F: Future>(&mut self, mut call: Pin<&mut F>) -> F::Output {
         // Field by field: the call notes its stage while the timer borrows the clock.
         let Self { circuit, id, stage } = self;
-        *stage = Stage::BesideCall;
         let third = circuit.config.probe_lease().checked_div(3);
         loop {
             tokio::select! {

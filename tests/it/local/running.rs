@@ -142,6 +142,18 @@ async fn a_panic_of_a_call_that_a_permit_runs_is_a_failure_and_one_beside_it_is_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_panic_before_a_permit_first_polls_its_call_is_no_failure() {
+    let fleet = Fleet::new();
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    for _ in 0..5 {
+        let run = breaker.admit_owned().await.unwrap().run(pending::<Result<u32, &str>>());
+        panics(async move { futures::join!(async { panic!("as the test says") }, run) }).await;
+    }
+    assert_eq!(breaker.state(), CircuitState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_of_the_judge_of_a_permit_says_nothing_about_the_dependency() {
     let fleet = Fleet::new();
     let environment = fleet.environment();
