@@ -16,7 +16,7 @@ use crate::{
     outcome::Outcome,
     permit::{Admitted, OwnedPermit, Permit, every_error},
     protocol::machine::CallId,
-    runtime::actor::message::{Message, Reply},
+    runtime::circuit::message::{Message, Reply},
     runtime::circuit::{Circuit, Handle, Snapshot},
     runtime::gate::Decision,
     state::CircuitState,

@@ -11,4 +11,3 @@ pub(crate) mod queue;
 pub(crate) mod reachability;
 pub(crate) mod slots;
 pub(crate) mod sync;
-pub(crate) mod undelivered;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     error::OpenError,
     protocol::machine::CallId,
-    runtime::actor::message::{Message, Reply},
     runtime::circuit::Circuit,
+    runtime::circuit::message::{Message, Reply},
     runtime::sync::oneshot,
 };
 

@@ -7,7 +7,7 @@ use crate::{
     error::{ConfigError, OperatorError},
     protocol::machine::{Command, CommandResult},
     protocol::record::HOLD_PREFIX,
-    runtime::actor::message::Message,
+    runtime::circuit::message::Message,
     runtime::sync::oneshot,
 };
 

@@ -12,7 +12,6 @@ mod commands;
 mod environment;
 mod keeping;
 mod leaving;
-pub(crate) mod message;
 mod offered_probe;
 mod operation;
 mod publishing;
@@ -26,11 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{announcing::LastAnnounced, environment::Environment};
 use self::{
-    commands::Commands,
-    message::{Message, Reply, Settle},
-    offered_probe::OfferedProbe,
-    operation::InFlight,
-    publishing::Shown,
+    commands::Commands, offered_probe::OfferedProbe, operation::InFlight, publishing::Shown,
 };
 use crate::{
     clock::Clock,
@@ -38,6 +33,7 @@ use crate::{
     protocol::counting::Trip,
     protocol::machine::{Admission, Arrival, CommandResult, Machine, Published, StoreResponse},
     protocol::moment::Moment,
+    runtime::circuit::message::{Message, Reply, Settle},
     runtime::circuit::{Circuit, PendingGuard},
     runtime::log,
     runtime::sync::flume,

@@ -2,6 +2,8 @@
 
 mod counted;
 mod handle;
+pub(crate) mod message;
+pub(crate) mod undelivered;
 
 use std::{
     fmt,
@@ -22,7 +24,7 @@ use crate::{
     panics::caught,
     protocol::machine::{CallEnd, CallId, Published},
     protocol::moment::Moment,
-    runtime::actor::message::Message,
+    runtime::circuit::message::Message,
     runtime::ending::Ending,
     runtime::gate::{Decision, Gate},
     runtime::sync::{AtomicU64, AtomicUsize, Notify, OnceLock, flume, oneshot},

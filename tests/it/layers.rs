@@ -205,6 +205,44 @@ fn every_module_has_a_layer_and_knows_only_what_lies_below() {
     assert!(upward.is_empty(), "dependencies that do not point down: {upward:#?}");
 }
 
+/// Each file with the files that it imports from: a folder's own files know each other.
+fn imports() -> Vec<(String, Vec<String>)> {
+    let sources: Vec<_> = sources().into_iter().filter(|source| !source.is_test()).collect();
+    let module = |source: &Source| source.path.trim_end_matches(".rs").to_owned();
+    let modules: Vec<_> = sources.iter().map(module).collect();
+    let is_within = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let imported = |own: &str, source: &Source| {
+        let uses = source.uses();
+        let files = uses.iter().filter_map(|used| {
+            modules
+                .iter()
+                .filter(|module| is_within(used, module))
+                .max_by_key(|module| module.len())
+        });
+        let others = files.filter(|file| !is_within(own, file) && !is_within(file, own));
+        others.cloned().collect()
+    };
+    sources.iter().map(|source| (module(source), imported(&module(source), source))).collect()
+}
+
+#[test]
+fn no_files_import_from_each_other_in_a_circle() {
+    let mut left = imports();
+    assert!(left.iter().any(|(_, imported)| !imported.is_empty()), "imports are found");
+    // Takes away what imports nothing that is left, until that changes nothing.
+    loop {
+        let names: Vec<_> = left.iter().map(|(name, _)| name.clone()).collect();
+        let before = left.len();
+        left.retain(|(_, imported)| imported.iter().any(|file| names.contains(file)));
+        if left.len() == before {
+            break;
+        }
+    }
+    assert!(left.is_empty(), "these import from each other in a circle, or from such: {left:#?}");
+}
+
 #[test]
 fn the_reader_of_paths_knows_groups() {
     let paths = expanded(&mut "{a::{b::C, d}, e::*, f as g, h}; i::j".chars().peekable());

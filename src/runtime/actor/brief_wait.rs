@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use super::{Actor, Waiter, message::Reply};
+use super::{Actor, Waiter};
 use crate::{
     protocol::machine::{Admission, Arrival, LONGEST_BRIEF_WAIT},
     protocol::moment::Moment,
+    runtime::circuit::message::Reply,
 };
 
 impl Actor {

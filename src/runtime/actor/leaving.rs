@@ -1,8 +1,13 @@
 //! Callers and operators that gave up, and a process that flushes because it is about to be
 //! shut down or frozen.
 
-use super::{Actor, Waiter, message::Reply, message::Settle};
-use crate::{panics::caught, protocol::machine::StoreResponse, protocol::moment::Moment};
+use super::{Actor, Waiter};
+use crate::{
+    panics::caught,
+    protocol::machine::StoreResponse,
+    protocol::moment::Moment,
+    runtime::circuit::message::{Reply, Settle},
+};
 
 impl Actor {
     /// Keeps a call until the store has answered. Before the list grows, waiters whose callers

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use super::{Actor, message::Settle};
+use super::Actor;
 use crate::{
     protocol::machine::{CallEnd, CallId},
     protocol::moment::{self, Moment},
     runtime::circuit::Circuit,
+    runtime::circuit::message::Settle,
 };
 
 /// The probe that is on offer at the gate.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::{
     Actor,
-    message::{Reply, Settle},
     operation::{InFlight, StoreClient},
 };
 use crate::{
@@ -16,9 +15,10 @@ use crate::{
     protocol::counting::Trip,
     protocol::machine::{Admission, Effect, Published},
     protocol::moment::Moment,
+    runtime::circuit::message::{Reply, Settle},
+    runtime::circuit::undelivered::UndeliveredPermit,
     runtime::circuit::{Circuit, Followed, Turn},
     runtime::log,
-    runtime::undelivered::UndeliveredPermit,
 };
 
 /// The input of a turn that is not a message. The counting needs it at the end of the turn.

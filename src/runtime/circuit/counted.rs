@@ -29,7 +29,7 @@ use crate::{
     config::Config,
     protocol::counting::{Counting, Trip},
     protocol::machine::{CallEnd, CallId, Published},
-    runtime::actor::message::{Message, Settle},
+    runtime::circuit::message::{Message, Settle},
     runtime::gate::Gate,
     runtime::slots::Slots,
     runtime::sync::{Mutex, MutexGuard, flume, oneshot},

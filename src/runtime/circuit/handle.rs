@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::Circuit;
-use crate::runtime::actor::message::Message;
+use crate::runtime::circuit::message::Message;
 
 /// A counted reference to a circuit: while there is one, the circuit is not forgotten.
 pub(crate) struct Handle(Arc<Circuit>);

@@ -23,14 +23,12 @@ use crate::{
     name::CircuitName,
     protocol::machine::{Entropy, Machine},
     protocol::record::{LeaseToken, Operation, Record},
-    runtime::actor::{
-        Actor, Environment,
-        message::{Message, Reply},
-    },
+    runtime::actor::{Actor, Environment},
+    runtime::circuit::message::{Message, Reply},
+    runtime::circuit::undelivered::UndeliveredPermit,
     runtime::circuit::{Circuit, Outstanding, Pending, Settled},
     runtime::reachability::Reachability,
     runtime::sync::{Mutex, flume, oneshot},
-    runtime::undelivered::UndeliveredPermit,
     store::{Consistency, MemoryStore, Store, StoreError, StoreErrorKind, Written},
     transition::CircuitTransition,
 };

@@ -6,8 +6,8 @@ use crate::{
     protocol::machine::{CallEnd, CallId, Command, CommandResult},
     protocol::moment::Moment,
     runtime::circuit::PendingGuard,
+    runtime::circuit::undelivered::UndeliveredPermit,
     runtime::sync::oneshot,
-    runtime::undelivered::UndeliveredPermit,
 };
 
 /// A message to the actor. Each carries the moment of its event, as its sender saw it: a
@@ -46,7 +46,7 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// Returns `true` if the caller has given up.
-    pub(super) fn is_abandoned(&self) -> bool {
+    pub(crate) fn is_abandoned(&self) -> bool {
         match self {
             Self::Caller(reply) => reply.is_closed(),
             Self::OfferedProbe => false,
@@ -76,7 +76,7 @@ enum Recipient {
 
 impl Settle {
     /// Without a caller: only `flush` waits.
-    pub(super) fn unclaimed(pending: PendingGuard) -> Self {
+    pub(crate) fn unclaimed(pending: PendingGuard) -> Self {
         Self { recipient: Recipient::None, _pending: pending }
     }
 
@@ -90,7 +90,7 @@ impl Settle {
         Self { recipient: Recipient::Callers { _guard: guard }, _pending: pending }
     }
 
-    pub(super) fn signal(self) {
+    pub(crate) fn signal(self) {
         match self.recipient {
             // The caller may have given up.
             Recipient::Caller(caller) => {
