@@ -5,7 +5,7 @@
 
 use std::{error::Error, io, time::Duration};
 
-use fuseboard::{BreakerRegistry, Config, MemoryStore, Origin};
+use fuseboard::{BreakerRegistry, CallError, CircuitState, Config, MemoryStore, Origin};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -39,9 +39,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // Its error is the dependency's own.
         let _ = payments.call(|| pay(false)).await;
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    for _ in 0..2 {
-        payments.call(|| pay(true)).await?;
+    // Until the circuit is closed again; a rejection says when to come back.
+    while payments.state() != CircuitState::Closed {
+        match payments.call(|| pay(true)).await {
+            Err(CallError::Open(open)) => tokio::time::sleep(open.retry_after()).await,
+            answered => answered?,
+        }
     }
     // The subscription ends with the last handle of the registry.
     drop(registry);
