@@ -247,6 +247,7 @@ impl Actor {
             // The gate has room for one offered probe, and one is on its way already.
             Message::Admit { reply: Reply::OfferedProbe, .. } if self.awaits_offered_probe => {}
             Message::Admit { at, reply, is_failing } => {
+                circuit.note_asked();
                 // Good calls may have ended the streak since the handle read the gate.
                 let arrival = self.machine.arrival(is_failing && circuit.check_is_failing());
                 self.admit(at, reply, arrival);

@@ -32,7 +32,7 @@ use crate::{
     runtime::circuit::message::{Message, Settle},
     runtime::gate::Gate,
     runtime::slots::Slots,
-    runtime::sync::{Mutex, MutexGuard, flume, oneshot},
+    runtime::sync::{AtomicU64, Mutex, MutexGuard, flume, oneshot},
 };
 
 /// The counts of a circuit. Made at its first failure: a healthy circuit has none.
@@ -41,6 +41,9 @@ pub(super) struct Counted {
     /// Good calls, which take no lock.
     slots: Slots,
     tally: Mutex<Tally>,
+    /// The number of freezes after which failures were last ignored; zero if a call has asked
+    /// the actor since.
+    ignored_after: AtomicU64,
 }
 
 /// Failures, and the trips that callers wait for.
@@ -95,7 +98,11 @@ impl Counted {
         let (failures, successes) = (config.failure_threshold(), config.success_threshold());
         let counting = Counting::new(failures.get(), successes.get());
         let tally = Tally { counting, failures: 0, awaited_trips: Vec::new() };
-        Box::new(Self { slots: Slots::new(epoch), tally: Mutex::new(tally) })
+        Box::new(Self {
+            slots: Slots::new(epoch),
+            tally: Mutex::new(tally),
+            ignored_after: AtomicU64::new(0),
+        })
     }
 
     /// Locks the tally. No user code but a clock runs under the lock, and a panic in it leaves
@@ -156,7 +163,7 @@ impl Circuit {
             self.pending.ending.found_by(&self.name);
             return None;
         }
-        if self.is_cut_off() {
+        if self.is_cut_off() && self.may_ignore_cut_off(epoch) {
             // The actor will begin an epoch to which this call does not belong. Wake it, or
             // failures would go uncounted until the next message. A full mailbox wakes it too.
             let _ = self.mailbox.try_send(Message::Wake);
@@ -214,6 +221,29 @@ impl Circuit {
     /// epoch that came after them, or it would count the failure in the epoch before.
     fn is_cut_off(&self) -> bool {
         self.clock.freezes(self.clock.now()) != self.freezes.load(Ordering::Acquire)
+    }
+
+    /// Returns `true` if failures after the newest freeze are ignored. They count if those of an
+    /// earlier freeze were ignored and the actor has admitted no call since: the gate then admits
+    /// without it, calls of after the thaw too, and a process that is frozen between any two
+    /// calls would never trip. The freeze is then known, and begins no epoch.
+    fn may_ignore_cut_off(&self, epoch: u64) -> bool {
+        let newest = self.clock.freezes(self.clock.now());
+        let counted = self.counted_from(epoch);
+        let ignored = counted.ignored_after.swap(newest, Ordering::Relaxed);
+        if ignored == 0 || ignored == newest {
+            return true;
+        }
+        counted.ignored_after.store(0, Ordering::Relaxed);
+        self.freezes.store(newest, Ordering::Release);
+        false
+    }
+
+    /// Notes that the actor admits calls, and not the gate alone.
+    pub(crate) fn note_asked(&self) {
+        if let Some(counted) = self.counted.get() {
+            counted.ignored_after.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Returns `true` if the machine knows of this number of freezes, and the result is

@@ -90,3 +90,20 @@ async fn case_198_a_probe_that_a_freeze_cut_off_reopens_nothing() {
     }
     assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
 }
+
+/// The gate admits without the actor, since what is known is fresh for long.
+#[tokio::test(start_paused = true)]
+async fn case_198_a_process_that_is_frozen_between_any_two_calls_still_trips() {
+    let fleet = Fleet::with(|config| config.local_cache_max_age(Duration::from_secs(3_600)));
+    let environment = fleet.environment();
+    let breaker = environment.breaker();
+    assert_eq!(succeed(&breaker).await, Ok(42));
+    for call in 0..12 {
+        fleet.clock.freeze(Duration::from_secs(10));
+        if is_rejected(&fail(&breaker).await) {
+            return;
+        }
+        settle().await;
+        assert!(call < 11, "no failure counts");
+    }
+}
