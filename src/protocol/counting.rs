@@ -45,7 +45,7 @@ struct Run {
 
 /// The rules that trip a circuit. One rule so far: `of_last(T, T)`, which is T failures in a
 /// row. All failures that stand for it have the same place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Rules {
     threshold: u64,
     run: Option<Run>,
@@ -117,7 +117,7 @@ impl Contradiction {
 }
 
 /// The failures of one circuit in this process, and its contradiction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Counting {
     /// The epoch whose failures count.
     epoch: u64,

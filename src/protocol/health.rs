@@ -57,11 +57,11 @@ pub(crate) struct BackedOff {
 }
 
 /// The back-offs of a store. Boxed once there is one: nearly all circuits never have any.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Health(Option<Box<Trouble>>);
 
 /// The failures of a store.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Trouble {
     reads: Streak,
     writes: Streak,
@@ -235,7 +235,7 @@ fn remaining(span: Option<(Moment, Duration)>, now: Moment) -> Duration {
 }
 
 /// Failures in a row.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Streak {
     failures: u32,
     /// True if another circuit's failures, or a misconfiguration, show that the store is out.
@@ -249,7 +249,7 @@ struct Streak {
 
 /// Throttling is an answer: the store is alive, and asks to be called less often. It is not a
 /// failure, so no circuit decides without the store because of it.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Throttled {
     /// The number of throttled operations in a row.
     times: u32,

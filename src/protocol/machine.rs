@@ -50,6 +50,7 @@ mod admission;
 mod cache;
 mod command;
 mod phase;
+mod prober;
 mod published;
 mod report;
 mod reputation;
@@ -59,12 +60,12 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 pub(crate) use self::{
     admission::{Admission, Arrival, CallId, LONGEST_BRIEF_WAIT},
     command::{Command, CommandResult},
-    phase::ProbeId,
+    prober::ProbeId,
     published::{CLOCK_TICK_MS, Published},
     report::CallEnd,
     storage::{Purpose, StoreRequest, StoreResponse},
@@ -72,7 +73,8 @@ pub(crate) use self::{
 use self::{
     cache::Cache,
     command::InProgress,
-    phase::{Phase, Probes, Standing, Turn},
+    phase::{Phase, Standing},
+    prober::{Probes, Turn},
     reputation::Reputation,
     storage::{PendingWrite, Request, TTL_SLACK},
 };
@@ -88,11 +90,40 @@ use crate::{
 
 /// The source of everything that must not be predictable. Passed in, so that a test can
 /// replay a run from its seed.
-pub(crate) trait Entropy: Send + Sync {
+pub(crate) trait Entropy: fmt::Debug + Send + Sync {
     /// A fresh fencing token, for one election.
     fn token(&mut self) -> LeaseToken;
     /// A number from 0 to 255, each equally likely, to spread reads, retries and elections.
     fn jitter(&mut self) -> u8;
+    /// Clones the source behind the trait object.
+    fn boxed(&self) -> Box<dyn Entropy>;
+}
+
+impl Clone for Box<dyn Entropy> {
+    fn clone(&self) -> Self {
+        // `self.boxed()` would clone the box, and so call itself without end.
+        self.as_ref().boxed()
+    }
+}
+
+/// The same token, and no jitter.
+#[cfg(test)]
+#[derive(Clone, Debug)]
+pub(crate) struct NoEntropy;
+
+#[cfg(test)]
+impl Entropy for NoEntropy {
+    fn token(&mut self) -> LeaseToken {
+        LeaseToken::new("token")
+    }
+
+    fn jitter(&mut self) -> u8 {
+        0
+    }
+
+    fn boxed(&self) -> Box<dyn Entropy> {
+        Box::new(Self)
+    }
 }
 
 /// What the machine asks its owner to do.
@@ -109,7 +140,9 @@ pub(crate) enum Effect {
     CommandResult(CommandResult),
 }
 
-/// The state machine of one circuit, in one process.
+/// The state machine of one circuit, in one process. A value: a clone goes on as the
+/// original would, which lets a test try everything that may happen next.
+#[derive(Clone, Debug)]
 pub(crate) struct Machine {
     name: CircuitName,
     config: Arc<Config>,

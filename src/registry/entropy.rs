@@ -8,7 +8,7 @@ use std::sync::{
 use crate::{protocol::machine::Entropy, protocol::record::LeaseToken};
 
 /// Spreads the back-offs and elections of a registry. Clones draw from one sequence.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Jitter {
     /// Asks the operating system for each number: processes that are restored from one memory
     /// image would share the state of a generator, and retry at the same instant.
@@ -54,6 +54,10 @@ impl Entropy for Jitter {
 
     fn jitter(&mut self) -> u8 {
         self.draw()
+    }
+
+    fn boxed(&self) -> Box<dyn Entropy> {
+        Box::new(self.clone())
     }
 }
 

@@ -11,10 +11,8 @@ use self::call::Evidence;
 pub(crate) use self::call::{Admission, Arrival, CallId, LONGEST_BRIEF_WAIT};
 use super::{
     Machine,
-    phase::{
-        OfflineProbes, OtherLease, OurLease, Phase, Prober, Recovery, RunningProbe, SECOND, Stage,
-        Standing,
-    },
+    phase::{Phase, Recovery, SECOND, Standing},
+    prober::{OfflineProbes, OtherLease, OurLease, Prober, RunningProbe, Stage},
     storage::PendingWrite,
 };
 use crate::{
@@ -73,15 +71,14 @@ impl Machine {
     pub(super) fn settle_claim(&mut self) {
         self.probe_claimed =
             self.probe_claimed && (self.request.in_flight.is_some() || self.pending.is_some());
-        if let Phase::HalfOpen(recovery) = &mut self.phase
-            && let Prober::Us(lease) = &mut recovery.prober
+        if let Some(lease) = self.phase.our_lease_mut()
             && lease.stage == Stage::Ready
             && !self.probe_claimed
         {
             // The caller for which the right was won may have left. Over a store that is
             // slower than callers are patient, a right that is given back at once would be
             // won and written again and again, and the circuit would never be probed.
-            lease.kept_since.get_or_insert(self.now);
+            lease.keep(self.now);
             self.give_back_kept_right();
             self.dispatch();
         }
@@ -96,13 +93,14 @@ impl Machine {
     /// Gives back a right that no call has taken for [`right_stays_for`](Self::right_stays_for),
     /// so that other processes need not wait for the end of its lease.
     pub(super) fn give_back_kept_right(&mut self) {
-        let right_stays_for = self.right_stays_for();
-        if let Phase::HalfOpen(recovery) = &mut self.phase
-            && let Prober::Us(lease) = &mut recovery.prober
-            && lease.stage == Stage::Ready
-            && !self.probe_claimed
-            && lease.kept_since.is_some_and(|since| self.now.since(since) >= right_stays_for)
-        {
+        if self.gives_back_in() == Some(Duration::ZERO) {
+            self.give_back();
+        }
+    }
+
+    /// Gives the right to probe back, by the next write.
+    pub(super) fn give_back(&mut self) {
+        if let Some(lease) = self.phase.our_lease_mut() {
             lease.stage = Stage::Settling;
             // Giving back ends the token. Remembered, a stale read of this record would
             // resume the lease while another process holds the right.
@@ -203,22 +201,22 @@ impl Machine {
     }
 
     fn admit_as_prober(&mut self, lease: &OurLease, evidence: Evidence) -> Admission {
-        let leased = self.now.is_within(lease.leased_at, self.config.probe_lease());
+        let is_live = lease.is_live(self.now, &self.config);
         match lease.stage {
-            Stage::Ready if leased => self.start_probe(),
+            Stage::Ready if is_live => self.start_probe(),
             Stage::Ready | Stage::HandedOver => self.claim_or_go_offline(
                 PendingWrite::Renew { starts_probe: true },
                 lease.successes,
                 evidence,
             ),
-            Stage::Probing(_) if leased => Admission::Rejected,
+            Stage::Probing(_) if is_live => Admission::Rejected,
             Stage::Probing(_) if !self.is_current(evidence) && self.may_read(evidence) => {
                 self.start_read();
                 Admission::Wait
             }
             // Only the wall clock says that the lease has ended, and it may have been set.
             // Two probes would run if the probe's own process went by it.
-            Stage::Probing(_) if self.now.since(lease.leased_at) < self.config.probe_lease() => {
+            Stage::Probing(_) if lease.left(self.now, &self.config) > Duration::ZERO => {
                 Admission::Rejected
             }
             // The probe has leaked, or is slower than its lease. The new token fences off

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Effect, Machine, StoreResponse,
-    phase::{Opening, Phase, Standing, Turn},
+    phase::{Opening, Phase, Standing},
+    prober::Turn,
     storage::{TTL_SLACK, seconds_up},
 };
 use crate::{

@@ -1,60 +1,9 @@
 //! The phases of the machine, and the times at which they let a probe run.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::time::Duration;
 
-use crate::{
-    config::Config, protocol::moment::Moment, protocol::record::LeaseToken, state::CircuitState,
-    transition::Cause,
-};
-
-/// One probe of this process; numbers are never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ProbeId(NonZeroU64);
-
-impl ProbeId {
-    pub(crate) const FIRST: Self = Self(NonZeroU64::MIN);
-
-    pub(super) fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-
-    /// The number, for the places that can only hold a number.
-    pub(crate) fn get(self) -> u64 {
-        self.0.get()
-    }
-
-    /// Reads a number back; `None` for zero.
-    pub(crate) fn from_number(number: u64) -> Option<Self> {
-        NonZeroU64::new(number).map(Self)
-    }
-}
-
-/// The numbers of this process's probes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Probes {
-    last: ProbeId,
-    /// The last probe that a freeze of the process may have cut off.
-    cut_off: Option<ProbeId>,
-}
-
-impl Probes {
-    pub(super) const NONE: Self = Self { last: ProbeId::FIRST, cut_off: None };
-
-    pub(super) fn next(&mut self) -> ProbeId {
-        self.last = self.last.next();
-        self.last
-    }
-
-    /// Marks all probes that were started so far as cut off by a freeze.
-    pub(super) fn cut_off(&mut self) {
-        self.cut_off = Some(self.last);
-    }
-
-    pub(super) fn is_cut_off(&self, probe: Option<ProbeId>) -> bool {
-        // Numbers grow, and `None` is less than all of them.
-        probe <= self.cut_off
-    }
-}
+use super::prober::{OurLease, Prober, Turn};
+use crate::{config::Config, protocol::moment::Moment, state::CircuitState, transition::Cause};
 
 /// The state of the circuit, as this process acts on it.
 #[derive(Clone, Debug)]
@@ -97,6 +46,28 @@ impl Phase {
             Self::Closed { .. } | Self::HalfOpen(_) => 0,
         }
     }
+
+    /// Returns the lease of this process, if it is the prober.
+    pub(super) fn our_lease(&self) -> Option<&OurLease> {
+        match self {
+            Self::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => Some(lease),
+            Self::HalfOpen(_) | Self::Closed { .. } | Self::Open(_) => None,
+        }
+    }
+
+    pub(super) fn our_lease_mut(&mut self) -> Option<&mut OurLease> {
+        match self {
+            Self::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => Some(lease),
+            Self::HalfOpen(_) | Self::Closed { .. } | Self::Open(_) => None,
+        }
+    }
+
+    /// Replaces the prober of a half-open circuit.
+    pub(super) fn set_prober(&mut self, prober: Prober) {
+        if let Self::HalfOpen(recovery) = self {
+            recovery.prober = prober;
+        }
+    }
 }
 
 /// The relation of an opening to the record in the store.
@@ -112,36 +83,6 @@ pub(super) enum Standing {
     /// Open in this process only, which fails where others do not. Never written: it would
     /// reject the good calls of the whole fleet.
     Refuted,
-}
-
-/// The moment at which this process may elect itself, among all that are due by one stamp.
-///
-/// Without a spread, 8,000 processes would elect themselves in the same second. Most of them
-/// read first and find the winner; the spread keeps them from reading before it has won.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// After this many 65,536ths of `election_spread`.
-    Drawn(u16),
-    /// After all others: this process wrote the opening, or fails where others do not. It
-    /// is the one whose own way to the dependency is most likely broken, and its probe would
-    /// then fail for the fleet.
-    Last,
-}
-
-impl Turn {
-    /// Returns the delay after the first moment at which a process may be elected.
-    pub(super) fn wait(self, config: &Config) -> Duration {
-        let spread = config.election_spread();
-        match self {
-            Self::Drawn(share) => {
-                let share = spread.saturating_mul(u32::from(share));
-                share.checked_div(1 << 16).unwrap_or_default()
-            }
-            Self::Last if spread == Duration::ZERO => Duration::ZERO,
-            // The configuration refuses a spread longer than one `handoff`.
-            Self::Last => config.handoff(),
-        }
-    }
 }
 
 /// The most by which a stamp was rounded up.
@@ -234,101 +175,4 @@ fn until(stamp: i64, after: Duration, now: Moment) -> Duration {
 pub(super) struct Recovery {
     pub(super) opened_at: Option<i64>,
     pub(super) prober: Prober,
-}
-
-/// The holder of the right to probe. Boxed: few circuits are probed.
-#[derive(Clone, Debug)]
-pub(super) enum Prober {
-    /// This process, under a lease that the store knows.
-    Us(Box<OurLease>),
-    /// Another process.
-    Other(Box<OtherLease>),
-    /// No process: this one gave the right back, or the record is gone.
-    Nobody {
-        /// When this process gave it back.
-        gave_back_at: Option<Box<Moment>>,
-    },
-    /// This process, without the store.
-    Offline(Box<OfflineProbes>),
-}
-
-/// The lease of another process. Its length is measured by this process's own clock, since
-/// the clock of the other may be wrong.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct OtherLease {
-    /// Since when the record shows the lease unchanged.
-    pub(super) since: Moment,
-    /// Since when the circuit is known to be half-open under this owner.
-    pub(super) first_seen: Moment,
-    pub(super) turn: Turn,
-}
-
-/// The probes that this process runs without the store.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct OfflineProbes {
-    pub(super) successes: u64,
-    /// The probe that runs.
-    pub(super) probe: Option<RunningProbe>,
-    /// True if the store works, but this process fails where others do not.
-    pub(super) refuted: bool,
-}
-
-/// The lease of this process.
-///
-/// Its length counts from the sending of the write, and not from the response: the store may
-/// have applied the write at once, and others count from then. Counted from a response that
-/// took a second, this process would still probe after another has taken over.
-#[derive(Clone, Debug)]
-pub(super) struct OurLease {
-    pub(super) token: LeaseToken,
-    /// When the write that set the lease was sent.
-    pub(super) written_at: Moment,
-    /// From when its length counts: `written_at`, or later where the stamp, which was rounded
-    /// up, covers a whole lease from later on.
-    pub(super) leased_at: Moment,
-    /// Good probes in a row, those of earlier holders included.
-    pub(super) successes: u64,
-    pub(super) stage: Stage,
-    /// Since when the right is kept for the next call, without a probe that counted. After
-    /// one `handoff` it is given back.
-    pub(super) kept_since: Option<Moment>,
-    /// When this process last gave the right back, under an older token.
-    pub(super) gave_back_at: Option<Moment>,
-}
-
-/// The stage of the holder of the right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// The next call may be the probe.
-    Ready,
-    /// A probe runs.
-    Probing(RunningProbe),
-    /// A verdict is being written.
-    Settling,
-    /// The right is handed over to the process that is first: others may take it over after
-    /// one `handoff`, so that this process renews its lease before it probes again.
-    HandedOver,
-}
-
-/// A call of this process that runs as a probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RunningProbe {
-    pub(super) id: ProbeId,
-    pub(super) started_at: Moment,
-    /// When its holder last said that it is alive.
-    pub(super) alive_at: Moment,
-}
-
-impl Prober {
-    /// Returns the probe that this process runs.
-    pub(super) fn running(&self) -> Option<RunningProbe> {
-        match self {
-            Self::Us(lease) => match lease.stage {
-                Stage::Probing(probe) => Some(probe),
-                Stage::Ready | Stage::Settling | Stage::HandedOver => None,
-            },
-            Self::Offline(offline) => offline.probe,
-            Self::Other(_) | Self::Nobody { .. } => None,
-        }
-    }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{
     Machine,
-    phase::{Phase, Prober, Recovery, Stage, Standing},
+    phase::{Phase, Standing},
+    prober::{Prober, Stage},
     storage::PendingWrite,
 };
 use crate::{
@@ -78,10 +79,7 @@ impl Machine {
     pub(crate) fn probe_offer(&self) -> Duration {
         let lease_length = self.config.probe_lease();
         let offer = lease_length.saturating_sub(lease_length.checked_div(3).unwrap_or_default());
-        let leased_at = match &self.phase {
-            Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => lease.leased_at,
-            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => self.now,
-        };
+        let leased_at = self.phase.our_lease().map_or(self.now, |lease| lease.leased_at);
         offer.saturating_sub(self.now.since(leased_at))
     }
 
@@ -184,16 +182,9 @@ impl Machine {
     }
 
     /// Returns how long until a right that is kept for the next call is given back.
-    fn gives_back_in(&self) -> Option<Duration> {
-        let Phase::HalfOpen(recovery) = &self.phase else {
-            return None;
-        };
-        let Prober::Us(lease) = &recovery.prober else {
-            return None;
-        };
-        let since =
-            lease.kept_since.filter(|_| lease.stage == Stage::Ready && !self.probe_claimed)?;
-        Some(self.right_stays_for().saturating_sub(self.now.since(since)))
+    pub(super) fn gives_back_in(&self) -> Option<Duration> {
+        let lease = self.phase.our_lease().filter(|_| !self.probe_claimed)?;
+        lease.kept_for(self.now, self.right_stays_for())
     }
 
     /// Returns the wall-clock window in which the gate may decide by itself.

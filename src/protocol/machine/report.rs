@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use super::{
     CallId, Machine,
-    phase::{
-        OfflineProbes, Opening, OurLease, Phase, Prober, Recovery, RunningProbe, SECOND, Stage,
-        Standing, Turn,
-    },
+    phase::{Opening, Phase, SECOND, Standing},
+    prober::{OfflineProbes, OurLease, Prober, RunningProbe, Stage, Turn},
     storage::PendingWrite,
 };
 use crate::{
@@ -187,9 +185,7 @@ impl Machine {
         match end {
             CallEnd::Failure => return self.reopen(lease),
             CallEnd::Success => {
-                lease.kept_since = None;
-                lease.successes = lease.successes.saturating_add(1);
-                let enough = lease.successes >= self.config.success_threshold().get();
+                let enough = lease.count_success() >= self.config.success_threshold().get();
                 // Its own probes have found the dependency recovered, so that others which
                 // close the circuit later do not contradict it.
                 if enough {
@@ -204,18 +200,12 @@ impl Machine {
             CallEnd::Ignored | CallEnd::Dropped if self.keeps(&mut lease, end) => {
                 lease.stage = Stage::Ready;
             }
-            CallEnd::Ignored | CallEnd::Dropped => {
-                // Giving back ends the token.
-                self.cache.election = None;
-                self.pending = Some(PendingWrite::GiveBack);
-            }
+            CallEnd::Ignored | CallEnd::Dropped => self.give_back(),
         }
         if self.is_store_out() {
             return self.verdict_without_store(&lease);
         }
-        if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
-            *prober = Prober::Us(Box::new(lease));
-        }
+        self.phase.set_prober(Prober::Us(Box::new(lease)));
     }
 
     /// Returns `true` if the right is kept for the next call after a probe without a verdict.
@@ -228,7 +218,7 @@ impl Machine {
     fn keeps(&self, lease: &mut OurLease, end: CallEnd) -> bool {
         let right_stays_for = self.right_stays_for();
         let is_recent = |at: Moment| self.now.since(at) < right_stays_for;
-        let kept_since = *lease.kept_since.get_or_insert(self.now);
+        let kept_since = lease.keep(self.now);
         let gave_back_recently = lease.gave_back_at.is_some_and(is_recent);
         is_recent(kept_since) && (end == CallEnd::Ignored || gave_back_recently)
     }
@@ -256,17 +246,13 @@ impl Machine {
                 // This process goes on, renewing first. A hand-over that arrives late would
                 // shorten the lease of its next probe.
                 self.pending = None;
-                if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
-                    let lease = OurLease { stage: Stage::HandedOver, ..lease.clone() };
-                    *prober = Prober::Us(Box::new(lease));
-                }
+                let lease = OurLease { stage: Stage::HandedOver, ..lease.clone() };
+                self.phase.set_prober(Prober::Us(Box::new(lease)));
             }
             Some(PendingWrite::GiveBack) => {
                 // Not repeated: the lease will have ended by the time the store is back.
                 self.pending = None;
-                if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
-                    *prober = Prober::Nobody { gave_back_at: Some(Box::new(self.now)) };
-                }
+                self.phase.set_prober(Prober::Nobody { gave_back_at: Some(Box::new(self.now)) });
             }
             Some(
                 PendingWrite::Trip

@@ -2,12 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    Machine,
-    phase::{Phase, Prober, Recovery, Stage},
-    storage::PendingWrite,
-};
-use crate::{protocol::machine::Entropy, protocol::moment::Moment, protocol::record::LeaseToken};
+use super::{Machine, prober::Stage};
+use crate::protocol::moment::Moment;
 
 impl Machine {
     /// Forgets everything but the numbers that must not be used twice: epochs and probes
@@ -15,9 +11,8 @@ impl Machine {
     /// of a new call.
     pub(crate) fn start_over(&mut self) {
         let (name, config) = (self.name.clone(), Arc::clone(&self.config));
-        let fresh = Self::new(name, config, Box::new(NoEntropy));
+        let fresh = Self::new(name, config, self.entropy.clone());
         let before = std::mem::replace(self, fresh);
-        self.entropy = before.entropy;
         self.now = before.now;
         self.epoch = before.epoch.saturating_add(1);
         self.probes = before.probes;
@@ -28,13 +23,8 @@ impl Machine {
     /// keeps the right: its verdict is worth more.
     pub(crate) fn resign(&mut self, now: Moment) {
         self.advance(now);
-        if let Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) = &mut self.phase
-            && lease.stage == Stage::Ready
-        {
-            lease.stage = Stage::Settling;
-            // The write ends the token: it must not be resumed from a stale read.
-            self.cache.election = None;
-            self.pending = Some(PendingWrite::GiveBack);
+        if self.phase.our_lease().is_some_and(|lease| lease.stage == Stage::Ready) {
+            self.give_back();
             self.dispatch();
         }
     }
@@ -42,31 +32,13 @@ impl Machine {
     /// Returns how much longer this process holds a right to probe that has no verdict yet,
     /// free or with a probe that runs. `None` if it holds none, or its lease is over.
     pub(crate) fn right_ends_in(&self) -> Option<Duration> {
-        match &self.phase {
-            Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => match lease.stage {
-                Stage::Ready | Stage::Probing(_) => {
-                    let lease_length = self.config.probe_lease();
-                    // By both clocks: a process that was frozen must not take a lease that has
-                    // ended for its own.
-                    let is_leased = self.now.is_within(lease.leased_at, lease_length);
-                    is_leased.then(|| lease_length.saturating_sub(self.now.since(lease.leased_at)))
-                }
-                Stage::Settling | Stage::HandedOver => None,
-            },
-            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => None,
+        let lease = self.phase.our_lease()?;
+        match lease.stage {
+            Stage::Ready | Stage::Probing(_) => {
+                let is_live = lease.is_live(self.now, &self.config);
+                is_live.then(|| lease.left(self.now, &self.config))
+            }
+            Stage::Settling | Stage::HandedOver => None,
         }
-    }
-}
-
-/// Stands in while a machine is replaced.
-struct NoEntropy;
-
-impl Entropy for NoEntropy {
-    fn token(&mut self) -> LeaseToken {
-        LeaseToken::new("")
-    }
-
-    fn jitter(&mut self) -> u8 {
-        0
     }
 }

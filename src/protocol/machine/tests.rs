@@ -10,6 +10,7 @@ mod cases_closed;
 mod cases_half_open;
 mod cases_open;
 mod cases_store;
+mod exhaustive;
 mod faults;
 mod fleet;
 mod fleet_faults;
@@ -70,6 +71,7 @@ fn build(builder: ConfigBuilder) -> Config {
 }
 
 /// Counted tokens, and no jitter.
+#[derive(Clone, Debug)]
 struct Counted {
     node: usize,
     tokens: u64,
@@ -87,6 +89,10 @@ impl Entropy for Counted {
     fn jitter(&mut self) -> u8 {
         self.draw = self.draw.wrapping_add(self.step);
         self.draw
+    }
+
+    fn boxed(&self) -> Box<dyn Entropy> {
+        Box::new(self.clone())
     }
 }
 

@@ -113,6 +113,7 @@ mod tests {
     };
 
     /// Panics at the first elections: stands for any panic that nothing catches.
+    #[derive(Clone, Debug)]
     struct PanicsAtFirst(u32);
 
     impl Entropy for PanicsAtFirst {
@@ -125,6 +126,10 @@ mod tests {
 
         fn jitter(&mut self) -> u8 {
             0
+        }
+
+        fn boxed(&self) -> Box<dyn Entropy> {
+            Box::new(self.clone())
         }
     }
 

@@ -11,8 +11,7 @@ use self::stage::{Recorded, Stage, is_rejected, pass, recover, settle, succeed, 
 use crate::{
     CircuitState,
     protocol::health::Access,
-    protocol::machine::Entropy,
-    protocol::record::LeaseToken,
+    protocol::machine::NoEntropy,
     runtime::reachability::Reachability,
     store::StoreErrorKind::{self, BadAnswer, Misconfigured, Throttled, Timeout, Unavailable},
 };
@@ -176,18 +175,6 @@ async fn a_registry_that_ends_leaves_no_alarm_behind() {
     drop(Stage::new().environment());
     pass(1).await;
     assert!(!recorded.take().contains(&misconfigured(0)), "there was none");
-}
-
-struct NoEntropy;
-
-impl Entropy for NoEntropy {
-    fn token(&mut self) -> LeaseToken {
-        LeaseToken::new("token")
-    }
-
-    fn jitter(&mut self) -> u8 {
-        0
-    }
 }
 
 #[test]

@@ -1,19 +1,7 @@
 use super::*;
-use crate::protocol::record::LeaseToken;
+use crate::protocol::machine::NoEntropy;
 
 const LIMIT: Duration = Duration::from_secs(1);
-
-struct NoEntropy;
-
-impl Entropy for NoEntropy {
-    fn token(&mut self) -> LeaseToken {
-        LeaseToken::new("token")
-    }
-
-    fn jitter(&mut self) -> u8 {
-        0
-    }
-}
 
 fn at(millis: u64) -> Moment {
     let since = Duration::from_millis(millis);

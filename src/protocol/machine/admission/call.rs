@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::machine::phase::ProbeId;
+use crate::protocol::machine::prober::ProbeId;
 
 /// The longest time that a call waits for the read that it has begun before it is rejected.
 pub(crate) const LONGEST_BRIEF_WAIT: Duration = Duration::from_millis(100);

@@ -13,7 +13,8 @@ use crate::{
     protocol::health::Access,
     protocol::machine::{
         Machine, StoreRequest,
-        phase::{OtherLease, Phase, Prober, SECOND, Standing},
+        phase::{Phase, SECOND, Standing},
+        prober::{OtherLease, Prober},
     },
     protocol::moment::Moment,
     protocol::record::Field,
@@ -173,7 +174,7 @@ impl Machine {
     /// | the stamp | it is past by more than `max_clock_skew` |
     /// | sight | this process has seen it unchanged for its whole length, and a second more |
     ///
-    /// Both are followed by this process's [`Turn`](super::super::phase::Turn), so that a
+    /// Both are followed by this process's [`Turn`](super::super::prober::Turn), so that a
     /// fleet does not take over in step.
     pub(in crate::protocol::machine) fn lease_wait(
         &self,

@@ -4,9 +4,8 @@ use super::{Election, Machine, PendingWrite};
 use crate::{
     protocol::health::Access,
     protocol::machine::cache::{Shown, is_closed, is_same_epoch, shown},
-    protocol::machine::phase::{
-        Opening, OtherLease, OurLease, Phase, Prober, Recovery, Stage, Standing,
-    },
+    protocol::machine::phase::{Opening, Phase, Recovery, Standing},
+    protocol::machine::prober::{OtherLease, OurLease, Prober, Stage},
     protocol::moment::Moment,
     protocol::record::{LeaseToken, Operation, Record},
     transition::{Cause, Origin},
@@ -71,12 +70,7 @@ impl Machine {
                 holds(token)
             }
             Some(PendingWrite::Renew { .. } | PendingWrite::HandOver | PendingWrite::GiveBack) => {
-                match &self.phase {
-                    Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => {
-                        holds(&lease.token)
-                    }
-                    Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
-                }
+                self.phase.our_lease().is_some_and(|lease| holds(&lease.token))
             }
             Some(PendingWrite::Elect | PendingWrite::TakeOver) | None => false,
         };
@@ -293,7 +287,7 @@ impl Machine {
 
     /// Adopts a record under a token of this process.
     fn adopt_own_lease(&mut self, election: Election, record: &Record) {
-        if let Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) = &mut self.phase
+        if let Some(lease) = self.phase.our_lease_mut()
             && lease.token == election.token
         {
             // The write of the verdict was refused though the record permits it. Left in
@@ -310,18 +304,9 @@ impl Machine {
         self.on_elected(election.token, election.sent_at, election.from);
     }
 
-    /// Resumes the lease that this process held before the store was out. It may have ended
-    /// meanwhile, so that it is renewed before the next probe.
     fn resume_lease(&mut self, election: Election, record: &Record) {
-        let lease = OurLease {
-            token: election.token,
-            written_at: election.sent_at,
-            leased_at: election.sent_at,
-            successes: record.success_count.valid().copied().unwrap_or(0),
-            stage: Stage::HandedOver,
-            kept_since: None,
-            gave_back_at: None,
-        };
+        let successes = record.success_count.valid().copied().unwrap_or(0);
+        let lease = OurLease::resumed(election.token, election.sent_at, successes);
         self.commit(
             Phase::HalfOpen(Recovery {
                 opened_at: record.opened_at.valid().copied(),

@@ -9,7 +9,8 @@ use super::{
 use crate::{
     protocol::answer::StoreErrorKind,
     protocol::health::Access,
-    protocol::machine::phase::{OtherLease, OurLease, Phase, Prober, Recovery, Stage, Standing},
+    protocol::machine::phase::{Phase, Recovery, Standing},
+    protocol::machine::prober::{OtherLease, OurLease, Prober, Stage},
     protocol::moment::Moment,
     protocol::record::{LeaseToken, Operation, Record},
     transition::{Cause, Origin},
@@ -123,18 +124,12 @@ impl Machine {
                 self.on_elected(token.clone(), sent_at, Some(seen.clone()));
             }
             Operation::Renew { starts_probe, .. } => {
-                if let Some(lease) = self.our_lease() {
-                    // The lease counts from the sending: a response that came late must not
-                    // let this process probe after others may have taken over.
-                    lease.written_at = sent_at;
-                    lease.leased_at = sent_at;
-                    if *starts_probe {
-                        lease.stage = Stage::Ready;
-                    }
+                if let Some(lease) = self.phase.our_lease_mut() {
+                    lease.renew(sent_at, *starts_probe);
                 }
             }
             Operation::HandOver { .. } => {
-                if let Some(lease) = self.our_lease() {
+                if let Some(lease) = self.phase.our_lease_mut() {
                     lease.stage = Stage::HandedOver;
                 }
             }
@@ -192,10 +187,8 @@ impl Machine {
             self.cache_record(shown);
             self.cache.election = None;
             let (since, turn) = (self.now, self.draw_turn());
-            if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
-                *prober = Prober::Other(Box::new(OtherLease { since, first_seen: since, turn }));
-            }
-            return;
+            let other = OtherLease { since, first_seen: since, turn };
+            return self.phase.set_prober(Prober::Other(Box::new(other)));
         }
         if let Operation::Renew { starts_probe, .. } = operation
             && is_our_lease
@@ -223,13 +216,9 @@ impl Machine {
     /// Returns `true` if the closing that the record shows may be that of another process in
     /// the same second. Only after the lease of this process had ended could another close.
     fn may_be_of_another(&self, operation: &Operation, sent_at: Moment) -> bool {
-        match &self.phase {
-            Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => {
-                matches!(operation, Operation::Close { .. })
-                    && !sent_at.is_within(lease.leased_at, self.config.probe_lease())
-            }
-            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
-        }
+        let had_ended = |lease: &OurLease| !lease.is_live(sent_at, &self.config);
+        matches!(operation, Operation::Close { .. })
+            && self.phase.our_lease().is_some_and(had_ended)
     }
 
     /// Drops the pending write that `operation` was made for. One that was decided while it was
@@ -270,7 +259,7 @@ impl Machine {
                 self.announce_opening(Origin::WithoutStore);
             }
             Some(PendingWrite::Close { .. } | PendingWrite::HandOver | PendingWrite::GiveBack) => {
-                if let Some(lease) = self.our_lease().cloned() {
+                if let Some(lease) = self.phase.our_lease().cloned() {
                     self.verdict_without_store(&lease);
                 }
             }
@@ -314,15 +303,7 @@ impl Machine {
             }
             Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => None,
         };
-        let lease = OurLease {
-            token,
-            written_at: leased_at,
-            leased_at,
-            successes,
-            stage: Stage::Ready,
-            kept_since: None,
-            gave_back_at,
-        };
+        let lease = OurLease { gave_back_at, ..OurLease::won(token, leased_at, successes) };
         // Not the phase first: this process may have closed or reopened the circuit since it
         // sent an election that it finds applied only now.
         let opened_at = self.cache.record().and_then(|record| record.opened_at.valid().copied());
@@ -372,18 +353,11 @@ impl Machine {
     /// Ends the token of this process, and frees the right to probe.
     fn end_token(&mut self) {
         self.cache.election = None;
-        if let Phase::HalfOpen(Recovery { prober, .. }) = &mut self.phase {
-            *prober = Prober::Nobody { gave_back_at: Some(Box::new(self.now)) };
-        }
+        self.phase.set_prober(Prober::Nobody { gave_back_at: Some(Box::new(self.now)) });
     }
 
     fn holds_lease_in(&self, record: &Record) -> bool {
-        match &self.phase {
-            Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => {
-                record.is_leased_to(&lease.token)
-            }
-            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => false,
-        }
+        self.phase.our_lease().is_some_and(|lease| record.is_leased_to(&lease.token))
     }
 
     /// Takes the current opening as stored, and tells subscribers of it as this process's own.
@@ -394,19 +368,12 @@ impl Machine {
         self.announce_opening(Origin::Local);
     }
 
-    fn our_lease(&mut self) -> Option<&mut OurLease> {
-        match &mut self.phase {
-            Phase::HalfOpen(Recovery { prober: Prober::Us(lease), .. }) => Some(lease),
-            Phase::HalfOpen(_) | Phase::Closed { .. } | Phase::Open(_) => None,
-        }
+    fn token(&self) -> Option<LeaseToken> {
+        self.phase.our_lease().map(|lease| lease.token.clone())
     }
 
-    fn token(&mut self) -> Option<LeaseToken> {
-        self.our_lease().map(|lease| lease.token.clone())
-    }
-
-    fn successes(&mut self) -> u64 {
-        self.our_lease().map_or(0, |lease| lease.successes)
+    fn successes(&self) -> u64 {
+        self.phase.our_lease().map_or(0, |lease| lease.successes)
     }
 
     pub(in crate::protocol::machine) fn expires_at(&self) -> i64 {

@@ -4,7 +4,11 @@ mod checks;
 
 use std::{cmp::Ordering, collections::VecDeque};
 
-use super::{super::phase::*, super::storage::PendingWrite, *};
+use super::{
+    super::storage::PendingWrite,
+    super::{phase::*, prober::*},
+    *,
+};
 use crate::{
     protocol::counting::Counting,
     protocol::machine::{Arrival, Command, Effect, StoreRequest, StoreResponse},
@@ -59,6 +63,7 @@ struct Stands {
 /// A call that waits: its number, what was known when it came, and when it came.
 type Waiting = (u64, Arrival, Duration);
 
+#[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) machine: Machine,
     pub(super) now: Moment,
@@ -67,6 +72,10 @@ pub(super) struct Node {
     /// The probes without a lease that nobody has judged yet.
     pub(super) lone: Vec<Lone>,
     pub(super) failed: Option<Failed>,
+    /// The verdicts of probes under a lease, with its token, that the watch has not taken.
+    pub(super) verdicts: Vec<(LeaseToken, bool)>,
+    /// The last probe that was begun before the last freeze.
+    cut_off: Option<ProbeId>,
     /// When the probe that was admitted last began.
     probe_began: Moment,
     /// The outcomes since others contradicted this process, until enough are good.
@@ -111,6 +120,8 @@ impl Node {
             clock: Duration::ZERO,
             lone: Vec::new(),
             failed: None,
+            verdicts: Vec::new(),
+            cut_off: None,
             probe_began: START,
             since_contradicted: None,
             is_heard_again: false,
@@ -295,6 +306,14 @@ impl Node {
             return;
         }
         let judged = pass.probe.is_none() || self.machine.is_probing(pass);
+        // What a freeze has cut off is no verdict.
+        let is_cut_off = !is_good && pass.probe.is_some() && pass.probe <= self.cut_off;
+        if judged
+            && !is_cut_off
+            && let Some(lease) = self.machine.phase.our_lease()
+        {
+            self.verdicts.push((lease.token.clone(), is_good));
+        }
         if !is_good && judged {
             let at =
                 if self.now.mono() < self.machine.now.mono() { self.machine.now } else { self.now };
@@ -333,6 +352,7 @@ impl Node {
 
     /// It has noticed that it stood still.
     pub(super) fn thaw(&mut self) {
+        self.cut_off = self.last_probe;
         self.machine.thawed(self.now);
         self.after();
     }
@@ -446,15 +466,6 @@ impl Node {
 
     pub(super) fn owes_trip(&self) -> bool {
         self.machine.pending == Some(PendingWrite::Trip)
-    }
-
-    /// Whether this process fails where others do not, and is not closed for itself.
-    pub(super) fn is_refuted(&self) -> bool {
-        match &self.machine.phase {
-            Phase::Open(opening) => opening.standing == Standing::Refuted,
-            Phase::HalfOpen(Recovery { prober: Prober::Offline(alone), .. }) => alone.refuted,
-            Phase::HalfOpen(_) | Phase::Closed { .. } => false,
-        }
     }
 
     fn collect(&mut self) {

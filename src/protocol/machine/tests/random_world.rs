@@ -4,7 +4,7 @@
 use std::{cell::RefCell, collections::BTreeSet};
 
 use super::{
-    super::phase::*,
+    super::{phase::*, prober::*},
     node::*,
     random_ops::{Act, Meanwhile, Op, Trouble, worlds},
     seeds::play_seeds,

@@ -20,7 +20,8 @@ use crate::{
     protocol::health::BackedOff,
     protocol::machine::{
         Command, ProbeId, StoreRequest, StoreResponse,
-        phase::{Phase, Prober, Recovery},
+        phase::{Phase, Recovery},
+        prober::Prober,
     },
 };
 

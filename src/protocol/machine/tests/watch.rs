@@ -1,6 +1,8 @@
 //! What is promised in every world whose clocks are honest, each promise said by what
 //! the item shows and by the world's own clock, not by what the machines make of them.
 
+use std::fmt;
+
 use super::{node::*, *};
 use crate::protocol::machine::{StoreRequest, StoreResponse};
 
@@ -8,6 +10,7 @@ use crate::protocol::machine::{StoreRequest, StoreResponse};
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(61);
 
 /// A write that was applied.
+#[derive(Clone, Debug)]
 struct Write {
     by: usize,
     name: &'static str,
@@ -21,6 +24,7 @@ struct Write {
 }
 
 /// A read that was answered as the item stood.
+#[derive(Clone, Debug)]
 struct Heard {
     at: Duration,
     record: Option<Record>,
@@ -30,6 +34,7 @@ struct Heard {
 /// A life that has ended.
 const GONE: usize = usize::MAX;
 
+#[derive(Clone, Debug)]
 pub(super) struct Watch {
     /// Time since the start of the world.
     pub(super) clock: Duration,
@@ -42,6 +47,10 @@ pub(super) struct Watch {
     log: Vec<Write>,
     /// Who won the right that the item shows, and under which token.
     holder: Option<(usize, LeaseToken)>,
+    /// The good probes in a row under the leases since the circuit was open.
+    good: u64,
+    /// Whether a probe under the token that the item shows has failed.
+    has_seen_failure: bool,
     /// Tokens that were deleted with the item, or that an operator ended: their holders
     /// cannot know yet, and may probe beside the next one.
     orphans: Vec<Field<Arc<str>>>,
@@ -65,6 +74,8 @@ impl Watch {
             config: config.clone(),
             log: Vec::new(),
             holder: None,
+            good: 0,
+            has_seen_failure: false,
             orphans: Vec::new(),
             heard: (0..nodes).map(|_| None).collect(),
             failed_at: vec![None; nodes],
@@ -72,6 +83,13 @@ impl Watch {
             knew_nothing: vec![0; nodes],
             has_failed: vec![false; nodes],
         }
+    }
+
+    pub(super) fn print_state(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let Self { clock, log, holder, good, has_seen_failure, orphans, heard, .. } = self;
+        let Self { shown_at, knew_nothing, has_failed, failed_at, .. } = self;
+        write!(out, "{clock:?}{log:?}{holder:?}{good}{has_seen_failure}{orphans:?}{heard:?}")?;
+        write!(out, "{shown_at:?}{knew_nothing:?}{has_failed:?}{failed_at:?}")
     }
 
     pub(super) fn advance(&mut self, by: Duration) {
@@ -149,6 +167,25 @@ impl Watch {
         assert!(!is_closed || may_close, "{number} takes a deleted item for a closing");
     }
 
+    /// Counts the verdicts of probes whose token the item shows.
+    pub(super) fn take_verdicts(&mut self, nodes: &mut [Node], record: Option<&Record>) {
+        for (token, is_good) in nodes.iter_mut().flat_map(|node| node.verdicts.drain(..)) {
+            if !record.is_some_and(|record| record.is_leased_to(&token)) {
+                continue;
+            }
+            self.good = if is_good { self.good + 1 } else { 0 };
+            self.has_seen_failure |= !is_good;
+        }
+    }
+
+    /// A circuit closes after K good probes in a row, the last under a token that has seen no
+    /// failure.
+    fn judge_close(&self) {
+        let enough = self.config.success_threshold().get();
+        assert!(self.good >= enough, "closed after {} good probes of {enough}", self.good);
+        assert!(!self.has_seen_failure, "closed under a token that has seen a failure");
+    }
+
     /// A write reaches the store: what is due is decided on what was shown since it is.
     pub(super) fn sent(&self, number: usize, operation: &Operation) {
         let Operation::Elect { seen, .. } = operation else {
@@ -198,11 +235,21 @@ impl Watch {
             | Operation::GiveBack { token, .. } => {
                 let holder = Some((by, token.clone()));
                 assert_eq!(self.holder, holder, "{} by another than the holder", operation.name());
+                if matches!(operation, Operation::Close { .. }) {
+                    self.judge_close();
+                }
             }
             Operation::Hold { .. } | Operation::Release { .. } => self.ends_tokens_of(before),
         }
         if after.state != CircuitState::HalfOpen.into() {
             self.holder = None;
+        }
+        let elects = matches!(operation, Operation::Elect { .. } | Operation::ElectAbsent { .. });
+        if elects || after.state != CircuitState::HalfOpen.into() {
+            self.good = 0;
+        }
+        if before.is_none_or(|before| before.owner != after.owner) {
+            self.has_seen_failure = false;
         }
         let opens = after.state == CircuitState::Open.into();
         let opened_at = after.opened_at.valid().copied().filter(|_| opens);

@@ -1,7 +1,7 @@
 //! Several machines over one record, on one virtual clock, with scripted faults.
 //! [`watch`](super::watch) judges every write and every step.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 use super::{node::*, watch::Watch, *};
 use crate::protocol::machine::{StoreRequest, StoreResponse};
@@ -21,6 +21,7 @@ pub(super) enum Fault {
     Stale(Option<Record>),
 }
 
+#[derive(Clone, Debug)]
 pub(super) struct World {
     pub(super) record: Option<Record>,
     pub(super) nodes: Vec<Node>,
@@ -52,6 +53,7 @@ pub(super) struct World {
     lives: usize,
 }
 
+#[derive(Clone, Debug)]
 struct Delayed {
     answer: StoreResponse,
     /// A read that showed what was there before.
@@ -88,6 +90,14 @@ impl World {
             stops: vec![None; nodes],
             lives: nodes,
         }
+    }
+
+    /// Prints all that what happens next, and its judgement, depend on.
+    pub(super) fn print_state(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let Self { record, nodes, watch, delayed, stops, applied, lives, .. } = self;
+        nodes.iter().try_for_each(|node| node.print_state(out))?;
+        watch.print_state(out)?;
+        write!(out, "{record:?}{delayed:?}{stops:?}{applied:?}{lives:?}")
     }
 
     /// Time passes, for everyone.
@@ -150,6 +160,7 @@ impl World {
             return;
         };
         assert!(self.delayed[number].is_none(), "the operation arrived already");
+        self.watch.take_verdicts(&mut self.nodes, self.record.as_ref());
         let cut = self.cut_off[number].then_some(Fault::LostRequest);
         let fault = cut.or(self.down.map(Fault::Fails)).or_else(|| self.fault_of(&job));
         let fault = fault.or_else(|| self.faults.pop_front());
@@ -346,6 +357,7 @@ impl World {
 
     /// What holds in every world whose clocks are honest.
     pub(super) fn check(&mut self) {
+        self.watch.take_verdicts(&mut self.nodes, self.record.as_ref());
         self.watch.check(&mut self.nodes);
         for (number, node) in self.nodes.iter().enumerate() {
             for kind in ["open", "elect", "take over", "close", "hold", "release"] {

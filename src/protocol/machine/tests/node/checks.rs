@@ -1,8 +1,35 @@
 //! What holds after every step of a machine, and of every write that it sends.
 
+use std::fmt;
+
 use super::*;
 
 impl Node {
+    /// Whether this process fails where others do not, and is not closed for itself.
+    pub(in super::super) fn is_refuted(&self) -> bool {
+        match &self.machine.phase {
+            Phase::Open(opening) => opening.standing == Standing::Refuted,
+            Phase::HalfOpen(Recovery { prober: Prober::Offline(alone), .. }) => alone.refuted,
+            Phase::HalfOpen(_) | Phase::Closed { .. } => false,
+        }
+    }
+
+    /// Prints all that what happens next, and its judgement, depend on.
+    pub(in super::super) fn print_state(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let Machine { entropy, now, epoch, phase, used_at, failures_stand, .. } = &self.machine;
+        write!(out, "{entropy:?}{now:?}{epoch}{phase:?}{used_at:?}{failures_stand}")?;
+        let Machine { announced, cache, reputation, request, pending, command, .. } = &self.machine;
+        write!(out, "{announced:?}{cache:?}{reputation:?}{request:?}{pending:?}{command:?}")?;
+        let Machine { health, probe_claimed, probes, has_thawed, .. } = &self.machine;
+        write!(out, "{health:?}{probe_claimed}{probes:?}{has_thawed}")?;
+        let Self { now, failed, probe_began, since_contradicted, is_heard_again, .. } = self;
+        write!(out, "{now:?}{failed:?}{probe_began:?}{since_contradicted:?}{is_heard_again}")?;
+        let Self { contradicted_by, stands, transitions, counting, good, counted, .. } = self;
+        write!(out, "{contradicted_by:?}{stands:?}{transitions:?}{counting:?}{good:?}{counted}")?;
+        let Self { waiting, brief_waiter, last, last_probe, cut_off, .. } = self;
+        write!(out, "{waiting:?}{brief_waiter:?}{last:?}{last_probe:?}{cut_off:?}")
+    }
+
     /// What a write may not be sent for, whatever the machine has made of it.
     pub(super) fn check_sent(&self, operation: &Operation) {
         if matches!(operation, Operation::Hold { .. } | Operation::Release { .. }) {

@@ -1,6 +1,10 @@
 //! How the table words what a machine is, and what it did.
 
-use super::{super::super::phase::*, super::super::storage::PendingWrite, *};
+use super::{
+    super::super::storage::PendingWrite,
+    super::super::{phase::*, prober::*},
+    *,
+};
 use crate::{protocol::health::Access, protocol::machine::Effect};
 
 pub(super) struct Words {

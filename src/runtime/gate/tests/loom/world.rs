@@ -21,8 +21,8 @@ use crate::{
     clock::{Clock, VirtualClock},
     config::Config,
     name::CircuitName,
-    protocol::machine::{Entropy, Machine},
-    protocol::record::{LeaseToken, Operation, Record},
+    protocol::machine::{Machine, NoEntropy},
+    protocol::record::{Operation, Record},
     runtime::actor::{Actor, Environment},
     runtime::circuit::message::{Message, Reply},
     runtime::circuit::undelivered::UndeliveredPermit,
@@ -32,18 +32,6 @@ use crate::{
     store::{Consistency, MemoryStore, Store, StoreError, StoreErrorKind, Written},
     transition::CircuitTransition,
 };
-
-struct NoEntropy;
-
-impl Entropy for NoEntropy {
-    fn token(&mut self) -> LeaseToken {
-        LeaseToken::new("token")
-    }
-
-    fn jitter(&mut self) -> u8 {
-        0
-    }
-}
 
 /// A store that nobody may use.
 struct Forbidden;
