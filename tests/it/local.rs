@@ -1,4 +1,4 @@
-//! Environments over a store in memory.
+//! Processes over a store in memory.
 
 mod closed;
 mod cut_off;

@@ -1,5 +1,5 @@
 //! A store that fails, wholly or in part, seen by callers, subscribers and
-//! whoever reads the table: environments over the real SDK.
+//! whoever reads the table: processes over the real SDK.
 
 mod lost;
 mod malformed;
@@ -13,8 +13,8 @@ mod writes;
 use std::time::Duration;
 
 use crate::support::{
-    fleet::timed,
-    world::{Call, Environment},
+    dynamodb::{Call, Process},
+    world::timed,
 };
 
 /// The longest that a call may wait for the store with default settings, and
@@ -22,11 +22,11 @@ use crate::support::{
 const AT_MOST: Duration = Duration::from_millis(1_002);
 
 /// A call that succeeds if it runs, and how long it took.
-async fn timed_ok(environment: &Environment) -> (Call, Duration) {
-    timed(environment.ok()).await
+async fn timed_ok(process: &Process) -> (Call, Duration) {
+    timed(process.ok()).await
 }
 
 /// A call that fails if it runs, and how long it took.
-async fn timed_fail(environment: &Environment) -> (Call, Duration) {
-    timed(environment.fail()).await
+async fn timed_fail(process: &Process) -> (Call, Duration) {
+    timed(process.fail()).await
 }

@@ -1,4 +1,4 @@
-//! The protocol from outside: environments over the real SDK and a real
+//! The protocol from outside: processes over the real SDK and a real
 //! expression engine, on tokio's paused clock.
 
 mod clocks;

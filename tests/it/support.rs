@@ -1,13 +1,13 @@
 //! What the tests stand on.
 
 #[cfg(feature = "dynamodb")]
+pub(crate) mod dynamodb;
+#[cfg(feature = "dynamodb")]
 pub(crate) mod engine;
 pub(crate) mod faulty;
-pub(crate) mod fleet;
-#[cfg(feature = "dynamodb")]
 pub(crate) mod jitter;
 pub(crate) mod log;
+pub(crate) mod memory;
 #[cfg(feature = "dynamodb")]
 pub(crate) mod wire;
-#[cfg(feature = "dynamodb")]
 pub(crate) mod world;

@@ -4,7 +4,7 @@ use super::{
     player::Player,
     stage::{Stage, seconds},
 };
-use crate::support::world::START;
+use crate::support::dynamodb::START;
 
 const ELECTED: (&str, &str) = ("OPEN", "HALF_OPEN");
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::stage::{Stage, seconds};
-use crate::support::world::START;
+use crate::support::dynamodb::START;
 
 #[tokio::test]
 async fn case_34_a_hold_keeps_the_reference_out_until_it_is_released() {

@@ -15,8 +15,8 @@ use super::{
     rust::Rust,
 };
 use crate::support::{
+    dynamodb::START,
     engine::{Engine, HttpServer, TABLE},
-    world::START,
 };
 
 /// Names a Python that has the reference.

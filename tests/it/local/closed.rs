@@ -7,27 +7,27 @@ use futures::FutureExt as _;
 use tokio::{sync::Barrier, task::JoinSet, time::timeout};
 
 use crate::support::faulty::Fault;
-use crate::support::fleet::{
-    Fleet, NAME, START, fail, heard, is_rejected, pass, recover, settle, succeed, trip,
+use crate::support::memory::{
+    CIRCUIT, START, World, fail, heard, is_rejected, pass, recover, settle, succeed, trip,
 };
 
 #[tokio::test(start_paused = true)]
 async fn case_1_a_first_call_costs_one_read_and_nothing_else() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let mut transitions = environment.registry.subscribe();
-    assert_eq!(succeed(&environment.breaker()).await, Ok(42));
+    let world = World::new();
+    let process = world.process();
+    let mut transitions = process.registry.subscribe();
+    assert_eq!(succeed(&process.breaker()).await, Ok(42));
     settle().await;
-    assert_eq!(environment.store.log(), ["read"]);
-    assert_eq!(fleet.memory.record(NAME), None);
+    assert_eq!(process.store.log(), ["read"]);
+    assert_eq!(world.engine.record(CIRCUIT), None);
     assert!(heard(&mut transitions).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_4_a_success_ends_the_streak() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..3 {
         for _ in 0..4 {
             assert_eq!(fail(&breaker).await, Err(CallError::Inner("down")));
@@ -35,27 +35,27 @@ async fn case_4_a_success_ends_the_streak() {
         assert_eq!(succeed(&breaker).await, Ok(42));
     }
     assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
-    assert_eq!(environment.store.writes(), 0);
+    assert_eq!(process.store.writes(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_5_the_last_failure_trips_and_still_gets_its_own_error() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let mut transitions = environment.registry.subscribe();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let mut transitions = process.registry.subscribe();
+    let breaker = process.breaker();
     for failures in 1..=5 {
         assert_eq!(fail(&breaker).await, Err(CallError::Inner("down")));
         // The call that trips returns only when the circuit is open everywhere.
         let open = (failures == 5).then_some(CircuitState::Open);
-        assert_eq!(fleet.stored_state(), open, "after {failures} failures");
+        assert_eq!(world.stored_state(), open, "after {failures} failures");
     }
-    let record = fleet.record();
+    let record = world.record();
     assert_eq!(record.failure_count, Field::Valid(5));
     assert_eq!(record.opened_at, Field::Valid(START));
     assert_eq!(record.expires_at, Field::Valid(START + 30 + 3_600));
     assert_eq!(record.owner, Field::Absent);
-    assert_eq!(environment.store.log(), ["read", "trip"]);
+    assert_eq!(process.store.log(), ["read", "trip"]);
     let heard = heard(&mut transitions);
     assert_eq!(heard.len(), 1);
     assert_eq!(heard[0].from_state, CircuitState::Closed);
@@ -67,13 +67,13 @@ async fn case_5_the_last_failure_trips_and_still_gets_its_own_error() {
 
 #[tokio::test(start_paused = true)]
 async fn case_6_errors_that_are_not_counted_neither_count_nor_reset() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
+    let world = World::new();
+    let process = world.process();
     let refused = Classifier::builder()
         .ignore_if(|result: &Result<(), &str>| *result == Err("bad request"))
         .build()
         .unwrap();
-    let breaker = environment.breaker().with_classifier(refused);
+    let breaker = process.breaker().with_classifier(refused);
     for _ in 0..4 {
         let _ = breaker.call(|| async { Err("down") }).await;
         for _ in 0..10 {
@@ -88,21 +88,21 @@ async fn case_6_errors_that_are_not_counted_neither_count_nor_reset() {
 
 #[tokio::test(start_paused = true)]
 async fn case_7_a_circuit_that_recovered_before_trips_again() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     trip(&breaker).await;
     pass(31.0).await;
     recover(&breaker).await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+    assert_eq!(world.stored_state(), Some(CircuitState::Closed));
     trip(&breaker).await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_8_a_streak_does_not_outlive_a_trip_elsewhere() {
-    let fleet = Fleet::new();
-    let (one, other) = (fleet.environment(), fleet.environment());
+    let world = World::new();
+    let (one, other) = (world.process(), world.process());
     let (mine, theirs) = (one.breaker(), other.breaker());
     for _ in 0..4 {
         let _ = fail(&mine).await;
@@ -119,26 +119,26 @@ async fn case_8_a_streak_does_not_outlive_a_trip_elsewhere() {
 
 #[tokio::test(start_paused = true)]
 async fn case_10_a_returned_503_counts_and_is_still_returned() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
+    let world = World::new();
+    let process = world.process();
     let by_status = Classifier::builder()
         .count_if(|result: &Result<u16, &str>| matches!(result, Ok(500..) | Err(_)))
         .build()
         .unwrap();
-    let breaker = environment.breaker().with_classifier(by_status);
+    let breaker = process.breaker().with_classifier(by_status);
     for _ in 0..5 {
         assert_eq!(breaker.call(|| async { Ok(503) }).await, Ok(503));
     }
     assert!(is_rejected(&breaker.call(|| async { Ok(200) }).await));
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_11_many_calls_in_flight_trip_once() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let mut transitions = environment.registry.subscribe();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let mut transitions = process.registry.subscribe();
+    let breaker = process.breaker();
     let dies = Arc::new(Barrier::new(64));
     let mut calls = JoinSet::new();
     for _ in 0..64 {
@@ -155,15 +155,15 @@ async fn case_11_many_calls_in_flight_trip_once() {
         assert_eq!(result, Err(CallError::Inner("down")));
     }
     settle().await;
-    assert_eq!(environment.store.log(), ["read", "trip"]);
+    assert_eq!(process.store.log(), ["read", "trip"]);
     assert_eq!(heard(&mut transitions).len(), 1);
-    assert_eq!(fleet.record().failure_count, Field::Valid(5));
+    assert_eq!(world.record().failure_count, Field::Valid(5));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_14_two_stores_know_nothing_of_each_other() {
-    let (one, other) = (Fleet::new(), Fleet::new());
-    let (here, there) = (one.environment(), other.environment());
+    let (one, other) = (World::new(), World::new());
+    let (here, there) = (one.process(), other.process());
     for _ in 0..4 {
         let _ = fail(&here.breaker()).await;
         let _ = fail(&there.breaker()).await;
@@ -171,25 +171,25 @@ async fn case_14_two_stores_know_nothing_of_each_other() {
     let _ = fail(&here.breaker()).await;
     assert_eq!(here.breaker().snapshot().state(), CircuitState::Open);
     assert_eq!(there.breaker().snapshot().state(), CircuitState::Closed);
-    assert_eq!(other.memory.record(NAME), None);
+    assert_eq!(other.engine.record(CIRCUIT), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_circuits_of_one_registry_are_independent() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    trip(&environment.breaker()).await;
-    let other = environment.registry.breaker("address-check").unwrap();
+    let world = World::new();
+    let process = world.process();
+    trip(&process.breaker()).await;
+    let other = process.registry.breaker("address-check").unwrap();
     assert_eq!(succeed(&other).await, Ok(42));
     assert_eq!(other.snapshot().state(), CircuitState::Closed);
-    assert!(is_rejected(&succeed(&environment.breaker()).await));
+    assert!(is_rejected(&succeed(&process.breaker()).await));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_19_the_fallback_borrows_the_input_and_its_result_is_the_result() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     let order = String::from("order 7");
     let charge = || async { Ok::<_, String>(format!("charged {order}")) };
     let answer = breaker
@@ -207,7 +207,7 @@ async fn case_19_the_fallback_borrows_the_input_and_its_result_is_the_result() {
     let open = seen.take().unwrap();
     assert_eq!(open.retry_after(), Duration::from_secs(30));
     let circuit = open.into_circuit();
-    assert_eq!(circuit.name.as_str(), NAME);
+    assert_eq!(circuit.name.as_str(), CIRCUIT);
     assert_eq!(circuit.state, CircuitState::Open);
     assert_eq!(circuit.failure_count, 5);
     assert_eq!(circuit.opened_at, Some(START));
@@ -215,15 +215,15 @@ async fn case_19_the_fallback_borrows_the_input_and_its_result_is_the_result() {
     let refuse = |_| async { Err(format!("{order} was refused")) };
     let refused = breaker.call_or_else(charge, refuse).await;
     assert_eq!(refused, Err(String::from("order 7 was refused")));
-    assert_eq!(environment.store.log(), ["read", "trip"]);
+    assert_eq!(process.store.log(), ["read", "trip"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_74_a_cancelled_call_counts_only_if_it_is_told_to() {
     for counts in [false, true] {
-        let fleet = Fleet::with(|config| config.count_cancelled(counts));
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
+        let world = World::with(|config| config.count_cancelled(counts));
+        let process = world.process();
+        let breaker = process.breaker();
         for _ in 0..5 {
             let hangs = breaker.call(pending::<Result<u32, &str>>);
             assert!(timeout(Duration::from_millis(10), hangs).await.is_err());
@@ -236,9 +236,9 @@ async fn case_74_a_cancelled_call_counts_only_if_it_is_told_to() {
 
 /// A million calls in 300 s, all of them good: how many reads and writes they cost.
 async fn cost_of_a_million_calls(refresh_ahead: bool) -> (usize, usize) {
-    let fleet = Fleet::with(|config| config.refresh_ahead(refresh_ahead));
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::with(|config| config.refresh_ahead(refresh_ahead));
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..1_000 {
         for _ in 0..10 {
             assert_eq!(succeed(&breaker).await, Ok(42));
@@ -248,8 +248,8 @@ async fn cost_of_a_million_calls(refresh_ahead: bool) -> (usize, usize) {
         }
         pass(0.3).await;
     }
-    assert_eq!(fleet.memory.record(NAME), None);
-    (environment.store.reads(), environment.store.writes())
+    assert_eq!(world.engine.record(CIRCUIT), None);
+    (process.store.reads(), process.store.writes())
 }
 
 #[tokio::test(start_paused = true)]
@@ -269,14 +269,14 @@ async fn case_80_without_refresh_ahead_a_healthy_circuit_reads_once_in_c() {
 
 #[tokio::test(start_paused = true)]
 async fn case_84_failures_that_alternate_with_successes_never_trip() {
-    let fleet = Fleet::with(|config| config.failure_threshold(2));
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::with(|config| config.failure_threshold(2));
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..500 {
         let _ = fail(&breaker).await;
         assert_eq!(succeed(&breaker).await, Ok(42));
     }
-    assert_eq!(environment.store.writes(), 0);
+    assert_eq!(process.store.writes(), 0);
     let _ = fail(&breaker).await;
     let _ = fail(&breaker).await;
     assert_eq!(breaker.snapshot().state(), CircuitState::Open);
@@ -284,23 +284,23 @@ async fn case_84_failures_that_alternate_with_successes_never_trip() {
 
 #[tokio::test(start_paused = true)]
 async fn a_threshold_of_one_trips_on_the_first_failure() {
-    let fleet = Fleet::with(|config| config.failure_threshold(1).success_threshold(1));
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::with(|config| config.failure_threshold(1).success_threshold(1));
+    let process = world.process();
+    let breaker = process.breaker();
     let _ = fail(&breaker).await;
     assert_eq!(breaker.snapshot().state(), CircuitState::Open);
     pass(31.0).await;
     assert_eq!(succeed(&breaker).await, Ok(42));
     assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
-    assert_eq!(fleet.record().opened_at, Field::Absent);
+    assert_eq!(world.record().opened_at, Field::Absent);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_74_a_call_that_was_cancelled_before_it_began_is_no_failure() {
-    let fleet = Fleet::with(|config| config.count_cancelled(true).failure_threshold(1));
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    environment.store.reads_meet(Fault::Delay(Duration::from_millis(10)));
+    let world = World::with(|config| config.count_cancelled(true).failure_threshold(1));
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.reads_meet(Fault::Delay(Duration::from_millis(10)));
     // Answered and cancelled at one instant: the answer lies there, unread.
     let mut asking = Box::pin(breaker.admit());
     assert!((&mut asking).now_or_never().is_none());
@@ -308,5 +308,5 @@ async fn case_74_a_call_that_was_cancelled_before_it_began_is_no_failure() {
     drop(asking);
     settle().await;
     assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
-    assert_eq!(environment.store.log(), ["read"]);
+    assert_eq!(process.store.log(), ["read"]);
 }

@@ -6,10 +6,10 @@ use fuseboard::{Breaker, CallError, CircuitState, Config};
 use futures::future::join_all;
 use tokio::sync::watch;
 
-use crate::support::fleet::{Fleet, fail, is_rejected, pass, settle, succeed};
+use crate::support::memory::{World, fail, is_rejected, pass, settle, succeed};
 
 /// So many calls under way, which fail when the process is thawed.
-async fn cut_off(fleet: &Fleet, breaker: &Breaker, calls: usize) {
+async fn cut_off(world: &World, breaker: &Breaker, calls: usize) {
     let (thaw, thawed) = watch::channel(false);
     let call = || {
         let mut thawed = thawed.clone();
@@ -21,7 +21,7 @@ async fn cut_off(fleet: &Fleet, breaker: &Breaker, calls: usize) {
     let running = join_all((0..calls).map(|_| breaker.call(call)));
     let freeze = async {
         settle().await;
-        fleet.clock.freeze(Duration::from_secs(600));
+        world.clock.freeze(Duration::from_secs(600));
         thaw.send(true).unwrap();
     };
     let (ended, ()) = futures::join!(running, freeze);
@@ -31,44 +31,44 @@ async fn cut_off(fleet: &Fleet, breaker: &Breaker, calls: usize) {
 
 #[tokio::test(start_paused = true)]
 async fn case_198_calls_that_a_freeze_cut_off_open_nothing() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     assert_eq!(succeed(&breaker).await, Ok(42));
     for _ in 0..3 {
-        cut_off(&fleet, &breaker, 20).await;
+        cut_off(&world, &breaker, 20).await;
         assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
-        assert_eq!(fleet.stored_state(), None);
+        assert_eq!(world.stored_state(), None);
         assert_eq!(succeed(&breaker).await, Ok(42));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_198_failures_of_before_and_after_a_freeze_are_in_a_row() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    // As an environment on AWS Lambda that is frozen after each invocation.
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    // As a process on AWS Lambda that is frozen after each invocation.
     for _ in 0..4 {
         assert_eq!(fail(&breaker).await, Err(CallError::Inner("down")));
-        cut_off(&fleet, &breaker, 3).await;
+        cut_off(&world, &breaker, 3).await;
     }
     assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
     assert_eq!(fail(&breaker).await, Err(CallError::Inner("down")));
     assert!(is_rejected(&succeed(&breaker).await));
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_198_a_good_call_between_freezes_ends_the_streak() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..3 {
         for _ in 0..4 {
             let _ = fail(&breaker).await;
         }
-        fleet.clock.freeze(Duration::from_secs(60));
+        world.clock.freeze(Duration::from_secs(60));
         assert_eq!(succeed(&breaker).await, Ok(42));
     }
     assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
@@ -76,30 +76,30 @@ async fn case_198_a_good_call_between_freezes_ends_the_streak() {
 
 #[tokio::test(start_paused = true)]
 async fn case_198_a_probe_that_a_freeze_cut_off_reopens_nothing() {
-    let fleet = Fleet::with(|config| config.probe_lease(Duration::from_secs(3_600)));
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::with(|config| config.probe_lease(Duration::from_secs(3_600)));
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..5 {
         let _ = fail(&breaker).await;
     }
     pass(32.0).await;
-    cut_off(&fleet, &breaker, 1).await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::HalfOpen));
+    cut_off(&world, &breaker, 1).await;
+    assert_eq!(world.stored_state(), Some(CircuitState::HalfOpen));
     for _ in 0..Config::default().success_threshold().get() {
         assert_eq!(succeed(&breaker).await, Ok(42), "the right stayed here");
     }
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+    assert_eq!(world.stored_state(), Some(CircuitState::Closed));
 }
 
 /// The gate admits without the actor, since what is known is fresh for long.
 #[tokio::test(start_paused = true)]
 async fn case_198_a_process_that_is_frozen_between_any_two_calls_still_trips() {
-    let fleet = Fleet::with(|config| config.local_cache_max_age(Duration::from_secs(3_600)));
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::with(|config| config.local_cache_max_age(Duration::from_secs(3_600)));
+    let process = world.process();
+    let breaker = process.breaker();
     assert_eq!(succeed(&breaker).await, Ok(42));
     for call in 0..12 {
-        fleet.clock.freeze(Duration::from_secs(10));
+        world.clock.freeze(Duration::from_secs(10));
         if is_rejected(&fail(&breaker).await) {
             return;
         }

@@ -9,36 +9,36 @@ use fuseboard::{
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Fleet, START, fail, heard, is_rejected, pass, recover, settle, succeed, timed, trip},
+    memory::{START, World, fail, heard, is_rejected, pass, recover, settle, succeed, timed, trip},
 };
 
 const UNAVAILABLE: Fault = Fault::Fail(StoreErrorKind::Unavailable);
 
 #[tokio::test(start_paused = true)]
 async fn case_63_a_failing_read_fails_open_and_the_next_call_reads_again() {
-    let fleet = Fleet::new();
-    trip(&fleet.environment().breaker()).await;
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    environment.store.reads_meet(UNAVAILABLE);
+    let world = World::new();
+    trip(&world.process().breaker()).await;
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.reads_meet(UNAVAILABLE);
     assert_eq!(succeed(&breaker).await, Ok(42));
-    assert_eq!(environment.store.reads(), 1);
-    environment.store.reads_meet(Fault::None);
+    assert_eq!(process.store.reads(), 1);
+    process.store.reads_meet(Fault::None);
     assert!(is_rejected(&succeed(&breaker).await), "nothing was cached");
-    assert_eq!(environment.store.reads(), 2);
+    assert_eq!(process.store.reads(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_63_failures_before_the_first_answer_of_the_store_are_counted() {
     for fault in [UNAVAILABLE, Fault::Hang] {
-        let fleet = Fleet::new();
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
-        environment.store.reads_meet(fault);
+        let world = World::new();
+        let process = world.process();
+        let breaker = process.breaker();
+        process.store.reads_meet(fault);
         for _ in 0..4 {
             assert_eq!(fail(&breaker).await, Err(CallError::Inner("down")), "{fault:?}");
         }
-        environment.store.reads_meet(Fault::None);
+        process.store.reads_meet(Fault::None);
         pass(2.0).await;
         assert_eq!(fail(&breaker).await, Err(CallError::Inner("down")), "{fault:?}");
         assert!(is_rejected(&succeed(&breaker).await), "{fault:?}");
@@ -48,11 +48,11 @@ async fn case_63_failures_before_the_first_answer_of_the_store_are_counted() {
 #[tokio::test(start_paused = true)]
 async fn case_64_a_failing_trip_leaves_the_error_and_protects_all_the_same() {
     for fault in [UNAVAILABLE, Fault::Hang, Fault::LoseAnswer, Fault::Panic] {
-        let fleet = Fleet::new();
-        let environment = fleet.environment();
-        let mut transitions = environment.registry.subscribe();
-        let breaker = environment.breaker();
-        environment.store.writes_meet(fault);
+        let world = World::new();
+        let process = world.process();
+        let mut transitions = process.registry.subscribe();
+        let breaker = process.breaker();
+        process.store.writes_meet(fault);
         trip(&breaker).await;
         assert!(is_rejected(&succeed(&breaker).await), "{fault:?}");
         settle().await;
@@ -65,34 +65,34 @@ async fn case_64_a_failing_trip_leaves_the_error_and_protects_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn case_64_a_failing_close_leaves_the_value() {
     for fault in [UNAVAILABLE, Fault::Hang, Fault::LoseAnswer, Fault::Panic] {
-        let fleet = Fleet::new();
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
+        let world = World::new();
+        let process = world.process();
+        let breaker = process.breaker();
         trip(&breaker).await;
         pass(31.0).await;
         assert_eq!(succeed(&breaker).await, Ok(42));
         assert_eq!(succeed(&breaker).await, Ok(42));
         let probe = breaker.admit().await.unwrap();
-        environment.store.writes_meet(fault);
+        process.store.writes_meet(fault);
         probe.success().settled().await;
         assert_eq!(succeed(&breaker).await, Ok(42), "{fault:?}");
-        environment.store.writes_meet(Fault::None);
+        process.store.writes_meet(Fault::None);
         pass(60.0).await;
         assert_eq!(succeed(&breaker).await, Ok(42), "{fault:?}");
-        assert_eq!(fleet.stored_state(), Some(CircuitState::Closed), "{fault:?}");
+        assert_eq!(world.stored_state(), Some(CircuitState::Closed), "{fault:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_60_a_failing_reopening_leaves_the_error_and_acts_open() {
     for fault in [UNAVAILABLE, Fault::Hang, Fault::LoseAnswer, Fault::Panic] {
-        let fleet = Fleet::new();
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
+        let world = World::new();
+        let process = world.process();
+        let breaker = process.breaker();
         trip(&breaker).await;
         pass(31.0).await;
         let probe = breaker.admit().await.unwrap();
-        environment.store.writes_meet(fault);
+        process.store.writes_meet(fault);
         probe.failure().settled().await;
         for _ in 0..29 {
             assert!(is_rejected(&succeed(&breaker).await), "{fault:?}");
@@ -103,14 +103,14 @@ async fn case_60_a_failing_reopening_leaves_the_error_and_acts_open() {
 
 #[tokio::test(start_paused = true)]
 async fn case_36_a_failing_election_rejects_and_is_tried_again() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     trip(&breaker).await;
     pass(31.0).await;
-    environment.store.writes_meet(Fault::Fail(StoreErrorKind::Throttled));
+    process.store.writes_meet(Fault::Fail(StoreErrorKind::Throttled));
     assert!(is_rejected(&succeed(&breaker).await));
-    environment.store.writes_meet(Fault::None);
+    process.store.writes_meet(Fault::None);
     // Throttled: from half a second to one and a half.
     pass(1.6).await;
     recover(&breaker).await;
@@ -118,29 +118,29 @@ async fn case_36_a_failing_election_rejects_and_is_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn case_37_an_election_whose_answer_was_lost_is_recognised() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     trip(&breaker).await;
     pass(31.0).await;
-    environment.store.writes_meet(Fault::LoseAnswer);
+    process.store.writes_meet(Fault::LoseAnswer);
     assert!(is_rejected(&succeed(&breaker).await));
-    assert_eq!(fleet.stored_state(), Some(CircuitState::HalfOpen));
-    environment.store.writes_meet(Fault::None);
+    assert_eq!(world.stored_state(), Some(CircuitState::HalfOpen));
+    process.store.writes_meet(Fault::None);
     pass(1.1).await;
     assert_eq!(succeed(&breaker).await, Ok(42), "at once, and not when the lease ends");
-    let elections = environment.store.log().iter().filter(|name| **name == "elect").count();
+    let elections = process.store.log().iter().filter(|name| **name == "elect").count();
     assert_eq!(elections, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_65_a_dependency_that_is_down_with_its_store_is_protected() {
     for policy in [OnStoreOutage::FailOpen, OnStoreOutage::Protect] {
-        let fleet = Fleet::with(|config| config.on_store_outage(policy));
-        let environment = fleet.environment();
-        let mut transitions = environment.registry.subscribe();
-        let breaker = environment.breaker();
-        environment.store.meets(UNAVAILABLE);
+        let world = World::with(|config| config.on_store_outage(policy));
+        let process = world.process();
+        let mut transitions = process.registry.subscribe();
+        let breaker = process.breaker();
+        process.store.meets(UNAVAILABLE);
         let mut ran = 0;
         // 200 calls in 25 s: no recovery is due yet.
         for _ in 0..200 {
@@ -156,10 +156,10 @@ async fn case_65_a_dependency_that_is_down_with_its_store_is_protected() {
 
 #[tokio::test(start_paused = true)]
 async fn case_66_a_hanging_store_delays_one_caller_and_then_nobody_for_the_back_off() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    environment.store.meets(Fault::Hang);
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.meets(Fault::Hang);
     let mut delayed = 0;
     for _ in 0..600 {
         let (result, waited) = timed(succeed(&breaker)).await;
@@ -174,65 +174,65 @@ async fn case_66_a_hanging_store_delays_one_caller_and_then_nobody_for_the_back_
 
 #[tokio::test(start_paused = true)]
 async fn case_67_a_store_that_returns_is_told_of_a_local_opening() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    environment.store.meets(UNAVAILABLE);
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.meets(UNAVAILABLE);
     trip(&breaker).await;
-    assert_eq!(fleet.memory.record("payment-backend"), None);
-    environment.store.meets(Fault::None);
+    assert_eq!(world.engine.record("payment-backend"), None);
+    process.store.meets(Fault::None);
     pass(5.0).await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
-    let other = fleet.environment();
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
+    let other = world.process();
     assert!(is_rejected(&succeed(&other.breaker()).await));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_misconfigured_store_is_asked_once_a_minute() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    environment.store.meets(Fault::Fail(StoreErrorKind::Misconfigured));
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.meets(Fault::Fail(StoreErrorKind::Misconfigured));
     for _ in 0..600 {
         assert_eq!(succeed(&breaker).await, Ok(42));
         pass(1.0).await;
     }
-    let reads = environment.store.reads();
+    let reads = process.store.reads();
     assert!((9..=14).contains(&reads), "{reads} reads in 10 minutes");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_panics_takes_nobody_with_it() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    environment.store.meets(Fault::Panic);
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.meets(Fault::Panic);
     assert_eq!(succeed(&breaker).await, Ok(42));
     trip(&breaker).await;
-    environment.store.meets(Fault::None);
+    process.store.meets(Fault::None);
     pass(60.0).await;
     recover(&breaker).await;
     settle().await;
-    assert_eq!(environment.registry.circuit_count(), 1);
+    assert_eq!(process.registry.circuit_count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_refuses_what_its_record_permits_is_not_asked_without_end() {
     for successes in [1, 3] {
         for report in [Outcome::Success, Outcome::Failure, Outcome::Ignored] {
-            let fleet = Fleet::with(|config| config.success_threshold(successes));
-            let environment = fleet.environment();
-            let breaker = environment.breaker();
+            let world = World::with(|config| config.success_threshold(successes));
+            let process = world.process();
+            let breaker = process.breaker();
             trip(&breaker).await;
             pass(31.0).await;
             let probe = breaker.admit().await.unwrap();
-            environment.store.writes_meet(Fault::Refuse);
-            let before = environment.store.log().len();
+            process.store.writes_meet(Fault::Refuse);
+            let before = process.store.log().len();
             probe.report(report);
             pass(60.0).await;
-            let log = environment.store.log().split_off(before);
+            let log = process.store.log().split_off(before);
             assert!((1..=5).contains(&log.len()), "{successes} {report:?}: {log:?}");
-            environment.store.writes_meet(Fault::None);
+            process.store.writes_meet(Fault::None);
             pass(31.0).await;
             for _ in 0..3 {
                 let _ = succeed(&breaker).await;
@@ -246,13 +246,13 @@ async fn a_store_that_refuses_what_its_record_permits_is_not_asked_without_end()
 #[tokio::test(start_paused = true)]
 async fn a_store_that_refuses_elections_that_its_record_permits_is_not_asked_without_end() {
     for by_try_admit in [false, true] {
-        let fleet = Fleet::new();
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
+        let world = World::new();
+        let process = world.process();
+        let breaker = process.breaker();
         trip(&breaker).await;
         pass(31.0).await;
-        environment.store.writes_meet(Fault::Refuse);
-        let before = environment.store.writes();
+        process.store.writes_meet(Fault::Refuse);
+        let before = process.store.writes();
         for _ in 0..600 {
             let is_in = match by_try_admit {
                 true => breaker.try_admit().is_ok(),
@@ -261,9 +261,9 @@ async fn a_store_that_refuses_elections_that_its_record_permits_is_not_asked_wit
             assert!(!is_in);
             pass(0.1).await;
         }
-        let writes = environment.store.writes() - before;
+        let writes = process.store.writes() - before;
         assert!((10..=120).contains(&writes), "{writes} in a minute");
-        environment.store.writes_meet(Fault::None);
+        process.store.writes_meet(Fault::None);
         pass(2.0).await;
         for _ in 0..3 {
             assert_eq!(succeed(&breaker).await, Ok(42));
@@ -274,17 +274,17 @@ async fn a_store_that_refuses_elections_that_its_record_permits_is_not_asked_wit
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_store_delays_a_cold_call_by_no_more_than_it_takes() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    environment.store.meets(Fault::Delay(Duration::from_millis(300)));
-    let (result, waited) = timed(succeed(&environment.breaker())).await;
+    let world = World::new();
+    let process = world.process();
+    process.store.meets(Fault::Delay(Duration::from_millis(300)));
+    let (result, waited) = timed(succeed(&process.breaker())).await;
     assert_eq!(result, Ok(42));
     assert_eq!(waited.as_millis(), 300);
 }
 
 /// The process stood still, and its timers with it; then a call comes.
-async fn thaw(fleet: &Fleet, breaker: &Breaker) {
-    fleet.clock.advance(Duration::from_secs(10));
+async fn thaw(world: &World, breaker: &Breaker) {
+    world.clock.advance(Duration::from_secs(10));
     assert!(breaker.try_admit().is_err());
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -293,34 +293,34 @@ async fn thaw(fleet: &Fleet, breaker: &Breaker) {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_is_owed_is_made_at_the_next_event_after_a_freeze() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     trip(&breaker).await;
     pass(31.0).await;
     let probe = breaker.admit().await.unwrap();
-    environment.store.writes_meet(UNAVAILABLE);
+    process.store.writes_meet(UNAVAILABLE);
     probe.failure().settled().await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::HalfOpen));
-    environment.store.writes_meet(Fault::None);
-    thaw(&fleet, &breaker).await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
-    assert_eq!(fleet.record().opened_at, Field::Valid(START + 31), "when the probe failed");
+    assert_eq!(world.stored_state(), Some(CircuitState::HalfOpen));
+    process.store.writes_meet(Fault::None);
+    thaw(&world, &breaker).await;
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
+    assert_eq!(world.record().opened_at, Field::Valid(START + 31), "when the probe failed");
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_196_a_trip_that_is_owed_is_not_made_after_a_freeze() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    environment.store.writes_meet(UNAVAILABLE);
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.writes_meet(UNAVAILABLE);
     trip(&breaker).await;
-    environment.store.writes_meet(Fault::None);
-    thaw(&fleet, &breaker).await;
-    assert_eq!(fleet.stored_state(), None, "the dependency was not asked since");
+    process.store.writes_meet(Fault::None);
+    thaw(&world, &breaker).await;
+    assert_eq!(world.stored_state(), None, "the dependency was not asked since");
     let probe = breaker.admit().await.unwrap();
     assert!(probe.is_probe());
     assert!(is_rejected(&succeed(&breaker).await), "one at a time");
     probe.failure().settled().await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open), "what it found now");
+    assert_eq!(world.stored_state(), Some(CircuitState::Open), "what it found now");
 }

@@ -8,201 +8,201 @@ use tracing::Level;
 
 use crate::support::{
     faulty::Fault,
-    fleet::{
-        Environment, Fleet, NAME, fail, heard, is_rejected, pass, settle, states, succeed, timed,
+    log::Lines,
+    memory::{
+        CIRCUIT, Process, World, fail, heard, is_rejected, pass, settle, states, succeed, timed,
         trip,
     },
-    log::Lines,
 };
 
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_is_dropped_while_it_is_used_says_so() {
     let warnings = Lines::of(Level::WARN);
-    let environment = Fleet::new().environment();
-    let breaker = environment.breaker();
-    drop(environment);
+    let process = World::new().process();
+    let breaker = process.breaker();
+    drop(process);
     assert_eq!(warnings.take(), 0, "it may be the end of the program");
     for _ in 0..20 {
         assert!(!is_rejected(&fail(&breaker).await), "nobody counts");
     }
     assert_eq!(warnings.take(), 1, "but it is used");
 
-    let environment = Fleet::new().environment();
-    let breaker = environment.breaker();
-    environment.registry.shutdown(Duration::from_secs(1)).await.unwrap();
-    drop(environment);
+    let process = World::new().process();
+    let breaker = process.breaker();
+    process.registry.shutdown(Duration::from_secs(1)).await.unwrap();
+    drop(process);
     drop(breaker);
-    let environment = Fleet::new().environment();
-    drop(environment.breaker());
-    drop(environment);
+    let process = World::new().process();
+    drop(process.breaker());
+    drop(process);
     assert_eq!(warnings.take(), 0, "shut down, or not used");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_circuit_without_handles_is_forgotten() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     let clone = breaker.clone();
     let _ = succeed(&breaker).await;
     drop(breaker);
     settle().await;
-    assert_eq!(environment.registry.circuit_count(), 1, "a clone is left");
+    assert_eq!(process.registry.circuit_count(), 1, "a clone is left");
     drop(clone);
     pass(4.9).await;
-    assert_eq!(environment.registry.circuit_count(), 1, "what it knows is fresh");
+    assert_eq!(process.registry.circuit_count(), 1, "what it knows is fresh");
     pass(0.1).await;
-    assert_eq!(environment.registry.circuit_count(), 0);
-    assert_eq!(succeed(&environment.breaker()).await, Ok(42), "and may come again");
+    assert_eq!(process.registry.circuit_count(), 0);
+    assert_eq!(succeed(&process.breaker()).await, Ok(42), "and may come again");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_handle_for_each_call_does_not_mean_a_read_for_each() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
+    let world = World::new();
+    let process = world.process();
     for _ in 0..40 {
-        assert_eq!(succeed(&environment.breaker()).await, Ok(42));
+        assert_eq!(succeed(&process.breaker()).await, Ok(42));
         pass(0.1).await;
     }
-    assert_eq!(environment.store.reads(), 1);
+    assert_eq!(process.store.reads(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_circuit_that_was_never_called_is_forgotten() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    drop(environment.breaker());
+    let world = World::new();
+    let process = world.process();
+    drop(process.breaker());
     settle().await;
-    assert_eq!(environment.registry.circuit_count(), 0);
-    assert!(environment.store.log().is_empty());
+    assert_eq!(process.registry.circuit_count(), 0);
+    assert!(process.store.log().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_78_an_open_circuit_without_handles_is_not_forgotten() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
+    let world = World::new();
+    let process = world.process();
     // Nobody but this process knows of it.
-    environment.store.meets(Fault::Hang);
-    trip(&environment.breaker()).await;
+    process.store.meets(Fault::Hang);
+    trip(&process.breaker()).await;
     settle().await;
-    assert_eq!(environment.registry.circuit_count(), 1);
+    assert_eq!(process.registry.circuit_count(), 1);
     pass(2.0).await;
-    assert!(is_rejected(&succeed(&environment.breaker()).await));
+    assert!(is_rejected(&succeed(&process.breaker()).await));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_streak_outlives_the_handles_it_was_counted_through() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
+    let world = World::new();
+    let process = world.process();
     for _ in 0..5 {
-        let _ = fail(&environment.breaker()).await;
+        let _ = fail(&process.breaker()).await;
         settle().await;
     }
-    assert_eq!(environment.breaker().snapshot().state(), CircuitState::Open);
+    assert_eq!(process.breaker().snapshot().state(), CircuitState::Open);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_handle_that_is_taken_again_keeps_the_circuit() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     let _ = succeed(&breaker).await;
     drop(breaker);
     // Before the actor has heard that nobody holds it.
-    let again = environment.breaker();
+    let again = process.breaker();
     settle().await;
-    assert_eq!(environment.registry.circuit_count(), 1);
+    assert_eq!(process.registry.circuit_count(), 1);
     trip(&again).await;
-    assert!(is_rejected(&succeed(&environment.breaker()).await), "one circuit, one state");
+    assert!(is_rejected(&succeed(&process.breaker()).await), "one circuit, one state");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_permit_keeps_its_circuit() {
-    let fleet = Fleet::with(|config| config.failure_threshold(1));
-    let environment = fleet.environment();
-    let permit = environment.breaker().admit_owned().await.unwrap();
+    let world = World::with(|config| config.failure_threshold(1));
+    let process = world.process();
+    let permit = process.breaker().admit_owned().await.unwrap();
     settle().await;
-    assert_eq!(environment.registry.circuit_count(), 1);
+    assert_eq!(process.registry.circuit_count(), 1);
     permit.failure().settled().await;
-    assert_eq!(environment.breaker().snapshot().state(), CircuitState::Open);
+    assert_eq!(process.breaker().snapshot().state(), CircuitState::Open);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_78_many_names_in_a_loop_stay_bounded() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
+    let world = World::new();
+    let process = world.process();
     let mut most = 0;
     for number in 0..10_000 {
-        let breaker = environment.registry.breaker(format!("tenant-{number}")).unwrap();
+        let breaker = process.registry.breaker(format!("tenant-{number}")).unwrap();
         assert!(breaker.admit().await.is_ok());
-        most = most.max(environment.registry.circuit_count());
+        most = most.max(process.registry.circuit_count());
         pass(0.01).await;
     }
     assert!(most <= 501, "those of the last 5 s, at 100 a second; {most} at once");
     pass(5.0).await;
-    assert_eq!(environment.registry.circuit_count(), 0);
+    assert_eq!(process.registry.circuit_count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_disabled_registry_keeps_no_circuits() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment_with(|builder| builder.disabled(true));
+    let world = World::new();
+    let process = world.process_with(|builder| builder.disabled(true));
     for number in 0..1_000 {
-        let breaker = environment.registry.breaker(format!("tenant-{number}")).unwrap();
+        let breaker = process.registry.breaker(format!("tenant-{number}")).unwrap();
         assert!(breaker.admit().await.is_ok());
     }
-    assert_eq!(environment.registry.circuit_count(), 0);
+    assert_eq!(process.registry.circuit_count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_89_a_breaker_outlives_its_registry_and_lets_calls_through() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let (cold, open) = (environment.registry.breaker("cold").unwrap(), environment.breaker());
+    let world = World::new();
+    let process = world.process();
+    let (cold, open) = (process.registry.breaker("cold").unwrap(), process.breaker());
     trip(&open).await;
-    drop(environment);
+    drop(process);
     settle().await;
     assert_eq!(succeed(&cold).await, Ok(42), "nothing is known");
     assert!(is_rejected(&succeed(&open).await), "by what was last known, while it is fresh");
     pass(5.0).await;
     assert_eq!(succeed(&open).await, Ok(42), "and not after");
-    assert_eq!(open.name().as_str(), NAME);
+    assert_eq!(open.name().as_str(), CIRCUIT);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_66_a_handle_for_each_call_does_not_forget_that_the_store_hangs() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    environment.store.meets(Fault::Hang);
+    let world = World::new();
+    let process = world.process();
+    process.store.meets(Fault::Hang);
     for _ in 0..5 {
-        assert_eq!(succeed(&environment.breaker()).await, Ok(42));
+        assert_eq!(succeed(&process.breaker()).await, Ok(42));
         settle().await;
     }
-    assert_eq!(environment.store.reads(), 1);
+    assert_eq!(process.store.reads(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_streak_is_forgotten_when_nobody_calls_for_as_long_as_a_trip_lasts() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
+    let world = World::new();
+    let process = world.process();
     for number in 0..100 {
-        let _ = fail(&environment.registry.breaker(format!("tenant-{number}")).unwrap()).await;
+        let _ = fail(&process.registry.breaker(format!("tenant-{number}")).unwrap()).await;
     }
     settle().await;
-    assert_eq!(environment.registry.circuit_count(), 100);
+    assert_eq!(process.registry.circuit_count(), 100);
     pass(30.5).await;
-    assert_eq!(environment.registry.circuit_count(), 0);
+    assert_eq!(process.registry.circuit_count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_78_an_opening_is_kept_for_as_long_as_its_record() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    trip(&environment.breaker()).await;
+    let world = World::new();
+    let process = world.process();
+    trip(&process.breaker()).await;
     pass(3_629.0).await;
-    assert_eq!(environment.registry.circuit_count(), 1);
+    assert_eq!(process.registry.circuit_count(), 1);
     pass(2.0).await;
-    assert_eq!(environment.registry.circuit_count(), 0, "and not for ever");
+    assert_eq!(process.registry.circuit_count(), 0, "and not for ever");
 }
 
 fn runtime() -> Runtime {
@@ -212,10 +212,11 @@ fn runtime() -> Runtime {
 #[test]
 fn case_165_a_registry_whose_runtime_has_ended_says_so_and_keeps_nothing() {
     let warnings = Lines::of(Level::WARN);
-    let fleet = runtime().block_on(async { Fleet::new() });
+    let world = runtime().block_on(async { World::new() });
     let (registry, kept, other) = runtime().block_on(async {
-        let registry = fleet.environment().registry;
-        let (kept, other) = (registry.breaker(NAME).unwrap(), registry.breaker("other").unwrap());
+        let registry = world.process().registry;
+        let (kept, other) =
+            (registry.breaker(CIRCUIT).unwrap(), registry.breaker("other").unwrap());
         let _ = fail(&kept).await;
         (registry, kept, other)
     });
@@ -226,7 +227,7 @@ fn case_165_a_registry_whose_runtime_has_ended_says_so_and_keeps_nothing() {
             let refused = registry.breaker(format!("tenant-{number}")).unwrap_err();
             assert_eq!(refused, RegistryError::RuntimeEnded);
         }
-        assert_eq!(registry.breaker(NAME).unwrap_err(), RegistryError::RuntimeEnded);
+        assert_eq!(registry.breaker(CIRCUIT).unwrap_err(), RegistryError::RuntimeEnded);
         assert_eq!(registry.circuit_count(), 0);
         for breaker in [&kept, &other] {
             for _ in 0..2_000 {
@@ -248,11 +249,11 @@ fn case_165_a_registry_whose_runtime_has_ended_says_so_and_keeps_nothing() {
 fn case_165_a_call_that_waits_when_the_runtime_of_its_registry_ends_is_answered() {
     let registrys =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let (environment, breaker) = registrys.block_on(async {
-        let environment = Fleet::new().environment();
-        environment.store.meets(Fault::Hang);
-        let breaker = environment.breaker();
-        (environment, breaker)
+    let (process, breaker) = registrys.block_on(async {
+        let process = World::new().process();
+        process.store.meets(Fault::Hang);
+        let breaker = process.breaker();
+        (process, breaker)
     });
     let answered = runtime().block_on(async {
         let ending = async {
@@ -263,7 +264,7 @@ fn case_165_a_call_that_waits_when_the_runtime_of_its_registry_ends_is_answered(
         tokio::join!(succeed(&breaker), ending).0
     });
     assert_eq!(answered, Ok(42));
-    drop(environment);
+    drop(process);
 }
 
 #[test]
@@ -272,10 +273,10 @@ fn case_169_a_breaker_in_a_static_is_no_warning_when_main_returns() {
     for keeps_registry in [false, true] {
         let main = runtime();
         let statics = main.block_on(async {
-            let environment = Fleet::new().environment();
-            let breaker = environment.breaker();
+            let process = World::new().process();
+            let breaker = process.breaker();
             let _ = succeed(&breaker).await;
-            (breaker, keeps_registry.then_some(environment))
+            (breaker, keeps_registry.then_some(process))
         });
         drop(main);
         drop(statics);
@@ -284,18 +285,18 @@ fn case_169_a_breaker_in_a_static_is_no_warning_when_main_returns() {
 }
 
 /// Nobody calls for so long that a circuit is forgotten though it is open.
-async fn forgotten(environment: &Environment) {
+async fn forgotten(process: &Process) {
     pass(3_632.0).await;
-    assert_eq!(environment.registry.circuit_count(), 0);
+    assert_eq!(process.registry.circuit_count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_167_who_heard_of_an_opening_hears_that_it_is_followed_no_longer() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let mut transitions = environment.registry.subscribe();
-    trip(&environment.breaker()).await;
-    forgotten(&environment).await;
+    let world = World::new();
+    let process = world.process();
+    let mut transitions = process.registry.subscribe();
+    trip(&process.breaker()).await;
+    forgotten(&process).await;
     let told = heard(&mut transitions);
     assert_eq!(told.len(), 2);
     let last = &told[1];
@@ -303,39 +304,39 @@ async fn case_167_who_heard_of_an_opening_hears_that_it_is_followed_no_longer() 
     assert_eq!((&last.cause, last.origin), (&Cause::Forgotten, Origin::Observed));
     assert_eq!(last.opened_at, told[0].opened_at);
     // The item has been deleted by its time-to-live: nothing has to be told.
-    fleet.write(None);
-    assert_eq!(succeed(&environment.breaker()).await, Ok(42));
+    world.write(None);
+    assert_eq!(succeed(&process.breaker()).await, Ok(42));
     pass(10.0).await;
     assert!(heard(&mut transitions).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_167_a_closed_circuit_that_is_forgotten_is_no_news() {
-    let environment = Fleet::new().environment();
-    let mut transitions = environment.registry.subscribe();
-    let _ = succeed(&environment.breaker()).await;
-    forgotten(&environment).await;
+    let process = World::new().process();
+    let mut transitions = process.registry.subscribe();
+    let _ = succeed(&process.breaker()).await;
+    forgotten(&process).await;
     assert!(heard(&mut transitions).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_167_an_opening_is_not_told_twice_and_a_later_one_is() {
     for is_same in [true, false] {
-        let fleet = Fleet::new();
-        let environment = fleet.environment();
-        let mut transitions = environment.registry.subscribe();
-        let breaker = environment.breaker();
-        breaker.hold(fleet.clock.wall() + Duration::from_secs(90_000), "long").await.unwrap();
+        let world = World::new();
+        let process = world.process();
+        let mut transitions = process.registry.subscribe();
+        let breaker = process.breaker();
+        breaker.hold(world.clock.wall() + Duration::from_secs(90_000), "long").await.unwrap();
         drop(breaker);
-        forgotten(&environment).await;
+        forgotten(&process).await;
         assert_eq!(states(&mut transitions), [CircuitState::Open; 2]);
-        let elsewhere = fleet.environment();
+        let elsewhere = world.process();
         let other = elsewhere.breaker();
         if !is_same {
             other.release().await.unwrap();
-            other.hold(fleet.clock.wall() + Duration::from_secs(99_000), "new").await.unwrap();
+            other.hold(world.clock.wall() + Duration::from_secs(99_000), "new").await.unwrap();
         }
-        let breaker = environment.breaker();
+        let breaker = process.breaker();
         assert!(is_rejected(&succeed(&breaker).await));
         let again: &[CircuitState] = if is_same { &[] } else { &[CircuitState::Open] };
         assert_eq!(states(&mut transitions), again);

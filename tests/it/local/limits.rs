@@ -7,15 +7,15 @@ use fuseboard::{
     MemoryStore, NameError, OnStoreOutage, RegistryError, SpawnError,
 };
 
-use crate::support::fleet::{Fleet, NAME, fail, pass, recover, succeed, timed, trip};
+use crate::support::memory::{CIRCUIT, World, fail, pass, recover, succeed, timed, trip};
 
 #[tokio::test(start_paused = true)]
 async fn names_of_1_and_2_048_bytes_work_and_others_are_refused() {
-    let fleet = Fleet::new();
-    let registry = fleet.environment().registry;
+    let world = World::new();
+    let registry = world.process().registry;
     for name in ["x".to_owned(), "x".repeat(MAX_NAME_BYTES), "ö".repeat(MAX_NAME_BYTES / 2)] {
         trip(&registry.breaker(&name).unwrap()).await;
-        assert!(fleet.memory.record(&name).is_some());
+        assert!(world.engine.record(&name).is_some());
     }
     let refused = |name: &str| registry.breaker(name).unwrap_err();
     assert_eq!(refused(""), RegistryError::Name(NameError::Empty));
@@ -29,10 +29,10 @@ async fn names_of_1_and_2_048_bytes_work_and_others_are_refused() {
 async fn case_78_a_hundred_thousand_names_forget_no_opening_and_leave_nothing_else() {
     const NAMES: usize = 100_000;
     const AT_ONCE: usize = 2_000;
-    let fleet = Fleet::with(|config| {
+    let world = World::with(|config| {
         config.failure_threshold(1).recovery_timeout(Duration::from_secs(3_600))
     });
-    let registry = fleet.environment().registry;
+    let registry = world.process().registry;
     let opens = |number: &usize| number.is_multiple_of(1_000);
     let mut most = 0;
     for first in (0..NAMES).step_by(AT_ONCE) {
@@ -59,8 +59,8 @@ async fn case_78_a_hundred_thousand_names_forget_no_opening_and_leave_nothing_el
 
 #[tokio::test(start_paused = true)]
 async fn one_circuit_has_one_configuration() {
-    let fleet = Fleet::new();
-    let registry = fleet.environment().registry;
+    let world = World::new();
+    let registry = world.process().registry;
     let own = Config::builder().failure_threshold(1).build().unwrap();
     let breaker = registry.breaker_with("own", own.clone()).unwrap();
     let _ = fail(&breaker).await;
@@ -94,10 +94,10 @@ async fn case_162_a_mismatch_names_every_setting_that_differs_and_both_values() 
         ("await_trip_write", |config| config.await_trip_write(false)),
         ("count_cancelled", |config| config.count_cancelled(true)),
     ];
-    let registry = Fleet::new().environment().registry;
-    let _running = registry.breaker(NAME).unwrap();
+    let registry = World::new().process().registry;
+    let _running = registry.breaker(CIRCUIT).unwrap();
     let mismatch = |config: Config| {
-        let refused = registry.breaker_with(NAME, config).unwrap_err();
+        let refused = registry.breaker_with(CIRCUIT, config).unwrap_err();
         let RegistryError::ConfigMismatch { name, differences } = refused else {
             panic!("{refused}");
         };
@@ -105,7 +105,7 @@ async fn case_162_a_mismatch_names_every_setting_that_differs_and_both_values() 
     };
     for (setting, change) in changes {
         let (name, differences) = mismatch(change(Config::builder()).build().unwrap());
-        assert_eq!(name.as_str(), NAME);
+        assert_eq!(name.as_str(), CIRCUIT);
         let found = differences.iter().find(|difference| difference.setting() == *setting);
         let found = found.unwrap();
         assert_ne!(found.running(), found.requested());
@@ -119,7 +119,7 @@ async fn case_162_a_mismatch_names_every_setting_that_differs_and_both_values() 
     }
     let all = changes.iter().fold(Config::builder(), |config, (_, change)| change(config));
     assert_eq!(mismatch(all.clone().build().unwrap()).1.len(), changes.len());
-    let text = registry.breaker_with(NAME, all.build().unwrap()).unwrap_err().to_string();
+    let text = registry.breaker_with(CIRCUIT, all.build().unwrap()).unwrap_err().to_string();
     assert!(text.contains("recovery_timeout is 30s, requested is 29.5s"), "{text}");
     assert!(text.contains("failure_threshold is 5, requested is 4"), "{text}");
 }
@@ -168,7 +168,7 @@ async fn trips_and_recovers(breaker: &Breaker, after: f64) {
 #[tokio::test(start_paused = true)]
 async fn case_91_the_least_settings_work() {
     for age in [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(1)] {
-        let fleet = Fleet::with(|config| {
+        let world = World::with(|config| {
             config
                 .local_cache_max_age(age)
                 .recovery_timeout(Duration::from_secs(1))
@@ -177,8 +177,8 @@ async fn case_91_the_least_settings_work() {
                 .max_clock_skew(age)
                 .store_timeout(Duration::from_millis(1))
         });
-        let environment = fleet.environment();
-        trips_and_recovers(&environment.breaker(), 1.0).await;
+        let process = world.process();
+        trips_and_recovers(&process.breaker(), 1.0).await;
         // An actor that spun would starve the clock.
         let ((), waited) = timed(pass(3_600.0)).await;
         assert_eq!(waited.as_secs(), 3_600);
@@ -188,7 +188,7 @@ async fn case_91_the_least_settings_work() {
 #[tokio::test(start_paused = true)]
 async fn case_91_the_greatest_settings_work() {
     let (day, year) = (Duration::from_secs(86_400), Duration::from_secs(365 * 86_400));
-    let fleet = Fleet::with(|config| {
+    let world = World::with(|config| {
         config
             .success_threshold(3)
             .local_cache_max_age(day)
@@ -198,15 +198,15 @@ async fn case_91_the_greatest_settings_work() {
             .max_clock_skew(Duration::from_secs(3_600))
             .store_timeout(Duration::from_secs(60))
     });
-    let environment = fleet.environment();
-    trips_and_recovers(&environment.breaker(), year.as_secs_f64()).await;
+    let process = world.process();
+    trips_and_recovers(&process.breaker(), year.as_secs_f64()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_91_a_threshold_that_cannot_be_reached_never_trips() {
-    let fleet = Fleet::with(|config| config.failure_threshold(u32::MAX));
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::with(|config| config.failure_threshold(u32::MAX));
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..5_000 {
         let _ = fail(&breaker).await;
     }
@@ -215,11 +215,11 @@ async fn case_91_a_threshold_that_cannot_be_reached_never_trips() {
 
 #[tokio::test(start_paused = true)]
 async fn case_91_an_unbounded_budget_is_a_budget() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    trip(&environment.breaker()).await;
-    assert_eq!(environment.registry.flush(Duration::MAX).await, Ok(()));
-    assert_eq!(environment.registry.shutdown(Duration::MAX).await, Ok(()));
+    let world = World::new();
+    let process = world.process();
+    trip(&process.breaker()).await;
+    assert_eq!(process.registry.flush(Duration::MAX).await, Ok(()));
+    assert_eq!(process.registry.shutdown(Duration::MAX).await, Ok(()));
 }
 
 #[test]

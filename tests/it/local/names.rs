@@ -10,7 +10,7 @@ use tracing::field::{Field, Visit};
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Fleet, fail, settle, trip},
+    memory::{World, fail, settle, trip},
 };
 
 /// Each forges something: a line of a log, a terminal's screen, the order of a text.
@@ -64,15 +64,15 @@ async fn case_168_a_name_forges_neither_a_line_of_the_log_nor_an_error() {
     let _logs = tracing::subscriber::set_default(told.clone());
     for name in FORGERIES {
         for fault in [Fault::None, Fault::Hang] {
-            let environment = Fleet::new().environment();
-            let mut transitions = environment.registry.subscribe();
-            let breaker = environment.registry.breaker(name).unwrap();
-            environment.store.meets(fault);
+            let process = World::new().process();
+            let mut transitions = process.registry.subscribe();
+            let breaker = process.registry.breaker(name).unwrap();
+            process.store.meets(fault);
             trip(&breaker).await;
             settle().await;
             let open = breaker.admit().await.unwrap_err();
             let own = Config::builder().failure_threshold(1).build().unwrap();
-            let refused = environment.registry.breaker_with(name, own).unwrap_err();
+            let refused = process.registry.breaker_with(name, own).unwrap_err();
             assert!(matches!(refused, RegistryError::ConfigMismatch { .. }));
             let transition = transitions.recv().await.unwrap().unwrap();
             let texts = [
@@ -89,9 +89,9 @@ async fn case_168_a_name_forges_neither_a_line_of_the_log_nor_an_error() {
                 assert!(is_plain(&text) && text.contains("evil"), "{text:?}");
             }
             assert_eq!(transition.circuit_name.as_str(), name, "the key is what it was");
-            let is_there = environment.store.memory().record(name).is_some();
+            let is_there = process.store.memory().record(name).is_some();
             assert_eq!(is_there, fault == Fault::None);
-            drop(environment);
+            drop(process);
             let _ = fail(&breaker).await;
         }
     }

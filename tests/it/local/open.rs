@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fuseboard::{CallError, CircuitInfo, CircuitState, store::Field};
 
-use crate::support::fleet::{
-    Fleet, NAME, START, fail, is_rejected, pass, recover, states, succeed, trip,
+use crate::support::memory::{
+    CIRCUIT, START, World, fail, is_rejected, pass, recover, states, succeed, trip,
 };
 
 #[tokio::test(start_paused = true)]
 async fn case_16_an_open_circuit_rejects_without_asking() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     trip(&breaker).await;
     pass(2.0).await;
     let ran = AtomicUsize::new(0);
@@ -34,17 +34,17 @@ async fn case_16_an_open_circuit_rejects_without_asking() {
     assert_eq!(open.circuit(), &expected);
     assert_eq!(open.retry_after().as_secs_f64().round(), 28.0);
     assert_eq!(ran.load(Ordering::Relaxed), 0);
-    assert_eq!(environment.store.log(), ["read", "trip"]);
+    assert_eq!(process.store.log(), ["read", "trip"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_17_what_one_environment_learns_the_others_know() {
-    let fleet = Fleet::new();
-    let (tripper, warm) = (fleet.environment(), fleet.environment());
+    let world = World::new();
+    let (tripper, warm) = (world.process(), world.process());
     let knowing = warm.breaker();
     assert_eq!(succeed(&knowing).await, Ok(42));
     trip(&tripper.breaker()).await;
-    let cold = fleet.environment();
+    let cold = world.process();
     assert!(is_rejected(&succeed(&cold.breaker()).await), "on its first call");
     assert_eq!(succeed(&knowing).await, Ok(42), "by what it knows");
     pass(5.0).await;
@@ -54,22 +54,22 @@ async fn case_17_what_one_environment_learns_the_others_know() {
 
 #[tokio::test(start_paused = true)]
 async fn case_18_an_opening_at_zero_counts_as_long_past() {
-    let fleet = Fleet::new();
-    trip(&fleet.environment().breaker()).await;
-    let mut record = fleet.record();
+    let world = World::new();
+    trip(&world.process().breaker()).await;
+    let mut record = world.record();
     record.opened_at = Field::Valid(0);
-    fleet.write(Some(record));
-    let cold = fleet.environment();
+    world.write(Some(record));
+    let cold = world.process();
     assert_eq!(succeed(&cold.breaker()).await, Ok(42));
-    assert_eq!(fleet.record().opened_at, Field::Valid(0));
-    assert_eq!(fleet.stored_state(), Some(CircuitState::HalfOpen));
+    assert_eq!(world.record().opened_at, Field::Valid(0));
+    assert_eq!(world.stored_state(), Some(CircuitState::HalfOpen));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_83_failures_that_arrive_while_open_do_not_move_the_recovery() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     let mut stragglers = Vec::new();
     for _ in 0..25 {
         stragglers.push(breaker.admit().await.unwrap());
@@ -81,15 +81,15 @@ async fn case_83_failures_that_arrive_while_open_do_not_move_the_recovery() {
         assert!(is_rejected(&succeed(&breaker).await));
     }
     pass(5.0).await;
-    assert_eq!(fleet.record().opened_at, Field::Valid(START));
+    assert_eq!(world.record().opened_at, Field::Valid(START));
     assert_eq!(succeed(&breaker).await, Ok(42), "30 s after it opened");
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_88_a_fallback_may_call_the_same_breaker() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     trip(&breaker).await;
     let again = |_| async {
         let rejected = succeed(&breaker).await;
@@ -102,9 +102,9 @@ async fn case_88_a_fallback_may_call_the_same_breaker() {
 
 #[tokio::test(start_paused = true)]
 async fn case_88_a_probe_may_call_the_same_breaker() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     trip(&breaker).await;
     pass(31.0).await;
     let nested = breaker.call(|| async { succeed(&breaker).await }).await;
@@ -114,18 +114,18 @@ async fn case_88_a_probe_may_call_the_same_breaker() {
 
 #[tokio::test(start_paused = true)]
 async fn a_circuit_goes_through_all_its_states_and_says_so() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let mut transitions = environment.registry.subscribe();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let mut transitions = process.registry.subscribe();
+    let breaker = process.breaker();
     trip(&breaker).await;
     pass(31.0).await;
     assert_eq!(fail(&breaker).await, Err(CallError::Inner("down")));
     assert!(is_rejected(&succeed(&breaker).await));
-    assert_eq!(fleet.record().failure_count, Field::Valid(0));
+    assert_eq!(world.record().failure_count, Field::Valid(0));
     pass(31.0).await;
     recover(&breaker).await;
-    let record = fleet.memory.record(NAME).unwrap();
+    let record = world.engine.record(CIRCUIT).unwrap();
     assert_eq!(record.state, Field::Valid(CircuitState::Closed));
     assert_eq!((record.opened_at, record.lease_until), (Field::Absent, Field::Absent));
     let through = ["OPEN", "HALF_OPEN", "OPEN", "HALF_OPEN", "CLOSED"];

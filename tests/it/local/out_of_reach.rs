@@ -9,28 +9,28 @@ use fuseboard::{
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Environment, Fleet, fail, heard, is_rejected, pass, settle, succeed, timed, trip},
+    memory::{Process, World, fail, heard, is_rejected, pass, settle, succeed, timed, trip},
 };
 
 const UNAVAILABLE: Fault = Fault::Fail(StoreErrorKind::Unavailable);
 
-fn breakers(environment: &Environment, count: usize) -> Vec<Breaker> {
+fn breakers(process: &Process, count: usize) -> Vec<Breaker> {
     let name = |number: usize| format!("circuit-{number}");
-    (0..count).map(|number| environment.registry.breaker(name(number)).unwrap()).collect()
+    (0..count).map(|number| process.registry.breaker(name(number)).unwrap()).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_66_a_store_that_hangs_costs_a_process_one_wait_per_back_off() {
-    let environment = Fleet::new().environment();
-    let breakers = breakers(&environment, 20);
-    environment.store.meets(Fault::Hang);
+    let process = World::new().process();
+    let breakers = breakers(&process, 20);
+    process.store.meets(Fault::Hang);
     let (_, first) = timed(succeed(&breakers[0])).await;
     assert_eq!(first, Duration::from_secs(1));
     for breaker in &breakers {
         let (result, waited) = timed(succeed(breaker)).await;
         assert_eq!((result, waited), (Ok(42), Duration::ZERO));
     }
-    assert_eq!(environment.store.reads(), 1);
+    assert_eq!(process.store.reads(), 1);
 
     // Every circuit has traffic for two minutes: back-offs of 1, 2, 4, 8, 16 and 30 s,
     // each shorter by up to a quarter, let at most ten operations find out.
@@ -41,16 +41,16 @@ async fn case_66_a_store_that_hangs_costs_a_process_one_wait_per_back_off() {
         }
         pass(0.1).await;
     }
-    let asked = environment.store.log().len();
+    let asked = process.store.log().len();
     assert!((5..=10).contains(&asked), "{asked} operations");
     assert!(waited <= Duration::from_secs(9), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_66_circuits_that_ask_together_wait_together() {
-    let environment = Fleet::new().environment();
-    let breakers = breakers(&environment, 50);
-    environment.store.meets(Fault::Hang);
+    let process = World::new().process();
+    let breakers = breakers(&process, 50);
+    process.store.meets(Fault::Hang);
     let calls = breakers.iter().map(succeed);
     let (results, waited) = timed(futures::future::join_all(calls)).await;
     assert!(results.iter().all(|result| *result == Ok(42)));
@@ -59,21 +59,21 @@ async fn case_66_circuits_that_ask_together_wait_together() {
     let calls = breakers.iter().map(succeed);
     let (_, waited) = timed(futures::future::join_all(calls)).await;
     assert_eq!(waited, Duration::from_secs(1), "the one that tries");
-    assert_eq!(environment.store.reads(), 51);
+    assert_eq!(process.store.reads(), 51);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_66_in_an_outage_one_call_waits_for_each_attempt() {
     for policy in [OnStoreOutage::FailOpen, OnStoreOutage::Protect] {
-        let environment = Fleet::with(|config| config.on_store_outage(policy)).environment();
-        let breaker = environment.breaker();
+        let process = World::with(|config| config.on_store_outage(policy)).process();
+        let breaker = process.breaker();
         let protects = policy == OnStoreOutage::Protect;
         if protects {
             trip(&breaker).await;
             pass(6.0).await;
         }
-        environment.store.meets(Fault::Hang);
-        let before = environment.store.log().len();
+        process.store.meets(Fault::Hang);
+        let before = process.store.log().len();
         // The first is no outage yet: all who ask share its wait.
         for (back_off, waiting) in [(2.0, 50), (3.0, 50), (5.0, 1), (9.0, 1)] {
             let calls = (0..50).map(|_| timed(succeed(&breaker)));
@@ -87,25 +87,25 @@ async fn case_66_in_an_outage_one_call_waits_for_each_attempt() {
             assert!(called.iter().all(|(result, _)| is_rejected(result) == protects));
             pass(if protects { back_off + 1.0 } else { back_off }).await;
         }
-        assert_eq!(environment.store.log().len() - before, 4, "{policy:?}");
+        assert_eq!(process.store.log().len() - before, 4, "{policy:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_67_whoever_finds_the_store_back_goes_by_what_it_shows() {
     for calls in [1, 50] {
-        let fleet = Fleet::new();
-        let (environment, other) = (fleet.environment(), fleet.environment());
-        let breaker = environment.breaker();
+        let world = World::new();
+        let (process, other) = (world.process(), world.process());
+        let breaker = process.breaker();
         assert_eq!(succeed(&breaker).await, Ok(42));
         pass(6.0).await;
-        environment.store.meets(Fault::Hang);
+        process.store.meets(Fault::Hang);
         for _ in 0..3 {
             assert_eq!(succeed(&breaker).await, Ok(42));
             pass(5.0).await;
         }
         trip(&other.breaker()).await;
-        environment.store.meets(Fault::Delay(Duration::from_millis(20)));
+        process.store.meets(Fault::Delay(Duration::from_millis(20)));
         // A change that one read shows is confirmed by another.
         let called = futures::future::join_all((0..calls).map(|_| succeed(&breaker))).await;
         let admitted = called.iter().filter(|result| !is_rejected(result)).count();
@@ -117,10 +117,10 @@ async fn case_67_whoever_finds_the_store_back_goes_by_what_it_shows() {
 
 #[tokio::test(start_paused = true)]
 async fn writes_that_failed_long_ago_make_nobody_act_on_what_is_stale() {
-    let fleet = Fleet::new();
-    let (environment, other) = (fleet.environment(), fleet.environment());
-    let breaker = environment.breaker();
-    environment.store.writes_meet(UNAVAILABLE);
+    let world = World::new();
+    let (process, other) = (world.process(), world.process());
+    let breaker = process.breaker();
+    process.store.writes_meet(UNAVAILABLE);
     trip(&breaker).await;
     pass(2.0).await;
     assert!(is_rejected(&succeed(&breaker).await));
@@ -129,7 +129,7 @@ async fn writes_that_failed_long_ago_make_nobody_act_on_what_is_stale() {
     trip(&other.breaker()).await;
     other.breaker().release().await.unwrap();
     pass(40.0).await;
-    environment.store.reads_meet(Fault::Delay(Duration::from_millis(20)));
+    process.store.reads_meet(Fault::Delay(Duration::from_millis(20)));
     for _ in 0..3 {
         let _ = succeed(&breaker).await;
         pass(1.0).await;
@@ -143,12 +143,12 @@ async fn writes_that_failed_long_ago_make_nobody_act_on_what_is_stale() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hold_outlasts_a_store_that_cannot_be_read() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    breaker.hold(fleet.clock.wall() + Duration::from_secs(3_600), "maintenance").await.unwrap();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    breaker.hold(world.clock.wall() + Duration::from_secs(3_600), "maintenance").await.unwrap();
     for fault in [UNAVAILABLE, Fault::Hang] {
-        environment.store.meets(fault);
+        process.store.meets(fault);
         for _ in 0..20 {
             pass(80.0).await;
             assert!(is_rejected(&succeed(&breaker).await), "it is held");
@@ -160,17 +160,17 @@ async fn a_hold_outlasts_a_store_that_cannot_be_read() {
 
 #[tokio::test(start_paused = true)]
 async fn case_67_every_circuit_comes_back_with_the_store() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breakers = breakers(&environment, 20);
-    environment.store.meets(Fault::Hang);
+    let world = World::new();
+    let process = world.process();
+    let breakers = breakers(&process, 20);
+    process.store.meets(Fault::Hang);
     for breaker in &breakers {
         trip(breaker).await;
         assert!(is_rejected(&succeed(breaker).await), "protected without the store");
     }
-    environment.store.meets(Fault::None);
+    process.store.meets(Fault::None);
     pass(40.0).await;
-    let elsewhere = fleet.environment();
+    let elsewhere = world.process();
     for breaker in &breakers {
         let other = elsewhere.registry.breaker(breaker.name().as_str()).unwrap();
         settle().await;
@@ -184,28 +184,28 @@ async fn a_fault_of_one_item_does_not_keep_other_circuits_from_the_store() {
     for kind in
         [StoreErrorKind::Throttled, StoreErrorKind::Misconfigured, StoreErrorKind::BadAnswer]
     {
-        let environment = Fleet::new().environment();
-        let breakers = breakers(&environment, 2);
-        environment.store.meets(Fault::Fail(kind));
+        let process = World::new().process();
+        let breakers = breakers(&process, 2);
+        process.store.meets(Fault::Fail(kind));
         for _ in 0..3 {
             assert_eq!(succeed(&breakers[0]).await, Ok(42));
         }
-        environment.store.meets(Fault::None);
-        let before = environment.store.reads();
+        process.store.meets(Fault::None);
+        let before = process.store.reads();
         assert_eq!(succeed(&breakers[1]).await, Ok(42));
-        assert_eq!(environment.store.reads(), before + 1, "{kind:?}");
+        assert_eq!(process.store.reads(), before + 1, "{kind:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_operator_does_not_wait_for_a_back_off_of_the_process() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breakers = breakers(&environment, 2);
-    environment.store.meets(Fault::Hang);
+    let world = World::new();
+    let process = world.process();
+    let breakers = breakers(&process, 2);
+    process.store.meets(Fault::Hang);
     assert_eq!(succeed(&breakers[0]).await, Ok(42));
-    environment.store.meets(Fault::None);
-    breakers[1].hold(fleet.clock.wall() + Duration::from_secs(60), "maintenance").await.unwrap();
+    process.store.meets(Fault::None);
+    breakers[1].hold(world.clock.wall() + Duration::from_secs(60), "maintenance").await.unwrap();
     assert!(is_rejected(&succeed(&breakers[1]).await));
 }
 
@@ -215,9 +215,9 @@ async fn a_circuit_recovers_though_no_write_ever_lands() {
     let kinds = [StoreErrorKind::Unavailable, StoreErrorKind::BadAnswer];
     for fault in kinds.map(Fault::Fail).into_iter().chain([Fault::Hang, Fault::Panic]) {
         for policy in [OnStoreOutage::FailOpen, OnStoreOutage::Protect] {
-            let environment = Fleet::with(|config| config.on_store_outage(policy)).environment();
-            let breaker = environment.breaker();
-            environment.store.writes_meet(fault);
+            let process = World::with(|config| config.on_store_outage(policy)).process();
+            let breaker = process.breaker();
+            process.store.writes_meet(fault);
             trip(&breaker).await;
             pass(30.0).await;
             let mut answered = 0;
@@ -239,9 +239,9 @@ async fn a_circuit_opened_elsewhere_recovers_though_no_write_ever_lands() {
     let kinds = [StoreErrorKind::Unavailable, StoreErrorKind::BadAnswer];
     for fault in kinds.map(Fault::Fail).into_iter().chain([Fault::Hang, Fault::Panic]) {
         for pause in [0.5, 1.0, 6.0, 11.0] {
-            let (_fleet, environment) = opened_elsewhere().await;
-            let breaker = environment.breaker();
-            environment.store.writes_meet(fault);
+            let (_world, process) = opened_elsewhere().await;
+            let breaker = process.breaker();
+            process.store.writes_meet(fault);
             pass(31.0).await;
             let mut answered = 0;
             for _ in 0..40 {
@@ -257,23 +257,23 @@ async fn a_circuit_opened_elsewhere_recovers_though_no_write_ever_lands() {
     }
 }
 
-/// A circuit that another environment opened just now, and this one has seen open.
-async fn opened_elsewhere() -> (Fleet, Environment) {
-    let fleet = Fleet::new();
-    trip(&fleet.environment().breaker()).await;
-    let environment = fleet.environment();
-    assert!(is_rejected(&succeed(&environment.breaker()).await));
-    (fleet, environment)
+/// A circuit that another process opened just now, and this one has seen open.
+async fn opened_elsewhere() -> (World, Process) {
+    let world = World::new();
+    trip(&world.process().breaker()).await;
+    let process = world.process();
+    assert!(is_rejected(&succeed(&process.breaker()).await));
+    (world, process)
 }
 
 /// Throttling is an answer: the store is alive, and others may be probing.
 #[tokio::test(start_paused = true)]
 async fn case_193_while_writes_are_throttled_nobody_probes_alone() {
     for pause in [0.5, 1.0, 6.0, 11.0] {
-        let (fleet, environment) = opened_elsewhere().await;
-        let mut transitions = environment.registry.subscribe();
-        let breaker = environment.breaker();
-        environment.store.writes_meet(Fault::Fail(StoreErrorKind::Throttled));
+        let (world, process) = opened_elsewhere().await;
+        let mut transitions = process.registry.subscribe();
+        let breaker = process.breaker();
+        process.store.writes_meet(Fault::Fail(StoreErrorKind::Throttled));
         pass(31.0).await;
         for _ in 0..40 {
             let (result, waited) = timed(succeed(&breaker)).await;
@@ -282,24 +282,24 @@ async fn case_193_while_writes_are_throttled_nobody_probes_alone() {
             pass(pause).await;
         }
         assert!(heard(&mut transitions).is_empty(), "every {pause} s");
-        environment.store.writes_meet(Fault::None);
+        process.store.writes_meet(Fault::None);
         // The longest back-off is the age of what is known.
         pass(5.0).await;
         for _ in 0..3 {
             assert_eq!(succeed(&breaker).await, Ok(42), "every {pause} s");
         }
-        assert_eq!(fleet.stored_state(), Some(CircuitState::Closed), "every {pause} s");
+        assert_eq!(world.stored_state(), Some(CircuitState::Closed), "every {pause} s");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_dependency_stays_protected_though_no_write_ever_lands() {
-    let fleet = Fleet::new();
-    trip(&fleet.environment().breaker()).await;
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    trip(&world.process().breaker()).await;
+    let process = world.process();
+    let breaker = process.breaker();
     assert!(is_rejected(&fail(&breaker).await));
-    environment.store.writes_meet(Fault::Hang);
+    process.store.writes_meet(Fault::Hang);
     let mut leaked = 0;
     for _ in 0..300 {
         leaked += usize::from(fail(&breaker).await == Err(fuseboard::CallError::Inner("down")));
@@ -310,10 +310,10 @@ async fn a_dead_dependency_stays_protected_though_no_write_ever_lands() {
 
 #[tokio::test(start_paused = true)]
 async fn a_circuit_trips_and_recovers_though_no_read_ever_comes_back() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    environment.store.reads_meet(Fault::Hang);
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.reads_meet(Fault::Hang);
     trip(&breaker).await;
     pass(31.0).await;
     let mut answered = 0;
@@ -326,20 +326,20 @@ async fn a_circuit_trips_and_recovers_though_no_read_ever_comes_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_single_write_without_an_answer_makes_no_other_circuit_act_alone() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breakers = breakers(&environment, 3);
+    let world = World::new();
+    let process = world.process();
+    let breakers = breakers(&process, 3);
     for breaker in &breakers[1..] {
         trip(breaker).await;
     }
     pass(28.6).await;
-    environment.store.writes_meet(Fault::Hang);
+    process.store.writes_meet(Fault::Hang);
     trip(&breakers[0]).await;
-    environment.store.writes_meet(Fault::None);
+    process.store.writes_meet(Fault::None);
     pass(0.45).await;
-    let mut transitions = environment.registry.subscribe();
+    let mut transitions = process.registry.subscribe();
     // The others are due at one instant; the store takes a while to answer.
-    environment.store.writes_meet(Fault::Delay(Duration::from_millis(20)));
+    process.store.writes_meet(Fault::Delay(Duration::from_millis(20)));
     let calls = breakers[1..].iter().map(succeed);
     let results = futures::future::join_all(calls).await;
     assert!(results.iter().all(|result| *result == Ok(42)), "both are elected");
@@ -352,28 +352,28 @@ async fn a_single_write_without_an_answer_makes_no_other_circuit_act_alone() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_always_slow_delays_a_call_for_a_bounded_time() {
     for fault in [Fault::None, UNAVAILABLE] {
-        let fleet = Fleet::new();
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
-        let clock = fleet.clock.clone();
-        environment.store.on_every_request(move || clock.advance(Duration::from_secs(3)));
-        environment.store.meets(fault);
+        let world = World::new();
+        let process = world.process();
+        let breaker = process.breaker();
+        let clock = world.clock.clone();
+        process.store.on_every_request(move || clock.advance(Duration::from_secs(3)));
+        process.store.meets(fault);
         for _ in 0..3 {
             assert_eq!(succeed(&breaker).await, Ok(42));
         }
-        assert!(environment.store.log().len() <= 6, "{:?}", environment.store.log());
+        assert!(process.store.log().len() <= 6, "{:?}", process.store.log());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_trip_is_shared_at_once_after_a_read_of_another_circuit_had_no_answer() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let mut transitions = environment.registry.subscribe();
-    let breakers = breakers(&environment, 2);
-    environment.store.reads_meet(Fault::Hang);
+    let world = World::new();
+    let process = world.process();
+    let mut transitions = process.registry.subscribe();
+    let breakers = breakers(&process, 2);
+    process.store.reads_meet(Fault::Hang);
     assert_eq!(succeed(&breakers[0]).await, Ok(42));
-    environment.store.reads_meet(Fault::None);
+    process.store.reads_meet(Fault::None);
     // Its own look is spared; what it decides is not.
     trip(&breakers[1]).await;
     settle().await;
@@ -412,8 +412,8 @@ async fn case_200_a_store_that_is_slow_to_refuse_costs_one_wait_for_each_back_of
         StoreErrorKind::Misconfigured,
         StoreErrorKind::BadAnswer,
     ] {
-        let fleet = Fleet::new();
-        let registry = BreakerRegistry::builder(SlowlyRefuses(kind)).clock(&fleet.clock);
+        let world = World::new();
+        let registry = BreakerRegistry::builder(SlowlyRefuses(kind)).clock(&world.clock);
         let registry = registry.disabled(false).spawn().unwrap();
         let breaker = |number: u32| registry.breaker(format!("c{number}")).unwrap();
         let breakers: Vec<_> = (0..100).map(breaker).collect();
@@ -442,24 +442,24 @@ async fn case_200_a_store_that_is_slow_to_refuse_costs_one_wait_for_each_back_of
 #[tokio::test(start_paused = true)]
 async fn case_193_throttled_operations_are_asked_for_ever_more_rarely() {
     for (reads, writes) in [(true, false), (false, true), (true, true)] {
-        let fleet = Fleet::new();
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
+        let world = World::new();
+        let process = world.process();
+        let breaker = process.breaker();
         let throttled = Fault::Fail(StoreErrorKind::Throttled);
         if reads {
-            environment.store.reads_meet(throttled);
+            process.store.reads_meet(throttled);
         }
         if writes {
-            environment.store.writes_meet(throttled);
+            process.store.writes_meet(throttled);
         }
         for _ in 0..600 {
             let _ = fail(&breaker).await;
             pass(0.1).await;
         }
         // At most one read and one write a back-off: 4 s to 5 s after the first few.
-        let asked = environment.store.log().len();
+        let asked = process.store.log().len();
         assert!(asked <= 60, "{reads} {writes}: {asked} operations in a minute");
-        environment.store.meets(Fault::None);
+        process.store.meets(Fault::None);
         pass(40.0).await;
         for _ in 0..3 {
             assert_eq!(succeed(&breaker).await, Ok(42));

@@ -18,7 +18,7 @@ use tokio::task::{JoinSet, yield_now};
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Fleet, START, fail, is_rejected, pass, recover, settle, states, trip},
+    memory::{START, World, fail, is_rejected, pass, recover, settle, states, trip},
 };
 
 /// Runs a task, which panics.
@@ -32,9 +32,9 @@ async fn panics(task: impl Future<Output: Send + 'static> + Send + 'static) {
 
 #[tokio::test(start_paused = true)]
 async fn case_74_a_panic_of_other_code_in_the_task_of_a_call_is_no_failure() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..5 {
         let breaker = breaker.clone();
         panics(async move {
@@ -50,14 +50,14 @@ async fn case_74_a_panic_of_other_code_in_the_task_of_a_call_is_no_failure() {
         .await;
     }
     assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
-    assert_eq!(environment.store.log(), ["read"]);
+    assert_eq!(process.store.log(), ["read"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_panics_at_any_poll_is_a_failure() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for polls in [0, 0, 1, 1, 2] {
         let breaker = breaker.clone();
         panics(async move {
@@ -76,9 +76,9 @@ async fn a_call_that_panics_at_any_poll_is_a_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_panics_before_there_is_a_future_is_a_failure() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..5 {
         let breaker = breaker.clone();
         let call = || -> Ready<Result<u32, &str>> { panic!("as the test says") };
@@ -89,10 +89,10 @@ async fn a_call_that_panics_before_there_is_a_future_is_a_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_classifier_that_panics_says_nothing_about_the_dependency() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
+    let world = World::new();
+    let process = world.process();
     let judge = Classifier::<u32, &str>::builder().count_if(|_| panic!("as the test says"));
-    let breaker = environment.breaker().with_classifier(judge.build().unwrap());
+    let breaker = process.breaker().with_classifier(judge.build().unwrap());
     for _ in 0..5 {
         let breaker = breaker.clone();
         panics(async move { breaker.call(|| async { Ok(42) }).await }).await;
@@ -102,9 +102,9 @@ async fn a_classifier_that_panics_says_nothing_about_the_dependency() {
 
 #[tokio::test(start_paused = true)]
 async fn case_53_a_panic_of_other_code_in_the_task_of_a_probe_gives_its_right_back() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     trip(&breaker).await;
     pass(31.0).await;
     let probing = breaker.clone();
@@ -116,7 +116,7 @@ async fn case_53_a_panic_of_other_code_in_the_task_of_a_probe_gives_its_right_ba
         })
     })
     .await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::HalfOpen));
+    assert_eq!(world.stored_state(), Some(CircuitState::HalfOpen));
     recover(&breaker).await;
 }
 
@@ -233,28 +233,28 @@ async fn case_163_a_store_that_panics_wherever_it_can_is_a_failed_store() {
 async fn case_163_a_log_that_panics_at_every_event_loses_the_events_and_nothing_else() {
     let _logs = tracing::subscriber::set_default(PanickingLog);
     for store in [None, Some(Fault::Hang), Some(Fault::Fail(StoreErrorKind::Misconfigured))] {
-        let fleet = Fleet::new();
-        let environment = fleet.environment();
-        let mut transitions = environment.registry.subscribe();
+        let world = World::new();
+        let process = world.process();
+        let mut transitions = process.registry.subscribe();
         if let Some(fault) = store {
-            environment.store.meets(fault);
+            process.store.meets(fault);
         }
-        let breaker = environment.breaker();
+        let breaker = process.breaker();
         trip(&breaker).await;
         settle().await;
         assert_eq!(states(&mut transitions), [CircuitState::Open], "subscribers hear of it");
         assert!(protects(&breaker).await, "{store:?}");
-        environment.store.meets(Fault::None);
+        process.store.meets(Fault::None);
         pass(61.0).await;
         recover(&breaker).await;
-        assert_eq!(environment.registry.flush(Duration::from_secs(1)).await, Ok(()));
+        assert_eq!(process.registry.flush(Duration::from_secs(1)).await, Ok(()));
     }
     // What is told on the thread of a caller.
-    let environment = Fleet::new().environment_with(|builder| builder.disabled(true));
-    drop(environment);
-    let environment = Fleet::new().environment();
-    let breaker = environment.breaker();
-    drop(environment);
+    let process = World::new().process_with(|builder| builder.disabled(true));
+    drop(process);
+    let process = World::new().process();
+    let breaker = process.breaker();
+    drop(process);
     for _ in 0..10 {
         assert!(!is_rejected(&fail(&breaker).await));
     }
@@ -277,17 +277,17 @@ fn poll_once<T>(future: &mut Pin<Box<impl Future<Output = T> + ?Sized>>) {
 
 #[tokio::test(start_paused = true)]
 async fn case_163_a_waker_that_panics_costs_its_own_task_and_nobody_else() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    let mut transitions = environment.registry.subscribe();
-    environment.store.meets(Fault::Delay(Duration::from_millis(50)));
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    let mut transitions = process.registry.subscribe();
+    process.store.meets(Fault::Delay(Duration::from_millis(50)));
     let mut asks = Box::pin(breaker.admit());
     poll_once(&mut asks);
     let mut other = Box::pin(breaker.admit());
     poll_once(&mut other);
     settle().await;
-    let mut flushes = Box::pin(environment.registry.flush(Duration::from_secs(60)));
+    let mut flushes = Box::pin(process.registry.flush(Duration::from_secs(60)));
     poll_once(&mut flushes);
     let mut listens = Box::pin(transitions.recv());
     poll_once(&mut listens);
@@ -298,11 +298,11 @@ async fn case_163_a_waker_that_panics_costs_its_own_task_and_nobody_else() {
     let mut trips = Box::pin(breaker.admit().await.unwrap().failure().settled());
     poll_once(&mut trips);
     pass(0.2).await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
     let mut orders = Box::pin(breaker.release());
     poll_once(&mut orders);
     pass(0.2).await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+    assert_eq!(world.stored_state(), Some(CircuitState::Closed));
     // Before their timers wake them, which is for their runtime to survive.
     drop((asks, other, flushes, trips, orders, listens));
     trip(&breaker).await;

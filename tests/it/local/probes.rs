@@ -12,48 +12,48 @@ use std::{
 use fuseboard::{CallError, CircuitState, OwnedPermit, store::Field};
 use tokio::{sync::Barrier, task::JoinSet, time::timeout};
 
-use crate::support::fleet::{
-    Environment, Fleet, START, fail, is_rejected, pass, recover, settle, succeed, timed, trip,
+use crate::support::memory::{
+    Process, START, World, fail, is_rejected, pass, recover, settle, succeed, timed, trip,
 };
 
-/// A fleet whose circuit opened so long ago that a probe is due.
-async fn due() -> (Fleet, Environment) {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    trip(&environment.breaker()).await;
+/// A world whose circuit opened so long ago that a probe is due.
+async fn due() -> (World, Process) {
+    let world = World::new();
+    let process = world.process();
+    trip(&process.breaker()).await;
     pass(31.0).await;
-    (fleet, environment)
+    (world, process)
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_41_probes_need_no_read_and_the_last_closes() {
-    let (fleet, environment) = due().await;
-    let breaker = environment.breaker();
-    let reads = environment.store.reads();
+    let (world, process) = due().await;
+    let breaker = process.breaker();
+    let reads = process.store.reads();
     assert_eq!(succeed(&breaker).await, Ok(42));
-    assert_eq!(fleet.stored_state(), Some(CircuitState::HalfOpen));
+    assert_eq!(world.stored_state(), Some(CircuitState::HalfOpen));
     assert_eq!(succeed(&breaker).await, Ok(42));
     assert_eq!(succeed(&breaker).await, Ok(42));
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
-    assert!(environment.store.reads() <= reads + 1, "{:?}", environment.store.log());
+    assert_eq!(world.stored_state(), Some(CircuitState::Closed));
+    assert!(process.store.reads() <= reads + 1, "{:?}", process.store.log());
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_47_a_new_task_per_call_closes_the_circuit() {
-    let (fleet, environment) = due().await;
+    let (world, process) = due().await;
     for _ in 0..3 {
-        let breaker = environment.breaker();
+        let breaker = process.breaker();
         let mut task = JoinSet::new();
         task.spawn(async move { succeed(&breaker).await });
         assert_eq!(task.join_all().await, [Ok(42)]);
     }
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+    assert_eq!(world.stored_state(), Some(CircuitState::Closed));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_53_a_dropped_probe_makes_room_at_once() {
-    let (_fleet, environment) = due().await;
-    let breaker = environment.breaker();
+    let (_world, process) = due().await;
+    let breaker = process.breaker();
     let hangs = breaker.call(pending::<Result<u32, &str>>);
     assert!(timeout(Duration::from_millis(10), hangs).await.is_err());
     settle().await;
@@ -62,17 +62,17 @@ async fn case_53_a_dropped_probe_makes_room_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn case_53_another_environment_probes_after_a_dropped_probe() {
-    let (fleet, environment) = due().await;
-    let other = fleet.environment();
-    assert!(environment.breaker().admit().await.unwrap().is_probe());
+    let (world, process) = due().await;
+    let other = world.process();
+    assert!(process.breaker().admit().await.unwrap().is_probe());
     settle().await;
     assert_eq!(succeed(&other.breaker()).await, Ok(42));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_53_a_panicking_probe_opens_the_circuit_again() {
-    let (fleet, environment) = due().await;
-    let breaker = environment.breaker();
+    let (world, process) = due().await;
+    let breaker = process.breaker();
     let mut task = JoinSet::new();
     let panicking = breaker.clone();
     task.spawn(async move {
@@ -81,8 +81,8 @@ async fn case_53_a_panicking_probe_opens_the_circuit_again() {
     });
     assert!(task.join_next().await.unwrap().unwrap_err().is_panic());
     settle().await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
-    assert_eq!(fleet.record().opened_at, Field::Valid(START + 31));
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
+    assert_eq!(world.record().opened_at, Field::Valid(START + 31));
     assert!(is_rejected(&succeed(&breaker).await));
     pass(31.0).await;
     recover(&breaker).await;
@@ -90,22 +90,22 @@ async fn case_53_a_panicking_probe_opens_the_circuit_again() {
 
 #[tokio::test(start_paused = true)]
 async fn case_55_a_call_that_outlasts_its_lease_keeps_it() {
-    let (fleet, environment) = due().await;
-    let other = fleet.environment();
+    let (world, process) = due().await;
+    let other = world.process();
     // Nearly five leases: the last renewal comes just before the end of the fourth.
-    let mut long = takes(&environment, 140.0);
+    let mut long = takes(&process, 140.0);
     for _ in 0..27 {
         pass(5.0).await;
         assert!(is_rejected(&succeed(&other.breaker()).await), "never two at once");
     }
     assert_eq!(long.join_next().await.unwrap().unwrap(), Ok(42));
-    assert!(environment.store.log().contains(&"renew"));
-    assert_eq!(fleet.record().success_count, Field::Valid(1));
+    assert!(process.store.log().contains(&"renew"));
+    assert_eq!(world.record().success_count, Field::Valid(1));
 }
 
 /// A call that is well, and takes so many seconds.
-fn takes(environment: &Environment, seconds: f64) -> JoinSet<Result<u32, CallError<&'static str>>> {
-    let breaker = environment.breaker();
+fn takes(process: &Process, seconds: f64) -> JoinSet<Result<u32, CallError<&'static str>>> {
+    let breaker = process.breaker();
     let mut long = JoinSet::new();
     long.spawn(async move {
         let call = || async {
@@ -119,10 +119,10 @@ fn takes(environment: &Environment, seconds: f64) -> JoinSet<Result<u32, CallErr
 
 #[tokio::test(start_paused = true)]
 async fn case_159_a_call_that_never_ends_loses_its_lease_to_another_environment() {
-    let (fleet, environment) = due().await;
-    let other = fleet.environment();
+    let (world, process) = due().await;
+    let other = world.process();
     let breaker = other.breaker();
-    let mut long = takes(&environment, 200.0);
+    let mut long = takes(&process, 200.0);
     settle().await;
     let mut held = 0;
     while is_rejected(&succeed(&breaker).await) {
@@ -134,17 +134,17 @@ async fn case_159_a_call_that_never_ends_loses_its_lease_to_another_environment(
     assert!((120..=155).contains(&held), "taken over after {held} s");
     assert_eq!(succeed(&breaker).await, Ok(42));
     assert_eq!(succeed(&breaker).await, Ok(42));
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
-    let before = fleet.record();
+    assert_eq!(world.stored_state(), Some(CircuitState::Closed));
+    let before = world.record();
     assert_eq!(long.join_next().await.unwrap().unwrap(), Ok(42), "its caller gets its value");
     settle().await;
-    assert_eq!(fleet.record(), before, "its late end changes nothing");
+    assert_eq!(world.record(), before, "its late end changes nothing");
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_81_a_permit_that_is_kept_alive_by_hand_keeps_its_lease() {
-    let (fleet, environment) = due().await;
-    let (breaker, other) = (environment.breaker(), fleet.environment());
+    let (world, process) = due().await;
+    let (breaker, other) = (process.breaker(), world.process());
     let permit = breaker.admit_owned().await.unwrap();
     // For as long as one probe may take, which is four leases.
     for _ in 0..12 {
@@ -154,19 +154,19 @@ async fn case_81_a_permit_that_is_kept_alive_by_hand_keeps_its_lease() {
         assert!(is_rejected(&succeed(&other.breaker()).await));
     }
     permit.success().settled().await;
-    assert_eq!(fleet.record().success_count, Field::Valid(1));
+    assert_eq!(world.record().success_count, Field::Valid(1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_81_a_leaked_permit_gives_its_slot_back_when_its_lease_ends() {
-    let (fleet, environment) = due().await;
-    let (breaker, other) = (environment.breaker(), fleet.environment());
+    let (world, process) = due().await;
+    let (breaker, other) = (process.breaker(), world.process());
     leak(breaker.admit_owned().await.unwrap());
     pass(25.0).await;
     assert!(is_rejected(&succeed(&breaker).await));
     assert!(is_rejected(&succeed(&other.breaker()).await));
     pass(6.0).await;
-    assert_eq!(succeed(&breaker).await, Ok(42), "its own environment, when the lease ends");
+    assert_eq!(succeed(&breaker).await, Ok(42), "its own process, when the lease ends");
 
     leak(breaker.admit_owned().await.unwrap());
     pass(34.0).await;
@@ -191,9 +191,9 @@ enum End {
 async fn case_81_no_slot_is_lost_however_a_permit_ends_and_whatever_the_state() {
     for end in [End::Dropped, End::Aborted, End::Panicked, End::Leaked] {
         for state in [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen] {
-            let fleet = Fleet::new();
-            let environment = fleet.environment();
-            let breaker = environment.breaker();
+            let world = World::new();
+            let process = world.process();
+            let breaker = process.breaker();
             if state != CircuitState::Closed {
                 trip(&breaker).await;
             }
@@ -201,7 +201,7 @@ async fn case_81_no_slot_is_lost_however_a_permit_ends_and_whatever_the_state() 
                 pass(31.0).await;
             }
             for _ in 0..3 {
-                finish(&environment, end).await;
+                finish(&process, end).await;
             }
             // By now every lease and every recovery timeout is over.
             pass(65.0).await;
@@ -213,16 +213,16 @@ async fn case_81_no_slot_is_lost_however_a_permit_ends_and_whatever_the_state() 
     }
 }
 
-async fn finish(environment: &Environment, end: End) {
-    if let Ok(permit) = environment.breaker().admit_owned().await {
+async fn finish(process: &Process, end: End) {
+    if let Ok(permit) = process.breaker().admit_owned().await {
         finish_permit(permit, end).await;
     }
     settle().await;
 }
 
 /// A probe begins, and ends so.
-async fn probe_ends(environment: &Environment, end: End) {
-    let permit = environment.breaker().admit_owned().await.unwrap();
+async fn probe_ends(process: &Process, end: End) {
+    let permit = process.breaker().admit_owned().await.unwrap();
     assert!(permit.is_probe(), "{end:?}");
     finish_permit(permit, end).await;
 }
@@ -251,8 +251,8 @@ async fn finish_permit(permit: OwnedPermit, end: End) {
 }
 
 /// Who probes next in the same instant, and ends its probe without a verdict.
-async fn probes_at_once(environment: &Environment, end: End) {
-    let (permit, waited) = timed(environment.breaker().admit_owned()).await;
+async fn probes_at_once(process: &Process, end: End) {
+    let (permit, waited) = timed(process.breaker().admit_owned()).await;
     let permit = permit.unwrap_or_else(|open| panic!("{end:?}: {open}"));
     assert!(permit.is_probe(), "{end:?}");
     assert_eq!(waited, Duration::ZERO, "{end:?}");
@@ -260,19 +260,19 @@ async fn probes_at_once(environment: &Environment, end: End) {
 }
 
 /// Waits until everything that is owed to the store is there.
-async fn written(environment: &Environment) {
-    environment.registry.flush(Duration::from_secs(1)).await.unwrap();
+async fn written(process: &Process) {
+    process.registry.flush(Duration::from_secs(1)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_81_a_slot_is_back_in_the_instant_in_which_its_probe_ends() {
     for end in [End::Dropped, End::Aborted] {
-        let (fleet, environment) = due().await;
-        let other = fleet.environment();
-        for next in [&environment, &other, &environment, &other] {
+        let (world, process) = due().await;
+        let other = world.process();
+        for next in [&process, &other, &process, &other] {
             let ((), took) = timed(async {
-                probe_ends(&environment, end).await;
-                written(&environment).await;
+                probe_ends(&process, end).await;
+                written(&process).await;
             })
             .await;
             assert_eq!(took, Duration::ZERO, "{end:?}");
@@ -283,24 +283,24 @@ async fn case_81_a_slot_is_back_in_the_instant_in_which_its_probe_ends() {
             pass(2.001).await;
             written(next).await;
         }
-        recover(&environment.breaker()).await;
+        recover(&process.breaker()).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_157_a_second_slot_within_a_handoff_is_back_here_at_once_and_elsewhere_soon() {
     for end in [End::Dropped, End::Aborted] {
-        let (fleet, environment) = due().await;
-        let other = fleet.environment();
+        let (world, process) = due().await;
+        let other = world.process();
         for _ in 0..3 {
-            probe_ends(&environment, end).await;
+            probe_ends(&process, end).await;
             // Without a flush, which gives back what nobody uses.
             settle().await;
         }
-        let log = environment.store.log();
+        let log = process.store.log();
         let given_back = log.iter().filter(|name| **name == "give back").count();
         assert_eq!(given_back, 1, "{end:?}: {log:?}");
-        let (permit, waited) = timed(environment.breaker().admit_owned()).await;
+        let (permit, waited) = timed(process.breaker().admit_owned()).await;
         assert!(permit.unwrap().is_probe(), "{end:?}");
         assert_eq!(waited, Duration::ZERO, "{end:?}");
         assert!(is_rejected(&succeed(&other.breaker()).await), "{end:?}");
@@ -311,21 +311,21 @@ async fn case_157_a_second_slot_within_a_handoff_is_back_here_at_once_and_elsewh
 
 #[tokio::test(start_paused = true)]
 async fn case_81_a_call_that_panics_as_a_probe_holds_its_slot_no_longer() {
-    let (fleet, environment) = due().await;
-    probe_ends(&environment, End::Panicked).await;
+    let (world, process) = due().await;
+    probe_ends(&process, End::Panicked).await;
     settle().await;
-    let record = fleet.record();
+    let record = world.record();
     assert_eq!(record.state, Field::Valid(CircuitState::Open), "a verdict, at once");
     assert_eq!((record.owner, record.lease_until), (Field::Absent, Field::Absent));
     // No lease is waited for: only the recovery timeout, which began just now.
     pass(30.0).await;
-    probes_at_once(&fleet.environment(), End::Panicked).await;
+    probes_at_once(&world.process(), End::Panicked).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_86_a_thousand_tasks_at_the_due_instant_make_one_probe() {
-    let (_fleet, environment) = due().await;
-    let breaker = environment.breaker();
+    let (_world, process) = due().await;
+    let breaker = process.breaker();
     let start = Arc::new(Barrier::new(1_000));
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut tasks = JoinSet::new();
@@ -348,17 +348,17 @@ async fn case_86_a_thousand_tasks_at_the_due_instant_make_one_probe() {
     let ran = results.iter().filter(|result| result.is_ok()).count();
     assert_eq!(ran, 1, "one probe, and the others are rejected at once");
     assert_eq!(most.load(Ordering::SeqCst), 1);
-    assert_eq!(environment.store.log().iter().filter(|name| **name == "elect").count(), 1);
+    assert_eq!(process.store.log().iter().filter(|name| **name == "elect").count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_28_many_environments_at_the_due_instant_make_one_probe() {
-    let (fleet, _tripper) = due().await;
-    let environments: Vec<_> = (0..10).map(|_| fleet.environment()).collect();
+    let (world, _tripper) = due().await;
+    let processes: Vec<_> = (0..10).map(|_| world.process()).collect();
     let ran = Arc::new(AtomicUsize::new(0));
     let mut tasks = JoinSet::new();
-    for environment in environments.iter().cycle().take(100) {
-        let (breaker, ran) = (environment.breaker(), Arc::clone(&ran));
+    for process in processes.iter().cycle().take(100) {
+        let (breaker, ran) = (process.breaker(), Arc::clone(&ran));
         tasks.spawn(async move {
             let call = || async {
                 ran.fetch_add(1, Ordering::SeqCst);
@@ -374,27 +374,27 @@ async fn case_28_many_environments_at_the_due_instant_make_one_probe() {
         results.iter().filter(|result| **result == Err(CallError::Inner("down"))).count(),
         1
     );
-    assert!(is_rejected(&fail(&environments[3].breaker()).await));
+    assert!(is_rejected(&fail(&processes[3].breaker()).await));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_156_a_caller_who_left_before_its_election_landed_leaves_it_to_the_next_call() {
-    let (_fleet, environment) = due().await;
-    let breaker = environment.breaker();
-    environment.store.writes_meet(crate::support::faulty::Fault::Delay(Duration::from_millis(100)));
+    let (_world, process) = due().await;
+    let breaker = process.breaker();
+    process.store.writes_meet(crate::support::faulty::Fault::Delay(Duration::from_millis(100)));
     assert!(timeout(Duration::from_millis(50), breaker.admit()).await.is_err());
     pass(0.5).await;
     let (permit, waited) = timed(breaker.admit()).await;
     assert!(permit.unwrap().is_probe());
     assert_eq!(waited, Duration::ZERO);
-    assert_eq!(environment.store.log().last(), Some(&"elect"), "written once");
+    assert_eq!(process.store.log().last(), Some(&"elect"), "written once");
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_53_a_caller_who_left_before_its_election_landed_holds_up_nobody() {
-    let (fleet, environment) = due().await;
-    let (breaker, other) = (environment.breaker(), fleet.environment());
-    environment.store.writes_meet(crate::support::faulty::Fault::Delay(Duration::from_millis(100)));
+    let (world, process) = due().await;
+    let (breaker, other) = (process.breaker(), world.process());
+    process.store.writes_meet(crate::support::faulty::Fault::Delay(Duration::from_millis(100)));
     assert!(timeout(Duration::from_millis(50), breaker.admit()).await.is_err());
     // It is kept for the next call here, and after one `handoff` it is anybody's.
     pass(1.2).await;

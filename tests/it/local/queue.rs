@@ -16,8 +16,8 @@ use fuseboard::{
 use tracing::Level;
 
 use crate::support::{
-    fleet::{Fleet, fail, is_rejected, pass, timed},
     log::Lines,
+    memory::{World, fail, is_rejected, pass, timed},
 };
 
 /// A store that is out, or takes its time.
@@ -89,13 +89,13 @@ impl Store for Counter {
 }
 
 /// So many circuits that were opened while the store was out, which is back.
-async fn opened(fleet: &Fleet, circuits: usize) -> (Arc<Counter>, BreakerRegistry, Vec<Breaker>) {
+async fn opened(world: &World, circuits: usize) -> (Arc<Counter>, BreakerRegistry, Vec<Breaker>) {
     let store = Arc::new(Counter::default());
     store.is_out.store(true, Ordering::Relaxed);
     let config = Config::builder().failure_threshold(1);
     let config = config.recovery_timeout(Duration::from_secs(3_600)).build().unwrap();
     let builder = BreakerRegistry::builder(Arc::clone(&store)).config(config);
-    let registry = builder.clock(&fleet.clock).disabled(false).spawn().unwrap();
+    let registry = builder.clock(&world.clock).disabled(false).spawn().unwrap();
     let breaker = |number| registry.breaker(format!("c{number}")).unwrap();
     let breakers: Vec<_> = (0..circuits).map(breaker).collect();
     for breaker in &breakers {
@@ -111,8 +111,8 @@ async fn opened(fleet: &Fleet, circuits: usize) -> (Arc<Counter>, BreakerRegistr
 #[tokio::test(start_paused = true)]
 async fn case_208_ten_thousand_openings_are_told_64_at_a_time_once_the_store_is_back() {
     let circuits = 10_000;
-    let fleet = Fleet::new();
-    let (store, _registry, _breakers) = opened(&fleet, circuits).await;
+    let world = World::new();
+    let (store, _registry, _breakers) = opened(&world, circuits).await;
     let warnings = Lines::of(Level::WARN);
     *store.takes.lock().unwrap() = Duration::from_millis(1);
     store.is_serial.store(true, Ordering::Relaxed);
@@ -131,8 +131,8 @@ async fn case_208_ten_thousand_openings_are_told_64_at_a_time_once_the_store_is_
 #[tokio::test(start_paused = true)]
 async fn case_208_an_operator_and_a_caller_do_not_wait_behind_what_is_told() {
     let circuits = 2_000;
-    let fleet = Fleet::new();
-    let (store, registry, breakers) = opened(&fleet, circuits).await;
+    let world = World::new();
+    let (store, registry, breakers) = opened(&world, circuits).await;
     let warnings = Lines::of(Level::WARN);
     *store.takes.lock().unwrap() = Duration::from_millis(500);
     // Until so many wait that their turns take many seconds.

@@ -4,31 +4,31 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Fleet, pass, settle, succeed, timed},
+    memory::{World, pass, settle, succeed, timed},
 };
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
 async fn case_2_without_refresh_ahead_a_read_is_due_at_exactly_the_age() {
-    let fleet = Fleet::with(|config| config.refresh_ahead(false));
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::with(|config| config.refresh_ahead(false));
+    let process = world.process();
+    let breaker = process.breaker();
     let _ = succeed(&breaker).await;
     pass(4.999).await;
     let _ = succeed(&breaker).await;
-    assert_eq!(environment.store.reads(), 1);
+    assert_eq!(process.store.reads(), 1);
     pass(0.001).await;
     let _ = succeed(&breaker).await;
-    assert_eq!(environment.store.reads(), 2);
+    assert_eq!(process.store.reads(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_2_with_refresh_ahead_nobody_waits() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     let _ = succeed(&breaker).await;
-    environment.store.reads_meet(Fault::Delay(Duration::from_millis(300)));
+    process.store.reads_meet(Fault::Delay(Duration::from_millis(300)));
     for _ in 0..200 {
         pass(0.25).await;
         let (result, waited) = timed(succeed(&breaker)).await;
@@ -36,15 +36,15 @@ async fn case_2_with_refresh_ahead_nobody_waits() {
         assert_eq!(waited, Duration::ZERO);
     }
     // 50 s: a read in each 4 s of age, begun by the next call of 0.25 s steps.
-    let reads = environment.store.reads();
+    let reads = process.store.reads();
     assert!((10..=13).contains(&reads), "{reads} reads");
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_2_a_refresh_is_one_read_however_many_calls_ask_for_it() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     let _ = succeed(&breaker).await;
     for window in 1..=5 {
         pass(4.1).await;
@@ -55,37 +55,37 @@ async fn case_2_a_refresh_is_one_read_however_many_calls_ask_for_it() {
         }
         tasks.join_all().await;
         settle().await;
-        assert_eq!(environment.store.reads(), window + 1);
+        assert_eq!(process.store.reads(), window + 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_2_without_traffic_nothing_is_read() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     let _ = succeed(&breaker).await;
     pass(3_600.0).await;
-    assert_eq!(environment.store.reads(), 1);
+    assert_eq!(process.store.reads(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_3_an_age_of_zero_reads_on_every_call() {
-    let fleet = Fleet::with(|config| config.local_cache_max_age(Duration::ZERO));
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::with(|config| config.local_cache_max_age(Duration::ZERO));
+    let process = world.process();
+    let breaker = process.breaker();
     for calls in 1..=20 {
         assert_eq!(succeed(&breaker).await, Ok(42));
-        assert_eq!(environment.store.reads(), calls);
+        assert_eq!(process.store.reads(), calls);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_40_many_calls_with_a_stale_cache_share_one_read() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    environment.store.reads_meet(Fault::Delay(Duration::from_millis(50)));
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.reads_meet(Fault::Delay(Duration::from_millis(50)));
     for windows in 1..=3 {
         let mut tasks = JoinSet::new();
         for _ in 0..64 {
@@ -95,35 +95,35 @@ async fn case_40_many_calls_with_a_stale_cache_share_one_read() {
         for result in tasks.join_all().await {
             assert_eq!(result, Ok(42));
         }
-        assert_eq!(environment.store.reads(), windows);
+        assert_eq!(process.store.reads(), windows);
         pass(6.0).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_72_a_wall_clock_set_back_does_not_keep_old_knowledge_fresh() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     let _ = succeed(&breaker).await;
-    fleet.clock.step_wall(-3_600_000);
+    world.clock.step_wall(-3_600_000);
     pass(5.0).await;
     let _ = succeed(&breaker).await;
-    assert!(environment.store.reads() >= 2);
-    let reads = environment.store.reads();
+    assert!(process.store.reads() >= 2);
+    let reads = process.store.reads();
     pass(1.0).await;
     let _ = succeed(&breaker).await;
-    assert_eq!(environment.store.reads(), reads, "and the next is fresh by the new time");
+    assert_eq!(process.store.reads(), reads, "and the next is fresh by the new time");
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_73_the_first_call_after_a_freeze_reads() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     let _ = succeed(&breaker).await;
     // The process stood still: no timer ran, the wall clock went on.
-    fleet.clock.step_wall(600_000);
+    world.clock.step_wall(600_000);
     let _ = succeed(&breaker).await;
-    assert_eq!(environment.store.reads(), 2);
+    assert_eq!(process.store.reads(), 2);
 }

@@ -11,16 +11,11 @@ use std::time::Duration;
 
 use fuseboard::{Breaker, CircuitState};
 
-use crate::support::fleet::{Environment, Fleet, fail, pass, succeed, trip};
+use crate::support::memory::{Process, World, fail, pass, succeed, trip};
 
 /// The defaults over a store that other processes share.
-fn fleet() -> Fleet {
-    Fleet::with(|config| config.election_spread(Duration::from_secs(1)))
-}
-
-/// Environments that spread in the same way in every run.
-fn members(fleet: &Fleet, count: u64) -> Vec<Environment> {
-    (0..count).map(|seed| fleet.environment_with(|builder| builder.jitter_seed(seed))).collect()
+fn world() -> World {
+    World::with(|config| config.election_spread(Duration::from_secs(1)))
 }
 
 /// Calls every 100 ms that are well, until this process knows a circuit that was open
@@ -36,10 +31,10 @@ async fn closes(breaker: &Breaker, within: f64) {
     }
 }
 
-/// A fleet of two: the circuit that the first one tripped was closed by the other.
-async fn contradicted() -> (Fleet, Environment, Environment) {
-    let fleet = fleet();
-    let (first, other) = (fleet.environment(), fleet.environment());
+/// A world of two: the circuit that the first one tripped was closed by the other.
+async fn contradicted() -> (World, Process, Process) {
+    let world = world();
+    let (first, other) = (world.process(), world.process());
     assert_eq!(succeed(&other.breaker()).await, Ok(42));
     trip(&first.breaker()).await;
     pass(5.0).await;
@@ -51,7 +46,7 @@ async fn contradicted() -> (Fleet, Environment, Environment) {
         pass(1.0).await;
     }
     assert_eq!(first.breaker().snapshot().state(), CircuitState::Closed);
-    (fleet, first, other)
+    (world, first, other)
 }
 
 /// Fails that often, without expecting that each runs.

@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Fleet, fail, pass, recover, settle, succeed, timed, trip},
+    memory::{World, fail, pass, recover, settle, succeed, timed, trip},
 };
 
 async fn failing() -> Result<u32, &'static str> {
@@ -32,9 +32,9 @@ async fn panics(task: impl Future<Output: Send + 'static> + Send + 'static) {
 
 #[tokio::test(start_paused = true)]
 async fn case_55_a_permit_that_runs_a_probe_keeps_its_lease() {
-    let fleet = Fleet::new();
-    let (environment, other) = (fleet.environment(), fleet.environment());
-    let breaker = environment.breaker();
+    let world = World::new();
+    let (process, other) = (world.process(), world.process());
+    let breaker = process.breaker();
     trip(&breaker).await;
     pass(31.0).await;
     let permit = breaker.admit_owned().await.unwrap();
@@ -49,18 +49,18 @@ async fn case_55_a_permit_that_runs_a_probe_keeps_its_lease() {
         assert!(other.breaker().admit().await.is_err(), "the lease is not taken over");
     }
     assert_eq!(tasks.join_all().await, [Ok(42)]);
-    assert_eq!(fleet.stored_state(), Some(CircuitState::HalfOpen));
+    assert_eq!(world.stored_state(), Some(CircuitState::HalfOpen));
     // Its success was counted: two more close the circuit.
     assert_eq!(succeed(&breaker).await, Ok(42));
     assert_eq!(succeed(&breaker).await, Ok(42));
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+    assert_eq!(world.stored_state(), Some(CircuitState::Closed));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_53_a_probe_that_is_dropped_as_its_permit_runs_it_gives_its_right_back() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     trip(&breaker).await;
     pass(31.0).await;
     let hangs = breaker.admit().await.unwrap().run(pending::<Result<u32, &str>>());
@@ -74,9 +74,9 @@ async fn case_53_a_probe_that_is_dropped_as_its_permit_runs_it_gives_its_right_b
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_as_its_permit_runs_it_is_counted_only_if_cancelled_ones_are() {
     for (counts, state) in [(false, CircuitState::Closed), (true, CircuitState::Open)] {
-        let fleet = Fleet::with(|config| config.count_cancelled(counts));
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
+        let world = World::with(|config| config.count_cancelled(counts));
+        let process = world.process();
+        let breaker = process.breaker();
         for _ in 0..5 {
             let hangs = breaker.admit().await.unwrap().run(pending::<Result<u32, &str>>());
             assert!(timeout(Duration::from_millis(10), hangs).await.is_err());
@@ -88,30 +88,30 @@ async fn a_call_that_is_dropped_as_its_permit_runs_it_is_counted_only_if_cancell
 
 #[tokio::test(start_paused = true)]
 async fn the_call_whose_failure_trips_returns_from_its_permit_after_the_write() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..4 {
         assert_eq!(breaker.admit().await.unwrap().run(failing()).await, Err("down"));
     }
-    assert_eq!((breaker.state(), fleet.stored_state()), (CircuitState::Closed, None));
+    assert_eq!((breaker.state(), world.stored_state()), (CircuitState::Closed, None));
     let owned = breaker.admit_owned().await.unwrap();
     assert_eq!(owned.run(failing()).await, Err("down"));
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open), "without a wait of the test");
+    assert_eq!(world.stored_state(), Some(CircuitState::Open), "without a wait of the test");
     assert_eq!(breaker.state(), CircuitState::Open);
     assert!(breaker.admit().await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_89_a_permit_waits_for_a_trip_no_longer_than_store_timeout() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..4 {
         let _ = fail(&breaker).await;
     }
     let permit = breaker.admit().await.unwrap();
-    environment.store.meets(Fault::Hang);
+    process.store.meets(Fault::Hang);
     let (failed, took) = timed(permit.run(failing())).await;
     assert_eq!(failed, Err("down"), "the call's own error");
     assert!(took <= Duration::from_millis(1_100), "{took:?}");
@@ -120,9 +120,9 @@ async fn case_89_a_permit_waits_for_a_trip_no_longer_than_store_timeout() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_a_call_that_a_permit_runs_is_a_failure_and_one_beside_it_is_not() {
     for (is_of_call, state) in [(true, CircuitState::Open), (false, CircuitState::Closed)] {
-        let fleet = Fleet::new();
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
+        let world = World::new();
+        let process = world.process();
+        let breaker = process.breaker();
         for _ in 0..5 {
             let run = breaker.admit_owned().await.unwrap().run(async move {
                 yield_now().await;
@@ -143,9 +143,9 @@ async fn a_panic_of_a_call_that_a_permit_runs_is_a_failure_and_one_beside_it_is_
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_before_a_permit_first_polls_its_call_is_no_failure() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..5 {
         let run = breaker.admit_owned().await.unwrap().run(pending::<Result<u32, &str>>());
         panics(async move { futures::join!(async { panic!("as the test says") }, run) }).await;
@@ -155,9 +155,9 @@ async fn a_panic_before_a_permit_first_polls_its_call_is_no_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_judge_of_a_permit_says_nothing_about_the_dependency() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..5 {
         let permit = breaker.admit_owned().await.unwrap();
         panics(permit.run_judged(ready(42), |_| panic!("as the test says"))).await;
@@ -167,9 +167,9 @@ async fn a_panic_of_the_judge_of_a_permit_says_nothing_about_the_dependency() {
 
 #[tokio::test(start_paused = true)]
 async fn a_permit_judges_what_it_runs_by_a_classifier() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     let classifier = Classifier::<u16, &str>::builder()
         .count_if(|answer| matches!(answer, Ok(500..) | Err(_)))
         .build()
@@ -193,13 +193,13 @@ async fn serve(permit: Result<OwnedPermit, OpenError>) -> Result<u32, &'static s
 
 #[tokio::test(start_paused = true)]
 async fn an_owned_permit_runs_a_call_in_a_task_that_outlives_the_breaker() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let permit = environment.breaker().admit_owned().await;
+    let world = World::new();
+    let process = world.process();
+    let permit = process.breaker().admit_owned().await;
     let mut tasks = JoinSet::new();
     tasks.spawn(serve(permit));
     assert_eq!(tasks.join_all().await, [Ok(42)]);
-    let breaker = environment.breaker();
+    let breaker = process.breaker();
     let ran = breaker.admit().await.unwrap().run(ready(Ok::<u32, &str>(42))).now_or_never();
     assert_eq!(ran, Some(Ok(42)), "a good call waits for nothing");
 }

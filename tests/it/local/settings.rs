@@ -1,17 +1,17 @@
-//! Switching every breaker off, by code and by the environment.
+//! Switching every breaker off, by code and by the process.
 
 use std::{env, process::Command};
 
 use fuseboard::{BreakerRegistry, CircuitState, DISABLED_ENV, MemoryStore, SpawnError};
 
-use crate::support::fleet::{Fleet, fail, heard, settle, succeed};
+use crate::support::memory::{World, fail, heard, settle, succeed};
 
 #[tokio::test(start_paused = true)]
 async fn case_9_a_disabled_breaker_runs_every_call_and_asks_nobody() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment_with(|builder| builder.disabled(true));
-    let mut transitions = environment.registry.subscribe();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process_with(|builder| builder.disabled(true));
+    let mut transitions = process.registry.subscribe();
+    let breaker = process.breaker();
     for _ in 0..100 {
         assert!(fail(&breaker).await.unwrap_err().inner().is_some());
         assert_eq!(succeed(&breaker).await, Ok(42));
@@ -22,7 +22,7 @@ async fn case_9_a_disabled_breaker_runs_every_call_and_asks_nobody() {
     }
     settle().await;
     assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
-    assert!(environment.store.log().is_empty());
+    assert!(process.store.log().is_empty());
     assert!(heard(&mut transitions).is_empty());
 }
 

@@ -9,7 +9,7 @@ use fuseboard::{BreakerRegistry, CircuitState, Config, MemoryStore, RegistryErro
 use futures::executor::block_on;
 use tokio::{runtime::Runtime, task::JoinSet};
 
-use crate::support::fleet::is_rejected;
+use crate::support::memory::is_rejected;
 
 /// A registry on a runtime of one thread, and a clock that stands.
 struct Starved {

@@ -2,7 +2,7 @@
 
 use fuseboard::{Breaker, CallError, CircuitState, OwnedPermit, store::Record};
 
-use crate::support::fleet::{Environment, Fleet, fail, pass, recover, settle, succeed, trip};
+use crate::support::memory::{Process, World, fail, pass, recover, settle, succeed, trip};
 
 use CircuitState::{Closed, HalfOpen, Open};
 
@@ -57,9 +57,9 @@ async fn led_to(state: CircuitState, breaker: &Breaker) -> Option<OwnedPermit> {
 }
 
 /// What must not change: the record, the requests made, the state here.
-fn seen(fleet: &Fleet, environment: &Environment) -> (Record, Vec<&'static str>, CircuitState) {
-    let here = environment.breaker().snapshot().state();
-    (fleet.record(), environment.store.log(), here)
+fn seen(world: &World, process: &Process) -> (Record, Vec<&'static str>, CircuitState) {
+    let here = process.breaker().snapshot().state();
+    (world.record(), process.store.log(), here)
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,16 +67,16 @@ async fn case_82_an_outcome_of_an_older_epoch_changes_nothing() {
     for admitted in [Closed, HalfOpen] {
         for ended in [Closed, Open, HalfOpen] {
             for end in [End::Success, End::Failure, End::Ignored, End::Dropped] {
-                let fleet = Fleet::new();
-                let environment = fleet.environment();
-                let breaker = environment.breaker();
+                let world = World::new();
+                let process = world.process();
+                let breaker = process.breaker();
                 let straggler = admitted_while(admitted, &breaker).await;
                 let holder = led_to(ended, &breaker).await;
-                let before = seen(&fleet, &environment);
+                let before = seen(&world, &process);
                 assert_eq!(before.2, ended);
                 end.put_to(straggler).await;
                 let what = format!("{end:?}: admitted while {admitted}, ended while {ended}");
-                assert_eq!(seen(&fleet, &environment), before, "{what}");
+                assert_eq!(seen(&world, &process), before, "{what}");
                 drop(holder);
                 settle().await;
                 goes_on(ended, &breaker, &what).await;
@@ -107,9 +107,9 @@ async fn goes_on(state: CircuitState, breaker: &Breaker, what: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn case_13_a_success_of_an_older_epoch_does_not_end_the_new_streak() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     let straggler = breaker.admit_owned().await.unwrap();
     trip(&breaker).await;
     pass(31.0).await;
@@ -124,8 +124,8 @@ async fn case_13_a_success_of_an_older_epoch_does_not_end_the_new_streak() {
 
 #[tokio::test(start_paused = true)]
 async fn case_13_failures_from_before_a_trip_elsewhere_do_not_count_after_the_recovery() {
-    let fleet = Fleet::new();
-    let (one, other) = (fleet.environment(), fleet.environment());
+    let world = World::new();
+    let (one, other) = (world.process(), world.process());
     let (mine, theirs) = (one.breaker(), other.breaker());
     let mut stragglers = Vec::new();
     for _ in 0..5 {
@@ -142,30 +142,30 @@ async fn case_13_failures_from_before_a_trip_elsewhere_do_not_count_after_the_re
         straggler.failure().settled().await;
     }
     assert_eq!(mine.snapshot().state(), Closed);
-    assert_eq!(fleet.stored_state(), Some(Closed));
+    assert_eq!(world.stored_state(), Some(Closed));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_49_a_late_success_of_a_lease_that_was_taken_over_changes_nothing() {
-    let fleet = Fleet::new();
-    let (one, other) = (fleet.environment(), fleet.environment());
+    let world = World::new();
+    let (one, other) = (world.process(), world.process());
     trip(&one.breaker()).await;
     pass(31.0).await;
     let late = one.breaker().admit_owned().await.unwrap();
     pass(34.0).await;
     let current = other.breaker().admit_owned().await.unwrap();
-    let before = fleet.record();
+    let before = world.record();
     late.success().settled().await;
-    assert_eq!(fleet.record(), before);
+    assert_eq!(world.record(), before);
     assert_eq!(one.breaker().snapshot().state(), HalfOpen);
     current.success().settled().await;
-    assert_eq!(fleet.record().success_count, 1.into());
+    assert_eq!(world.record().success_count, 1.into());
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_50_a_late_failure_after_a_close_elsewhere_changes_nothing() {
-    let fleet = Fleet::new();
-    let (one, other) = (fleet.environment(), fleet.environment());
+    let world = World::new();
+    let (one, other) = (world.process(), world.process());
     let mut heard = one.registry.subscribe();
     trip(&one.breaker()).await;
     pass(31.0).await;
@@ -173,8 +173,8 @@ async fn case_50_a_late_failure_after_a_close_elsewhere_changes_nothing() {
     pass(34.0).await;
     recover(&other.breaker()).await;
     late.failure().settled().await;
-    assert_eq!(fleet.stored_state(), Some(Closed));
-    let states = crate::support::fleet::states(&mut heard);
+    assert_eq!(world.stored_state(), Some(Closed));
+    let states = crate::support::memory::states(&mut heard);
     assert!(!states[1..].contains(&Open), "nothing that did not hold is announced: {states:?}");
     assert_eq!(succeed(&one.breaker()).await, Ok(42));
 }

@@ -9,7 +9,7 @@ use fuseboard::{BreakerRegistry, CircuitState, Lagged, MemoryStore, VirtualClock
 use futures::StreamExt as _;
 use tokio::task::JoinSet;
 
-use crate::support::fleet::{Fleet, heard, is_rejected, pass, settle, states, succeed, trip};
+use crate::support::memory::{World, heard, is_rejected, pass, settle, states, succeed, trip};
 
 /// Trips circuits of as many names.
 async fn trip_many(registry: &BreakerRegistry, names: usize) {
@@ -20,16 +20,15 @@ async fn trip_many(registry: &BreakerRegistry, names: usize) {
 
 #[tokio::test(start_paused = true)]
 async fn case_75_a_subscriber_that_panics_harms_only_itself() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let (mut panics, mut listens) =
-        (environment.registry.subscribe(), environment.registry.subscribe());
+    let world = World::new();
+    let process = world.process();
+    let (mut panics, mut listens) = (process.registry.subscribe(), process.registry.subscribe());
     let mut task = JoinSet::new();
     task.spawn(async move {
         let transition = panics.recv().await;
         panic!("as the test says, at {transition:?}");
     });
-    let breaker = environment.breaker();
+    let breaker = process.breaker();
     trip(&breaker).await;
     assert!(task.join_next().await.unwrap().unwrap_err().is_panic());
     assert!(is_rejected(&succeed(&breaker).await));
@@ -74,17 +73,16 @@ fn case_76_a_subscriber_that_blocks_its_thread_delays_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn case_87_a_subscriber_that_never_reads_learns_how_much_it_missed() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment_with(|builder| builder.transition_capacity(4));
-    let (mut slow, mut quick) =
-        (environment.registry.subscribe(), environment.registry.subscribe());
+    let world = World::new();
+    let process = world.process_with(|builder| builder.transition_capacity(4));
+    let (mut slow, mut quick) = (process.registry.subscribe(), process.registry.subscribe());
     for _ in 0..5 {
-        trip_many(&environment.registry, 2).await;
+        trip_many(&process.registry, 2).await;
         assert_eq!(heard(&mut quick).len(), 2, "the others miss nothing");
         pass(31.0).await;
         for number in 0..2 {
-            let breaker = environment.registry.breaker(format!("tenant-{number}")).unwrap();
-            crate::support::fleet::recover(&breaker).await;
+            let breaker = process.registry.breaker(format!("tenant-{number}")).unwrap();
+            crate::support::memory::recover(&breaker).await;
         }
         assert_eq!(heard(&mut quick).len(), 4);
     }
@@ -98,10 +96,10 @@ async fn case_87_a_subscriber_that_never_reads_learns_how_much_it_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn case_88_a_subscriber_may_call_the_breaker_it_hears_of() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let mut transitions = environment.registry.subscribe();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let mut transitions = process.registry.subscribe();
+    let breaker = process.breaker();
     let mut task = JoinSet::new();
     let calls = breaker.clone();
     task.spawn(async move {
@@ -115,15 +113,15 @@ async fn case_88_a_subscriber_may_call_the_breaker_it_hears_of() {
 
 #[tokio::test(start_paused = true)]
 async fn a_subscription_is_a_stream_of_what_comes_later_and_ends_with_the_registry() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    trip_many(&environment.registry, 1).await;
-    let later = environment.registry.subscribe();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    trip_many(&process.registry, 1).await;
+    let later = process.registry.subscribe();
+    let breaker = process.breaker();
     trip(&breaker).await;
     pass(31.0).await;
     let _ = succeed(&breaker).await;
-    drop(environment);
+    drop(process);
     settle().await;
     let received: Vec<_> = later.map(|received| received.unwrap()).collect().await;
     assert_eq!(received.len(), 2);
@@ -132,17 +130,17 @@ async fn a_subscription_is_a_stream_of_what_comes_later_and_ends_with_the_regist
 
 #[tokio::test(start_paused = true)]
 async fn every_environment_hears_once_and_one_of_them_made_it() {
-    let fleet = Fleet::new();
-    let environments: Vec<_> = (0..5).map(|_| fleet.environment()).collect();
+    let world = World::new();
+    let processes: Vec<_> = (0..5).map(|_| world.process()).collect();
     let mut subscribers: Vec<_> =
-        environments.iter().map(|environment| environment.registry.subscribe()).collect();
-    for environment in &environments {
-        let _ = succeed(&environment.breaker()).await;
+        processes.iter().map(|process| process.registry.subscribe()).collect();
+    for process in &processes {
+        let _ = succeed(&process.breaker()).await;
     }
-    trip(&environments[2].breaker()).await;
+    trip(&processes[2].breaker()).await;
     pass(6.0).await;
-    for environment in &environments {
-        assert!(is_rejected(&succeed(&environment.breaker()).await));
+    for process in &processes {
+        assert!(is_rejected(&succeed(&process.breaker()).await));
     }
     let mut local = 0;
     for subscriber in &mut subscribers {

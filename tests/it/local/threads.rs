@@ -19,7 +19,7 @@ use tokio::{runtime::Runtime, task::JoinSet};
 
 use crate::support::{
     faulty::{Fault, FaultyStore},
-    fleet::heard,
+    memory::heard,
 };
 
 const THREADS: u32 = 8;

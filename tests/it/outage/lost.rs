@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::{AT_MOST, timed_fail, timed_ok};
 use crate::support::{
+    dynamodb::{Call, Process, World, seconds},
     engine::{Event, Fate},
-    world::{Call, Environment, World, seconds},
 };
 
 /// Ways to lose an answer: at once, after it began, and for good.
@@ -17,10 +17,10 @@ const LOSSES: [Event; 3] = [Event::ResetAfter, Event::BreakOff, Event::LoseAnswe
 const WRITES: [&str; 7] =
     ["trip", "elect", "hand over", "renew", "second hand over", "second renew", "close"];
 
-/// An environment whose n-th write meets an event, for so many attempts.
-async fn losing(write: usize, attempts: usize, loss: &Event) -> (World, Environment) {
-    let world = World::new().await;
-    let a = world.environment("A");
+/// A process whose n-th write meets an event, for so many attempts.
+async fn losing(write: usize, attempts: usize, loss: &Event) -> (World, Process) {
+    let world = World::new();
+    let a = world.named("A");
     a.ok().await;
     let network = world.engine.network("A");
     network.on("UpdateItem", write, Event::Pass).on("UpdateItem", attempts, loss.clone());
@@ -28,7 +28,7 @@ async fn losing(write: usize, attempts: usize, loss: &Event) -> (World, Environm
 }
 
 /// A trip, and one call a second until the circuit is closed here.
-async fn incident(a: &Environment, context: &str) {
+async fn incident(a: &Process, context: &str) {
     for _ in 0..5 {
         let (call, waited) = timed_fail(a).await;
         assert_eq!(call, Call::Failed, "{context}");
@@ -133,7 +133,7 @@ async fn a_reopening_whose_answer_is_lost_opens_the_circuit_for_all() {
                 seconds(1).await;
             }
             assert_eq!(world.attribute("opened_at"), opened_at, "{context}: not written again");
-            assert_eq!(json!(a.breaker.snapshot().circuit().opened_at), opened_at, "{context}");
+            assert_eq!(json!(a.circuit().snapshot().circuit().opened_at), opened_at, "{context}");
             assert_eq!(a.heard(), [""; 0], "{context}");
         }
     }
@@ -142,8 +142,8 @@ async fn a_reopening_whose_answer_is_lost_opens_the_circuit_for_all() {
 #[tokio::test(start_paused = true)]
 async fn a_trip_that_comes_back_after_minutes_changes_no_newer_item() {
     for later in ["CLOSED", "OPEN", "HALF_OPEN"] {
-        let world = World::new().await;
-        let (a, b) = (world.environment("A"), world.environment("B"));
+        let world = World::new();
+        let (a, b) = (world.named("A"), world.named("B"));
         a.ok().await;
         world.engine.network("A").on("UpdateItem", 3, Event::HoldBack);
         a.trip().await;
@@ -171,15 +171,15 @@ async fn a_trip_that_comes_back_after_minutes_changes_no_newer_item() {
 #[tokio::test(start_paused = true)]
 async fn a_verdict_that_comes_back_after_minutes_changes_no_newer_item() {
     for verdict in [true, false] {
-        let world = World::new().await;
-        let (a, b) = (world.environment("A"), world.environment("B"));
+        let world = World::new();
+        let (a, b) = (world.named("A"), world.named("B"));
         a.trip().await;
         seconds(30).await;
         // The last good probe before the circuit closes, or the first bad one.
         if verdict {
             assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
         }
-        let probe = a.breaker.admit_owned().await.unwrap();
+        let probe = a.circuit().admit_owned().await.unwrap();
         world.engine.network("A").always_on("UpdateItem", Event::HoldBack);
         if verdict { probe.success() } else { probe.failure() }.settled().await;
         // B sees the lease run out, fails, and opens the circuit again.

@@ -8,8 +8,8 @@ use tracing::Level;
 
 use super::timed_ok;
 use crate::support::{
+    dynamodb::{CIRCUIT, Call, START, World, seconds},
     log::Lines,
-    world::{CIRCUIT, Call, START, World, seconds},
 };
 
 /// Items with a defect, and whether a call runs on the first sight of them.
@@ -43,8 +43,8 @@ fn defective() -> Vec<(Value, bool)> {
 async fn case_68_a_defective_item_has_a_defined_result_and_one_warning() {
     let warnings = Lines::of(Level::WARN);
     for (item, runs) in defective() {
-        let world = World::new().await;
-        let a = world.environment_with("A", |config| config.refresh_ahead(false));
+        let world = World::new();
+        let a = world.named_with("A", |config| config.refresh_ahead(false));
         world.engine.put_item(CIRCUIT, &item);
         warnings.take();
         // 20 s: the cache of 5 s expires three times.
@@ -75,8 +75,8 @@ async fn case_68_a_defective_item_has_a_defined_result_and_one_warning() {
 #[tokio::test(start_paused = true)]
 async fn case_68_a_defective_item_is_healed_by_the_writes_of_an_incident() {
     for (item, runs) in defective() {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         world.engine.put_item(CIRCUIT, &item);
         if runs {
             a.trip().await;

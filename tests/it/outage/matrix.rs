@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::{AT_MOST, timed_fail, timed_ok};
 use crate::support::{
+    dynamodb::{CIRCUIT, Call, Process, START, World, seconds},
     engine::{Event, now},
-    world::{CIRCUIT, Call, Environment, START, World, seconds},
 };
 
 /// One kind of fault, for as long as it lasts.
@@ -93,10 +93,10 @@ fn rows() -> [Row; 19] {
     ]
 }
 
-/// An environment whose every request meets the fault.
-async fn out(row: &Row) -> (World, Environment) {
-    let world = World::new().await;
-    let a = world.environment("A");
+/// A process whose every request meets the fault.
+async fn out(row: &Row) -> (World, Process) {
+    let world = World::new();
+    let a = world.named("A");
     world.engine.network("A").always(row.fault.clone());
     (world, a)
 }
@@ -137,8 +137,8 @@ async fn cases_63_and_66_a_cold_call_runs_after_a_bounded_wait_and_the_next_ones
 #[tokio::test(start_paused = true)]
 async fn case_64_the_call_that_trips_gets_its_own_error_after_a_bounded_wait() {
     for row in rows() {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         assert_eq!(a.ok().await, Call::Ok);
         world.engine.network("A").always(row.fault.clone());
         for _ in 0..4 {
@@ -201,7 +201,7 @@ async fn case_65_a_recovery_without_the_store_probes_one_call_at_a_time() {
             seconds(1).await;
         }
         let probe = loop {
-            if let Ok(permit) = a.breaker.admit().await {
+            if let Ok(permit) = a.circuit().admit().await {
                 break permit;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -254,11 +254,11 @@ async fn case_67_a_store_that_heals_is_offered_a_local_opening() {
             // Who has never read it cannot know that a closed item is of another epoch.
             let is_closed = item.as_ref().is_none_or(|item| item["state"] == "CLOSED");
             let published = published || (is_closed && !warm);
-            let world = World::new().await;
+            let world = World::new();
             let long = |config: fuseboard::ConfigBuilder| {
                 config.recovery_timeout(Duration::from_secs(200))
             };
-            let a = world.environment_with("A", long);
+            let a = world.named_with("A", long);
             if warm {
                 if let Some(before) = &before {
                     world.engine.put_item(CIRCUIT, before);
@@ -271,7 +271,7 @@ async fn case_67_a_store_that_heals_is_offered_a_local_opening() {
             let told = row.told_at_once();
             assert_eq!(a.heard(), told, "{context}");
             let from = if told.is_empty() { "CLOSED" } else { "OPEN" };
-            let opened_at = a.breaker.snapshot().circuit().opened_at;
+            let opened_at = a.circuit().snapshot().circuit().opened_at;
             match &item {
                 Some(item) => world.engine.put_item(CIRCUIT, item),
                 None => world.engine.delete_item(CIRCUIT),
@@ -288,14 +288,14 @@ async fn case_67_a_store_that_heals_is_offered_a_local_opening() {
                 assert_eq!(a.heard(), late, "{context}: told once");
             } else {
                 assert_eq!(world.item(), before, "{context}: the item wins");
-                let shown = a.breaker.snapshot();
+                let shown = a.circuit().snapshot();
                 assert_eq!(world.attribute("state"), shown.state().to_string(), "{context}");
                 assert_eq!(world.attribute("opened_at"), json!(shown.circuit().opened_at));
                 let to = shown.state().to_string();
                 let told = (from != to).then(|| format!("{from}>{to} observed"));
                 assert_eq!(a.heard(), Vec::from_iter(told), "{context}");
             }
-            let other = world.environment_with("B", long).ok().await;
+            let other = world.named_with("B", long).ok().await;
             assert_eq!(other.is_rejected(), published || !is_closed, "{context}");
         }
     }

@@ -10,10 +10,10 @@ use tracing::Level;
 
 use super::AT_MOST;
 use crate::support::{
+    dynamodb::{Process, START, World, seconds},
     engine::{Event, now},
-    fleet::timed,
     log::Lines,
-    world::{Environment, START, World, seconds},
+    world::timed,
 };
 
 /// The most back-offs that fit into a minute: 1, 2, 4, 8, 16, 30 and 30 s, each
@@ -24,8 +24,8 @@ fn name(number: usize) -> String {
     format!("circuit-{number}")
 }
 
-fn circuits(environment: &Environment, count: usize) -> Vec<Breaker> {
-    (0..count).map(|number| environment.registry.breaker(name(number)).unwrap()).collect()
+fn circuits(process: &Process, count: usize) -> Vec<Breaker> {
+    (0..count).map(|number| process.registry.breaker(name(number)).unwrap()).collect()
 }
 
 /// A call that succeeds; it has to run. Returns how long it took.
@@ -55,8 +55,8 @@ async fn rejects(breaker: &Breaker) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn case_66_circuits_called_in_turn_wait_for_a_hanging_store_once_in_a_back_off() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     let breakers = circuits(&a, 20);
     world.engine.network("A").always(Event::LoseRequest);
     let begun = now();
@@ -76,8 +76,8 @@ async fn case_66_circuits_called_in_turn_wait_for_a_hanging_store_once_in_a_back
 
 #[tokio::test(start_paused = true)]
 async fn case_66_when_the_back_off_ends_one_circuit_tries_for_all() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     let breakers = circuits(&a, 20);
     world.engine.network("A").always(Event::LoseRequest);
     succeed(&breakers[0]).await;
@@ -93,8 +93,8 @@ async fn case_66_when_the_back_off_ends_one_circuit_tries_for_all() {
 
 #[tokio::test(start_paused = true)]
 async fn case_66_circuits_called_at_once_wait_side_by_side_and_all_come_back() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     let breakers = circuits(&a, 50);
     world.engine.network("A").always(Event::LoseRequest);
     let (waited, together) = timed(join_all(breakers.iter().map(succeed))).await;
@@ -122,10 +122,9 @@ async fn case_66_circuits_called_at_once_wait_side_by_side_and_all_come_back() {
 async fn case_67_openings_of_many_circuits_are_all_published_when_the_store_heals() {
     for fault in [Event::LoseRequest, Event::RefuseConnection, Event::Error("ThrottlingException")]
     {
-        let world = World::new().await;
+        let world = World::new();
         // A trip is offered for as long as it is evidence.
-        let a =
-            world.environment_with("A", |config| config.recovery_timeout(Duration::from_secs(200)));
+        let a = world.named_with("A", |config| config.recovery_timeout(Duration::from_secs(200)));
         let breakers = circuits(&a, 20);
         join_all(breakers.iter().map(succeed)).await;
         world.engine.network("A").always(fault.clone());
@@ -149,8 +148,8 @@ async fn case_67_openings_of_many_circuits_are_all_published_when_the_store_heal
 #[tokio::test(start_paused = true)]
 async fn one_circuit_whose_own_item_is_at_fault_leaves_the_others_alone() {
     for code in ["ThrottlingException", "ValidationException"] {
-        let world = World::new().await;
-        let (a, b) = (world.environment("A"), world.environment("B"));
+        let world = World::new();
+        let (a, b) = (world.named("A"), world.named("B"));
         let breakers = circuits(&a, 5);
         world.engine.network("A").always_about(&name(0), Event::Error(code));
         let mut own = Duration::ZERO;
@@ -179,8 +178,8 @@ async fn one_circuit_whose_own_item_is_at_fault_leaves_the_others_alone() {
 async fn one_circuit_whose_own_item_hangs_does_not_blind_the_others() {
     // From any point of the back-offs of the one that hangs.
     for tripped in (40..70).step_by(3) {
-        let world = World::new().await;
-        let (a, b) = (world.environment("A"), world.environment("B"));
+        let world = World::new();
+        let (a, b) = (world.named("A"), world.named("B"));
         let breakers = circuits(&a, 5);
         world.engine.network("A").always_about(&name(0), Event::LoseRequest);
         let begun = now();
@@ -214,8 +213,8 @@ async fn a_store_that_fails_is_logged_once_in_a_back_off_and_not_for_each_circui
         // A back-off of a minute, less a quarter; a second circuit may make sure.
         (Event::Error("AccessDeniedException"), Level::ERROR, 4),
     ] {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         let breakers = circuits(&a, 20);
         world.engine.network("A").always(fault.clone());
         let logged = Lines::of(level);

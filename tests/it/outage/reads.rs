@@ -6,8 +6,8 @@ use fuseboard::{CircuitState, OnStoreOutage};
 
 use super::{AT_MOST, timed_fail, timed_ok};
 use crate::support::{
+    dynamodb::{Call, Process, World, seconds},
     engine::{Event, now},
-    world::{Call, Environment, World, seconds},
 };
 
 /// Faults that keep a read from being answered.
@@ -30,10 +30,10 @@ async fn known_open(
     policy: OnStoreOutage,
     fault: &Event,
     whole: bool,
-) -> (World, Environment, Environment) {
-    let world = World::new().await;
-    let a = world.environment_with("A", |config| config.on_store_outage(policy));
-    let b = world.environment("B");
+) -> (World, Process, Process) {
+    let world = World::new();
+    let a = world.named_with("A", |config| config.on_store_outage(policy));
+    let b = world.named("B");
     b.trip().await;
     assert!(a.ok().await.is_rejected());
     assert_eq!(a.heard(), ["CLOSED>OPEN observed"]);
@@ -88,7 +88,7 @@ async fn case_21_protect_rejects_until_the_recovery_and_then_probes_one_at_a_tim
             assert!(delayed <= 6, "{context}: {delayed} callers waited");
             assert_eq!(a.heard(), [""; 0], "{context}");
             let probe = loop {
-                if let Ok(permit) = a.breaker.admit().await {
+                if let Ok(permit) = a.circuit().admit().await {
                     break permit;
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -135,7 +135,7 @@ async fn case_210_throttled_reads_let_no_call_through_and_keep_none_waiting() {
 }
 
 /// Good calls every half second close the circuit in so many seconds.
-async fn closes_within(a: &Environment, limit: u64, context: &str) {
+async fn closes_within(a: &Process, limit: u64, context: &str) {
     let begun = now();
     while a.state() != CircuitState::Closed {
         let (call, waited) = timed_ok(a).await;
@@ -149,8 +149,8 @@ async fn closes_within(a: &Environment, limit: u64, context: &str) {
 #[tokio::test(start_paused = true)]
 async fn reads_that_fail_for_ever_cost_little_and_hide_no_trip_from_the_fleet() {
     for fault in UNREADABLE {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         assert_eq!(a.ok().await, Call::Ok);
         world.engine.network("A").always_on("GetItem", fault.clone());
         let begun = now();
@@ -186,8 +186,8 @@ async fn reads_that_fail_for_ever_do_not_keep_a_circuit_open_for_ever() {
     for fault in UNREADABLE {
         for policy in [OnStoreOutage::FailOpen, OnStoreOutage::Protect] {
             let context = format!("{fault:?}, {policy:?}");
-            let world = World::new().await;
-            let a = world.environment_with("A", |config| config.on_store_outage(policy));
+            let world = World::new();
+            let a = world.named_with("A", |config| config.on_store_outage(policy));
             assert_eq!(a.ok().await, Call::Ok);
             world.engine.network("A").always_on("GetItem", fault.clone());
             a.trip().await;

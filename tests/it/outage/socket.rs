@@ -19,10 +19,10 @@ use futures::{FutureExt as _, future::join_all};
 use serde_json::{Value, json};
 
 use crate::support::{
+    dynamodb::{CIRCUIT, START},
     engine::{Engine, HttpServer, TABLE, now},
-    fleet::{heard, timed},
+    memory::{heard, timed},
     wire::{Trouble, Wire},
-    world::{CIRCUIT, START},
 };
 
 /// The limit of a store operation, retries included.
@@ -51,7 +51,7 @@ impl Process {
 
     /// One with some settings changed.
     async fn with(change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Self {
-        let engine = Engine::new().await;
+        let engine = Engine::new();
         let server = engine.serve_http().await;
         let wire = Wire::to(&server).await;
         let store = DynamoDbStore::builder(wire.client(), TABLE)

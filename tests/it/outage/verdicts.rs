@@ -6,9 +6,9 @@ use fuseboard::CircuitState;
 
 use super::{AT_MOST, timed_fail, timed_ok};
 use crate::support::{
+    dynamodb::{Call, Process, START, World, seconds},
     engine::{Event, now},
-    fleet::timed,
-    world::{Call, Environment, START, World, seconds},
+    world::timed,
 };
 
 /// A fault of writes, and whether it is one that waiting does not mend.
@@ -37,9 +37,9 @@ fn told(fault: &Event, change: &str) -> (Vec<String>, Vec<String>) {
 }
 
 /// A circuit that was tripped by A, 30 s ago.
-async fn due() -> (World, Environment) {
-    let world = World::new().await;
-    let a = world.environment("A");
+async fn due() -> (World, Process) {
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     seconds(30).await;
     a.heard();
@@ -54,7 +54,7 @@ async fn case_36_an_election_that_fails_gives_the_fallback_and_a_back_off() {
         world.engine.network("A").always_on("UpdateItem", fault.clone());
         let run = || async { panic!("the call is not elected") };
         let instead = |open| async { Ok::<fuseboard::OpenError, &str>(open) };
-        let (answer, waited) = timed(a.breaker.call_or_else(run, instead)).await;
+        let (answer, waited) = timed(a.circuit().call_or_else(run, instead)).await;
         assert_eq!(answer.unwrap().circuit().state, CircuitState::Open, "{fault:?}");
         assert!(waited <= AT_MOST, "{fault:?}: {waited:?}");
         assert_eq!(a.heard(), [""; 0], "{fault:?}");
@@ -122,7 +122,7 @@ async fn case_59_a_closing_that_cannot_be_written_is_told_once_it_holds_here() {
         let (world, a) = due().await;
         assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
         a.heard();
-        let probe = a.breaker.admit_owned().await.unwrap();
+        let probe = a.circuit().admit_owned().await.unwrap();
         world.engine.network("A").always_on("UpdateItem", fault.clone());
         let begun = now();
         probe.success().settled().await;
@@ -150,7 +150,7 @@ async fn case_59_a_closing_is_not_told_while_its_write_is_under_way() {
     let (world, a) = due().await;
     assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
     a.heard();
-    let probe = a.breaker.admit_owned().await.unwrap();
+    let probe = a.circuit().admit_owned().await.unwrap();
     let slow = Event::DelayBefore(Duration::from_millis(300));
     world.engine.network("A").on("UpdateItem", 1, slow);
     let watch = async {
@@ -166,9 +166,9 @@ async fn case_59_a_closing_is_not_told_while_its_write_is_under_way() {
 async fn case_59_a_closing_that_another_has_overtaken_is_given_up() {
     for (fault, misconfigured) in FAULTS {
         let (world, a) = due().await;
-        let b = world.environment("B");
+        let b = world.named("B");
         assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
-        let probe = a.breaker.admit_owned().await.unwrap();
+        let probe = a.circuit().admit_owned().await.unwrap();
         world.engine.network("A").always(fault.clone());
         probe.success().settled().await;
         assert!(b.ok().await.is_rejected(), "{fault:?}: A's lease stands");
@@ -194,7 +194,7 @@ async fn case_59_a_closing_that_another_has_overtaken_is_given_up() {
 async fn case_60_a_reopening_that_cannot_be_written_rejects_for_the_whole_timeout() {
     for (fault, misconfigured) in FAULTS {
         let (world, a) = due().await;
-        let probe = a.breaker.admit_owned().await.unwrap();
+        let probe = a.circuit().admit_owned().await.unwrap();
         a.heard();
         world.engine.network("A").always(fault.clone());
         let begun = now();
@@ -233,7 +233,7 @@ async fn case_60_a_reopening_that_cannot_be_written_rejects_for_the_whole_timeou
 async fn case_60_a_reopening_is_made_good_with_the_time_of_the_failure() {
     for (fault, misconfigured) in FAULTS {
         let (world, a) = due().await;
-        let probe = a.breaker.admit_owned().await.unwrap();
+        let probe = a.circuit().admit_owned().await.unwrap();
         world.engine.network("A").always(fault.clone());
         probe.failure().settled().await;
         seconds(10).await;

@@ -7,8 +7,8 @@ use fuseboard::CircuitState;
 
 use super::{AT_MOST, timed_fail, timed_ok};
 use crate::support::{
+    dynamodb::{Call, World},
     engine::Event,
-    world::{Call, World},
 };
 
 /// Faults of writes that waiting may mend, but here does not.
@@ -23,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[tokio::test(start_paused = true)]
 async fn writes_that_fail_for_ever_do_not_keep_a_circuit_open_for_ever() {
     for fault in LASTING {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         world.engine.network("A").always_on("UpdateItem", fault.clone());
         for _ in 0..5 {
             let (call, waited) = timed_fail(&a).await;
@@ -62,8 +62,8 @@ async fn writes_may_end_at_any_step_of_a_recovery() {
     // The trip, the election, two hand overs, each with the renewal after it.
     for written in 1..=6 {
         for fault in LASTING.into_iter().filter(|fault| *fault != THROTTLED) {
-            let world = World::new().await;
-            let a = world.environment("A");
+            let world = World::new();
+            let a = world.named("A");
             let network = world.engine.network("A");
             network.on("UpdateItem", written, Event::Pass).always_on("UpdateItem", fault.clone());
             a.trip().await;
@@ -83,8 +83,8 @@ async fn writes_may_end_at_any_step_of_a_recovery() {
 async fn case_193_throttled_writes_stop_a_recovery_at_any_step_and_it_goes_on_after_them() {
     for written in 1..=6 {
         let context = format!("{written} writes");
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         let network = world.engine.network("A");
         network.on("UpdateItem", written, Event::Pass).always_on("UpdateItem", THROTTLED);
         a.trip().await;

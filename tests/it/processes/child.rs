@@ -15,7 +15,7 @@ use super::{
     stage::Stage,
     words::{Ended, Said, Told, hear, say, text_of},
 };
-use crate::support::world::CIRCUIT;
+use crate::support::dynamodb::CIRCUIT;
 
 /// Says where the test listens that an environment belongs to.
 pub(super) const PARENT: &str = "FUSEBOARD_TEST_PARENT";

@@ -14,8 +14,8 @@ use super::{
     words::Settings,
 };
 use crate::support::{
+    dynamodb::CIRCUIT,
     engine::{Engine, HttpServer},
-    world::CIRCUIT,
 };
 
 /// The lease of a probe, here. Its end is a whole second, so that it may last
@@ -45,7 +45,7 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) async fn open() -> Self {
-        let engine = Engine::new().await;
+        let engine = Engine::new();
         let server = engine.serve_http().await;
         Self { engine, server }
     }

@@ -1,4 +1,4 @@
-//! Environments whose wall clocks are wrong, or are set, over a store whose own
+//! Processes whose wall clocks are wrong, or are set, over a store whose own
 //! clock is right and shows in the `Date` of its answers.
 
 use std::time::Duration;
@@ -7,22 +7,22 @@ use fuseboard::{BreakerRegistry, Clock, Config, ConfigBuilder, VirtualClock};
 use serde_json::{Value, json};
 
 use crate::support::{
+    dynamodb::{CIRCUIT, Call, Process, START, World, seconds},
     engine::Event,
-    world::{CIRCUIT, Call, Environment, START, World, seconds},
 };
 
 const HOUR_MS: i64 = 3_600_000;
 
 /// A world whose answers tell its time.
 async fn timed_world() -> World {
-    let world = World::new().await;
+    let world = World::new();
     let clock = world.clock.clone();
     world.engine.set_clock(move || clock.wall());
     world
 }
 
-/// An environment whose wall clock is off by so much, and that clock.
-fn off(world: &World, label: &str, by_ms: i64) -> (Environment, VirtualClock) {
+/// A process whose wall clock is off by so much, and that clock.
+fn off(world: &World, label: &str, by_ms: i64) -> (Process, VirtualClock) {
     off_with(world, label, by_ms, Config::builder())
 }
 
@@ -31,14 +31,14 @@ fn off_with(
     label: &str,
     by_ms: i64,
     config: ConfigBuilder,
-) -> (Environment, VirtualClock) {
+) -> (Process, VirtualClock) {
     let clock = VirtualClock::following_tokio(world.clock.wall());
     clock.step_wall(by_ms);
     let builder = BreakerRegistry::builder(world.engine.store(label))
         .config(config.election_spread(Duration::ZERO).build().unwrap())
         .clock(Clock::from(&clock))
         .disabled(false);
-    (Environment::of(builder.spawn().unwrap()), clock)
+    (Process::of(builder.spawn().unwrap(), world.engine.network(label)), clock)
 }
 
 /// The true time, in seconds since the Unix epoch.
@@ -47,10 +47,10 @@ fn now(world: &World) -> i64 {
     i64::try_from(since.as_secs()).unwrap()
 }
 
-/// For how many seconds an environment rejects calls from now on.
-async fn rejects_for(environment: &Environment) -> u64 {
+/// For how many seconds a process rejects calls from now on.
+async fn rejects_for(process: &Process) -> u64 {
     for passed in 0..100 {
-        if !environment.ok().await.is_rejected() {
+        if !process.ok().await.is_rejected() {
             return passed;
         }
         seconds(1).await;
@@ -62,7 +62,7 @@ async fn rejects_for(environment: &Environment) -> u64 {
 async fn case_38_a_clock_that_is_off_skips_no_recovery_timeout() {
     for by_ms in [60_000, 5 * HOUR_MS, -60_000, -5 * HOUR_MS] {
         let world = timed_world().await;
-        let a = world.environment("A");
+        let a = world.named("A");
         a.trip().await;
         seconds(5).await;
         let (b, _) = off(&world, "B", by_ms);
@@ -76,10 +76,10 @@ async fn case_38_a_clock_that_is_off_skips_no_recovery_timeout() {
 async fn case_38_a_clock_that_is_off_takes_over_no_live_lease() {
     for by_ms in [60_000, 5 * HOUR_MS, -60_000, -5 * HOUR_MS] {
         let world = timed_world().await;
-        let a = world.environment("A");
+        let a = world.named("A");
         a.trip().await;
         seconds(31).await;
-        let _probe = a.breaker.admit().await.unwrap();
+        let _probe = a.circuit().admit().await.unwrap();
         let until = world.attribute("probe_lease_expiry").as_i64().unwrap();
         let (b, _) = off(&world, "B", by_ms);
         let _ = rejects_for(&b).await;
@@ -103,7 +103,7 @@ async fn stamps_of_a_clock_that_is_hours_off_are_true() {
         near("opened_at", now(&world));
         near("expiration", now(&world) + 3_630);
         seconds(31).await;
-        let _probe = a.breaker.admit().await.unwrap();
+        let _probe = a.circuit().admit().await.unwrap();
         near("probe_lease_expiry", now(&world) + 30);
     }
 }
@@ -126,11 +126,11 @@ async fn case_72_a_wall_clock_that_is_set_moves_no_recovery() {
 async fn case_72_a_wall_clock_that_is_set_takes_over_no_live_lease() {
     for by_ms in [HOUR_MS, -HOUR_MS] {
         let world = timed_world().await;
-        let a = world.environment("A");
+        let a = world.named("A");
         let (b, clock) = off(&world, "B", 0);
         a.trip().await;
         seconds(31).await;
-        let _probe = a.breaker.admit().await.unwrap();
+        let _probe = a.circuit().admit().await.unwrap();
         let owner = world.attribute("half_open_owner");
         assert!(b.ok().await.is_rejected());
         seconds(10).await;
@@ -150,7 +150,7 @@ async fn case_72_a_prober_whose_wall_clock_is_set_keeps_its_own_lease() {
         let (a, clock) = off(&world, "A", 0);
         a.trip().await;
         seconds(31).await;
-        let probe = a.breaker.admit().await.unwrap();
+        let probe = a.circuit().admit().await.unwrap();
         let owner = world.attribute("half_open_owner");
         seconds(10).await;
         clock.step_wall(by_ms);
@@ -186,7 +186,7 @@ async fn case_23_a_tripper_whose_clock_is_behind_writes_a_true_stamp() {
     let world = timed_world().await;
     let (a, _) = off(&world, "A", -5 * 60_000);
     a.trip().await;
-    let cold = world.environment("B");
+    let cold = world.named("B");
     let waited = rejects_for(&cold).await;
     assert!((29..=31).contains(&waited), "{waited} s of 30 s");
 }
@@ -202,9 +202,9 @@ fn put_old_opening(world: &World) {
 
 #[tokio::test(start_paused = true)]
 async fn case_23_an_opening_older_than_our_knowledge_waits_from_when_it_was_closed() {
-    for world in [timed_world().await, World::new().await] {
+    for world in [timed_world().await, World::new()] {
         world.engine.put_item(CIRCUIT, &json!({"state": "CLOSED", "expiration": START}));
-        let warm = world.environment("A");
+        let warm = world.named("A");
         seconds(400).await;
         assert_eq!(warm.ok().await, Call::Ok, "read, and closed");
         put_old_opening(&world);
@@ -218,9 +218,9 @@ async fn case_23_an_opening_older_than_our_knowledge_waits_from_when_it_was_clos
 
 #[tokio::test(start_paused = true)]
 async fn case_23_a_cold_environment_goes_by_the_stamp() {
-    for world in [timed_world().await, World::new().await] {
+    for world in [timed_world().await, World::new()] {
         put_old_opening(&world);
-        let cold = world.environment("A");
+        let cold = world.named("A");
         assert_eq!(rejects_for(&cold).await, 0, "it cannot know better");
         assert_eq!(cold.heard(), ["CLOSED>OPEN observed", "OPEN>HALF_OPEN local"]);
     }
@@ -230,8 +230,8 @@ async fn case_23_a_cold_environment_goes_by_the_stamp() {
 #[tokio::test(start_paused = true)]
 async fn case_38_without_a_date_who_saw_the_opening_skips_nothing_whatever_its_clock() {
     for by_ms in [2_000, 60_000, 5 * HOUR_MS, -2_000, -60_000, -5 * HOUR_MS] {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         let (b, _) = off(&world, "B", by_ms);
         assert_eq!(b.ok().await, Call::Ok);
         a.trip().await;
@@ -244,8 +244,8 @@ async fn case_38_without_a_date_who_saw_the_opening_skips_nothing_whatever_its_c
 #[tokio::test(start_paused = true)]
 async fn case_38_without_a_date_a_cold_clock_skips_no_more_than_it_is_ahead() {
     for (by_ms, least) in [(0, 25), (2_000, 23), (-2_000, 25), (-60_000, 25)] {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         a.trip().await;
         seconds(5).await;
         let (b, _) = off(&world, "B", by_ms);
@@ -257,11 +257,11 @@ async fn case_38_without_a_date_a_cold_clock_skips_no_more_than_it_is_ahead() {
 #[tokio::test(start_paused = true)]
 async fn case_38_without_a_date_a_clock_within_the_skew_takes_over_no_live_lease() {
     for by_ms in [1_000, 2_000, -2_000] {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         a.trip().await;
         seconds(31).await;
-        let _probe = a.breaker.admit().await.unwrap();
+        let _probe = a.circuit().admit().await.unwrap();
         let until = world.attribute("probe_lease_expiry").as_i64().unwrap();
         let (b, _) = off(&world, "B", by_ms);
         let _ = rejects_for(&b).await;
@@ -272,11 +272,11 @@ async fn case_38_without_a_date_a_clock_within_the_skew_takes_over_no_live_lease
 #[tokio::test(start_paused = true)]
 async fn case_38_without_a_date_a_lease_seen_unchanged_for_its_whole_length_is_over() {
     for by_ms in [-60_000, -5 * HOUR_MS] {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         a.trip().await;
         seconds(31).await;
-        let _probe = a.breaker.admit().await.unwrap();
+        let _probe = a.circuit().admit().await.unwrap();
         // Its own clock calls the lease live for a long time to come.
         let (b, _) = off(&world, "B", by_ms);
         let waited = rejects_for(&b).await;
@@ -314,7 +314,7 @@ async fn case_25_a_short_timeout_passes_whole_though_the_clock_is_off() {
 #[tokio::test(start_paused = true)]
 async fn case_73_a_due_recovery_is_read_again_after_a_freeze() {
     let world = timed_world().await;
-    let a = world.environment("A");
+    let a = world.named("A");
     // A process whose monotonic clock stands still while it is frozen.
     let (b, clock) = off(&world, "B", 0);
     a.trip().await;

@@ -5,14 +5,14 @@ use serde_json::json;
 use std::time::Duration;
 
 use crate::support::{
+    dynamodb::{CIRCUIT, Call, START, World, seconds},
     engine::{Event, Fate},
-    world::{CIRCUIT, Call, START, World, seconds},
 };
 
 #[tokio::test(start_paused = true)]
 async fn case_1_the_first_call_reads_once_and_writes_nothing() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     assert_eq!(a.ok().await, Call::Ok);
     assert_eq!(world.engine.count("GetItem"), 1);
     assert_eq!(world.engine.requests().len(), 1);
@@ -22,8 +22,8 @@ async fn case_1_the_first_call_reads_once_and_writes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn case_2_a_cache_younger_than_its_age_sends_nothing() {
-    let world = World::new().await;
-    let a = world.environment_with("A", |config| config.refresh_ahead(false));
+    let world = World::new();
+    let a = world.named_with("A", |config| config.refresh_ahead(false));
     a.ok().await;
     tokio::time::sleep(Duration::from_millis(4_999)).await;
     assert_eq!(a.ok().await, Call::Ok);
@@ -35,8 +35,8 @@ async fn case_2_a_cache_younger_than_its_age_sends_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn case_2_traffic_after_most_of_the_age_reads_ahead_without_waiting() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.ok().await;
     world.engine.network("A").on("GetItem", 1, Event::DelayBefore(Duration::from_millis(200)));
     tokio::time::sleep(Duration::from_millis(4_050)).await;
@@ -56,8 +56,8 @@ async fn case_2_traffic_after_most_of_the_age_reads_ahead_without_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn case_3_without_a_cache_every_call_reads() {
-    let world = World::new().await;
-    let a = world.environment_with("A", |config| config.local_cache_max_age(Duration::ZERO));
+    let world = World::new();
+    let a = world.named_with("A", |config| config.local_cache_max_age(Duration::ZERO));
     for _ in 0..7 {
         assert_eq!(a.ok().await, Call::Ok);
     }
@@ -66,8 +66,8 @@ async fn case_3_without_a_cache_every_call_reads() {
 
 #[tokio::test(start_paused = true)]
 async fn case_4_a_success_ends_the_streak() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     for _ in 0..2 {
         for _ in 0..4 {
             assert_eq!(a.fail().await, Call::Failed);
@@ -80,8 +80,8 @@ async fn case_4_a_success_ends_the_streak() {
 
 #[tokio::test(start_paused = true)]
 async fn case_5_the_last_failure_trips_with_one_write_and_one_announcement() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     let open = json!({
         "state": "OPEN",
@@ -99,13 +99,13 @@ async fn case_5_the_last_failure_trips_with_one_write_and_one_announcement() {
 
 #[tokio::test(start_paused = true)]
 async fn case_6_what_does_not_count_neither_counts_nor_resets() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     let judge = Classifier::builder()
         .ignore_if(|result: &Result<(), &str>| matches!(result, Err("not found")))
         .build()
         .unwrap();
-    let judged = a.breaker.with_classifier(judge);
+    let judged = a.circuit().with_classifier(judge);
     for _ in 0..4 {
         let _ = judged.call(|| async { Err("down") }).await;
         let _ = judged.call(|| async { Err("not found") }).await;
@@ -117,18 +117,18 @@ async fn case_6_what_does_not_count_neither_counts_nor_resets() {
 
 #[tokio::test(start_paused = true)]
 async fn case_7_a_closed_item_of_an_earlier_recovery_does_not_stand_in_the_way() {
-    let world = World::new().await;
+    let world = World::new();
     let closed = json!({"state": "CLOSED", "failure_count": 0, "expiration": START + 9});
     world.engine.put_item(CIRCUIT, &closed);
-    let a = world.environment("A");
+    let a = world.named("A");
     a.trip().await;
     assert_eq!(world.attribute("state"), "OPEN");
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_8_a_streak_does_not_survive_a_recovery_made_elsewhere() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     for _ in 0..4 {
         a.fail().await;
     }
@@ -148,8 +148,8 @@ async fn case_8_a_streak_does_not_survive_a_recovery_made_elsewhere() {
 
 #[tokio::test(start_paused = true)]
 async fn case_8_a_recovery_that_nobody_here_saw_ends_the_streak_as_well() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     for _ in 0..4 {
         a.fail().await;
     }
@@ -162,8 +162,8 @@ async fn case_8_a_recovery_that_nobody_here_saw_ends_the_streak_as_well() {
 
 #[tokio::test(start_paused = true)]
 async fn case_11_many_calls_in_flight_trip_once() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.ok().await;
     let calls = (0..64).map(|_| {
         a.call(async {
@@ -179,18 +179,18 @@ async fn case_11_many_calls_in_flight_trip_once() {
 
 #[tokio::test(start_paused = true)]
 async fn case_12_a_fleet_that_trips_at_once_announces_one_trip() {
-    let world = World::new().await;
-    let fleet: Vec<_> = (0..20).map(|number| world.environment(&format!("E{number}"))).collect();
-    for environment in &fleet {
-        environment.ok().await;
+    let world = World::new();
+    let fleet: Vec<_> = (0..20).map(|number| world.named(&format!("E{number}"))).collect();
+    for process in &fleet {
+        process.ok().await;
     }
-    for environment in &fleet {
+    for process in &fleet {
         tokio::time::sleep(Duration::from_millis(100)).await;
         // Later ones look after two failures, and find the circuit open (case 99).
-        while environment.fail().await == Call::Failed {}
-        assert_eq!(environment.state(), CircuitState::Open);
+        while process.fail().await == Call::Failed {}
+        assert_eq!(process.state(), CircuitState::Open);
     }
-    let heard: Vec<_> = fleet.iter().flat_map(|environment| environment.heard()).collect();
+    let heard: Vec<_> = fleet.iter().flat_map(|process| process.heard()).collect();
     assert_eq!(heard.iter().filter(|line| line.ends_with("local")).count(), 1, "{heard:?}");
     assert_eq!(world.attribute("opened_at"), START + 1, "the first one's, rounded up");
     let applied = |request: &&crate::support::engine::Request| {
@@ -201,14 +201,14 @@ async fn case_12_a_fleet_that_trips_at_once_announces_one_trip() {
 
 #[tokio::test(start_paused = true)]
 async fn case_12_a_fleet_that_trips_in_one_instant_announces_one_trip() {
-    let world = World::new().await;
-    let fleet: Vec<_> = (0..20).map(|number| world.environment(&format!("E{number}"))).collect();
-    for environment in &fleet {
-        environment.ok().await;
+    let world = World::new();
+    let fleet: Vec<_> = (0..20).map(|number| world.named(&format!("E{number}"))).collect();
+    for process in &fleet {
+        process.ok().await;
     }
     world.engine.clear();
-    futures::future::join_all(fleet.iter().map(|environment| environment.trip())).await;
-    let heard: Vec<_> = fleet.iter().flat_map(|environment| environment.heard()).collect();
+    futures::future::join_all(fleet.iter().map(|process| process.trip())).await;
+    let heard: Vec<_> = fleet.iter().flat_map(|process| process.heard()).collect();
     assert_eq!(heard.iter().filter(|line| line.ends_with("local")).count(), 1, "{heard:?}");
     assert_eq!(heard.len(), 20, "each tells its own subscribers, {heard:?}");
     let requests = world.engine.requests();
@@ -218,8 +218,8 @@ async fn case_12_a_fleet_that_trips_in_one_instant_announces_one_trip() {
 
 #[tokio::test(start_paused = true)]
 async fn case_14_two_stores_do_not_share_a_streak() {
-    let (here, there) = (World::new().await, World::new().await);
-    let (a, b) = (here.environment("A"), there.environment("B"));
+    let (here, there) = (World::new(), World::new());
+    let (a, b) = (here.named("A"), there.named("B"));
     for _ in 0..4 {
         a.fail().await;
         b.fail().await;
@@ -232,8 +232,8 @@ async fn case_14_two_stores_do_not_share_a_streak() {
 
 #[tokio::test(start_paused = true)]
 async fn case_40_many_calls_on_a_stale_cache_share_one_read() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     world.engine.network("A").on("GetItem", 1, Event::DelayBefore(Duration::from_millis(50)));
     let ends = futures::future::join_all((0..64).map(|_| a.ok())).await;
     assert!(ends.iter().all(|end| *end == Call::Ok));
@@ -242,8 +242,8 @@ async fn case_40_many_calls_on_a_stale_cache_share_one_read() {
 
 #[tokio::test(start_paused = true)]
 async fn case_63_a_failing_read_fails_open_and_is_not_cached() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     world.engine.network("A").on("GetItem", 3, Event::Error("InternalServerError"));
     assert_eq!(a.ok().await, Call::Ok, "three attempts, then open");
     assert_eq!(world.engine.count("GetItem"), 3);
@@ -255,8 +255,8 @@ async fn case_63_a_failing_read_fails_open_and_is_not_cached() {
 
 #[tokio::test(start_paused = true)]
 async fn case_64_a_trip_that_cannot_be_written_leaves_the_callers_error() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.ok().await;
     world.engine.network("A").always_on("UpdateItem", Event::Error("InternalServerError"));
     a.trip().await;
@@ -267,12 +267,12 @@ async fn case_64_a_trip_that_cannot_be_written_leaves_the_callers_error() {
 
 #[tokio::test(start_paused = true)]
 async fn case_80_a_healthy_circuit_writes_nothing_and_reads_seldom() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     let minutes = 10;
     for _ in 0..minutes * 60 * 10 {
         for _ in 0..10 {
-            a.breaker.admit().await.unwrap().success();
+            a.circuit().admit().await.unwrap().success();
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

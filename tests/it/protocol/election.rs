@@ -6,19 +6,19 @@ use fuseboard::{Cause, CircuitState, Origin};
 use serde_json::json;
 
 use crate::support::{
+    dynamodb::{CIRCUIT, Call, START, World, seconds},
     engine::Event,
-    world::{CIRCUIT, Call, START, World, seconds},
 };
 
 #[tokio::test(start_paused = true)]
 async fn case_27_the_first_call_after_the_timeout_is_elected() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     a.heard();
     seconds(30).await;
     world.engine.clear();
-    let probe = a.breaker.admit().await.unwrap();
+    let probe = a.circuit().admit().await.unwrap();
     assert!(probe.is_probe());
     let item = world.item().unwrap();
     assert_eq!(item["state"], "HALF_OPEN");
@@ -33,13 +33,13 @@ async fn case_27_the_first_call_after_the_timeout_is_elected() {
 
 #[tokio::test(start_paused = true)]
 async fn case_28_of_a_whole_fleet_one_call_probes() {
-    let world = World::new().await;
-    let fleet: Vec<_> = (0..8).map(|number| world.environment(&format!("E{number}"))).collect();
+    let world = World::new();
+    let fleet: Vec<_> = (0..8).map(|number| world.named(&format!("E{number}"))).collect();
     fleet[0].trip().await;
     seconds(30).await;
-    let calls = fleet.iter().flat_map(|environment| {
+    let calls = fleet.iter().flat_map(|process| {
         (0..16).map(|_| {
-            environment.call(async {
+            process.call(async {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 Ok(())
             })
@@ -52,8 +52,8 @@ async fn case_28_of_a_whole_fleet_one_call_probes() {
 
 #[tokio::test(start_paused = true)]
 async fn case_29_an_election_on_an_outdated_opening_is_lost() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     a.trip().await;
     seconds(29).await;
     assert!(b.ok().await.is_rejected());
@@ -67,11 +67,11 @@ async fn case_29_an_election_on_an_outdated_opening_is_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn case_30_a_live_lease_of_another_rejects() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     a.trip().await;
     seconds(30).await;
-    let _probe = a.breaker.admit().await.unwrap();
+    let _probe = a.circuit().admit().await.unwrap();
     for _ in 0..6 {
         let Call::Rejected(open) = b.ok().await else { panic!("admitted") };
         assert_eq!(open.circuit().state, CircuitState::HalfOpen);
@@ -81,11 +81,11 @@ async fn case_30_a_live_lease_of_another_rejects() {
 
 #[tokio::test(start_paused = true)]
 async fn case_31_an_expired_lease_is_taken_over() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     a.trip().await;
     seconds(30).await;
-    let probe = a.breaker.admit().await.unwrap();
+    let probe = a.circuit().admit().await.unwrap();
     let first = world.attribute("half_open_owner");
     // The lease, and the skew that is tolerated.
     seconds(32).await;
@@ -98,27 +98,27 @@ async fn case_31_an_expired_lease_is_taken_over() {
 
 #[tokio::test(start_paused = true)]
 async fn case_32_of_two_candidates_for_a_takeover_one_wins() {
-    let world = World::new().await;
-    let (a, b, c) = (world.environment("A"), world.environment("B"), world.environment("C"));
+    let world = World::new();
+    let (a, b, c) = (world.named("A"), world.named("B"), world.named("C"));
     a.trip().await;
     seconds(30).await;
-    std::mem::forget(a.breaker.admit().await.unwrap());
+    std::mem::forget(a.circuit().admit().await.unwrap());
     assert!(b.ok().await.is_rejected());
     assert!(c.ok().await.is_rejected());
     seconds(33).await;
-    let (b, c) = futures::join!(b.breaker.admit(), c.breaker.admit());
+    let (b, c) = futures::join!(b.circuit().admit(), c.circuit().admit());
     assert!(b.is_ok() != c.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_33_a_restarted_owner_is_a_stranger_to_its_lease() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     seconds(30).await;
-    std::mem::forget(a.breaker.admit().await.unwrap());
+    std::mem::forget(a.circuit().admit().await.unwrap());
     drop(a);
-    let restarted = world.environment("A");
+    let restarted = world.named("A");
     assert!(restarted.ok().await.is_rejected());
     seconds(32).await;
     assert_eq!(restarted.ok().await, Call::Ok);
@@ -126,8 +126,8 @@ async fn case_33_a_restarted_owner_is_a_stranger_to_its_lease() {
 
 #[tokio::test(start_paused = true)]
 async fn case_35_a_lost_election_adopts_what_it_is_shown() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     a.trip().await;
     seconds(5).await;
     assert!(b.ok().await.is_rejected());
@@ -145,8 +145,8 @@ async fn case_35_a_lost_election_adopts_what_it_is_shown() {
 
 #[tokio::test(start_paused = true)]
 async fn case_35_an_election_that_is_lost_after_its_look_adopts_what_it_is_shown() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     a.trip().await;
     seconds(5).await;
     assert!(b.ok().await.is_rejected());
@@ -169,13 +169,13 @@ async fn case_35_an_election_that_is_lost_after_its_look_adopts_what_it_is_shown
 
 #[tokio::test(start_paused = true)]
 async fn case_35_one_look_for_each_change_of_the_item() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     a.trip().await;
     seconds(5).await;
     assert!(b.ok().await.is_rejected());
     seconds(25).await;
-    let _probe = a.breaker.admit().await.unwrap();
+    let _probe = a.circuit().admit().await.unwrap();
     world.engine.clear();
     for _ in 0..100 {
         assert!(b.ok().await.is_rejected());
@@ -187,8 +187,8 @@ async fn case_35_one_look_for_each_change_of_the_item() {
 
 #[tokio::test(start_paused = true)]
 async fn case_36_an_election_that_cannot_be_written_rejects() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     seconds(30).await;
     world.engine.network("A").on("UpdateItem", 1, Event::Error("AccessDeniedException"));
@@ -205,8 +205,8 @@ async fn case_36_an_election_that_cannot_be_written_rejects() {
 
 #[tokio::test(start_paused = true)]
 async fn case_36_an_election_that_fails_is_tried_again_after_a_back_off() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     seconds(30).await;
     world.engine.network("A").on("UpdateItem", 3, Event::Error("InternalServerError"));
@@ -223,13 +223,13 @@ async fn case_36_an_election_that_fails_is_tried_again_after_a_back_off() {
 
 #[tokio::test(start_paused = true)]
 async fn case_37_an_election_whose_answer_was_lost_is_recognised() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     a.heard();
     seconds(30).await;
     world.engine.network("A").on("UpdateItem", 1, Event::ResetAfter);
-    let probe = a.breaker.admit().await.unwrap();
+    let probe = a.circuit().admit().await.unwrap();
     assert!(probe.is_probe(), "the retry was refused by our own first attempt");
     assert_eq!(world.engine.count("UpdateItem"), 3, "the trip, and two attempts to be elected");
     assert_eq!(a.heard(), ["OPEN>HALF_OPEN local"]);
@@ -238,15 +238,15 @@ async fn case_37_an_election_whose_answer_was_lost_is_recognised() {
 
 #[tokio::test(start_paused = true)]
 async fn case_37_an_election_lost_with_every_answer_is_found_again() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     a.heard();
     seconds(30).await;
     world.engine.network("A").on("UpdateItem", 3, Event::LoseAnswer);
     assert!(a.ok().await.is_rejected(), "nobody knows whether it was applied");
     seconds(2).await;
-    let probe = a.breaker.admit().await.unwrap();
+    let probe = a.circuit().admit().await.unwrap();
     assert!(probe.is_probe(), "a consistent read shows our token");
     assert_eq!(a.heard(), ["OPEN>HALF_OPEN local"]);
     probe.success();
@@ -254,16 +254,16 @@ async fn case_37_an_election_lost_with_every_answer_is_found_again() {
 
 #[tokio::test(start_paused = true)]
 async fn case_39_a_takeover_is_named() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     a.trip().await;
     seconds(30).await;
-    std::mem::forget(a.breaker.admit().await.unwrap());
+    std::mem::forget(a.circuit().admit().await.unwrap());
     let old = world.attribute("half_open_owner");
     assert!(b.ok().await.is_rejected());
     b.heard();
     seconds(33).await;
-    let _probe = b.breaker.admit().await.unwrap();
+    let _probe = b.circuit().admit().await.unwrap();
     let new = world.attribute("half_open_owner");
     let heard = b.transitions();
     assert_eq!(heard.len(), 1);
@@ -285,15 +285,15 @@ async fn case_34_rows_as_python_writes_them_are_continued() {
         "probe_lease_expiry": START + 60, "expiration": START + 3_660});
     let closed = json!({"state": "CLOSED", "failure_count": 0, "expiration": START + 3_660});
 
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     seconds(10).await;
     world.engine.put_item(CIRCUIT, &open);
     assert!(a.ok().await.is_rejected());
     seconds(20).await;
     assert_eq!(a.ok().await, Call::Ok, "elected, {:?}", world.item());
 
-    let b = world.environment("B");
+    let b = world.named("B");
     world.engine.put_item(CIRCUIT, &half_open);
     assert!(b.ok().await.is_rejected(), "a live lease");
     seconds(32).await;
@@ -303,7 +303,7 @@ async fn case_34_rows_as_python_writes_them_are_continued() {
     assert_eq!((b.ok().await, b.ok().await), (Call::Ok, Call::Ok));
     assert_eq!(world.attribute("state"), "CLOSED");
 
-    let c = world.environment("C");
+    let c = world.named("C");
     world.engine.put_item(CIRCUIT, &closed);
     assert_eq!(c.ok().await, Call::Ok);
     c.trip().await;
@@ -312,11 +312,11 @@ async fn case_34_rows_as_python_writes_them_are_continued() {
 
 #[tokio::test(start_paused = true)]
 async fn case_36_a_store_too_slow_for_an_election_admits_nobody_past_it() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     seconds(30).await;
-    let cold = world.environment("B");
+    let cold = world.named("B");
     // One attempt passes after 390 ms; the election then hangs.
     world.engine.network("B").on("GetItem", 1, Event::DelayBefore(Duration::from_millis(390)));
     world.engine.network("B").always_on("UpdateItem", Event::LoseRequest);
@@ -328,8 +328,8 @@ async fn case_36_a_store_too_slow_for_an_election_admits_nobody_past_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flush_waits_for_an_election_that_nobody_waits_for_any_more() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     seconds(30).await;
     world.engine.network("A").on("UpdateItem", 1, Event::DelayAfter(Duration::from_millis(300)));

@@ -5,26 +5,26 @@ use std::time::Duration;
 use fuseboard::{CallError, Config, ConfigBuilder, OwnedPermit};
 
 use crate::support::{
+    dynamodb::{CIRCUIT, Call, Process, START, World},
     engine::Event,
-    world::{CIRCUIT, Call, Environment, START, World},
 };
 
 const DENIED: Event = Event::Error("AccessDeniedException");
 const THROTTLED: Event = Event::Error("ThrottlingException");
 
 impl World {
-    /// An environment as most are: nothing is set.
-    fn ordinary(&self, label: &str) -> Environment {
-        self.environment_over(self.engine.store(label), Config::default())
+    /// A process as most are: nothing is set.
+    fn ordinary(&self, label: &str) -> Process {
+        self.named_over(label, self.engine.store(label), Config::default())
     }
 
-    fn with(
+    fn ordinary_with(
         &self,
         label: &str,
         change: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
-    ) -> Environment {
+    ) -> Process {
         let config = change(Config::builder()).build().unwrap();
-        self.environment_over(self.engine.store(label), config)
+        self.named_over(label, self.engine.store(label), config)
     }
 
     fn number(&self, attribute: &str) -> i64 {
@@ -37,10 +37,10 @@ async fn tenths(tenths: u64) {
 }
 
 /// Asks each in turn, every tenth of a second, until one may probe.
-async fn probe(fleet: &[&Environment]) -> (usize, OwnedPermit) {
+async fn probe(fleet: &[&Process]) -> (usize, OwnedPermit) {
     for _ in 0..700 {
-        for (number, environment) in fleet.iter().enumerate() {
-            if let Ok(permit) = environment.breaker.admit_owned().await
+        for (number, process) in fleet.iter().enumerate() {
+            if let Ok(permit) = process.circuit().admit_owned().await
                 && permit.is_probe()
             {
                 return (number, permit);
@@ -54,7 +54,7 @@ async fn probe(fleet: &[&Environment]) -> (usize, OwnedPermit) {
 #[tokio::test(start_paused = true)]
 async fn case_98_the_one_that_tripped_is_not_elected_first() {
     for _ in 0..5 {
-        let world = World::new().await;
+        let world = World::new();
         let (a, b) = (world.ordinary("A"), world.ordinary("B"));
         assert_eq!(b.ok().await, Call::Ok);
         tenths(3).await;
@@ -63,10 +63,10 @@ async fn case_98_the_one_that_tripped_is_not_elected_first() {
         // Every 10 ms, so that B calls after its own part of the spread.
         let first = loop {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            if b.breaker.admit().await.is_ok() {
+            if b.circuit().admit().await.is_ok() {
                 break "B";
             }
-            if a.breaker.admit().await.is_ok() {
+            if a.circuit().admit().await.is_ok() {
                 break "A";
             }
         };
@@ -76,7 +76,7 @@ async fn case_98_the_one_that_tripped_is_not_elected_first() {
 
 #[tokio::test(start_paused = true)]
 async fn case_93_a_process_that_was_contradicted_sends_nothing() {
-    let world = World::new().await;
+    let world = World::new();
     let (a, b) = (world.ordinary("A"), world.ordinary("B"));
     assert_eq!(b.ok().await, Call::Ok);
     a.trip().await;
@@ -104,11 +104,11 @@ async fn case_93_a_process_that_was_contradicted_sends_nothing() {
 #[tokio::test(start_paused = true)]
 async fn case_156_over_a_slow_wire_the_circuit_closes() {
     for count in 1..=3 {
-        let world = World::new().await;
+        let world = World::new();
         let labels = ["A", "B", "C"];
         let fleet: Vec<_> = labels[..count].iter().map(|label| world.ordinary(label)).collect();
-        for environment in &fleet {
-            assert_eq!(environment.ok().await, Call::Ok);
+        for process in &fleet {
+            assert_eq!(process.ok().await, Call::Ok);
         }
         fleet[0].trip().await;
         for label in labels {
@@ -117,34 +117,34 @@ async fn case_156_over_a_slow_wire_the_circuit_closes() {
         world.engine.clear();
         let mut waited = 0;
         while world.attribute("state") != "CLOSED" {
-            for environment in &fleet {
-                let _ = environment.ok().await;
+            for process in &fleet {
+                let _ = process.ok().await;
             }
             tenths(1).await;
             waited += 1;
-            assert!(waited < 650, "{count} environments: not closed");
+            assert!(waited < 650, "{count} processes: not closed");
         }
         // Three probes; of those that are due at once all but one are refused.
         let writes = world.engine.count("UpdateItem");
-        assert!(writes < 6 + count, "{count} environments: {writes} writes");
+        assert!(writes < 6 + count, "{count} processes: {writes} writes");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_160_a_rejection_beside_a_probe_names_a_handoff_in_every_process() {
-    let world = World::new().await;
+    let world = World::new();
     let (a, b) = (world.ordinary("A"), world.ordinary("B"));
     assert_eq!(b.ok().await, Call::Ok);
     a.trip().await;
     let (_, permit) = probe(&[&a, &b]).await;
     tenths(60).await;
-    for environment in [&a, &b] {
-        let _ = environment.ok().await;
+    for process in [&a, &b] {
+        let _ = process.ok().await;
         tenths(1).await;
     }
     for _ in 0..100 {
-        for environment in [&a, &b] {
-            let Call::Rejected(open) = environment.ok().await else { panic!("two probes") };
+        for process in [&a, &b] {
+            let Call::Rejected(open) = process.ok().await else { panic!("two probes") };
             assert!(open.retry_after() <= Duration::from_secs(1), "{open:?}");
         }
         tenths(1).await;
@@ -154,7 +154,7 @@ async fn case_160_a_rejection_beside_a_probe_names_a_handoff_in_every_process() 
 
 #[tokio::test(start_paused = true)]
 async fn case_195_a_process_that_may_not_write_goes_by_what_it_reads() {
-    let world = World::new().await;
+    let world = World::new();
     let (a, b) = (world.ordinary("A"), world.ordinary("B"));
     assert_eq!(a.ok().await, Call::Ok);
     b.trip().await;
@@ -180,10 +180,10 @@ async fn case_195_a_process_that_may_not_write_goes_by_what_it_reads() {
 
 #[tokio::test(start_paused = true)]
 async fn case_196_a_process_that_was_cut_off_shuts_no_healthy_fleet() {
-    let world = World::new().await;
+    let world = World::new();
     let (a, b) = (world.ordinary("A"), world.ordinary("B"));
     b.trip().await;
-    b.breaker.release().await.unwrap();
+    b.circuit().release().await.unwrap();
     assert_eq!(a.ok().await, Call::Ok);
     let network = world.engine.network("A");
     network.always(Event::RefuseConnection);
@@ -204,13 +204,13 @@ async fn case_196_a_process_that_was_cut_off_shuts_no_healthy_fleet() {
 #[tokio::test(start_paused = true)]
 async fn case_204_an_item_outlives_its_lease_its_opening_and_a_hold_by_an_hour() {
     for (timeout, lease) in [(1_000, 86_400), (2_500, 3_600), (30_000, 30), (7_200_000, 30)] {
-        let world = World::new().await;
+        let world = World::new();
         let settings = |config: ConfigBuilder| {
             config
                 .recovery_timeout(Duration::from_millis(timeout))
                 .probe_lease(Duration::from_secs(lease))
         };
-        let (a, b) = (world.with("A", settings), world.with("B", settings));
+        let (a, b) = (world.ordinary_with("A", settings), world.ordinary_with("B", settings));
         let open_seconds = i64::try_from(timeout.div_ceil(1_000)).unwrap();
         a.trip().await;
         assert!(world.number("expiration") >= START + open_seconds + 3_600);
@@ -236,7 +236,7 @@ async fn case_204_an_item_outlives_its_lease_its_opening_and_a_hold_by_an_hour()
             outlives("taken over");
         }
         let until = world.clock.wall() + Duration::from_secs(1_000_000);
-        a.breaker.hold(until, "moving").await.unwrap();
+        a.circuit().hold(until, "moving").await.unwrap();
         let until = until.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         assert!(world.number("expiration") >= i64::try_from(until).unwrap() + 3_600, "held");
     }
@@ -244,21 +244,21 @@ async fn case_204_an_item_outlives_its_lease_its_opening_and_a_hold_by_an_hour()
 
 #[tokio::test(start_paused = true)]
 async fn case_207_an_item_that_is_deleted_is_probed_by_one_of_fifty_at_a_time() {
-    let world = World::new().await;
+    let world = World::new();
     let fleet: Vec<_> = (0..50).map(|number| world.ordinary(&format!("E{number}"))).collect();
     fleet[0].trip().await;
-    for environment in &fleet {
-        let _ = environment.ok().await;
+    for process in &fleet {
+        let _ = process.ok().await;
     }
     tenths(10).await;
-    for environment in &fleet {
-        assert!(environment.ok().await.is_rejected());
+    for process in &fleet {
+        assert!(process.ok().await.is_rejected());
     }
     world.engine.delete_item(CIRCUIT);
     let mut held: Option<(OwnedPermit, u64)> = None;
     let mut probes = 0;
     for tenth in 0..900 {
-        let calls = fleet.iter().map(|environment| environment.breaker.admit_owned());
+        let calls = fleet.iter().map(|process| process.circuit().admit_owned());
         for permit in futures::future::join_all(calls).await.into_iter().flatten() {
             if permit.is_probe() {
                 assert!(held.is_none(), "two probes at once, {tenth}");
@@ -276,16 +276,16 @@ async fn case_207_an_item_that_is_deleted_is_probed_by_one_of_fifty_at_a_time() 
     }
     assert_eq!((probes, world.attribute("state")), (3, "CLOSED".into()));
     tenths(60).await;
-    for environment in &fleet {
-        let _ = environment.ok().await;
+    for process in &fleet {
+        let _ = process.ok().await;
         tenths(1).await;
-        assert_eq!(environment.ok().await, Call::Ok);
+        assert_eq!(process.ok().await, Call::Ok);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_209_a_trip_that_is_throttled_keeps_a_process_shut_for_no_longer_than_the_timeout() {
-    let world = World::new().await;
+    let world = World::new();
     let a = world.ordinary("A");
     assert_eq!(a.ok().await, Call::Ok);
     tenths(10).await;
@@ -304,7 +304,7 @@ async fn case_209_a_trip_that_is_throttled_keeps_a_process_shut_for_no_longer_th
 
 #[tokio::test(start_paused = true)]
 async fn case_210_throttled_reads_let_no_call_through() {
-    let world = World::new().await;
+    let world = World::new();
     let (a, b) = (world.ordinary("A"), world.ordinary("B"));
     assert_eq!(a.ok().await, Call::Ok);
     b.trip().await;
@@ -313,7 +313,7 @@ async fn case_210_throttled_reads_let_no_call_through() {
     tenths(1).await;
     world.engine.network("A").always_on("GetItem", THROTTLED);
     for _ in 0..600 {
-        let call = a.breaker.call(|| async { Ok::<(), &str>(()) }).await;
+        let call = a.circuit().call(|| async { Ok::<(), &str>(()) }).await;
         assert!(matches!(call, Err(CallError::Open(_))), "let through");
         tenths(1).await;
     }

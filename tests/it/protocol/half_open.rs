@@ -6,14 +6,14 @@ use fuseboard::{CircuitState, Classifier};
 use serde_json::{Value, json};
 
 use crate::support::{
+    dynamodb::{CIRCUIT, Call, Process, START, World, seconds},
     engine::Event,
-    world::{CIRCUIT, Call, Environment, START, World, seconds},
 };
 
 /// A world whose circuit was tripped by A, 30 s ago.
-async fn due() -> (World, Environment) {
-    let world = World::new().await;
-    let a = world.environment("A");
+async fn due() -> (World, Process) {
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     seconds(30).await;
     a.heard();
@@ -50,7 +50,7 @@ async fn case_42_a_failed_probe_opens_the_circuit_again() {
 #[tokio::test(start_paused = true)]
 async fn case_43_after_a_failed_probe_any_environment_can_be_elected() {
     let (world, a) = due().await;
-    let b = world.environment("B");
+    let b = world.named("B");
     assert_eq!(a.fail().await, Call::Failed);
     seconds(30).await;
     assert_eq!(b.ok().await, Call::Ok);
@@ -65,7 +65,7 @@ async fn case_44_a_probe_that_does_not_count_decides_nothing() {
         .ignore_if(|result: &Result<(), &str>| matches!(result, Err("not found")))
         .build()
         .unwrap();
-    let judged = a.breaker.with_classifier(judge);
+    let judged = a.circuit().with_classifier(judge);
     assert!(judged.call(|| async { Err("not found") }).await.is_err());
     assert_eq!(world.attribute("state"), "HALF_OPEN");
     assert_eq!(world.attribute("success_count"), 0);
@@ -74,7 +74,7 @@ async fn case_44_a_probe_that_does_not_count_decides_nothing() {
 #[tokio::test(start_paused = true)]
 async fn case_45_a_later_window_needs_all_its_successes() {
     let (world, a) = due().await;
-    let b = world.environment("B");
+    let b = world.named("B");
     assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
     assert_eq!(world.attribute("success_count"), 2);
     seconds(4).await;
@@ -89,8 +89,8 @@ async fn case_45_a_later_window_needs_all_its_successes() {
 
 #[tokio::test(start_paused = true)]
 async fn case_46_seldom_traffic_over_many_environments_closes_the_circuit() {
-    let world = World::new().await;
-    let fleet: Vec<_> = (0..10).map(|number| world.environment(&format!("E{number}"))).collect();
+    let world = World::new();
+    let fleet: Vec<_> = (0..10).map(|number| world.named(&format!("E{number}"))).collect();
     fleet[0].trip().await;
     let started = crate::support::engine::now();
     for turn in (0..10).cycle() {
@@ -108,7 +108,7 @@ async fn case_47_a_new_task_for_each_call_closes_the_circuit() {
     let (world, a) = due().await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..3 {
-        let breaker = a.breaker.clone();
+        let breaker = a.circuit().clone();
         tasks.spawn(async move { breaker.call(|| async { Ok::<_, ()>(()) }).await.is_ok() });
         assert!(tasks.join_next().await.unwrap().unwrap());
     }
@@ -118,7 +118,7 @@ async fn case_47_a_new_task_for_each_call_closes_the_circuit() {
 #[tokio::test(start_paused = true)]
 async fn case_53_a_dropped_probe_is_given_back_at_once() {
     let (world, a) = due().await;
-    let b = world.environment("B");
+    let b = world.named("B");
     let hanging = a.call(std::future::pending());
     assert!(tokio::time::timeout(Duration::from_secs(1), hanging).await.is_err());
     a.registry.flush(Duration::from_secs(1)).await.unwrap();
@@ -129,7 +129,7 @@ async fn case_53_a_dropped_probe_is_given_back_at_once() {
 #[tokio::test(start_paused = true)]
 async fn case_53_a_panicking_probe_is_a_failed_one() {
     let (world, a) = due().await;
-    let breaker = a.breaker.clone();
+    let breaker = a.circuit().clone();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move {
         let call = || async { panic!("the call panics") };
@@ -144,11 +144,11 @@ async fn case_53_a_panicking_probe_is_a_failed_one() {
 #[tokio::test(start_paused = true)]
 async fn case_54_the_right_to_probe_moves_on_when_nobody_finds_a_verdict() {
     let (world, a) = due().await;
-    let b = world.environment("B");
+    let b = world.named("B");
     let mut owners: Vec<Value> = Vec::new();
     for turn in 0..6 {
         let prober = if turn % 2 == 0 { &a } else { &b };
-        let permit = prober.breaker.admit().await.unwrap();
+        let permit = prober.circuit().admit().await.unwrap();
         owners.push(world.attribute("half_open_owner"));
         permit.ignore().settled().await;
         seconds(1).await;
@@ -161,12 +161,12 @@ async fn case_54_the_right_to_probe_moves_on_when_nobody_finds_a_verdict() {
 #[tokio::test(start_paused = true)]
 async fn case_54_nobody_probes_on_a_lease_that_has_run_out() {
     let (world, a) = due().await;
-    let b = world.environment("B");
+    let b = world.named("B");
     let mut probes = Vec::new();
     // As late as may be: within a lease, at its end, and after it.
     for pause in [1, 10, 28, 29, 30, 31, 32, 33, 34, 40, 75].repeat(2) {
         for prober in [&a, &b] {
-            if let Ok(permit) = prober.breaker.admit().await {
+            if let Ok(permit) = prober.circuit().admit().await {
                 assert!(permit.is_probe());
                 let until = world.attribute("probe_lease_expiry").as_i64().unwrap();
                 let now = unix(&world);
@@ -189,7 +189,7 @@ fn unix(world: &World) -> i64 {
 #[tokio::test(start_paused = true)]
 async fn case_55_a_probe_longer_than_its_lease_keeps_it() {
     let (world, a) = due().await;
-    let b = world.environment("B");
+    let b = world.named("B");
     let long = a.call(async {
         tokio::time::sleep(Duration::from_secs(100)).await;
         Ok(())
@@ -224,11 +224,11 @@ async fn case_57_a_stale_read_after_our_own_close_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn case_58_a_half_open_item_without_a_lease_is_taken_over_in_time() {
     for lease in [json!(null), json!("later"), json!({"N": "0.5"})] {
-        let world = World::new().await;
+        let world = World::new();
         let item = json!({"state": "HALF_OPEN", "half_open_owner": "x", "opened_at": START,
             "probe_lease_expiry": lease});
         world.engine.put_item(CIRCUIT, &item);
-        let a = world.environment("A");
+        let a = world.named("A");
         assert!(a.ok().await.is_rejected());
         seconds(29).await;
         assert!(a.ok().await.is_rejected(), "{lease}");
@@ -280,12 +280,11 @@ async fn case_60_a_reopening_that_cannot_be_written_rejects_all_the_same() {
     assert_eq!(world.attribute("opened_at"), START + 30, "with the time of the failure");
 }
 
-/// A call a second, each in an environment drawn at random; returns the seconds
+/// A call a second, each in a process drawn at random; returns the seconds
 /// from the trip until the item is closed.
-async fn time_to_close(environments: u64, seed: u64) -> u64 {
-    let world = World::new().await;
-    let fleet: Vec<_> =
-        (0..environments).map(|number| world.environment(&format!("E{number}"))).collect();
+async fn time_to_close(processes: u64, seed: u64) -> u64 {
+    let world = World::new();
+    let fleet: Vec<_> = (0..processes).map(|number| world.named(&format!("E{number}"))).collect();
     fleet[0].trip().await;
     let mut random = seed;
     let mut second = 0;
@@ -294,7 +293,7 @@ async fn time_to_close(environments: u64, seed: u64) -> u64 {
         seconds(1).await;
         // Numerical Recipes' generator; its high bits are good enough to draw with.
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let drawn = usize::try_from((random >> 8) % environments).unwrap();
+        let drawn = usize::try_from((random >> 8) % processes).unwrap();
         fleet[drawn].ok().await;
         if world.attribute("state") == "CLOSED" {
             return second;

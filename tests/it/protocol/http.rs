@@ -8,8 +8,8 @@ use fuseboard::{
 };
 
 use crate::support::{
+    dynamodb::START,
     engine::{Engine, TABLE, http_client},
-    world::START,
 };
 
 async fn call(breaker: &Breaker, result: Result<(), &'static str>) -> Result<(), &'static str> {
@@ -22,11 +22,11 @@ async fn call(breaker: &Breaker, result: Result<(), &'static str>) -> Result<(),
 
 #[tokio::test]
 async fn an_incident_runs_its_course_over_http() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let server = engine.serve_http().await;
     let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START.unsigned_abs());
     let clock = VirtualClock::standing_at(start);
-    let environment = || {
+    let process = || {
         // The server's clock is not the one that the test moves.
         let store = DynamoDbStore::builder(server.client(), TABLE).server_time(false);
         BreakerRegistry::builder(store.build().unwrap())
@@ -36,7 +36,7 @@ async fn an_incident_runs_its_course_over_http() {
             .spawn()
             .unwrap()
     };
-    let (one, two) = (environment(), environment());
+    let (one, two) = (process(), process());
     let (a, b) = (one.breaker("payments").unwrap(), two.breaker("payments").unwrap());
 
     assert_eq!(call(&b, Ok(())).await, Ok(()));

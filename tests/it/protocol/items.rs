@@ -5,7 +5,7 @@ use std::time::Duration;
 use fuseboard::Config;
 use serde_json::json;
 
-use crate::support::world::{CIRCUIT, Call, START, World, seconds};
+use crate::support::dynamodb::{CIRCUIT, Call, START, World, seconds};
 
 fn unspread() -> Config {
     Config::builder().election_spread(Duration::ZERO).build().unwrap()
@@ -21,9 +21,9 @@ async fn case_68_an_unknown_state_fails_open_and_is_healed_by_the_next_trip() {
         json!({"state": "CLOSED", "expiration": "never"}),
         json!({"state": "CLOSED", "expiration": {"N": "-12.5"}, "failure_count": "x"}),
     ] {
-        let world = World::new().await;
+        let world = World::new();
         world.engine.put_item(CIRCUIT, &item);
-        let a = world.environment("A");
+        let a = world.named("A");
         for _ in 0..10 {
             assert_eq!(a.ok().await, Call::Ok, "{item}");
         }
@@ -37,10 +37,10 @@ async fn case_68_an_unknown_state_fails_open_and_is_healed_by_the_next_trip() {
 #[tokio::test(start_paused = true)]
 async fn an_open_item_with_an_owner_that_is_no_hold_is_healed() {
     for owner in [json!(null), json!("stray"), json!(9)] {
-        let world = World::new().await;
+        let world = World::new();
         let item = json!({"state": "OPEN", "opened_at": START, "half_open_owner": owner});
         world.engine.put_item(CIRCUIT, &item);
-        let a = world.environment("A");
+        let a = world.named("A");
         assert!(a.ok().await.is_rejected());
         seconds(30).await;
         for _ in 0..3 {
@@ -52,9 +52,9 @@ async fn an_open_item_with_an_owner_that_is_no_hold_is_healed() {
 
 #[tokio::test(start_paused = true)]
 async fn case_69_reading_and_updating_is_all_that_is_needed() {
-    let world = World::new().await;
+    let world = World::new();
     world.engine.allow_only(&["GetItem", "UpdateItem"]);
-    let a = world.environment("A");
+    let a = world.named("A");
     a.trip().await;
     seconds(30).await;
     assert_eq!(a.fail().await, Call::Failed);
@@ -75,11 +75,11 @@ async fn case_69_reading_and_updating_is_all_that_is_needed() {
 
 #[tokio::test(start_paused = true)]
 async fn case_70_unknown_attributes_survive_a_whole_incident() {
-    let world = World::new().await;
+    let world = World::new();
     let unknown =
         json!({"state": "CLOSED", "expiration": START, "note": "keep", "tags": {"L": []}});
     world.engine.put_item(CIRCUIT, &unknown);
-    let a = world.environment("A");
+    let a = world.named("A");
     let kept = || {
         assert_eq!(world.attribute("note"), "keep");
         assert_ne!(world.attribute("tags"), json!(null));
@@ -90,7 +90,7 @@ async fn case_70_unknown_attributes_survive_a_whole_incident() {
     assert_eq!(a.fail().await, Call::Failed);
     kept();
     seconds(30).await;
-    let probe = a.breaker.admit().await.unwrap();
+    let probe = a.circuit().admit().await.unwrap();
     kept();
     probe.ignore().settled().await;
     kept();
@@ -103,7 +103,7 @@ async fn case_70_unknown_attributes_survive_a_whole_incident() {
 
 #[tokio::test(start_paused = true)]
 async fn case_71_other_names_and_a_composite_key_work_through_a_whole_incident() {
-    let world = World::new().await;
+    let world = World::new();
     world.engine.create_table("shared", &["pk", "sk"]);
     let store = |label: &str| {
         world
@@ -117,8 +117,8 @@ async fn case_71_other_names_and_a_composite_key_work_through_a_whole_incident()
             .build()
             .unwrap()
     };
-    let a = world.environment_over(store("A"), unspread());
-    let b = world.environment_over(store("B"), unspread());
+    let a = world.named_over("A", store("A"), unspread());
+    let b = world.named_over("B", store("B"), unspread());
     a.trip().await;
     let key = json!({"pk": {"S": "circuit_breaker#checkout"}, "sk": {"S": CIRCUIT}});
     let item = world.engine.get_raw("shared", &key).unwrap();
@@ -136,8 +136,8 @@ async fn case_71_other_names_and_a_composite_key_work_through_a_whole_incident()
 #[tokio::test(start_paused = true)]
 async fn a_lease_of_ours_that_somebody_made_unreadable_does_not_block_recovery() {
     for lease in [json!("never"), json!(null), json!(9_000_000_000_i64)] {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         a.trip().await;
         seconds(30).await;
         assert_eq!(a.ok().await, Call::Ok);
@@ -163,9 +163,9 @@ async fn absurd_numbers_in_an_item_neither_panic_nor_block_recovery() {
                 "probe_lease_expiry": {"N": number}, "success_count": {"N": number}}),
             json!({"state": "OPEN", "half_open_owner": "hold#x", "opened_at": {"N": "-5"}}),
         ] {
-            let world = World::new().await;
+            let world = World::new();
             world.engine.put_item(CIRCUIT, &item);
-            let a = world.environment("A");
+            let a = world.named("A");
             let mut calls = 0;
             while world.attribute("state") != "CLOSED" {
                 a.ok().await;
@@ -179,11 +179,11 @@ async fn absurd_numbers_in_an_item_neither_panic_nor_block_recovery() {
 
 #[tokio::test(start_paused = true)]
 async fn a_table_that_is_missing_or_has_another_key_leaves_callers_their_results() {
-    let world = World::new().await;
+    let world = World::new();
     world.engine.create_table("other", &["key"]);
     for table in ["nowhere", "other"] {
         let store = world.engine.store_builder("A", table).build().unwrap();
-        let a = world.environment_over(store, unspread());
+        let a = world.named_over("A", store, unspread());
         world.engine.clear();
         for _ in 0..10 {
             assert_eq!(a.ok().await, Call::Ok, "{table}");
@@ -205,11 +205,11 @@ async fn a_table_that_is_missing_or_has_another_key_leaves_callers_their_results
 #[tokio::test(start_paused = true)]
 async fn a_state_edited_by_hand_under_our_lease_is_adopted_not_fought() {
     for (state, then) in [("CLOSED", Call::Ok), ("PAUSED", Call::Ok)] {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         a.trip().await;
         seconds(30).await;
-        let probe = a.breaker.admit().await.unwrap();
+        let probe = a.circuit().admit().await.unwrap();
         let mut item = world.item().unwrap();
         item["state"] = json!(state);
         world.engine.put_item(CIRCUIT, &item);

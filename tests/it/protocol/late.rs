@@ -3,15 +3,15 @@
 use fuseboard::CircuitState;
 use serde_json::json;
 
-use crate::support::world::{CIRCUIT, Call, Environment, World, seconds};
+use crate::support::dynamodb::{CIRCUIT, Call, Process, World, seconds};
 
 /// A's probe hangs until B has taken its lease over.
-async fn lost_lease() -> (World, Environment, Environment, fuseboard::OwnedPermit) {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+async fn lost_lease() -> (World, Process, Process, fuseboard::OwnedPermit) {
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     a.trip().await;
     seconds(30).await;
-    let probe = a.breaker.admit_owned().await.unwrap();
+    let probe = a.circuit().admit_owned().await.unwrap();
     assert!(b.ok().await.is_rejected());
     seconds(33).await;
     (world, a, b, probe)
@@ -19,12 +19,12 @@ async fn lost_lease() -> (World, Environment, Environment, fuseboard::OwnedPermi
 
 #[tokio::test(start_paused = true)]
 async fn case_13_failures_admitted_before_a_trip_do_not_count_after_the_recovery() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.ok().await;
     let mut late = Vec::new();
     for _ in 0..10 {
-        late.push(a.breaker.admit_owned().await.unwrap());
+        late.push(a.circuit().admit_owned().await.unwrap());
     }
     a.trip().await;
     seconds(30).await;
@@ -46,7 +46,7 @@ async fn case_13_failures_admitted_before_a_trip_do_not_count_after_the_recovery
 #[tokio::test(start_paused = true)]
 async fn case_49_a_late_success_changes_nothing() {
     let (world, a, b, probe) = lost_lease().await;
-    let second = b.breaker.admit().await.unwrap();
+    let second = b.circuit().admit().await.unwrap();
     let before = world.item();
     probe.success().settled().await;
     assert_eq!(world.item(), before);
@@ -75,7 +75,7 @@ async fn case_50_a_late_failure_does_not_open_a_closed_circuit() {
 #[tokio::test(start_paused = true)]
 async fn case_51_who_lost_the_lease_does_not_probe() {
     let (_world, a, b, _probe) = lost_lease().await;
-    let _second = b.breaker.admit().await.unwrap();
+    let _second = b.circuit().admit().await.unwrap();
     for _ in 0..20 {
         assert!(a.ok().await.is_rejected());
         seconds(1).await;
@@ -89,8 +89,8 @@ async fn case_52_a_straggler_of_the_closed_era_changes_no_later_record() {
         json!({"state": "OPEN", "opened_at": 1_000_001}),
         json!({"state": "CLOSED", "expiration": 1_000_001}),
     ] {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         for _ in 0..4 {
             a.fail().await;
         }
@@ -109,7 +109,7 @@ async fn case_56_a_result_of_the_first_lease_does_not_settle_the_third() {
     let (world, a, b, first) = lost_lease().await;
     assert_eq!(b.fail().await, Call::Failed);
     seconds(30).await;
-    let third = a.breaker.admit().await.unwrap();
+    let third = a.circuit().admit().await.unwrap();
     assert!(third.is_probe());
     let before = world.item();
     first.failure().settled().await;
@@ -120,25 +120,25 @@ async fn case_56_a_result_of_the_first_lease_does_not_settle_the_third() {
 
 #[tokio::test(start_paused = true)]
 async fn case_81_a_leaked_probe_comes_back_when_its_lease_ends() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     seconds(30).await;
-    std::mem::forget(a.breaker.admit().await.unwrap());
+    std::mem::forget(a.circuit().admit().await.unwrap());
     seconds(29).await;
     assert!(a.ok().await.is_rejected());
     seconds(1).await;
-    assert_eq!(a.ok().await, Call::Ok, "its own environment knows when it ended");
+    assert_eq!(a.ok().await, Call::Ok, "its own process knows when it ended");
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_13_calls_under_way_through_a_recovery_that_nobody_here_saw_do_not_count() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     a.ok().await;
     let mut late = Vec::new();
     for _ in 0..5 {
-        late.push(a.breaker.admit_owned().await.unwrap());
+        late.push(a.circuit().admit_owned().await.unwrap());
     }
     b.trip().await;
     seconds(30).await;

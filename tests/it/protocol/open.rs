@@ -5,7 +5,7 @@ use std::time::Duration;
 use fuseboard::CircuitState;
 use serde_json::json;
 
-use crate::support::world::{CIRCUIT, Call, START, World, seconds};
+use crate::support::dynamodb::{CIRCUIT, Call, START, World, seconds};
 
 fn rejection(call: Call) -> fuseboard::OpenError {
     match call {
@@ -16,8 +16,8 @@ fn rejection(call: Call) -> fuseboard::OpenError {
 
 #[tokio::test(start_paused = true)]
 async fn case_16_an_open_circuit_rejects_without_asking_anyone() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     world.engine.clear();
     seconds(4).await;
@@ -38,8 +38,8 @@ async fn case_16_an_open_circuit_rejects_without_asking_anyone() {
 
 #[tokio::test(start_paused = true)]
 async fn case_17_an_opening_reaches_environments_that_never_failed() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     assert_eq!(b.ok().await, Call::Ok);
     a.trip().await;
     assert_eq!(b.ok().await, Call::Ok, "closed is still cached");
@@ -48,15 +48,15 @@ async fn case_17_an_opening_reaches_environments_that_never_failed() {
     assert_eq!((open.circuit().failure_count, open.circuit().opened_at), (5, Some(START)));
     assert_eq!(b.heard(), ["CLOSED>OPEN observed"]);
 
-    let cold = world.environment("C");
+    let cold = world.named("C");
     assert!(cold.ok().await.is_rejected());
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_18_an_opening_at_the_epoch_is_long_over() {
-    let world = World::new().await;
+    let world = World::new();
     world.engine.put_item(CIRCUIT, &json!({"state": "OPEN", "failure_count": 5, "opened_at": 0}));
-    let a = world.environment("A");
+    let a = world.named("A");
     assert_eq!(a.ok().await, Call::Ok, "elected at once");
     assert_eq!(world.attribute("state"), "HALF_OPEN");
     assert_eq!(world.attribute("opened_at"), 0);
@@ -64,12 +64,12 @@ async fn case_18_an_opening_at_the_epoch_is_long_over() {
 
 #[tokio::test(start_paused = true)]
 async fn case_19_the_fallback_is_given_the_input_and_the_circuit() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     let order = String::from("order 7");
     let answer = a
-        .breaker
+        .circuit()
         .call_or_else(
             || async { Ok(order.clone()) },
             |open| async {
@@ -87,9 +87,9 @@ async fn case_19_the_fallback_is_given_the_input_and_the_circuit() {
 #[tokio::test(start_paused = true)]
 async fn case_20_an_opening_without_a_time_is_probed_after_the_recovery_timeout() {
     for opened_at in [json!(null), json!("soon"), json!({"N": "1.5"}), json!({"M": {}})] {
-        let world = World::new().await;
+        let world = World::new();
         world.engine.put_item(CIRCUIT, &json!({"state": "OPEN", "opened_at": opened_at}));
-        let a = world.environment("A");
+        let a = world.named("A");
         assert!(a.ok().await.is_rejected());
         seconds(29).await;
         assert!(a.ok().await.is_rejected(), "{opened_at}");
@@ -101,9 +101,9 @@ async fn case_20_an_opening_without_a_time_is_probed_after_the_recovery_timeout(
 
 #[tokio::test(start_paused = true)]
 async fn case_20_an_opening_that_lacks_its_time_is_probed_as_well() {
-    let world = World::new().await;
+    let world = World::new();
     world.engine.put_item(CIRCUIT, &json!({"state": "OPEN"}));
-    let a = world.environment("A");
+    let a = world.named("A");
     assert!(a.ok().await.is_rejected());
     seconds(30).await;
     assert_eq!(a.ok().await, Call::Ok);
@@ -111,13 +111,13 @@ async fn case_20_an_opening_that_lacks_its_time_is_probed_as_well() {
 
 #[tokio::test(start_paused = true)]
 async fn case_24_a_deleted_opening_is_probed_before_traffic_flows() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     a.heard();
     world.engine.delete_item(CIRCUIT);
     seconds(5).await;
-    let probe = a.breaker.admit().await.unwrap();
+    let probe = a.circuit().admit().await.unwrap();
     assert!(probe.is_probe());
     assert!(a.ok().await.is_rejected(), "one probe at a time");
     probe.success().settled().await;
@@ -128,8 +128,8 @@ async fn case_24_a_deleted_opening_is_probed_before_traffic_flows() {
 
 #[tokio::test(start_paused = true)]
 async fn case_24_a_failed_probe_of_a_deleted_opening_opens_it_for_all() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.trip().await;
     world.engine.delete_item(CIRCUIT);
     seconds(5).await;
@@ -141,12 +141,12 @@ async fn case_24_a_failed_probe_of_a_deleted_opening_opens_it_for_all() {
 
 #[tokio::test(start_paused = true)]
 async fn case_25_whole_seconds_do_not_shorten_the_recovery_timeout() {
-    let world = World::new().await;
+    let world = World::new();
     let second = Duration::from_secs(1);
     let change = |config: fuseboard::ConfigBuilder| {
         config.recovery_timeout(second).local_cache_max_age(Duration::from_millis(100))
     };
-    let (a, b) = (world.environment_with("A", change), world.environment_with("B", change));
+    let (a, b) = (world.named_with("A", change), world.named_with("B", change));
     tokio::time::sleep(Duration::from_millis(999)).await;
     a.trip().await;
     for _ in 0..99 {
@@ -160,10 +160,10 @@ async fn case_25_whole_seconds_do_not_shorten_the_recovery_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn failures_that_end_while_open_do_not_move_the_recovery() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     a.ok().await;
-    let late: Vec<_> = futures::future::join_all((0..5).map(|_| a.breaker.admit_owned())).await;
+    let late: Vec<_> = futures::future::join_all((0..5).map(|_| a.circuit().admit_owned())).await;
     a.trip().await;
     seconds(20).await;
     for permit in late {

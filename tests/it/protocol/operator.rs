@@ -9,8 +9,8 @@ use fuseboard::{CircuitState, OperatorError};
 use serde_json::json;
 
 use crate::support::{
+    dynamodb::{CIRCUIT, Call, START, World, seconds},
     engine::Event,
-    world::{CIRCUIT, Call, START, World, seconds},
 };
 
 fn at(seconds: i64) -> SystemTime {
@@ -19,9 +19,9 @@ fn at(seconds: i64) -> SystemTime {
 
 #[tokio::test(start_paused = true)]
 async fn a_hold_rejects_the_whole_fleet_until_it_ends() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
-    a.breaker.hold(at(START + 600), "maintenance").await.unwrap();
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
+    a.circuit().hold(at(START + 600), "maintenance").await.unwrap();
     assert_eq!(a.heard(), ["CLOSED>OPEN local"]);
     let item = world.item().unwrap();
     assert_eq!(item["state"], "OPEN");
@@ -43,12 +43,12 @@ async fn a_hold_rejects_the_whole_fleet_until_it_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_release_closes_the_circuit_for_all() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
-    a.breaker.hold(at(START + 600), "maintenance").await.unwrap();
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
+    a.circuit().hold(at(START + 600), "maintenance").await.unwrap();
     assert!(b.ok().await.is_rejected());
     b.heard();
-    b.breaker.release().await.unwrap();
+    b.circuit().release().await.unwrap();
     assert_eq!(b.heard(), ["OPEN>CLOSED local"]);
     assert_eq!(b.ok().await, Call::Ok);
     seconds(5).await;
@@ -65,23 +65,23 @@ async fn a_release_closes_the_circuit_for_all() {
 
 #[tokio::test(start_paused = true)]
 async fn releasing_a_closed_circuit_writes_nothing() {
-    let world = World::new().await;
-    let a = world.environment("A");
-    a.breaker.release().await.unwrap();
+    let world = World::new();
+    let a = world.named("A");
+    a.circuit().release().await.unwrap();
     assert_eq!(world.engine.count("UpdateItem"), 0);
     assert_eq!(a.state(), CircuitState::Closed);
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_26_a_hold_outlives_stragglers_and_probes_under_way() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     b.ok().await;
-    let stragglers = futures::future::join_all((0..5).map(|_| b.breaker.admit_owned())).await;
+    let stragglers = futures::future::join_all((0..5).map(|_| b.circuit().admit_owned())).await;
     a.trip().await;
     seconds(30).await;
-    let probe = a.breaker.admit().await.unwrap();
-    b.breaker.hold(at(START + 9_000), "incident 12").await.unwrap();
+    let probe = a.circuit().admit().await.unwrap();
+    b.circuit().hold(at(START + 9_000), "incident 12").await.unwrap();
     let held = world.item();
     probe.success().settled().await;
     for straggler in stragglers {
@@ -98,24 +98,24 @@ async fn case_26_a_hold_outlives_stragglers_and_probes_under_way() {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_names_what_is_wrong_with_it() {
-    let world = World::new().await;
-    let a = world.environment("A");
-    let past = a.breaker.hold(at(START), "late").await.unwrap_err();
+    let world = World::new();
+    let a = world.named("A");
+    let past = a.circuit().hold(at(START), "late").await.unwrap_err();
     let told = "until must lie in the future (given is how long ago it was), got 0ns";
     assert_eq!(past.to_string(), told);
-    let long = a.breaker.hold(at(START + 9), &"x".repeat(1_025)).await.unwrap_err();
+    let long = a.circuit().hold(at(START + 9), &"x".repeat(1_025)).await.unwrap_err();
     assert_eq!(long.to_string(), "reason must have at most 1,024 bytes, got 1025");
     world.engine.network("A").on("UpdateItem", 1, Event::Error("AccessDeniedException"));
-    let denied = a.breaker.hold(at(START + 9), "x").await.unwrap_err();
+    let denied = a.circuit().hold(at(START + 9), "x").await.unwrap_err();
     assert!(matches!(denied, OperatorError::Store(_)), "{denied}");
     a.registry.shutdown(Duration::from_secs(1)).await.unwrap();
-    assert_eq!(a.breaker.release().await, Err(OperatorError::Gone));
+    assert_eq!(a.circuit().release().await, Err(OperatorError::Gone));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_order_gives_up_when_others_never_stop_changing_the_item() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     let writes = AtomicU32::new(0);
     world
         .engine
@@ -129,7 +129,7 @@ async fn an_order_gives_up_when_others_never_stop_changing_the_item() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let order = a.breaker.hold(at(START + 600), "x");
+    let order = a.circuit().hold(at(START + 600), "x");
     tokio::select! {
         () = meddle => {}
         refused = order => assert_eq!(refused, Err(OperatorError::Contended)),
@@ -139,25 +139,25 @@ async fn an_order_gives_up_when_others_never_stop_changing_the_item() {
 
 #[tokio::test(start_paused = true)]
 async fn of_two_holds_at_once_the_later_one_stands_in_the_table() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     world.engine.network("A").on("UpdateItem", 1, Event::DelayBefore(Duration::from_millis(100)));
     let (first, second) = futures::join!(
-        a.breaker.hold(at(START + 3_600), "maintenance"),
-        b.breaker.hold(at(START + 7_200), "maintenance"),
+        a.circuit().hold(at(START + 3_600), "maintenance"),
+        b.circuit().hold(at(START + 7_200), "maintenance"),
     );
     assert_eq!((first, second), (Ok(()), Ok(())));
     assert_eq!(world.attribute("opened_at"), START + 3_600 - 30, "A wrote last");
-    assert_eq!(a.breaker.snapshot().circuit().opened_at, Some(START + 3_600 - 30));
+    assert_eq!(a.circuit().snapshot().circuit().opened_at, Some(START + 3_600 - 30));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_91_a_hold_until_now_or_before_is_refused() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     let before_the_epoch = SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40);
     for until in [at(START), at(START - 1), SystemTime::UNIX_EPOCH, before_the_epoch] {
-        let refused = a.breaker.hold(until, "too late").await.unwrap_err();
+        let refused = a.circuit().hold(until, "too late").await.unwrap_err();
         assert!(matches!(&refused, OperatorError::Invalid(error) if error.field() == "until"));
     }
     assert_eq!(world.engine.requests().len(), 0);
@@ -167,9 +167,9 @@ async fn case_91_a_hold_until_now_or_before_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn case_91_a_hold_until_the_end_of_time_is_a_hold() {
     for until in [at(i64::MAX), at(1 << 50)] {
-        let world = World::new().await;
-        let (a, b) = (world.environment("A"), world.environment("B"));
-        a.breaker.hold(until, "for good").await.unwrap();
+        let world = World::new();
+        let (a, b) = (world.named("A"), world.named("B"));
+        a.circuit().hold(until, "for good").await.unwrap();
         let item = world.item().unwrap();
         assert!(item["opened_at"].as_i64().unwrap() > START, "{item}");
         assert!(item["expiration"].as_i64() > item["opened_at"].as_i64(), "{item}");
@@ -181,16 +181,16 @@ async fn case_91_a_hold_until_the_end_of_time_is_a_hold() {
         }
         // One read for each look at it, and no election.
         assert!(world.engine.requests().len() < 50, "{}", world.engine.requests().len());
-        b.breaker.release().await.unwrap();
+        b.circuit().release().await.unwrap();
         assert_eq!(b.ok().await, Call::Ok);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_91_a_hold_of_a_nanosecond_is_a_hold() {
-    let world = World::new().await;
-    let a = world.environment("A");
-    a.breaker.hold(at(START) + Duration::from_nanos(1), "short").await.unwrap();
+    let world = World::new();
+    let a = world.named("A");
+    a.circuit().hold(at(START) + Duration::from_nanos(1), "short").await.unwrap();
     assert_eq!(world.attribute("half_open_owner"), "hold#short");
     assert!(a.ok().await.is_rejected());
     seconds(1).await;

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::support::{
+    dynamodb::{Call, World, seconds},
     engine::Engine,
-    world::{Call, World, seconds},
 };
 
 /// What the reference could not recover from in an item, in DynamoDB's own form.
@@ -49,8 +49,8 @@ fn check(engine: &Engine) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn every_row_of_a_whole_incident_is_one_that_the_reference_can_go_on_from() {
-    let world = World::new().await;
-    let (a, b) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
     world.engine.record();
     // Trip, elect, hand over, and a renewal for a probe that takes long.
     a.trip().await;
@@ -63,20 +63,20 @@ async fn every_row_of_a_whole_incident_is_one_that_the_reference_can_go_on_from(
     assert_eq!(a.call(long).await, Call::Ok);
     // A probe without verdict gives back; the next is elsewhere, and fails.
     seconds(1).await;
-    a.breaker.admit().await.unwrap().ignore().settled().await;
+    a.circuit().admit().await.unwrap().ignore().settled().await;
     seconds(1).await;
     assert_eq!(b.fail().await, Call::Failed);
     // A prober that is never heard of again is taken over.
     seconds(30).await;
-    let _lost = a.breaker.admit().await.unwrap();
+    let _lost = a.circuit().admit().await.unwrap();
     seconds(40).await;
     for _ in 0..3 {
         assert_eq!(b.ok().await, Call::Ok);
     }
     // An operator.
     let until = world.clock.wall() + std::time::Duration::from_secs(60);
-    b.breaker.hold(until, "maintenance").await.unwrap();
-    b.breaker.release().await.unwrap();
+    b.circuit().hold(until, "maintenance").await.unwrap();
+    b.circuit().release().await.unwrap();
 
     let states = check(&world.engine);
     for (state, least) in [("OPEN", 3), ("HALF_OPEN", 8), ("CLOSED", 2)] {

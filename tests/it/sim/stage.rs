@@ -83,7 +83,7 @@ pub(crate) struct Run {
 
 impl Stage {
     pub(crate) async fn new(plan: Plan) -> Self {
-        let engine = Engine::new().await;
+        let engine = Engine::new();
         engine.record();
         let start = now();
         if plan.tells_time {

@@ -14,8 +14,8 @@ use fuseboard::{
 use serde_json::json;
 
 use crate::support::{
+    dynamodb::World,
     engine::{Engine, Event, now},
-    world::World,
 };
 
 fn circuit() -> CircuitName {
@@ -34,7 +34,7 @@ fn shows_nothing(engine: &Engine, label: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn case_166_a_refusal_that_shows_nothing_is_followed_by_a_consistent_read() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     shows_nothing(&engine, "A");
     engine.put_item("payments", &json!({"state": "OPEN", "opened_at": 7, "expiration": 3_700}));
     engine.freeze_stale_reads();
@@ -49,7 +49,7 @@ async fn case_166_a_refusal_that_shows_nothing_is_followed_by_a_consistent_read(
 
 #[tokio::test(start_paused = true)]
 async fn case_166_what_is_shown_is_believed_and_not_read_again() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.put_item("payments", &json!({"state": "OPEN", "opened_at": 900, "expiration": 4_600}));
     let written = engine.store("A").write(&circuit(), &trip()).await.unwrap();
     assert!(matches!(written, Written::Refused(Some(_))), "{written:?}");
@@ -58,7 +58,7 @@ async fn case_166_what_is_shown_is_believed_and_not_read_again() {
 
 #[tokio::test(start_paused = true)]
 async fn case_166_an_item_that_was_deleted_is_shown_as_none() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let close = Operation::Close { token: LeaseToken::new("mine"), expires_at: 4_630 };
     let written = engine.store("A").write(&circuit(), &close).await.unwrap();
     assert_eq!(written, Written::Refused(None));
@@ -67,7 +67,7 @@ async fn case_166_an_item_that_was_deleted_is_shown_as_none() {
 
 #[tokio::test(start_paused = true)]
 async fn case_166_an_engine_that_refuses_what_its_item_permits_is_told() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let refuse = Event::Error("ConditionalCheckFailedException");
     engine.network("A").always_on("UpdateItem", refuse);
     let error = engine.store("A").write(&circuit(), &trip()).await.unwrap_err();
@@ -79,7 +79,7 @@ async fn case_166_an_engine_that_refuses_what_its_item_permits_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn case_166_a_read_that_fails_after_a_refusal_leaves_it_open_what_the_item_is() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.put_item("payments", &json!({"state": "OPEN", "opened_at": 900, "expiration": 4_600}));
     shows_nothing(&engine, "A");
     engine.network("A").always_on("GetItem", Event::Error("ThrottlingException"));
@@ -89,8 +89,8 @@ async fn case_166_a_read_that_fails_after_a_refusal_leaves_it_open_what_the_item
 
 #[tokio::test(start_paused = true)]
 async fn case_166_a_process_over_an_engine_that_shows_nothing_learns_what_others_opened() {
-    let world = World::new().await;
-    let (one, other) = (world.environment("A"), world.environment("B"));
+    let world = World::new();
+    let (one, other) = (world.named("A"), world.named("B"));
     for label in ["A", "B"] {
         shows_nothing(&world.engine, label);
     }
@@ -115,8 +115,8 @@ async fn case_166_a_process_over_an_engine_that_shows_nothing_learns_what_others
 
 #[tokio::test(start_paused = true)]
 async fn case_166_a_process_over_an_engine_that_refuses_everything_protects_itself() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     let refuse = Event::Error("ConditionalCheckFailedException");
     world.engine.network("A").always_on("UpdateItem", refuse);
     let breaker = a.registry.breaker("p").unwrap();
@@ -134,7 +134,7 @@ async fn case_166_a_process_over_an_engine_that_refuses_everything_protects_itse
 #[tokio::test(start_paused = true)]
 async fn case_178_a_conflict_with_a_transaction_is_tried_again_at_once() {
     for code in ["TransactionConflictException", "ReplicatedWriteConflictException"] {
-        let engine = Engine::new().await;
+        let engine = Engine::new();
         let busy = Event::Refuse(code, "Transaction is ongoing for the item");
         engine.network("A").on("UpdateItem", 2, busy);
         let begun = now();
@@ -147,8 +147,8 @@ async fn case_178_a_conflict_with_a_transaction_is_tried_again_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn case_178_circuits_in_transactions_keep_no_other_from_being_written() {
-    let world = World::new().await;
-    let a = world.environment("A");
+    let world = World::new();
+    let a = world.named("A");
     let busy = Event::Refuse("TransactionConflictException", "Transaction is ongoing for the item");
     for name in ["busy-0", "busy-1"] {
         world.engine.network("A").always_about(name, busy.clone());
@@ -169,7 +169,7 @@ async fn case_178_circuits_in_transactions_keep_no_other_from_being_written() {
 
 #[tokio::test(start_paused = true)]
 async fn case_179_an_engine_that_sends_no_request_id_is_read_and_written() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.network("A").always(Event::PassWithoutId);
     let store = engine.store("A");
     assert_eq!(store.read(&circuit(), Consistency::Strong).await.unwrap(), None);
@@ -181,7 +181,7 @@ async fn case_179_an_engine_that_sends_no_request_id_is_read_and_written() {
 
 #[tokio::test(start_paused = true)]
 async fn case_179_an_empty_answer_is_none_whatever_it_is_to() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.network("A").always(Event::Answer(200, ""));
     let store = engine.store("A");
     for error in [
@@ -197,7 +197,7 @@ async fn case_179_an_empty_answer_is_none_whatever_it_is_to() {
 
 #[tokio::test(start_paused = true)]
 async fn case_179_a_json_object_that_shows_no_item_written_is_no_answer_to_a_write() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.network("A").always(Event::Answer(200, "{}"));
     let error = engine.store("A").write(&circuit(), &trip()).await.unwrap_err();
     assert_eq!(error.kind(), BadAnswer);

@@ -19,7 +19,7 @@ async fn the_memory_store_keeps_the_contract() {
 
 #[tokio::test(start_paused = true)]
 async fn case_69_the_dynamodb_store_keeps_the_contract_with_get_and_update_alone() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.allow_only(&["GetItem", "UpdateItem"]);
     let store = engine.store("A");
     verify(&store, "contract-").await.unwrap();
@@ -29,7 +29,7 @@ async fn case_69_the_dynamodb_store_keeps_the_contract_with_get_and_update_alone
 
 #[tokio::test]
 async fn the_dynamodb_store_keeps_the_contract_over_http() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let server = engine.serve_http().await;
     verify(&DynamoDbStore::new(server.client(), TABLE), "contract-").await.unwrap();
     server.shutdown().await;

@@ -30,10 +30,10 @@ use fuseboard::{
 use tracing::Level;
 
 use crate::support::{
+    dynamodb::World,
     engine::{Engine, Event, TABLE, now},
-    fleet::timed,
     log::Lines,
-    world::World,
+    world::timed,
 };
 
 /// The wall clock at the start of each test.
@@ -176,12 +176,12 @@ async fn call(breaker: &Breaker) {
 #[tokio::test(start_paused = true)]
 async fn case_170_credentials_that_take_up_to_ten_seconds_are_loaded_once_and_shared_by() {
     for taken in [millis(50), millis(600), millis(3_000), millis(10_000)] {
-        let world = World::new().await;
+        let world = World::new();
         let provider = Provider::taking(taken);
         let store = store(&world.engine, &provider);
-        let environment = world.environment_over(store, Config::default());
+        let process = world.over(store, Config::default());
         let names = ["a", "b", "c"];
-        let breakers = names.map(|name| environment.registry.breaker(name).unwrap());
+        let breakers = names.map(|name| process.registry.breaker(name).unwrap());
         let begun = now();
         while world.engine.count("GetItem") == 0 {
             for breaker in &breakers {
@@ -204,11 +204,11 @@ async fn case_170_credentials_that_take_up_to_ten_seconds_are_loaded_once_and_sh
 
 #[tokio::test(start_paused = true)]
 async fn case_170_a_circuit_that_opened_before_there_were_credentials_opens_for_all() {
-    let world = World::new().await;
+    let world = World::new();
     let provider = Provider::taking(seconds(5));
     let store = store(&world.engine, &provider);
-    let environment = world.environment_over(store, Config::default());
-    let breaker = environment.registry.breaker("p").unwrap();
+    let process = world.over(store, Config::default());
+    let breaker = process.registry.breaker("p").unwrap();
     let mut through = 0;
     for _ in 0..200 {
         let result = breaker.call(|| async { Err::<(), _>("down") }).await;
@@ -222,7 +222,7 @@ async fn case_170_a_circuit_that_opened_before_there_were_credentials_opens_for_
 
 #[tokio::test(start_paused = true)]
 async fn case_170_an_operation_that_is_given_up_does_not_end_the_loading() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let provider = Provider::taking(seconds(2));
     let store = store(&engine, &provider);
     for _ in 0..20 {
@@ -237,7 +237,7 @@ async fn case_170_an_operation_that_is_given_up_does_not_end_the_loading() {
 
 #[tokio::test(start_paused = true)]
 async fn case_170_an_attempt_has_its_whole_limit_after_the_loading() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let provider = Provider::taking(millis(390));
     engine.network("A").always(Event::DelayBefore(millis(350)));
     assert_eq!(read(&store(&engine, &provider)).await.unwrap(), None);
@@ -248,7 +248,7 @@ async fn case_170_an_attempt_has_its_whole_limit_after_the_loading() {
 async fn case_170_all_who_wait_are_served_by_one_loading_whatever_the_cache() {
     let caches = [None, Some(IdentityCache::no_cache()), Some(IdentityCache::lazy().build())];
     for cache in caches {
-        let engine = Engine::new().await;
+        let engine = Engine::new();
         let provider = Provider::taking(millis(500));
         let mut config = client(&engine, &provider).config().to_builder();
         if let Some(cache) = cache {
@@ -265,7 +265,7 @@ async fn case_170_all_who_wait_are_served_by_one_loading_whatever_the_cache() {
 
 #[tokio::test(start_paused = true)]
 async fn case_170_the_cache_of_the_client_keeps_what_was_loaded() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let provider = Provider::taking(millis(500));
     let config = client(&engine, &provider).config().to_builder();
     let config = config.identity_cache(IdentityCache::lazy().build());
@@ -292,7 +292,7 @@ fn renewed_in(engine: &Engine, time: Duration) -> (Provider, DynamoDbStore) {
 
 #[tokio::test(start_paused = true)]
 async fn case_170_a_renewal_is_not_noticed_while_the_old_credentials_are_good() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let (provider, store) = renewed_in(&engine, millis(1_500));
     let begun = now();
     while begun.elapsed() < seconds(200) {
@@ -307,10 +307,10 @@ async fn case_170_a_renewal_is_not_noticed_while_the_old_credentials_are_good() 
 
 #[tokio::test(start_paused = true)]
 async fn case_170_a_renewal_of_ten_seconds_is_made_once_and_sharing_goes_on() {
-    let world = World::new().await;
+    let world = World::new();
     let (provider, store) = renewed_in(&world.engine, seconds(10));
-    let environment = world.environment_over(store, Config::default());
-    let breaker = environment.registry.breaker("p").unwrap();
+    let process = world.over(store, Config::default());
+    let breaker = process.registry.breaker("p").unwrap();
     let begun = now();
     while begun.elapsed() < seconds(90) {
         call(&breaker).await;
@@ -325,7 +325,7 @@ async fn case_170_a_renewal_of_ten_seconds_is_made_once_and_sharing_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn case_170_a_renewal_that_fails_does_not_end_credentials_that_are_good() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let clock = Virtual::new();
     let provider = Provider::new(move |number| async move {
         match number {
@@ -345,7 +345,7 @@ async fn case_170_a_renewal_that_fails_does_not_end_credentials_that_are_good() 
 
 #[tokio::test(start_paused = true)]
 async fn case_170_the_loading_ends_with_the_store() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let provider = Provider::hanging();
     let store = store(&engine, &provider);
     read(&store).await.unwrap_err();
@@ -364,7 +364,7 @@ fn case_170_a_loading_that_ended_with_its_runtime_is_begun_by_the_next() {
     let (first, second) = (runtime(), runtime());
     let provider = Provider::taking(seconds(5));
     let store = first.block_on(async {
-        let store = store(&Engine::new().await, &provider);
+        let store = store(&Engine::new(), &provider);
         assert_eq!(read(&store).await.unwrap_err().kind(), Timeout);
         store
     });
@@ -389,7 +389,7 @@ async fn case_170_verify_and_create_table_wait_for_credentials() {
 
 #[tokio::test(start_paused = true)]
 async fn case_171_credentials_that_hang_are_told_as_missing_with_the_mend() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let provider = Provider::hanging();
     let store = store(&engine, &provider);
     let begun = now();
@@ -420,10 +420,10 @@ async fn case_171_the_log_tells_of_missing_credentials_with_the_mend() {
         (Provider::hanging(), Level::WARN, "they are still being loaded"),
         (absent, Level::ERROR, "no role"),
     ] {
-        let world = World::new().await;
+        let world = World::new();
         let store = store(&world.engine, &provider);
-        let environment = world.environment_over(store, Config::default());
-        let breaker = environment.registry.breaker("p").unwrap();
+        let process = world.over(store, Config::default());
+        let breaker = process.registry.breaker("p").unwrap();
         let lines = Lines::of(level);
         call(&breaker).await;
         let lines = lines.take_texts();
@@ -435,7 +435,7 @@ async fn case_171_the_log_tells_of_missing_credentials_with_the_mend() {
 
 #[tokio::test(start_paused = true)]
 async fn case_171_a_loading_that_hangs_for_ever_ends_as_one_that_failed() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let provider = Provider::hanging();
     let store = store(&engine, &provider);
     assert_eq!(read(&store).await.unwrap_err().kind(), Timeout);
@@ -448,7 +448,7 @@ async fn case_171_a_loading_that_hangs_for_ever_ends_as_one_that_failed() {
 #[tokio::test(start_paused = true)]
 async fn case_171_the_lack_of_credentials_is_told_with_all_causes_and_the_mend() {
     for pause in [Duration::ZERO, millis(300)] {
-        let engine = Engine::new().await;
+        let engine = Engine::new();
         let provider = Provider::new(move |_| async move {
             tokio::time::sleep(pause).await;
             let cause = std::io::Error::other("no route to 169.254.169.254");
@@ -474,7 +474,7 @@ async fn case_171_the_lack_of_credentials_is_told_with_all_causes_and_the_mend()
 #[tokio::test(start_paused = true)]
 async fn case_174_a_provider_that_panics_is_told_with_its_text() {
     for pause in [Duration::ZERO, millis(300)] {
-        let engine = Engine::new().await;
+        let engine = Engine::new();
         let provider = Provider::new(move |_| async move {
             tokio::time::sleep(pause).await;
             panic!("a provider that panics, as the test says")

@@ -34,7 +34,7 @@ fn shown(seconds: u64, answers: u64) -> Option<ServerTime> {
 
 #[tokio::test(start_paused = true)]
 async fn every_answer_tells_the_time_whether_success_refusal_or_error() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let clock = VirtualClock::standing_at(at(1_700_000_000) + SECOND / 2);
     let hands = clock.clone();
     engine.set_clock(move || hands.wall());
@@ -58,7 +58,7 @@ async fn every_answer_tells_the_time_whether_success_refusal_or_error() {
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_was_set_back_is_believed() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     engine.set_clock(|| at(1_700_000_000));
     after_a_read(&store).await;
@@ -68,7 +68,7 @@ async fn a_clock_that_was_set_back_is_believed() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_tells_no_time_leaves_the_reading_as_it_was() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     engine.set_headers(Vec::new);
     assert_eq!(after_a_read(&store).await, None);
@@ -87,7 +87,7 @@ async fn an_answer_that_tells_no_time_leaves_the_reading_as_it_was() {
 
 #[tokio::test(start_paused = true)]
 async fn only_an_answer_of_dynamodb_itself_tells_the_time() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     engine.set_clock(|| at(1_700_000_000));
     engine.network("A").always(Event::Answer(503, "<html>Service Unavailable</html>"));
@@ -109,7 +109,7 @@ async fn only_an_answer_of_dynamodb_itself_tells_the_time() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_never_came_in_tells_no_time() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     engine.set_clock(|| at(1_700_000_000));
     for event in [Event::LoseRequest, Event::LoseAnswer, Event::ResetAfter] {
@@ -121,7 +121,7 @@ async fn an_answer_that_never_came_in_tells_no_time() {
 
 #[tokio::test(start_paused = true)]
 async fn clones_and_shared_stores_tell_the_same_time_and_other_stores_their_own() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     engine.set_clock(|| at(1_700_000_000));
     after_a_read(&store).await;
@@ -133,7 +133,7 @@ async fn clones_and_shared_stores_tell_the_same_time_and_other_stores_their_own(
 
 #[tokio::test(start_paused = true)]
 async fn a_store_can_be_told_not_to_tell_the_time() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.set_clock(|| at(1_700_000_000));
     let store = engine.store_builder("A", TABLE).server_time(false).build().unwrap();
     assert_eq!(after_a_read(&store).await, None);
@@ -143,7 +143,7 @@ async fn a_store_can_be_told_not_to_tell_the_time() {
 
 #[tokio::test]
 async fn a_real_server_tells_real_time() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let server = engine.serve_http().await;
     let store = DynamoDbStore::new(server.client(), TABLE);
     let time = after_a_read(&store).await.unwrap();

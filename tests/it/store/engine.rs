@@ -23,7 +23,7 @@ fn trip() -> Operation {
 
 #[tokio::test(start_paused = true)]
 async fn requests_are_logged_by_client_with_their_fate() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.store("A").read(&circuit(), Consistency::Strong).await.unwrap();
     engine.store("B").write(&circuit(), &trip()).await.unwrap();
     engine.store("B").write(&circuit(), &trip()).await.unwrap();
@@ -40,7 +40,7 @@ async fn requests_are_logged_by_client_with_their_fate() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_request_is_not_applied_and_a_lost_answer_is() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     engine.network("A").next(Event::LoseRequest);
     assert!(timeout(SECOND / 5, store.write(&circuit(), &trip())).await.is_err());
@@ -56,7 +56,7 @@ async fn a_lost_request_is_not_applied_and_a_lost_answer_is() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_can_be_applied_after_its_client_has_given_up() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     engine.network("A").next(Event::ApplyLater(SECOND * 60));
     assert!(timeout(SECOND / 5, store.write(&circuit(), &trip())).await.is_err());
@@ -75,7 +75,7 @@ async fn a_request_can_be_applied_after_its_client_has_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn delays_are_virtual_and_events_wait_for_their_operation() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     let network = engine.network("A");
     network.on("UpdateItem", 1, Event::DelayBefore(SECOND / 10)).on(
@@ -100,7 +100,7 @@ async fn delays_are_virtual_and_events_wait_for_their_operation() {
 
 #[tokio::test(start_paused = true)]
 async fn stale_reads_show_the_past_and_consistent_ones_the_present() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     engine.put_item("payments", &json!({"state": "CLOSED", "expiration": 7}));
     engine.freeze_stale_reads();
@@ -121,7 +121,7 @@ async fn stale_reads_show_the_past_and_consistent_ones_the_present() {
 
 #[tokio::test(start_paused = true)]
 async fn items_are_put_and_shown_in_short_form() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let item = json!({"state": "OPEN", "opened_at": 9, "note": null, "ratio": {"N": "0.5"}});
     engine.put_item("payments", &item);
     assert_eq!(engine.get_item("payments"), Some(item));
@@ -131,7 +131,7 @@ async fn items_are_put_and_shown_in_short_form() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_allowed_is_denied() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.allow_only(&["GetItem"]);
     let store = engine.store("A");
     store.read(&circuit(), Consistency::Strong).await.unwrap();
@@ -141,7 +141,7 @@ async fn what_is_not_allowed_is_denied() {
 
 #[tokio::test(start_paused = true)]
 async fn a_doubled_request_arrives_again_and_its_client_sees_the_first() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.record();
     engine.network("A").next(Event::Doubled(SECOND));
     let written = engine.store("A").write(&circuit(), &trip()).await.unwrap();
@@ -158,7 +158,7 @@ async fn a_doubled_request_arrives_again_and_its_client_sees_the_first() {
 
 #[tokio::test(start_paused = true)]
 async fn a_read_may_show_the_item_as_it_was_a_while_ago() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.record();
     let store = engine.store("A");
     tokio::time::sleep(SECOND).await;
@@ -175,7 +175,7 @@ async fn a_read_may_show_the_item_as_it_was_a_while_ago() {
 
 #[tokio::test(start_paused = true)]
 async fn the_weather_meets_what_no_other_event_waits_for() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     let network = engine.network("A");
     network.weather(|operation| match operation {

@@ -35,7 +35,7 @@ async fn a_store_has_region_credentials_and_endpoint_from_the_environment() {
 }
 
 async fn check() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let server = engine.serve_http().await;
     let put = server.client().put_item().table_name(TABLE);
     let item = [("id", "payments"), ("state", "OPEN")];
@@ -71,7 +71,7 @@ async fn case_170_credentials_of_a_slow_agent_are_loaded_once() {
 /// A container's agent that takes longer for credentials than a store operation
 /// may take in all.
 async fn play_an_agent() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let server = engine.serve_http().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let agent = format!("http://{}/", listener.local_addr().unwrap());

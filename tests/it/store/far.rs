@@ -25,8 +25,8 @@ use fuseboard::{
 };
 
 use crate::support::{
+    dynamodb::World,
     engine::{Engine, Event, TABLE},
-    world::World,
 };
 
 /// The SDK's HTTP client for an engine that is this far away.
@@ -153,14 +153,14 @@ async fn case_173_the_limits_that_verify_names_work() {
         store.read(&circuit(), Consistency::Strong).await.unwrap();
         store.verify().await.unwrap();
 
-        let world = World::new().await;
+        let world = World::new();
         let store = DynamoDbStore::builder(Far::client(&world.engine, round_trip), TABLE)
             .operation_timeout(operation)
             .build()
             .unwrap();
         let config = Config::builder().store_timeout(operation).build().unwrap();
-        let environment = world.environment_over(store, config);
-        let breaker = environment.registry.breaker("p").unwrap();
+        let process = world.over(store, config);
+        let breaker = process.registry.breaker("p").unwrap();
         for _ in 0..5 {
             let _ = breaker.call(|| async { Err::<(), _>("down") }).await;
         }
@@ -179,7 +179,7 @@ async fn case_173_in_a_region_80_ms_away_the_defaults_work() {
 
 #[tokio::test(start_paused = true)]
 async fn case_173_a_store_that_does_not_answer_at_all_is_not_far_away() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.network("A").always(Event::LoseRequest);
     let error = engine.store("A").verify().await.unwrap_err();
     assert_eq!(error.faults(), []);

@@ -39,7 +39,7 @@ async fn write(store: &DynamoDbStore) -> StoreError {
 
 #[tokio::test(start_paused = true)]
 async fn every_fault_has_its_kind() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     let network = engine.network("A");
     let html = "<html>Service Unavailable</html>";
@@ -82,7 +82,7 @@ async fn every_fault_has_its_kind() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_with_wrong_types_is_bad() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let wrong = r#"{"Item":{"state":{"S":5}},"Attributes":[]}"#;
     engine.network("A").always(Event::Answer(200, wrong));
     assert_eq!(read(&engine.store("A")).await.kind(), BadAnswer);
@@ -91,7 +91,7 @@ async fn an_answer_with_wrong_types_is_bad() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_is_given_up_after_a_second() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.network("A").always(Event::LoseRequest);
     let begun = now();
     assert_eq!(read(&engine.store("A")).await.kind(), Timeout);
@@ -102,7 +102,7 @@ async fn a_store_that_hangs_is_given_up_after_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn the_limits_hold_whatever_the_client_is_set_to() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let config = engine
         .client("A")
         .config()
@@ -120,7 +120,7 @@ async fn the_limits_hold_whatever_the_client_is_set_to() {
 
 #[tokio::test(start_paused = true)]
 async fn limits_can_be_set() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine
         .store_builder("A", TABLE)
         .operation_timeout(Duration::from_millis(125))
@@ -141,7 +141,7 @@ fn limited(engine: &Engine, limit: Duration) -> Result<DynamoDbStore, ConfigErro
 
 #[tokio::test(start_paused = true)]
 async fn case_91_limits_of_zero_are_refused() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let builder = || engine.store_builder("A", TABLE);
     for (refused, field) in [
         (limited(&engine, Duration::ZERO), "operation_timeout"),
@@ -153,7 +153,7 @@ async fn case_91_limits_of_zero_are_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn case_91_limits_of_a_nanosecond_end_what_hangs_at_once() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = limited(&engine, Duration::from_nanos(1)).unwrap();
     engine.network("A").always(Event::LoseRequest);
     let begun = now();
@@ -165,7 +165,7 @@ async fn case_91_limits_of_a_nanosecond_end_what_hangs_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn case_91_limits_beyond_reason_are_refused() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let builder = || engine.store_builder("A", TABLE);
     let beyond = Duration::from_secs(3_600) + Duration::from_nanos(1);
     for (refused, field) in [
@@ -180,7 +180,7 @@ async fn case_91_limits_beyond_reason_are_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn case_91_limits_of_an_hour_are_limits() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = limited(&engine, Duration::from_secs(3_600)).unwrap();
     let found = store.read(&circuit(), Consistency::Strong).await.unwrap();
     assert_eq!(found, None);
@@ -199,7 +199,7 @@ async fn case_91_limits_of_an_hour_are_limits() {
 
 #[tokio::test(start_paused = true)]
 async fn one_broken_connection_is_not_noticed() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.network("A").next(Event::RefuseConnection);
     let found = engine.store("A").read(&circuit(), Consistency::Eventual).await.unwrap();
     assert_eq!(found, None);
@@ -208,7 +208,7 @@ async fn one_broken_connection_is_not_noticed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_after_a_lost_answer_is_refused_and_shows_our_own_token() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     engine.put_item("payments", &json!({"state": "OPEN", "opened_at": 1_000}));
     let seen = store.read(&circuit(), Consistency::Strong).await.unwrap().unwrap();
@@ -248,7 +248,7 @@ async fn another_key_schema_is_named_with_what_mends_it() {
 
 #[tokio::test(start_paused = true)]
 async fn without_credentials_nothing_is_sent() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let http = engine.client("A").config().http_client().unwrap();
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())

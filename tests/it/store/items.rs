@@ -90,7 +90,7 @@ fn release(seen: Option<Record>) -> Operation {
 
 #[tokio::test(start_paused = true)]
 async fn case_70_every_write_keeps_attributes_that_it_does_not_know() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     let unknown = json!({"team": "payments", "since": 3, "note": null, "tags": {"SS": ["a", "b"]}});
     let mut item = unknown.clone();
@@ -175,7 +175,7 @@ async fn case_71_custom_names_and_a_composite_key_make_the_reference_rows() {
 
 #[tokio::test(start_paused = true)]
 async fn a_row_of_the_reference_is_read_whole() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.put_item(
         "payments",
         &json!({
@@ -210,7 +210,7 @@ fn absurd() -> [Value; 8] {
 
 #[tokio::test(start_paused = true)]
 async fn case_96_an_unreadable_mark_of_a_release_counts_as_one_and_is_no_defect() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     for value in absurd().into_iter().chain([json!(1_500), json!("soon")]) {
         let mut item = json!({"state": "CLOSED", "failure_count": 0, "expiration": 4_000});
@@ -228,7 +228,7 @@ async fn case_96_an_unreadable_mark_of_a_release_counts_as_one_and_is_no_defect(
 
 #[tokio::test(start_paused = true)]
 async fn case_68_a_malformed_attribute_is_decoded_named_and_healed_by_the_next_write() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     let numbers = ["failure_count", "opened_at", "probe_lease_expiry", "expiration"];
     let attributes = ["state", "half_open_owner", "success_count"];
@@ -262,7 +262,7 @@ async fn case_68_a_malformed_attribute_is_decoded_named_and_healed_by_the_next_w
 
 #[tokio::test(start_paused = true)]
 async fn case_68_a_missing_attribute_is_absent_and_healed_by_the_next_write() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     engine.put_item("payments", &json!({}));
     assert_eq!(read(&store).await, Some(Record::empty()));
@@ -279,7 +279,7 @@ async fn case_68_a_missing_attribute_is_absent_and_healed_by_the_next_write() {
 
 #[tokio::test(start_paused = true)]
 async fn a_record_of_another_store_is_refused_without_a_request() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let mut seen = Record::empty();
     seen.state = Field::Malformed(fuseboard::store::Malformed::new("not this store's text"));
     let memory = MemoryStore::new();

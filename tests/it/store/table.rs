@@ -15,7 +15,7 @@ use crate::support::engine::{Engine, Event, TABLE, now};
 
 /// The message of the error that a setting leads to.
 async fn refused(set: impl FnOnce(DynamoDbStoreBuilder) -> DynamoDbStoreBuilder) -> String {
-    let builder = Engine::new().await.store_builder("A", TABLE);
+    let builder = Engine::new().store_builder("A", TABLE);
     set(builder).build().unwrap_err().to_string()
 }
 
@@ -57,7 +57,7 @@ async fn case_77_settings_that_cannot_work_are_refused_by_name() {
 
 #[tokio::test(start_paused = true)]
 async fn a_static_partition_value_without_a_sort_key_is_ignored() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store_builder("A", TABLE).static_pk_value("unused").build().unwrap();
     let circuit = CircuitName::new("payments").unwrap();
     store.read(&circuit, Consistency::Strong).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_name_too_long_for_a_sort_key_is_refused_without_asking() {
 
 #[tokio::test(start_paused = true)]
 async fn the_longest_name_of_all_is_a_partition_key() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let longest = CircuitName::new("x".repeat(2_048)).unwrap();
     engine.store("A").read(&longest, Consistency::Strong).await.unwrap();
 }
@@ -181,7 +181,7 @@ async fn case_176_a_table_that_is_being_updated_is_there() {
 
 #[tokio::test(start_paused = true)]
 async fn case_176_a_table_that_never_gets_active_is_told_with_its_status() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     for (text, kind, soon) in [
         (in_status!("CREATING"), Timeout, false),
@@ -228,7 +228,7 @@ async fn case_176_time_to_live_that_is_seen_late_is_on() {
 
 #[tokio::test(start_paused = true)]
 async fn case_176_time_to_live_that_may_not_be_enabled_is_told() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let often = "Time to live has been modified multiple times within a fixed interval";
     engine.network("A").always_on("UpdateTimeToLive", Event::Refuse("ValidationException", often));
     let error = engine.store("A").create_table().await.unwrap_err();
@@ -238,7 +238,7 @@ async fn case_176_time_to_live_that_may_not_be_enabled_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn case_176_a_table_that_is_being_changed_is_waited_for() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let busy = Event::Refuse("ResourceInUseException", "Table is being updated");
     engine.network("A").on("UpdateTimeToLive", 5, busy);
     let store = engine.store("A");

@@ -19,9 +19,9 @@ use fuseboard::{
 use tracing::Level;
 
 use crate::support::{
+    dynamodb::World,
     engine::{Engine, Event, TABLE, http_client},
     log::Lines,
-    world::World,
 };
 
 fn circuit() -> CircuitName {
@@ -92,7 +92,7 @@ async fn case_172_a_name_that_is_not_known_is_told() {
 #[cfg(feature = "aws-config")]
 #[tokio::test]
 async fn case_172_an_endpoint_that_does_not_speak_tls_is_told() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let server = engine.serve_http().await;
     let url = server.endpoint().replace("http:", "https:");
     let config = aws_sdk_dynamodb::Config::builder()
@@ -109,7 +109,7 @@ async fn case_172_an_endpoint_that_does_not_speak_tls_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn case_172_a_region_with_a_space_is_told() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let config = engine.client("A").config().to_builder();
     let config = config.region(Region::new(" eu-central-1"));
     let store = DynamoDbStore::new(Client::from_conf(config.build()), TABLE);
@@ -120,7 +120,7 @@ async fn case_172_a_region_with_a_space_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn case_172_a_limit_that_ran_out_is_named_with_its_value() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.network("A").always(Event::LoseRequest);
     let builder = || engine.store_builder("A", TABLE);
     let by_default = builder().build().unwrap();
@@ -143,8 +143,8 @@ async fn case_172_the_log_tells_causes_and_the_limit_that_ran_out() {
         (Event::RefuseConnection, "the connection failed: connection refused"),
         (Event::LoseRequest, "1s, ran out"),
     ] {
-        let world = World::new().await;
-        let a = world.environment("A");
+        let world = World::new();
+        let a = world.named("A");
         world.engine.network("A").always(event);
         let lines = Lines::of(Level::WARN);
         a.registry.breaker("p").unwrap().call(|| async { Ok::<_, ()>(()) }).await.unwrap();
@@ -163,7 +163,7 @@ fn with_a_line_break(engine: &Engine) -> DynamoDbStore {
 
 #[tokio::test(start_paused = true)]
 async fn case_174_an_sdk_that_panics_is_an_error_with_its_text() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = with_a_line_break(&engine);
     assert_eq!(read(&store).await.kind(), Misconfigured);
     all_tell(&store, &["the AWS SDK panicked: ", "credentials"]).await;
@@ -173,10 +173,10 @@ async fn case_174_an_sdk_that_panics_is_an_error_with_its_text() {
 
 #[tokio::test(start_paused = true)]
 async fn case_174_a_registry_over_an_sdk_that_panics_protects_its_process() {
-    let world = World::new().await;
+    let world = World::new();
     let config = fuseboard::Config::default();
-    let environment = world.environment_over(with_a_line_break(&world.engine), config);
-    let breaker = environment.registry.breaker("p").unwrap();
+    let process = world.over(with_a_line_break(&world.engine), config);
+    let breaker = process.registry.breaker("p").unwrap();
     let mut through = 0;
     for _ in 0..20 {
         let call = breaker.call(|| async { Err::<(), _>("down") });
@@ -253,7 +253,7 @@ async fn case_177_a_validation_has_a_mend_that_is_right_or_none() {
 
 /// AWS's own text stands in what is told, with a mend or alone.
 async fn mends(code: &'static str, text: &'static str, has_mend: bool, mend: &str) {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     engine.network("A").always(Event::Refuse(code, text));
     let store = engine.store("A");
     let error = read(&store).await;

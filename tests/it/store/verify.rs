@@ -164,7 +164,7 @@ async fn a_key_of_another_type_is_another_key() {
 
 #[tokio::test(start_paused = true)]
 async fn time_to_live_that_is_off_is_a_fault() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let fault = fault(&engine, &store(&engine)).await;
     assert_eq!(fault, Misconfiguration::ExpiryOff { attribute: "expiration".to_owned() });
     says(&fault, &["time-to-live is off", "enable it on \"expiration\""]);
@@ -338,7 +338,7 @@ async fn a_store_that_cannot_be_reached_is_no_fault_and_is_asked_no_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_is_lost_does_not_hide_the_faults() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = store(&engine);
     engine.network("A").always_on("UpdateItem", Event::RefuseConnection);
     let error = wrong(&engine, &store).await;

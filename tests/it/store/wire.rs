@@ -75,7 +75,7 @@ fn update(update: &str, condition: &str, names: &[&str], values: Value) -> Value
 }
 
 async fn sends(operation: &Operation, expected: Value) {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let found = sent(&engine, &engine.store("A"), operation).await;
     assert_eq!(found, expected);
 }
@@ -96,7 +96,7 @@ const ALL: [&str; 7] = [
 
 #[tokio::test(start_paused = true)]
 async fn a_read_asks_for_the_consistency_that_is_needed() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     store.read(&circuit(), Consistency::Eventual).await.unwrap();
     store.read(&circuit(), Consistency::Strong).await.unwrap();

@@ -70,7 +70,7 @@ type Answer = (u16, String);
 
 impl Engine {
     /// An engine with [`TABLE`], its partition key being `id`.
-    pub(crate) async fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let engine = Self::empty();
         engine.create_table(TABLE, &["id"]);
         engine

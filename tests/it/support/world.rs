@@ -1,18 +1,22 @@
-//! Environments that share one circuit through one engine, on one clock.
+//! Everything of one test: a store, the processes that share it, and one clock.
+//!
+//! The same for a store in memory ([`memory`](super::memory)) and for DynamoDB
+//! (`dynamodb`), so that a scenario is written once and run over each.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     future::Future,
     time::{Duration, SystemTime},
 };
 
 use fuseboard::{
-    Breaker, BreakerRegistry, CallError, CircuitState, CircuitTransition, Clock, Config,
-    ConfigBuilder, OpenError, Origin, Transitions, VirtualClock, store::Store,
+    Breaker, BreakerRegistry, CallError, CircuitState, CircuitTransition, Config, ConfigBuilder,
+    OpenError, Origin, RegistryBuilder, Transitions, VirtualClock,
+    store::{Record, Store},
 };
-use futures::FutureExt;
+use futures::FutureExt as _;
 
-use super::{engine::Engine, jitter};
+use super::{faulty::Fault, jitter};
 
 /// The circuit that most tests are about.
 pub(crate) const CIRCUIT: &str = "payment-backend";
@@ -20,91 +24,147 @@ pub(crate) const CIRCUIT: &str = "payment-backend";
 /// The wall clock at the start of every test, in seconds since the Unix epoch.
 pub(crate) const START: i64 = 1_000_000;
 
-/// One engine and one clock; the clock follows tokio's, which tests pause.
-pub(crate) struct World {
-    pub(crate) engine: Engine,
+/// What keeps the records of a world.
+pub(crate) trait Shared {
+    /// How one process reaches it.
+    type Way: Way;
+
+    /// One without records.
+    fn empty() -> Self;
+
+    /// The way of the so-many-th process, and the store at its end.
+    fn way(&self, process: u64) -> (Self::Way, impl Store);
+
+    /// The record of [`CIRCUIT`], past every process.
+    fn record(&self) -> Option<Record>;
+
+    /// Replaces the record of [`CIRCUIT`], past every process.
+    fn set_record(&self, record: Option<Record>);
+}
+
+/// The way of one process to the engine: what happens on it, and how much was asked.
+pub(crate) trait Way {
+    /// From now on reads meet this fault.
+    fn reads_meet(&self, fault: Fault);
+    /// From now on writes meet this fault.
+    fn writes_meet(&self, fault: Fault);
+    /// How many reads were sent, those of the store's own retries too.
+    fn reads(&self) -> usize;
+    /// How many writes were sent, those of the store's own retries too.
+    fn writes(&self) -> usize;
+}
+
+/// One engine and one clock, which follows tokio's: tests pause it, and move it with
+/// [`pass`].
+pub(crate) struct World<S> {
+    pub(crate) engine: S,
     pub(crate) clock: VirtualClock,
-    environments: Cell<u64>,
+    config: Config,
+    processes: Cell<u64>,
 }
 
-impl World {
-    pub(crate) async fn new() -> Self {
-        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START.unsigned_abs());
-        let clock = VirtualClock::following_tokio(start);
-        Self { engine: Engine::new().await, clock, environments: Cell::new(0) }
+impl<S: Shared> World<S> {
+    /// A world whose processes have default settings, but no spread.
+    pub(crate) fn new() -> Self {
+        Self::with(|config| config)
     }
 
-    /// An environment with default settings.
-    pub(crate) fn environment(&self, label: &str) -> Environment {
-        self.environment_with(label, |config| config)
+    /// A world whose processes have some settings changed; without spread, unless they
+    /// say so.
+    pub(crate) fn with(settings: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Self {
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(START.unsigned_abs());
+        Self {
+            engine: S::empty(),
+            clock: VirtualClock::following_tokio(wall),
+            config: settings(Config::builder().election_spread(Duration::ZERO)).build().unwrap(),
+            processes: Cell::new(0),
+        }
     }
 
-    /// An environment with some settings changed; without spread, unless they say so.
-    pub(crate) fn environment_with(
+    /// One more process.
+    pub(crate) fn process(&self) -> Process<S::Way> {
+        self.process_with(|builder| builder)
+    }
+
+    /// One more process, spawned in another way.
+    pub(crate) fn process_with(
         &self,
-        label: &str,
-        change: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
-    ) -> Environment {
-        let config = change(Config::builder().election_spread(Duration::ZERO)).build().unwrap();
-        self.environment_over(self.engine.store(label), config)
+        spawn: impl FnOnce(RegistryBuilder) -> RegistryBuilder,
+    ) -> Process<S::Way> {
+        let (way, store) = self.engine.way(self.processes.get() + 1);
+        self.process_over(way, store, spawn)
     }
 
-    /// An environment over a store of its own.
-    pub(crate) fn environment_over(&self, store: impl Store, config: Config) -> Environment {
-        self.environments.set(self.environments.get() + 1);
-        let registry = BreakerRegistry::builder(store)
-            .jitter_seed(jitter::seed(self.environments.get()))
-            .config(config)
-            .clock(Clock::from(&self.clock))
-            .disabled(false)
-            .spawn()
-            .unwrap();
-        Environment::of(registry)
+    /// As many processes more, which spread in the same way in every run.
+    pub(crate) fn processes(&self, count: u64) -> Vec<Process<S::Way>> {
+        (0..count).map(|seed| self.process_with(|builder| builder.jitter_seed(seed))).collect()
     }
 
-    /// The item of the circuit, without its key, in short form.
-    pub(crate) fn item(&self) -> Option<serde_json::Value> {
-        self.engine.get_item(CIRCUIT)
+    /// One more process, over a store that the test has made.
+    pub(crate) fn process_over<W>(
+        &self,
+        way: W,
+        store: impl Store,
+        spawn: impl FnOnce(RegistryBuilder) -> RegistryBuilder,
+    ) -> Process<W> {
+        self.processes.set(self.processes.get() + 1);
+        let builder = BreakerRegistry::builder(store)
+            .jitter_seed(jitter::seed(self.processes.get()))
+            .config(self.config.clone())
+            .clock(&self.clock)
+            .disabled(false);
+        Process::of(spawn(builder).spawn().unwrap(), way)
     }
 
-    /// One attribute of the item; `null` if it or the item is missing.
-    pub(crate) fn attribute(&self, name: &str) -> serde_json::Value {
-        self.item().map_or(serde_json::Value::Null, |item| item[name].clone())
+    /// The record of the circuit, which has one.
+    pub(crate) fn record(&self) -> Record {
+        self.engine.record().unwrap()
     }
-}
 
-/// Time passes, for everyone.
-pub(crate) async fn seconds(seconds: u64) {
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
-}
+    /// The state that the record of the circuit shows.
+    pub(crate) fn stored_state(&self) -> Option<CircuitState> {
+        self.engine.record()?.state.valid().copied()
+    }
 
-/// What became of one call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Call {
-    Ok,
-    Failed,
-    Rejected(OpenError),
-}
-
-impl Call {
-    pub(crate) fn is_rejected(&self) -> bool {
-        matches!(self, Self::Rejected(_))
+    /// Replaces the record of the circuit.
+    pub(crate) fn write(&self, record: Option<Record>) {
+        self.engine.set_record(record);
     }
 }
 
-/// One registry, as one process would have it.
-pub(crate) struct Environment {
+/// One registry, as one process would have it, and its way to the engine.
+pub(crate) struct Process<W> {
     pub(crate) registry: BreakerRegistry,
-    pub(crate) breaker: Breaker,
+    pub(crate) store: W,
+    held: OnceCell<Held>,
+}
+
+/// What a process has from when it first asks for [`CIRCUIT`].
+struct Held {
+    breaker: Breaker,
     transitions: RefCell<Transitions>,
 }
 
-impl Environment {
-    /// What a registry makes of [`CIRCUIT`].
-    pub(crate) fn of(registry: BreakerRegistry) -> Self {
-        let transitions = RefCell::new(registry.subscribe());
-        let breaker = registry.breaker(CIRCUIT).unwrap();
-        Self { registry, breaker, transitions }
+impl<W> Process<W> {
+    pub(crate) fn of(registry: BreakerRegistry, store: W) -> Self {
+        Self { registry, store, held: OnceCell::new() }
+    }
+
+    fn held(&self) -> &Held {
+        self.held.get_or_init(|| Held {
+            transitions: RefCell::new(self.registry.subscribe()),
+            breaker: self.breaker(),
+        })
+    }
+
+    /// A handle to [`CIRCUIT`] that is the caller's own.
+    pub(crate) fn breaker(&self) -> Breaker {
+        self.registry.breaker(CIRCUIT).unwrap()
+    }
+
+    /// The handle to [`CIRCUIT`] that the process keeps.
+    pub(crate) fn circuit(&self) -> &Breaker {
+        &self.held().breaker
     }
 
     /// A call that succeeds, if it runs.
@@ -118,7 +178,7 @@ impl Environment {
     }
 
     pub(crate) async fn call(&self, call: impl Future<Output = Result<(), &'static str>>) -> Call {
-        match self.breaker.call(|| call).await {
+        match self.circuit().call(|| call).await {
             Ok(()) => Call::Ok,
             Err(CallError::Inner(error)) => {
                 assert_eq!(error, "down", "the caller gets its own error");
@@ -135,18 +195,21 @@ impl Environment {
         }
     }
 
+    /// As many probes as close a circuit with default settings, from when they are due.
+    pub(crate) async fn recover(&self) {
+        for _ in 0..3 {
+            assert_eq!(self.ok().await, Call::Ok);
+        }
+        assert_eq!(self.state(), CircuitState::Closed);
+    }
+
     pub(crate) fn state(&self) -> CircuitState {
-        self.breaker.snapshot().state()
+        self.circuit().snapshot().state()
     }
 
     /// The transitions since the last time, whole.
     pub(crate) fn transitions(&self) -> Vec<CircuitTransition> {
-        let mut transitions = self.transitions.borrow_mut();
-        let mut heard = Vec::new();
-        while let Some(Some(Ok(transition))) = transitions.recv().now_or_never() {
-            heard.push(transition);
-        }
-        heard
+        heard(&mut self.held().transitions.borrow_mut())
     }
 
     /// The transitions since the last time, as text: `CLOSED>OPEN local`.
@@ -161,4 +224,61 @@ impl Environment {
             .map(|t| format!("{}>{} {}", t.from_state, t.to_state, origin(t.origin)))
             .collect()
     }
+}
+
+impl<W: Way> Process<W> {
+    /// From now on reads and writes meet this fault.
+    pub(crate) fn store_meets(&self, fault: Fault) {
+        self.store.reads_meet(fault);
+        self.store.writes_meet(fault);
+    }
+}
+
+/// What became of one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    Ok,
+    Failed,
+    Rejected(OpenError),
+}
+
+impl Call {
+    pub(crate) fn is_rejected(&self) -> bool {
+        matches!(self, Self::Rejected(_))
+    }
+
+    /// What the rejection says.
+    pub(crate) fn rejection(self) -> OpenError {
+        match self {
+            Self::Rejected(open) => open,
+            ran @ (Self::Ok | Self::Failed) => panic!("not rejected: {ran:?}"),
+        }
+    }
+}
+
+/// Lets so much virtual time pass, and everything run that is due in it.
+pub(crate) async fn pass(seconds: f64) {
+    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+}
+
+/// Lets everything run that is due now.
+pub(crate) async fn settle() {
+    pass(0.001).await;
+}
+
+/// How much virtual time a future takes.
+pub(crate) async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
+    #[expect(clippy::disallowed_methods, reason = "virtual time")]
+    let start = tokio::time::Instant::now();
+    let value = future.await;
+    (value, start.elapsed())
+}
+
+/// The transitions that were broadcast so far.
+pub(crate) fn heard(transitions: &mut Transitions) -> Vec<CircuitTransition> {
+    let mut heard = Vec::new();
+    while let Some(Some(received)) = transitions.recv().now_or_never() {
+        heard.push(received.unwrap());
+    }
+    heard
 }

@@ -1,15 +1,15 @@
-//! CASES.md 93 to 98: one process and the fleet.
+//! CASES.md 93 to 98: one process and the world.
 
 use fuseboard::{Cause, CircuitState, Origin};
 
-use super::{contradicted, failures, fleet, members};
-use crate::support::fleet::{fail, heard, is_rejected, pass, settle, succeed, trip};
+use super::{contradicted, failures, world};
+use crate::support::memory::{fail, heard, is_rejected, pass, settle, succeed, trip};
 
 #[tokio::test(start_paused = true)]
 async fn case_93_one_broken_process_of_ten_is_open_for_itself_alone() {
     for percent in [100, 60, 30] {
-        let fleet = fleet();
-        let members = members(&fleet, 10);
+        let world = world();
+        let members = world.processes(10);
         let breakers: Vec<_> = members.iter().map(|member| member.breaker()).collect();
         let mut random = fastrand::Rng::with_seed(percent);
         let (mut good, mut rejected, mut rejected_late, mut own) = (0, 0, 0, 0);
@@ -36,16 +36,16 @@ async fn case_93_one_broken_process_of_ten_is_open_for_itself_alone() {
         let log = members[0].store.log();
         let trips = log.iter().filter(|name| **name == "trip").count();
         assert!((1..=3).contains(&trips), "{trips} trips, {percent} % fail");
-        assert_eq!(fleet.stored_state(), Some(CircuitState::Closed), "{percent} %");
+        assert_eq!(world.stored_state(), Some(CircuitState::Closed), "{percent} %");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_94_open_for_itself_a_process_probes_and_closes_without_a_write() {
-    let (fleet, first, other) = contradicted().await;
+    let (world, first, other) = contradicted().await;
     let breaker = first.breaker();
     let mut told = first.registry.subscribe();
-    let (record, writes) = (fleet.record(), first.store.writes());
+    let (record, writes) = (world.record(), first.store.writes());
     failures(&breaker, 5).await;
     assert_eq!(breaker.snapshot().state(), CircuitState::Open);
     let told = heard(&mut told);
@@ -65,14 +65,14 @@ async fn case_94_open_for_itself_a_process_probes_and_closes_without_a_write() {
     assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
     failures(&breaker, 5).await;
     assert_eq!(breaker.snapshot().state(), CircuitState::Open, "K good calls are too few");
-    assert_eq!((fleet.record(), first.store.writes()), (record, writes));
+    assert_eq!((world.record(), first.store.writes()), (record, writes));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_94_a_probe_that_fails_here_or_is_dropped_writes_nothing_either() {
-    let (fleet, first, _other) = contradicted().await;
+    let (world, first, _other) = contradicted().await;
     let breaker = first.breaker();
-    let (record, writes) = (fleet.record(), first.store.writes());
+    let (record, writes) = (world.record(), first.store.writes());
     failures(&breaker, 5).await;
     for _ in 0..5 {
         pass(30.5).await;
@@ -84,13 +84,13 @@ async fn case_94_a_probe_that_fails_here_or_is_dropped_writes_nothing_either() {
         settle().await;
         failures(&breaker, 2).await;
     }
-    assert_eq!((fleet.record(), first.store.writes()), (record, writes));
+    assert_eq!((world.record(), first.store.writes()), (record, writes));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_95_after_twenty_four_good_calls_in_a_row_a_trip_is_heard_again() {
     for (good, is_heard) in [(23, false), (24, true)] {
-        let (fleet, first, _other) = contradicted().await;
+        let (world, first, _other) = contradicted().await;
         let breaker = first.breaker();
         failures(&breaker, 4).await;
         let (reads, writes) = (first.store.reads(), first.store.writes());
@@ -107,14 +107,14 @@ async fn case_95_after_twenty_four_good_calls_in_a_row_a_trip_is_heard_again() {
         failures(&breaker, 5).await;
         assert_eq!(first.store.writes() - writes, usize::from(is_heard), "after {good}");
         let shown = if is_heard { CircuitState::Open } else { CircuitState::Closed };
-        assert_eq!(fleet.stored_state(), Some(shown), "after {good} good calls");
+        assert_eq!(world.stored_state(), Some(shown), "after {good} good calls");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_95_before_a_dependency_that_fails_now_and_then_every_process_is_heard() {
-    let fleet = fleet();
-    let members = members(&fleet, 5);
+    let world = world();
+    let members = world.processes(5);
     let breakers: Vec<_> = members.iter().map(|member| member.breaker()).collect();
     let mut told: Vec<_> = members.iter().map(|member| member.registry.subscribe()).collect();
     let mut trips = 0;
@@ -140,9 +140,9 @@ async fn case_95_before_a_dependency_that_fails_now_and_then_every_process_is_he
 #[tokio::test(start_paused = true)]
 async fn case_98_the_one_that_tripped_is_not_elected_first() {
     for seed in 0..20 {
-        let fleet = fleet();
-        let tripper = fleet.environment_with(|builder| builder.jitter_seed(seed));
-        let other = fleet.environment_with(|builder| builder.jitter_seed(seed + 1_000));
+        let world = world();
+        let tripper = world.process_with(|builder| builder.jitter_seed(seed));
+        let other = world.process_with(|builder| builder.jitter_seed(seed + 1_000));
         assert_eq!(succeed(&other.breaker()).await, Ok(42));
         pass(0.05 * f64::from(u8::try_from(seed).unwrap())).await;
         trip(&tripper.breaker()).await;
@@ -150,8 +150,8 @@ async fn case_98_the_one_that_tripped_is_not_elected_first() {
         while first.is_none() {
             pass(0.005).await;
             waited += 0.005;
-            for (who, environment) in [("other", &other), ("tripper", &tripper)] {
-                let breaker = environment.breaker();
+            for (who, process) in [("other", &other), ("tripper", &tripper)] {
+                let breaker = process.breaker();
                 let admitted = breaker.admit().await;
                 if admitted.is_ok_and(|permit| permit.is_probe() && first.is_none()) {
                     first = Some(who);
@@ -167,8 +167,8 @@ async fn case_98_the_one_that_tripped_is_not_elected_first() {
 async fn case_98_alone_the_tripper_probes_within_two_seconds_more() {
     for try_admit in [false, true] {
         for late in [0.0, 0.001, 0.5, 0.999] {
-            let fleet = fleet();
-            let alone = fleet.environment();
+            let world = world();
+            let alone = world.process();
             let breaker = alone.breaker();
             assert_eq!(succeed(&breaker).await, Ok(42));
             pass(late).await;

@@ -5,32 +5,32 @@ use std::time::Duration;
 use fuseboard::{CallError, CircuitState, Origin, store::StoreErrorKind};
 use tokio::task::JoinSet;
 
-use super::{closes, failures, fleet};
+use super::{closes, failures, world};
 use crate::support::{
     faulty::Fault,
-    fleet::{Environment, Fleet, fail, heard, is_rejected, pass, settle, succeed, timed, trip},
+    memory::{Process, World, fail, heard, is_rejected, pass, settle, succeed, timed, trip},
 };
 
 const OUT: [StoreErrorKind; 2] = [StoreErrorKind::Misconfigured, StoreErrorKind::Timeout];
 
-/// Two environments, the second of which has tripped the circuit, as both know.
-async fn tripped() -> (Fleet, Environment, Environment) {
-    let fleet = fleet();
-    let (cut, other) = (fleet.environment(), fleet.environment());
+/// Two processes, the second of which has tripped the circuit, as both know.
+async fn tripped() -> (World, Process, Process) {
+    let world = world();
+    let (cut, other) = (world.process(), world.process());
     assert_eq!(succeed(&cut.breaker()).await, Ok(42));
     trip(&other.breaker()).await;
     pass(5.0).await;
     let _ = succeed(&cut.breaker()).await;
     settle().await;
     assert!(is_rejected(&succeed(&cut.breaker()).await));
-    (fleet, cut, other)
+    (world, cut, other)
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_195_with_writes_denied_there_is_no_probe_beside_a_live_lease() {
     for kind in OUT {
         for try_admit in [false, true] {
-            let (fleet, cut, other) = tripped().await;
+            let (world, cut, other) = tripped().await;
             cut.store.writes_meet(Fault::Fail(kind));
             let (breaker, probing) = (cut.breaker(), other.breaker());
             let mut tasks = JoinSet::new();
@@ -47,7 +47,7 @@ async fn case_195_with_writes_denied_there_is_no_probe_beside_a_live_lease() {
                 }
                 let _ = probing.call(|| long).await;
             });
-            while fleet.stored_state() != Some(CircuitState::HalfOpen) {
+            while world.stored_state() != Some(CircuitState::HalfOpen) {
                 pass(0.01).await;
             }
             for tenth in 0..590 {
@@ -65,12 +65,12 @@ async fn case_195_with_writes_denied_there_is_no_probe_beside_a_live_lease() {
 #[tokio::test(start_paused = true)]
 async fn case_195_with_writes_denied_nothing_is_rejected_that_others_closed() {
     for kind in OUT {
-        let (fleet, cut, other) = tripped().await;
+        let (world, cut, other) = tripped().await;
         cut.store.writes_meet(Fault::Fail(kind));
         let breaker = cut.breaker();
         pass(24.0).await;
         closes(&other.breaker(), 12.0).await;
-        assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+        assert_eq!(world.stored_state(), Some(CircuitState::Closed));
         // It is due by what it knows, and decides on what it reads.
         pass(10.0).await;
         for _ in 0..20 {
@@ -85,23 +85,23 @@ async fn case_195_with_writes_denied_nothing_is_rejected_that_others_closed() {
 #[tokio::test(start_paused = true)]
 async fn case_195_with_writes_denied_a_process_recovers_alone() {
     for kind in OUT {
-        let (fleet, cut, _other) = tripped().await;
+        let (world, cut, _other) = tripped().await;
         cut.store.writes_meet(Fault::Fail(kind));
         let mut told = cut.registry.subscribe();
-        let record = fleet.record();
+        let record = world.record();
         pass(25.0).await;
         closes(&cut.breaker(), 20.0).await;
         let told = heard(&mut told);
         assert!(told.iter().all(|told| told.origin == Origin::WithoutStore), "{told:?}");
-        assert_eq!(fleet.record(), record, "{kind:?}");
+        assert_eq!(world.record(), record, "{kind:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_195_a_later_closing_ends_an_opening_that_was_decided_alone() {
     for kind in OUT {
-        let fleet = fleet();
-        let (cut, other) = (fleet.environment(), fleet.environment());
+        let world = world();
+        let (cut, other) = (world.process(), world.process());
         let breaker = cut.breaker();
         assert_eq!(succeed(&breaker).await, Ok(42));
         assert_eq!(succeed(&other.breaker()).await, Ok(42));
@@ -111,7 +111,7 @@ async fn case_195_a_later_closing_ends_an_opening_that_was_decided_alone() {
         // Meanwhile the others trip, and an operator closes the circuit.
         trip(&other.breaker()).await;
         other.breaker().release().await.unwrap();
-        let record = fleet.record();
+        let record = world.record();
         pass(6.0).await;
         let _ = succeed(&breaker).await;
         settle().await;
@@ -119,56 +119,56 @@ async fn case_195_a_later_closing_ends_an_opening_that_was_decided_alone() {
         cut.store.writes_meet(Fault::None);
         pass(120.0).await;
         assert_eq!(succeed(&breaker).await, Ok(42));
-        assert_eq!(fleet.record(), record, "its trip is of an epoch before");
+        assert_eq!(world.record(), record, "its trip is of an epoch before");
     }
 }
 
 /// A process that is cut off from the store, and has opened the circuit here.
-async fn cut_off() -> (Fleet, Environment) {
-    let fleet = fleet();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+async fn cut_off() -> (World, Process) {
+    let world = world();
+    let process = world.process();
+    let breaker = process.breaker();
     // The circuit was open before, so that there is a record.
     trip(&breaker).await;
     breaker.release().await.unwrap();
     assert_eq!(succeed(&breaker).await, Ok(42));
-    environment.store.meets(Fault::Fail(StoreErrorKind::Timeout));
+    process.store.meets(Fault::Fail(StoreErrorKind::Timeout));
     pass(1.0).await;
     failures(&breaker, 5).await;
     assert_eq!(breaker.snapshot().state(), CircuitState::Open);
-    (fleet, environment)
+    (world, process)
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_196_an_opening_is_written_while_it_is_news_and_not_when_it_is_old() {
     // The back-off doubles, so that after a longer cut it may end when the trip is too old.
     for (cut, is_written) in [(5.0, true), (10.0, true), (60.0, false), (1_200.0, false)] {
-        let (fleet, environment) = cut_off().await;
-        let breaker = environment.breaker();
-        let record = fleet.record();
+        let (world, process) = cut_off().await;
+        let breaker = process.breaker();
+        let record = world.record();
         pass(cut).await;
-        environment.store.meets(Fault::None);
+        process.store.meets(Fault::None);
         if is_written {
             // No call comes: the actor writes it.
             pass(30.0 - cut).await;
-            assert_eq!(fleet.stored_state(), Some(CircuitState::Open), "cut off for {cut} s");
+            assert_eq!(world.stored_state(), Some(CircuitState::Open), "cut off for {cut} s");
             continue;
         }
         pass(60.0).await;
-        assert_eq!(fleet.record(), record, "cut off for {cut} s");
+        assert_eq!(world.record(), record, "cut off for {cut} s");
         closes(&breaker, 5.0).await;
-        assert_eq!(fleet.record(), record, "it has probed first");
+        assert_eq!(world.record(), record, "it has probed first");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_196_after_a_cut_a_process_opens_on_what_it_finds() {
-    let (fleet, environment) = cut_off().await;
-    let breaker = environment.breaker();
+    let (world, process) = cut_off().await;
+    let breaker = process.breaker();
     pass(1_200.0).await;
-    environment.store.meets(Fault::None);
+    process.store.meets(Fault::None);
     let mut failed = 0;
-    while fleet.stored_state() == Some(CircuitState::Closed) {
+    while world.stored_state() == Some(CircuitState::Closed) {
         failed += usize::from(!is_rejected(&fail(&breaker).await));
         pass(1.0).await;
         assert!(failed <= 2, "a failed probe is news enough");
@@ -177,56 +177,56 @@ async fn case_196_after_a_cut_a_process_opens_on_what_it_finds() {
 
 #[tokio::test(start_paused = true)]
 async fn case_196_after_a_freeze_an_opening_is_not_written() {
-    let (fleet, environment) = cut_off().await;
-    let record = fleet.record();
-    environment.store.meets(Fault::None);
-    fleet.clock.advance(Duration::from_secs(20));
+    let (world, process) = cut_off().await;
+    let record = world.record();
+    process.store.meets(Fault::None);
+    world.clock.advance(Duration::from_secs(20));
     pass(40.0).await;
-    assert_eq!(fleet.record(), record);
-    assert!(environment.breaker().admit().await.unwrap().is_probe(), "it probes first");
+    assert_eq!(world.record(), record);
+    assert!(process.breaker().admit().await.unwrap().is_probe(), "it probes first");
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_196_a_release_or_a_closing_is_not_undone() {
     for released in [true, false] {
-        let (fleet, environment) = cut_off().await;
-        let other = fleet.environment();
+        let (world, process) = cut_off().await;
+        let other = world.process();
         if released {
             trip(&other.breaker()).await;
             other.breaker().release().await.unwrap();
         } else {
-            other.breaker().hold(fleet.clock.wall() + Duration::from_secs(5), "no").await.unwrap();
+            other.breaker().hold(world.clock.wall() + Duration::from_secs(5), "no").await.unwrap();
             closes(&other.breaker(), 20.0).await;
         }
-        let record = fleet.record();
-        environment.store.meets(Fault::None);
+        let record = world.record();
+        process.store.meets(Fault::None);
         pass(60.0).await;
         for _ in 0..5 {
-            let _ = succeed(&environment.breaker()).await;
+            let _ = succeed(&process.breaker()).await;
             pass(1.0).await;
         }
-        assert_eq!(fleet.record(), record, "released: {released}");
-        assert_eq!(environment.breaker().snapshot().state(), CircuitState::Closed);
+        assert_eq!(world.record(), record, "released: {released}");
+        assert_eq!(process.breaker().snapshot().state(), CircuitState::Closed);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_209_a_process_rejects_for_no_longer_than_the_timeout_for_a_trip_that_did_not_land() {
     for (reads, writes) in [(true, true), (true, false), (false, true)] {
-        let fleet = fleet();
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
+        let world = world();
+        let process = world.process();
+        let breaker = process.breaker();
         assert_eq!(succeed(&breaker).await, Ok(42));
         pass(1.0).await;
         let throttled = Fault::Fail(StoreErrorKind::Throttled);
-        environment.store.reads_meet(if reads { throttled } else { Fault::None });
-        environment.store.writes_meet(if writes { throttled } else { Fault::None });
+        process.store.reads_meet(if reads { throttled } else { Fault::None });
+        process.store.writes_meet(if writes { throttled } else { Fault::None });
         failures(&breaker, 5).await;
         let (mut rejected, mut longest) = (0, 0);
         for _ in 0..1_200 {
             rejected = if is_rejected(&succeed(&breaker).await) { rejected + 1 } else { 0 };
             longest = longest.max(rejected);
-            if fleet.memory.record("payment-backend").is_some() {
+            if world.engine.record("payment-backend").is_some() {
                 break;
             }
             pass(0.1).await;
@@ -239,26 +239,26 @@ async fn case_209_a_process_rejects_for_no_longer_than_the_timeout_for_a_trip_th
 #[tokio::test(start_paused = true)]
 async fn case_209_the_actor_looks_and_trips_by_itself() {
     for throttled in [(true, true), (true, false), (false, true)] {
-        let fleet = fleet();
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
+        let world = world();
+        let process = world.process();
+        let breaker = process.breaker();
         assert_eq!(succeed(&breaker).await, Ok(42));
         pass(1.0).await;
         let fault = Fault::Fail(StoreErrorKind::Throttled);
-        environment.store.reads_meet(if throttled.0 { fault } else { Fault::None });
-        environment.store.writes_meet(if throttled.1 { fault } else { Fault::None });
+        process.store.reads_meet(if throttled.0 { fault } else { Fault::None });
+        process.store.writes_meet(if throttled.1 { fault } else { Fault::None });
         failures(&breaker, 5).await;
         pass(15.0).await;
-        environment.store.meets(Fault::None);
+        process.store.meets(Fault::None);
         pass(8.0).await;
-        assert_eq!(fleet.stored_state(), Some(CircuitState::Open), "{throttled:?}");
+        assert_eq!(world.stored_state(), Some(CircuitState::Open), "{throttled:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_210_throttled_reads_let_no_call_through_and_keep_none_waiting() {
     for half_open in [false, true] {
-        let (fleet, cut, other) = tripped().await;
+        let (world, cut, other) = tripped().await;
         let breaker = cut.breaker();
         let mut probe = None;
         if half_open {
@@ -284,6 +284,6 @@ async fn case_210_throttled_reads_let_no_call_through_and_keep_none_waiting() {
         drop(probe);
         cut.store.meets(Fault::None);
         closes(&breaker, 40.0).await;
-        assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+        assert_eq!(world.stored_state(), Some(CircuitState::Closed));
     }
 }

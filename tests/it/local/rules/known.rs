@@ -5,10 +5,10 @@ use std::time::Duration;
 use fuseboard::{Breaker, CircuitState, OnStoreOutage, store::StoreErrorKind};
 use futures::{FutureExt as _, future::join_all};
 
-use super::{closes, fleet, members};
+use super::{closes, world};
 use crate::support::{
     faulty::Fault,
-    fleet::{Environment, Fleet, NAME, is_rejected, pass, settle, succeed, timed, trip},
+    memory::{CIRCUIT, Process, World, is_rejected, pass, settle, succeed, timed, trip},
 };
 
 /// As many calls at once; says how many were rejected, and how long they took in all.
@@ -20,15 +20,15 @@ async fn burst(breaker: &Breaker, calls: usize) -> (usize, Duration) {
 #[tokio::test(start_paused = true)]
 async fn case_199_a_burst_on_a_cold_process_goes_by_one_look() {
     for open in [false, true] {
-        let fleet = fleet();
-        let other = fleet.environment();
+        let world = world();
+        let other = world.process();
         assert_eq!(succeed(&other.breaker()).await, Ok(42));
         trip(&other.breaker()).await;
         if !open {
             pass(25.0).await;
             closes(&other.breaker(), 20.0).await;
         }
-        let cold = fleet.environment();
+        let cold = world.process();
         cold.store.reads_meet(Fault::Delay(Duration::from_millis(60)));
         let (rejected, waited) = burst(&cold.breaker(), 64).await;
         assert_eq!((cold.store.reads(), cold.store.writes()), (1, 0));
@@ -39,9 +39,9 @@ async fn case_199_a_burst_on_a_cold_process_goes_by_one_look() {
 #[tokio::test(start_paused = true)]
 async fn case_199_a_burst_on_a_cold_process_without_an_answer_rejects_nobody() {
     for fault in [Fault::Hang, Fault::Fail(StoreErrorKind::Throttled)] {
-        let fleet = fleet();
-        trip(&fleet.environment().breaker()).await;
-        let cold = fleet.environment();
+        let world = world();
+        trip(&world.process().breaker()).await;
+        let cold = world.process();
         cold.store.reads_meet(fault);
         assert_eq!(burst(&cold.breaker(), 64).await.0, 0, "{fault:?}");
     }
@@ -51,8 +51,8 @@ async fn case_199_a_burst_on_a_cold_process_without_an_answer_rejects_nobody() {
 async fn case_199_a_burst_that_is_due_by_old_knowledge_goes_by_one_look() {
     for half_open in [false, true] {
         for slow in [0, 60, 600] {
-            let fleet = fleet();
-            let members = members(&fleet, 2);
+            let world = world();
+            let members = world.processes(2);
             let (old, other) = (members[0].breaker(), members[1].breaker());
             assert_eq!(succeed(&old).await, Ok(42));
             trip(&other).await;
@@ -71,7 +71,7 @@ async fn case_199_a_burst_that_is_due_by_old_knowledge_goes_by_one_look() {
                 assert_eq!(old.snapshot().state(), CircuitState::HalfOpen);
                 let _ = probe.unwrap().success().settled().await;
             }
-            while fleet.stored_state() != Some(CircuitState::Closed) {
+            while world.stored_state() != Some(CircuitState::Closed) {
                 pass(0.1).await;
                 let _ = succeed(&other).await;
             }
@@ -90,7 +90,7 @@ async fn case_199_a_burst_that_is_due_by_old_knowledge_goes_by_one_look() {
 #[tokio::test(start_paused = true)]
 async fn case_199_where_nobody_is_due_one_call_looks_and_the_others_are_rejected_at_once() {
     for (slow, rejected, waited) in [(0, 63, 0), (60, 63, 60), (99, 63, 99), (101, 64, 100)] {
-        let (_fleet, member, old) = closed_elsewhere().await;
+        let (_world, member, old) = closed_elsewhere().await;
         let reads = member.store.reads();
         member.store.reads_meet(Fault::Delay(Duration::from_millis(slow)));
         let expected = (rejected, Duration::from_millis(waited));
@@ -103,20 +103,20 @@ async fn case_199_where_nobody_is_due_one_call_looks_and_the_others_are_rejected
 
 /// A process that knows the circuit as it was six seconds ago: open, and not due. It has
 /// been closed since.
-async fn closed_elsewhere() -> (Fleet, Environment, Breaker) {
-    let fleet = fleet();
-    let (member, other) = (fleet.environment(), fleet.environment());
+async fn closed_elsewhere() -> (World, Process, Breaker) {
+    let world = world();
+    let (member, other) = (world.process(), world.process());
     let old = member.breaker();
     trip(&other.breaker()).await;
     assert!(is_rejected(&succeed(&old).await));
     pass(6.0).await;
     other.breaker().release().await.unwrap();
-    (fleet, member, old)
+    (world, member, old)
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_199_a_call_that_looks_too_long_is_rejected_and_the_next_goes_by_the_answer() {
-    let (_fleet, member, old) = closed_elsewhere().await;
+    let (_world, member, old) = closed_elsewhere().await;
     member.store.reads_meet(Fault::Delay(Duration::from_millis(600)));
     let tenth = Duration::from_millis(100);
     let (looked, waited) = timed(succeed(&old)).await;
@@ -139,8 +139,8 @@ async fn case_199_a_slow_or_failing_store_costs_one_short_wait_for_each_age_or_b
     for (fault, most) in
         [(Fault::Delay(Duration::from_millis(600)), 5), (unavailable, 0), (Fault::Hang, 5)]
     {
-        let fleet = Fleet::with(|config| config.on_store_outage(OnStoreOutage::Protect));
-        let (member, other) = (fleet.environment(), fleet.environment());
+        let world = World::with(|config| config.on_store_outage(OnStoreOutage::Protect));
+        let (member, other) = (world.process(), world.process());
         let here = member.breaker();
         trip(&other.breaker()).await;
         assert!(is_rejected(&succeed(&here).await));
@@ -160,7 +160,7 @@ async fn case_199_a_slow_or_failing_store_costs_one_short_wait_for_each_age_or_b
 
 #[tokio::test(start_paused = true)]
 async fn case_199_a_call_that_does_not_wait_has_the_look_made_for_the_next() {
-    let (_fleet, member, old) = closed_elsewhere().await;
+    let (_world, member, old) = closed_elsewhere().await;
     member.store.reads_meet(Fault::Delay(Duration::from_millis(60)));
     assert!(old.try_admit().is_err());
     // The read is not this call's.
@@ -174,7 +174,7 @@ async fn case_199_a_call_that_does_not_wait_has_the_look_made_for_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn case_205_a_call_that_looks_and_has_gone_keeps_no_flush_waiting() {
-    let (_fleet, member, old) = closed_elsewhere().await;
+    let (_world, member, old) = closed_elsewhere().await;
     member.store.reads_meet(Fault::Hang);
     let mut looking = Box::pin(old.admit());
     assert!((&mut looking).now_or_never().is_none());
@@ -187,8 +187,8 @@ async fn case_205_a_call_that_looks_and_has_gone_keeps_no_flush_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn case_206_a_fleet_in_step_reads_less_and_less_in_step() {
-    let fleet = fleet();
-    let members = members(&fleet, 20);
+    let world = world();
+    let members = world.processes(20);
     let mut last = Vec::new();
     for window in 0..4_000 {
         let before: Vec<_> = members.iter().map(|member| member.store.reads()).collect();
@@ -216,8 +216,8 @@ async fn case_206_a_fleet_in_step_reads_less_and_less_in_step() {
 #[tokio::test(start_paused = true)]
 async fn case_207_a_record_that_vanished_is_probed_by_one_at_a_time() {
     for half_open in [false, true] {
-        let fleet = fleet();
-        let members = members(&fleet, 10);
+        let world = world();
+        let members = world.processes(10);
         trip(&members[0].breaker()).await;
         let mut probe = None;
         pass(if half_open { 32.5 } else { 3.0 }).await;
@@ -228,9 +228,9 @@ async fn case_207_a_record_that_vanished_is_probed_by_one_at_a_time() {
         }
         assert_eq!(probe.is_some(), half_open);
         let _leaked = probe.map(std::mem::forget);
-        fleet.write(None);
+        world.write(None);
         let (mut held, mut waited) = (None, 0);
-        while fleet.stored_state() != Some(CircuitState::Closed) {
+        while world.stored_state() != Some(CircuitState::Closed) {
             for member in &members {
                 if let Ok(permit) = member.breaker().admit_owned().await
                     && permit.is_probe()
@@ -246,15 +246,15 @@ async fn case_207_a_record_that_vanished_is_probed_by_one_at_a_time() {
             }
             assert!(waited < 2_000, "half open: {half_open}: never closed");
         }
-        assert!(fleet.memory.record(NAME).is_some());
+        assert!(world.engine.record(CIRCUIT).is_some());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_211_half_open_elsewhere_is_read_again_after_two_seconds() {
     for try_admit in [false, true] {
-        let fleet = fleet();
-        let members = members(&fleet, 2);
+        let world = world();
+        let members = world.processes(2);
         let (here, other) = (members[0].breaker(), members[1].breaker());
         assert_eq!(succeed(&here).await, Ok(42));
         trip(&other).await;
@@ -272,7 +272,7 @@ async fn case_211_half_open_elsewhere_is_read_again_after_two_seconds() {
         for _ in 0..2 {
             assert_eq!(succeed(&other).await, Ok(42));
         }
-        assert_eq!(fleet.stored_state(), Some(CircuitState::Closed));
+        assert_eq!(world.stored_state(), Some(CircuitState::Closed));
         for tenth in 0..30 {
             let is_in = match try_admit {
                 true => here.try_admit().is_ok(),

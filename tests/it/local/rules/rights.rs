@@ -5,25 +5,25 @@ use std::{future::pending, time::Duration};
 use fuseboard::{Breaker, CallError, CircuitState, Classifier, ConfigBuilder};
 use tokio::{task::JoinSet, time::timeout};
 
-use super::{failures, members};
+use super::failures;
 use crate::support::{
     faulty::Fault,
-    fleet::{Environment, Fleet, is_rejected, pass, settle, succeed},
+    memory::{Process, World, is_rejected, pass, settle, succeed},
 };
 
-/// Environments of which the first has just tripped, and all know.
+/// Processes of which the first has just tripped, and all know.
 async fn tripped(
     count: u64,
     settings: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
-) -> (Fleet, Vec<Environment>) {
-    let fleet = Fleet::with(settings);
-    let members = members(&fleet, count);
+) -> (World, Vec<Process>) {
+    let world = World::with(settings);
+    let members = world.processes(count);
     for member in &members {
         assert_eq!(succeed(&member.breaker()).await, Ok(42));
     }
     failures(&members[0].breaker(), 5).await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
-    (fleet, members)
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
+    (world, members)
 }
 
 fn shared(config: ConfigBuilder) -> ConfigBuilder {
@@ -76,8 +76,8 @@ async fn case_156_over_a_slow_store_the_circuit_closes() {
 }
 
 async fn slow_recovery(caller: Caller, slow: Duration, count: u64) {
-    let what = format!("{caller:?}, {slow:?}, {count} environments");
-    let (fleet, members) = tripped(count, shared).await;
+    let what = format!("{caller:?}, {slow:?}, {count} processes");
+    let (world, members) = tripped(count, shared).await;
     for member in &members {
         member.store.meets(Fault::Delay(slow));
     }
@@ -85,7 +85,7 @@ async fn slow_recovery(caller: Caller, slow: Duration, count: u64) {
     // R, its spread and the wait of who tripped; K probes; one lease.
     let bound = 30.0 + 2.0 + 3.0 * (2.0 * slow.as_secs_f64() + 1.0) + 30.0;
     let (mut calls, mut waited) = (JoinSet::new(), 0.0);
-    while fleet.stored_state() != Some(CircuitState::Closed) {
+    while world.stored_state() != Some(CircuitState::Closed) {
         for member in &members {
             calls.spawn(caller.call(member.breaker()));
         }
@@ -115,7 +115,7 @@ async fn slow_recovery(caller: Caller, slow: Duration, count: u64) {
 #[tokio::test(start_paused = true)]
 async fn case_157_ignored_and_dropped_probes_write_twice_a_second_at_most() {
     for (count, drops) in [(1, false), (3, false), (1, true), (3, true)] {
-        let (fleet, members) = tripped(count, shared).await;
+        let (world, members) = tripped(count, shared).await;
         pass(32.0).await;
         let before: usize = members.iter().map(|member| member.store.writes()).sum();
         let mut probes = 0;
@@ -135,13 +135,13 @@ async fn case_157_ignored_and_dropped_probes_write_twice_a_second_at_most() {
         }
         let writes = members.iter().map(|member| member.store.writes()).sum::<usize>() - before;
         assert!(probes > 0 && writes <= 21, "{writes} writes, {probes} probes of {count}, {drops}");
-        assert_eq!(fleet.stored_state(), Some(CircuitState::HalfOpen));
+        assert_eq!(world.stored_state(), Some(CircuitState::HalfOpen));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_157_an_ignored_probe_is_the_next_calls_for_one_handoff_and_then_anyones() {
-    let (_fleet, members) = tripped(2, shared).await;
+    let (_world, members) = tripped(2, shared).await;
     pass(32.0).await;
     let (holder, other) = (members[0].breaker(), members[1].breaker());
     holder.admit().await.unwrap().ignore().settled().await;
@@ -168,7 +168,7 @@ fn judge() -> Classifier<u32, &'static str> {
 
 #[tokio::test(start_paused = true)]
 async fn case_158_an_error_judged_a_success_is_a_good_probe_and_ends_a_streak() {
-    let (fleet, members) = tripped(1, shared).await;
+    let (world, members) = tripped(1, shared).await;
     let breaker = members[0].breaker();
     let judged = breaker.with_classifier(judge());
     pass(33.0).await;
@@ -178,7 +178,7 @@ async fn case_158_an_error_judged_a_success_is_a_good_probe_and_ends_a_streak() 
             Err(CallError::Inner("not found"))
         );
         let expected = if probe == 3 { CircuitState::Closed } else { CircuitState::HalfOpen };
-        assert_eq!(fleet.stored_state(), Some(expected), "probe {probe}");
+        assert_eq!(world.stored_state(), Some(expected), "probe {probe}");
     }
     for _ in 0..3 {
         for _ in 0..4 {
@@ -186,15 +186,15 @@ async fn case_158_an_error_judged_a_success_is_a_good_probe_and_ends_a_streak() 
         }
         assert!(!is_rejected(&judged.call(|| async { Err("not found") }).await));
     }
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Closed), "each streak was ended");
+    assert_eq!(world.stored_state(), Some(CircuitState::Closed), "each streak was ended");
     failures(&breaker, 5).await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_159_a_probe_that_hangs_gives_way_to_its_own_process_as_well() {
     for limit in [None, Some(40)] {
-        let (fleet, members) = tripped(1, |config| {
+        let (world, members) = tripped(1, |config| {
             let config = shared(config);
             match limit {
                 Some(limit) => config.probe_limit(Duration::from_secs(limit)),
@@ -221,17 +221,17 @@ async fn case_159_a_probe_that_hangs_gives_way_to_its_own_process_as_well() {
         for _ in 0..2 {
             assert_eq!(succeed(&breaker).await, Ok(42));
         }
-        let record = fleet.record();
+        let record = world.record();
         tasks.shutdown().await;
         settle().await;
-        assert_eq!(fleet.record(), record, "its late end changes nothing");
+        assert_eq!(world.record(), record, "its late end changes nothing");
         assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_160_while_a_probe_runs_every_process_says_when_to_ask_again() {
-    let (_fleet, members) = tripped(3, shared).await;
+    let (_world, members) = tripped(3, shared).await;
     pass(32.5).await;
     let probe = members[1].breaker().admit_owned().await.unwrap();
     for _ in 0..250 {
@@ -256,11 +256,11 @@ async fn case_160_while_a_probe_runs_every_process_says_when_to_ask_again() {
 #[tokio::test(start_paused = true)]
 async fn case_160_workers_that_sleep_as_they_are_told_are_back_soon() {
     for long in [0.05, 5.0] {
-        let (fleet, members) = tripped(3, shared).await;
+        let (world, members) = tripped(3, shared).await;
         let mut workers = JoinSet::new();
         for worker in 0..15 {
             let breaker = members[worker % 3].breaker();
-            let clock = fleet.clock.clone();
+            let clock = world.clock.clone();
             workers.spawn(async move {
                 let mut last = clock.wall();
                 let mut told = Vec::new();
@@ -285,12 +285,12 @@ async fn case_160_workers_that_sleep_as_they_are_told_are_back_soon() {
             });
         }
         let mut waited = 0;
-        while fleet.stored_state() != Some(CircuitState::Closed) {
+        while world.stored_state() != Some(CircuitState::Closed) {
             pass(0.01).await;
             waited += 1;
             assert!(waited < 10_000, "never closed");
         }
-        let closed = fleet.clock.wall();
+        let closed = world.clock.wall();
         while let Some(worker) = workers.join_next().await {
             let (back, told) = worker.unwrap();
             let late = back.duration_since(closed).unwrap_or_default().as_secs_f64() - long;
@@ -306,7 +306,7 @@ async fn case_203_a_probe_on_offer_is_never_taken_past_its_lease() {
         for slow in [0, 500, 950] {
             let mut taken = 0;
             for tenths in 1..=lease * 13 {
-                let (fleet, members) =
+                let (world, members) =
                     tripped(1, |config| shared(config).probe_lease(Duration::from_secs(lease)))
                         .await;
                 let breaker = members[0].breaker();
@@ -317,9 +317,9 @@ async fn case_203_a_probe_on_offer_is_never_taken_past_its_lease() {
                 let Ok(permit) = breaker.try_admit() else { continue };
                 assert!(permit.is_probe());
                 taken += 1;
-                let until = fleet.record().lease_until.valid().copied().unwrap();
+                let until = world.record().lease_until.valid().copied().unwrap();
                 let until = Duration::from_secs(until.unsigned_abs());
-                let now = fleet.clock.wall().duration_since(std::time::UNIX_EPOCH).unwrap();
+                let now = world.clock.wall().duration_since(std::time::UNIX_EPOCH).unwrap();
                 assert!(now < until, "{lease} s, {slow} ms, after {tenths} tenths");
             }
             assert!(taken > 0, "{lease} s, {slow} ms: none was on offer");

@@ -5,10 +5,9 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 use fuseboard::{Breaker, CircuitState, ConfigBuilder};
 use tokio::{task::LocalSet, time::timeout};
 
-use super::members;
 use crate::support::{
     faulty::Fault,
-    fleet::{Environment, Fleet, fail, is_rejected, pass, succeed},
+    memory::{Process, World, fail, is_rejected, pass, succeed},
 };
 
 /// How a caller asks.
@@ -93,14 +92,14 @@ const SETTINGS: [(&str, Settings, [f64; 4]); 8] = [
 
 async fn recovers(settings: usize, caller: Caller, slow: u64, count: u64) -> Result<(), String> {
     let (name, settings, [timeout, probes, handoff, lease]) = SETTINGS[settings];
-    let what = format!("{name}, {caller:?}, {slow} ms, {count} environments");
+    let what = format!("{name}, {caller:?}, {slow} ms, {count} processes");
     let spread = Duration::from_millis(if timeout < 2.0 { 33 } else { 1_000 });
-    let fleet = Fleet::with(|config| settings(config.election_spread(spread)));
-    let members = members(&fleet, count);
+    let world = World::with(|config| settings(config.election_spread(spread)));
+    let members = world.processes(count);
     for member in &members {
         let _ = succeed(&member.breaker()).await;
     }
-    while fleet.stored_state() != Some(CircuitState::Open) {
+    while world.stored_state() != Some(CircuitState::Open) {
         let _ = fail(&members[0].breaker()).await;
     }
     for member in &members {
@@ -116,7 +115,7 @@ async fn recovers(settings: usize, caller: Caller, slow: u64, count: u64) -> Res
     let calls = LocalSet::new();
     let closed = calls.run_until(async {
         let mut waited = 0.0;
-        while fleet.stored_state() != Some(CircuitState::Closed) {
+        while world.stored_state() != Some(CircuitState::Closed) {
             for member in &members {
                 let (running, most) = (Rc::clone(&running), Rc::clone(&most));
                 tokio::task::spawn_local(call(caller, member.breaker(), running, most));
@@ -168,9 +167,9 @@ fn is_impossible(settings: usize, caller: Caller, slow: u64) -> bool {
 /// Twenty minutes in which one process fails all its calls; says which share of the
 /// others' calls was rejected, in thousandths, and how often the broken one tripped.
 async fn broken(settings: Settings, by_try_admit: bool, circuits: [&str; 2]) -> (usize, usize) {
-    let fleet = Fleet::with(|config| settings(config.election_spread(Duration::from_secs(1))));
-    let members = members(&fleet, 5);
-    let handle = |member: &Environment, circuit| member.registry.breaker(circuit).unwrap();
+    let world = World::with(|config| settings(config.election_spread(Duration::from_secs(1))));
+    let members = world.processes(5);
+    let handle = |member: &Process, circuit| member.registry.breaker(circuit).unwrap();
     let (mut calls, mut rejected) = (0, 0);
     for _ in 0..1_200 {
         for (number, member) in members.iter().enumerate() {

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::{AT_MOST, LIMIT, Process, Row, for_each_row};
 use crate::support::{
+    dynamodb::{CIRCUIT, START},
     engine::now,
-    fleet::timed,
     wire::Trouble,
-    world::{CIRCUIT, START},
+    world::timed,
 };
 
 /// How long after it was opened the circuit is due, and probed.

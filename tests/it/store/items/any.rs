@@ -148,7 +148,7 @@ proptest! {
                     .start_paused(true)
                     .build()
                     .unwrap();
-                let engine = runtime.block_on(Engine::new());
+                let engine = Engine::new();
                 (runtime, engine)
             });
             runtime.block_on(compare(engine, &item, &other))

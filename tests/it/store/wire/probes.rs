@@ -55,7 +55,7 @@ async fn case_207_an_election_without_a_record_requires_that_there_is_none() {
 
 #[tokio::test(start_paused = true)]
 async fn case_96_an_election_and_a_take_over_remove_the_mark_of_a_release_that_was_seen() {
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let store = engine.store("A");
     let (lease_until, expires_at) = (1_060, 4_660);
     let mut seen = open();
@@ -78,7 +78,7 @@ async fn an_election_after_a_hold_names_the_hold() {
     let mut seen = open();
     seen.owner = Arc::<str>::from("hold#deploy").into();
     let elect = Operation::Elect { seen, token: token(), lease_until: 1_060, expires_at: 4_660 };
-    let engine = Engine::new().await;
+    let engine = Engine::new();
     let body = sent(&engine, &engine.store("A"), &elect).await;
     let condition = "#state = :seen_state AND #opened_at = :seen_opened_at \
         AND #half_open_owner = :seen_half_open_owner";

@@ -150,6 +150,21 @@ impl Network {
         self.engine.state().scripts.remove(&self.label);
     }
 
+    /// All requests for an operation meet this event from now on, and nothing else.
+    pub(crate) fn meets_on(&self, operation: &'static str, event: Option<Event>) {
+        if let Some(script) = self.engine.state().scripts.get_mut(&self.label) {
+            script.rules.retain(|rule| rule.operation != Some(operation));
+        }
+        if let Some(event) = event {
+            self.always_on(operation, event);
+        }
+    }
+
+    /// Requests for an operation so far.
+    pub(crate) fn sent(&self, operation: &str) -> usize {
+        self.engine.count_of(&self.label, operation)
+    }
+
     fn add(&self, operation: Option<&'static str>, left: Option<usize>, event: Event) -> &Self {
         if left != Some(0) {
             self.push(Rule { operation, circuit: None, left, event });
