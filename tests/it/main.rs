@@ -20,6 +20,7 @@ mod outage;
 mod processes;
 #[cfg(feature = "dynamodb")]
 mod protocol;
+mod scenarios;
 #[cfg(feature = "dynamodb")]
 mod sim;
 #[cfg(feature = "dynamodb")]

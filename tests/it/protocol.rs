@@ -8,7 +8,6 @@ mod fleet;
 mod half_open;
 mod http;
 mod items;
-mod late;
 mod open;
 mod operator;
 pub(crate) mod rows;

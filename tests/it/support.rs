@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub(crate) mod calls;
 #[cfg(feature = "dynamodb")]
 pub(crate) mod dynamodb;
 #[cfg(feature = "dynamodb")]

@@ -13,7 +13,7 @@ use fuseboard::{CallError, CircuitState, OwnedPermit, store::Field};
 use tokio::{sync::Barrier, task::JoinSet, time::timeout};
 
 use crate::support::memory::{
-    Process, START, World, fail, is_rejected, pass, recover, settle, succeed, timed, trip,
+    Process, World, is_rejected, pass, recover, settle, succeed, timed, trip,
 };
 
 /// A world whose circuit opened so long ago that a probe is due.
@@ -23,84 +23,6 @@ async fn due() -> (World, Process) {
     trip(&process.breaker()).await;
     pass(31.0).await;
     (world, process)
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_41_probes_need_no_read_and_the_last_closes() {
-    let (world, process) = due().await;
-    let breaker = process.breaker();
-    let reads = process.store.reads();
-    assert_eq!(succeed(&breaker).await, Ok(42));
-    assert_eq!(world.stored_state(), Some(CircuitState::HalfOpen));
-    assert_eq!(succeed(&breaker).await, Ok(42));
-    assert_eq!(succeed(&breaker).await, Ok(42));
-    assert_eq!(world.stored_state(), Some(CircuitState::Closed));
-    assert!(process.store.reads() <= reads + 1, "{:?}", process.store.log());
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_47_a_new_task_per_call_closes_the_circuit() {
-    let (world, process) = due().await;
-    for _ in 0..3 {
-        let breaker = process.breaker();
-        let mut task = JoinSet::new();
-        task.spawn(async move { succeed(&breaker).await });
-        assert_eq!(task.join_all().await, [Ok(42)]);
-    }
-    assert_eq!(world.stored_state(), Some(CircuitState::Closed));
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_53_a_dropped_probe_makes_room_at_once() {
-    let (_world, process) = due().await;
-    let breaker = process.breaker();
-    let hangs = breaker.call(pending::<Result<u32, &str>>);
-    assert!(timeout(Duration::from_millis(10), hangs).await.is_err());
-    settle().await;
-    recover(&breaker).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_53_another_environment_probes_after_a_dropped_probe() {
-    let (world, process) = due().await;
-    let other = world.process();
-    assert!(process.breaker().admit().await.unwrap().is_probe());
-    settle().await;
-    assert_eq!(succeed(&other.breaker()).await, Ok(42));
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_53_a_panicking_probe_opens_the_circuit_again() {
-    let (world, process) = due().await;
-    let breaker = process.breaker();
-    let mut task = JoinSet::new();
-    let panicking = breaker.clone();
-    task.spawn(async move {
-        let call = || async { if true { panic!("as the test says") } else { Ok::<u32, &str>(0) } };
-        panicking.call(call).await
-    });
-    assert!(task.join_next().await.unwrap().unwrap_err().is_panic());
-    settle().await;
-    assert_eq!(world.stored_state(), Some(CircuitState::Open));
-    assert_eq!(world.record().opened_at, Field::Valid(START + 31));
-    assert!(is_rejected(&succeed(&breaker).await));
-    pass(31.0).await;
-    recover(&breaker).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_55_a_call_that_outlasts_its_lease_keeps_it() {
-    let (world, process) = due().await;
-    let other = world.process();
-    // Nearly five leases: the last renewal comes just before the end of the fourth.
-    let mut long = takes(&process, 140.0);
-    for _ in 0..27 {
-        pass(5.0).await;
-        assert!(is_rejected(&succeed(&other.breaker()).await), "never two at once");
-    }
-    assert_eq!(long.join_next().await.unwrap().unwrap(), Ok(42));
-    assert!(process.store.log().contains(&"renew"));
-    assert_eq!(world.record().success_count, Field::Valid(1));
 }
 
 /// A call that is well, and takes so many seconds.
@@ -155,22 +77,6 @@ async fn case_81_a_permit_that_is_kept_alive_by_hand_keeps_its_lease() {
     }
     permit.success().settled().await;
     assert_eq!(world.record().success_count, Field::Valid(1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_81_a_leaked_permit_gives_its_slot_back_when_its_lease_ends() {
-    let (world, process) = due().await;
-    let (breaker, other) = (process.breaker(), world.process());
-    leak(breaker.admit_owned().await.unwrap());
-    pass(25.0).await;
-    assert!(is_rejected(&succeed(&breaker).await));
-    assert!(is_rejected(&succeed(&other.breaker()).await));
-    pass(6.0).await;
-    assert_eq!(succeed(&breaker).await, Ok(42), "its own process, when the lease ends");
-
-    leak(breaker.admit_owned().await.unwrap());
-    pass(34.0).await;
-    assert_eq!(succeed(&other.breaker()).await, Ok(42), "another, when it is past for certain");
 }
 
 #[expect(clippy::mem_forget, reason = "this is what the test is about")]
@@ -349,32 +255,6 @@ async fn case_86_a_thousand_tasks_at_the_due_instant_make_one_probe() {
     assert_eq!(ran, 1, "one probe, and the others are rejected at once");
     assert_eq!(most.load(Ordering::SeqCst), 1);
     assert_eq!(process.store.log().iter().filter(|name| **name == "elect").count(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_28_many_environments_at_the_due_instant_make_one_probe() {
-    let (world, _tripper) = due().await;
-    let processes: Vec<_> = (0..10).map(|_| world.process()).collect();
-    let ran = Arc::new(AtomicUsize::new(0));
-    let mut tasks = JoinSet::new();
-    for process in processes.iter().cycle().take(100) {
-        let (breaker, ran) = (process.breaker(), Arc::clone(&ran));
-        tasks.spawn(async move {
-            let call = || async {
-                ran.fetch_add(1, Ordering::SeqCst);
-                pass(0.5).await;
-                Err::<u32, _>("down")
-            };
-            breaker.call(call).await
-        });
-    }
-    let results = tasks.join_all().await;
-    assert_eq!(ran.load(Ordering::SeqCst), 1);
-    assert_eq!(
-        results.iter().filter(|result| **result == Err(CallError::Inner("down"))).count(),
-        1
-    );
-    assert!(is_rejected(&fail(&processes[3].breaker()).await));
 }
 
 #[tokio::test(start_paused = true)]

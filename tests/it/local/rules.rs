@@ -1,7 +1,6 @@
 //! CASES.md, second part, at the public surface: the rules of a fleet that shares records.
 
 mod broken;
-mod cut;
 mod known;
 mod looks;
 mod rights;
@@ -9,26 +8,14 @@ mod variations;
 
 use std::time::Duration;
 
-use fuseboard::{Breaker, CircuitState};
+use fuseboard::CircuitState;
 
-use crate::support::memory::{Process, World, fail, pass, succeed, trip};
+use crate::support::calls::{closes, failures};
+use crate::support::memory::{Process, World, pass, succeed, trip};
 
 /// The defaults over a store that other processes share.
 fn world() -> World {
     World::with(|config| config.election_spread(Duration::from_secs(1)))
-}
-
-/// Calls every 100 ms that are well, until this process knows a circuit that was open
-/// to be closed.
-async fn closes(breaker: &Breaker, within: f64) {
-    let (mut waited, mut was_open) = (0.0, false);
-    while !was_open || breaker.snapshot().state() != CircuitState::Closed {
-        was_open |= breaker.snapshot().state() != CircuitState::Closed;
-        let _ = succeed(breaker).await;
-        pass(0.1).await;
-        waited += 0.1;
-        assert!(waited <= within, "not closed within {within} s");
-    }
 }
 
 /// A world of two: the circuit that the first one tripped was closed by the other.
@@ -47,11 +34,4 @@ async fn contradicted() -> (World, Process, Process) {
     }
     assert_eq!(first.breaker().snapshot().state(), CircuitState::Closed);
     (world, first, other)
-}
-
-/// Fails that often, without expecting that each runs.
-async fn failures(breaker: &Breaker, count: usize) {
-    for _ in 0..count {
-        let _ = fail(breaker).await;
-    }
 }

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use fuseboard::{CallError, Config, ConfigBuilder, OwnedPermit};
+use fuseboard::{Config, ConfigBuilder, OwnedPermit};
 
 use crate::support::{
     dynamodb::{CIRCUIT, Call, Process, START, World},
     engine::Event,
 };
-
-const DENIED: Event = Event::Error("AccessDeniedException");
-const THROTTLED: Event = Event::Error("ThrottlingException");
 
 impl World {
     /// A process as most are: nothing is set.
@@ -49,29 +46,6 @@ async fn probe(fleet: &[&Process]) -> (usize, OwnedPermit) {
         tenths(1).await;
     }
     panic!("nobody may probe");
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_98_the_one_that_tripped_is_not_elected_first() {
-    for _ in 0..5 {
-        let world = World::new();
-        let (a, b) = (world.ordinary("A"), world.ordinary("B"));
-        assert_eq!(b.ok().await, Call::Ok);
-        tenths(3).await;
-        a.trip().await;
-        tenths(290).await;
-        // Every 10 ms, so that B calls after its own part of the spread.
-        let first = loop {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            if b.circuit().admit().await.is_ok() {
-                break "B";
-            }
-            if a.circuit().admit().await.is_ok() {
-                break "A";
-            }
-        };
-        assert_eq!(first, "B");
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,54 +101,6 @@ async fn case_156_over_a_slow_wire_the_circuit_closes() {
         // Three probes; of those that are due at once all but one are refused.
         let writes = world.engine.count("UpdateItem");
         assert!(writes < 6 + count, "{count} processes: {writes} writes");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_160_a_rejection_beside_a_probe_names_a_handoff_in_every_process() {
-    let world = World::new();
-    let (a, b) = (world.ordinary("A"), world.ordinary("B"));
-    assert_eq!(b.ok().await, Call::Ok);
-    a.trip().await;
-    let (_, permit) = probe(&[&a, &b]).await;
-    tenths(60).await;
-    for process in [&a, &b] {
-        let _ = process.ok().await;
-        tenths(1).await;
-    }
-    for _ in 0..100 {
-        for process in [&a, &b] {
-            let Call::Rejected(open) = process.ok().await else { panic!("two probes") };
-            assert!(open.retry_after() <= Duration::from_secs(1), "{open:?}");
-        }
-        tenths(1).await;
-    }
-    drop(permit);
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_195_a_process_that_may_not_write_goes_by_what_it_reads() {
-    let world = World::new();
-    let (a, b) = (world.ordinary("A"), world.ordinary("B"));
-    assert_eq!(a.ok().await, Call::Ok);
-    b.trip().await;
-    world.engine.network("A").always_on("UpdateItem", DENIED);
-    let (_, permit) = probe(&[&b]).await;
-    for tenth in 0..250 {
-        assert!(a.ok().await.is_rejected(), "beside a live lease, {tenth}");
-        permit.keep_alive();
-        tenths(1).await;
-    }
-    permit.success().settled().await;
-    for _ in 0..2 {
-        assert_eq!(b.ok().await, Call::Ok);
-    }
-    assert_eq!(world.attribute("state"), "CLOSED");
-    tenths(60).await;
-    let _ = a.ok().await;
-    tenths(1).await;
-    for _ in 0..20 {
-        assert_eq!(a.ok().await, Call::Ok);
     }
 }
 
@@ -281,41 +207,4 @@ async fn case_207_an_item_that_is_deleted_is_probed_by_one_of_fifty_at_a_time() 
         tenths(1).await;
         assert_eq!(process.ok().await, Call::Ok);
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_209_a_trip_that_is_throttled_keeps_a_process_shut_for_no_longer_than_the_timeout() {
-    let world = World::new();
-    let a = world.ordinary("A");
-    assert_eq!(a.ok().await, Call::Ok);
-    tenths(10).await;
-    world.engine.network("A").always(THROTTLED);
-    for _ in 0..5 {
-        let _ = a.fail().await;
-    }
-    let mut waited = 0;
-    while a.ok().await.is_rejected() {
-        tenths(1).await;
-        waited += 1;
-        assert!(waited < 390, "rejected for ever");
-    }
-    assert_eq!(world.item(), None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_210_throttled_reads_let_no_call_through() {
-    let world = World::new();
-    let (a, b) = (world.ordinary("A"), world.ordinary("B"));
-    assert_eq!(a.ok().await, Call::Ok);
-    b.trip().await;
-    tenths(60).await;
-    let _ = a.ok().await;
-    tenths(1).await;
-    world.engine.network("A").always_on("GetItem", THROTTLED);
-    for _ in 0..600 {
-        let call = a.circuit().call(|| async { Ok::<(), &str>(()) }).await;
-        assert!(matches!(call, Err(CallError::Open(_))), "let through");
-        tenths(1).await;
-    }
-    assert_eq!(world.engine.count_of("A", "UpdateItem"), 0);
 }

@@ -22,20 +22,6 @@ async fn due() -> (World, Process) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn case_41_as_many_good_probes_as_the_threshold_close_the_circuit() {
-    let (world, a) = due().await;
-    for _ in 0..3 {
-        assert_eq!(a.ok().await, Call::Ok);
-    }
-    let closed = json!({"state": "CLOSED", "failure_count": 0, "expiration": START + 30 + 3_630});
-    assert_eq!(world.item(), Some(closed), "no time, no owner, no lease, no count");
-    assert_eq!(world.engine.count("GetItem"), 1, "it looked before it elected itself");
-    assert_eq!(a.heard(), ["OPEN>HALF_OPEN local", "HALF_OPEN>CLOSED local"]);
-    // Elect, hand over, renew, hand over, renew, close.
-    assert_eq!(world.engine.count("UpdateItem"), 6);
-}
-
-#[tokio::test(start_paused = true)]
 async fn case_42_a_failed_probe_opens_the_circuit_again() {
     let (world, a) = due().await;
     assert_eq!(a.fail().await, Call::Failed);
@@ -104,44 +90,6 @@ async fn case_46_seldom_traffic_over_many_environments_closes_the_circuit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn case_47_a_new_task_for_each_call_closes_the_circuit() {
-    let (world, a) = due().await;
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..3 {
-        let breaker = a.circuit().clone();
-        tasks.spawn(async move { breaker.call(|| async { Ok::<_, ()>(()) }).await.is_ok() });
-        assert!(tasks.join_next().await.unwrap().unwrap());
-    }
-    assert_eq!(world.attribute("state"), "CLOSED");
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_53_a_dropped_probe_is_given_back_at_once() {
-    let (world, a) = due().await;
-    let b = world.named("B");
-    let hanging = a.call(std::future::pending());
-    assert!(tokio::time::timeout(Duration::from_secs(1), hanging).await.is_err());
-    a.registry.flush(Duration::from_secs(1)).await.unwrap();
-    assert_eq!(world.attribute("state"), "HALF_OPEN");
-    assert_eq!(b.ok().await, Call::Ok, "{:?}", world.item());
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_53_a_panicking_probe_is_a_failed_one() {
-    let (world, a) = due().await;
-    let breaker = a.circuit().clone();
-    let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(async move {
-        let call = || async { panic!("the call panics") };
-        let _ = breaker.call::<(), (), _, _>(call).await;
-    });
-    assert!(tasks.join_next().await.unwrap().unwrap_err().is_panic());
-    a.registry.flush(Duration::from_secs(1)).await.unwrap();
-    assert_eq!(world.attribute("state"), "OPEN");
-    assert_eq!(world.attribute("opened_at"), START + 30);
-}
-
-#[tokio::test(start_paused = true)]
 async fn case_54_the_right_to_probe_moves_on_when_nobody_finds_a_verdict() {
     let (world, a) = due().await;
     let b = world.named("B");
@@ -187,25 +135,6 @@ fn unix(world: &World) -> i64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn case_55_a_probe_longer_than_its_lease_keeps_it() {
-    let (world, a) = due().await;
-    let b = world.named("B");
-    let long = a.call(async {
-        tokio::time::sleep(Duration::from_secs(100)).await;
-        Ok(())
-    });
-    let watch = async {
-        for _ in 0..99 {
-            seconds(1).await;
-            assert!(b.ok().await.is_rejected());
-        }
-    };
-    let (end, ()) = futures::join!(long, watch);
-    assert_eq!(end, Call::Ok);
-    assert_eq!(world.attribute("success_count"), 1);
-}
-
-#[tokio::test(start_paused = true)]
 async fn case_57_a_stale_read_after_our_own_close_changes_nothing() {
     let (world, a) = due().await;
     assert_eq!(a.ok().await, Call::Ok);
@@ -248,36 +177,6 @@ async fn case_59_a_close_whose_answer_was_lost_is_announced_once() {
     assert_eq!(a.ok().await, Call::Ok);
     assert_eq!(world.attribute("state"), "CLOSED");
     assert_eq!(a.heard(), ["OPEN>HALF_OPEN local", "HALF_OPEN>CLOSED local"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_59_a_close_that_cannot_be_written_is_made_good() {
-    let (world, a) = due().await;
-    assert_eq!((a.ok().await, a.ok().await), (Call::Ok, Call::Ok));
-    world.engine.network("A").on("UpdateItem", 1, Event::Pass);
-    world.engine.network("A").on("UpdateItem", 3, Event::Error("InternalServerError"));
-    assert_eq!(a.ok().await, Call::Ok, "case 64: the caller's value is unchanged");
-    assert_eq!(a.ok().await, Call::Ok, "closed here");
-    assert_eq!(world.attribute("state"), "HALF_OPEN");
-    seconds(2).await;
-    assert_eq!(world.attribute("state"), "CLOSED", "and written when the store is back");
-    assert_eq!(a.heard(), ["OPEN>HALF_OPEN local", "HALF_OPEN>CLOSED alone"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_60_a_reopening_that_cannot_be_written_rejects_all_the_same() {
-    let (world, a) = due().await;
-    world.engine.network("A").on("UpdateItem", 1, Event::Pass);
-    world.engine.network("A").on("UpdateItem", 30, Event::Error("InternalServerError"));
-    assert_eq!(a.fail().await, Call::Failed, "case 64: the caller's error is unchanged");
-    for _ in 0..29 {
-        assert!(a.ok().await.is_rejected());
-        seconds(1).await;
-    }
-    world.engine.network("A").heal();
-    seconds(31).await;
-    assert_eq!(world.attribute("state"), "OPEN", "made good when the store was back");
-    assert_eq!(world.attribute("opened_at"), START + 30, "with the time of the failure");
 }
 
 /// A call a second, each in a process drawn at random; returns the seconds

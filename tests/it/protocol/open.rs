@@ -7,83 +7,6 @@ use serde_json::json;
 
 use crate::support::dynamodb::{CIRCUIT, Call, START, World, seconds};
 
-fn rejection(call: Call) -> fuseboard::OpenError {
-    match call {
-        Call::Rejected(open) => open,
-        ran @ (Call::Ok | Call::Failed) => panic!("not rejected: {ran:?}"),
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_16_an_open_circuit_rejects_without_asking_anyone() {
-    let world = World::new();
-    let a = world.named("A");
-    a.trip().await;
-    world.engine.clear();
-    seconds(4).await;
-    let mut ran = false;
-    let call = a.call(async {
-        ran = true;
-        Ok(())
-    });
-    let open = rejection(call.await);
-    assert!(!ran);
-    assert_eq!(open.circuit().name.as_str(), CIRCUIT);
-    assert_eq!(open.circuit().state, CircuitState::Open);
-    assert_eq!(open.circuit().failure_count, 5);
-    assert_eq!(open.circuit().opened_at, Some(START));
-    assert_eq!(open.retry_after(), Duration::from_secs(26));
-    assert_eq!(world.engine.requests().len(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_17_an_opening_reaches_environments_that_never_failed() {
-    let world = World::new();
-    let (a, b) = (world.named("A"), world.named("B"));
-    assert_eq!(b.ok().await, Call::Ok);
-    a.trip().await;
-    assert_eq!(b.ok().await, Call::Ok, "closed is still cached");
-    seconds(5).await;
-    let open = rejection(b.ok().await);
-    assert_eq!((open.circuit().failure_count, open.circuit().opened_at), (5, Some(START)));
-    assert_eq!(b.heard(), ["CLOSED>OPEN observed"]);
-
-    let cold = world.named("C");
-    assert!(cold.ok().await.is_rejected());
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_18_an_opening_at_the_epoch_is_long_over() {
-    let world = World::new();
-    world.engine.put_item(CIRCUIT, &json!({"state": "OPEN", "failure_count": 5, "opened_at": 0}));
-    let a = world.named("A");
-    assert_eq!(a.ok().await, Call::Ok, "elected at once");
-    assert_eq!(world.attribute("state"), "HALF_OPEN");
-    assert_eq!(world.attribute("opened_at"), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_19_the_fallback_is_given_the_input_and_the_circuit() {
-    let world = World::new();
-    let a = world.named("A");
-    a.trip().await;
-    let order = String::from("order 7");
-    let answer = a
-        .circuit()
-        .call_or_else(
-            || async { Ok(order.clone()) },
-            |open| async {
-                let open = open;
-                Err(format!("{order} not charged: {open}"))
-            },
-        )
-        .await;
-    assert_eq!(
-        answer,
-        Err("order 7 not charged: circuit \"payment-backend\" is OPEN; retry in 30s".to_owned())
-    );
-}
-
 #[tokio::test(start_paused = true)]
 async fn case_20_an_opening_without_a_time_is_probed_after_the_recovery_timeout() {
     for opened_at in [json!(null), json!("soon"), json!({"N": "1.5"}), json!({"M": {}})] {
@@ -156,20 +79,4 @@ async fn case_25_whole_seconds_do_not_shorten_the_recovery_timeout() {
     }
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert_eq!(a.ok().await, Call::Ok, "the tripper knows exactly");
-}
-
-#[tokio::test(start_paused = true)]
-async fn failures_that_end_while_open_do_not_move_the_recovery() {
-    let world = World::new();
-    let a = world.named("A");
-    a.ok().await;
-    let late: Vec<_> = futures::future::join_all((0..5).map(|_| a.circuit().admit_owned())).await;
-    a.trip().await;
-    seconds(20).await;
-    for permit in late {
-        permit.unwrap().failure().settled().await;
-    }
-    assert_eq!(world.attribute("opened_at"), START);
-    seconds(10).await;
-    assert_eq!(a.ok().await, Call::Ok, "case 83");
 }

@@ -21,6 +21,13 @@ pub(crate) type Process = world::Process<Network>;
 impl Shared for Engine {
     type Way = Network;
 
+    const FAULTS: &'static [Fault] =
+        &[Fault::Fail(StoreErrorKind::Unavailable), Fault::Hang, Fault::LoseAnswer];
+
+    const ATTEMPTS: usize = 3;
+
+    const RETRIES: Duration = Duration::from_millis(150);
+
     fn empty() -> Self {
         Self::new()
     }
@@ -32,12 +39,16 @@ impl Shared for Engine {
 
     fn record(&self) -> Option<Record> {
         let item = self.get_item(CIRCUIT)?;
+        let names = Attribute::ALL.map(Attribute::name);
+        assert!(item.as_object()?.keys().all(|name| names.contains(&name.as_str())), "{item}");
         let mut record = Record::empty();
         for attribute in Attribute::ALL {
-            let value = match &item[attribute.name()] {
-                serde_json::Value::Null => continue,
-                serde_json::Value::String(text) => Value::Text(text.as_str().into()),
-                number => Value::Number(number.as_i64().unwrap().into()),
+            let shown = &item[attribute.name()];
+            let value = match (shown.as_str(), shown.as_i64()) {
+                (Some(text), _) => Value::Text(text.into()),
+                (None, Some(number)) => Value::Number(number.into()),
+                (None, None) if shown.is_null() => continue,
+                (None, None) => panic!("{attribute} is {shown}"),
             };
             record.set(attribute, Field::Valid(value));
         }

@@ -1,10 +1,13 @@
-//! Worlds over a store in memory, and calls by handles of the test's own.
+//! Worlds over a store in memory.
+
+use std::time::Duration;
 
 use fuseboard::{
-    Breaker, CallError, CircuitName, CircuitState, MemoryStore, Transitions,
-    store::{Record, Store},
+    CircuitName, MemoryStore,
+    store::{Record, Store, StoreErrorKind},
 };
 
+pub(crate) use super::calls::{fail, is_rejected, recover, states, succeed, trip};
 pub(crate) use super::world::{CIRCUIT, START, heard, pass, settle, timed};
 use super::{
     faulty::{Fault, FaultyStore},
@@ -16,6 +19,13 @@ pub(crate) type Process = world::Process<FaultyStore>;
 
 impl Shared for MemoryStore {
     type Way = FaultyStore;
+
+    const FAULTS: &'static [Fault] =
+        &[Fault::Fail(StoreErrorKind::Unavailable), Fault::Hang, Fault::LoseAnswer, Fault::Panic];
+
+    const ATTEMPTS: usize = 1;
+
+    const RETRIES: Duration = Duration::ZERO;
 
     fn empty() -> Self {
         Self::new()
@@ -51,40 +61,4 @@ impl Way for FaultyStore {
     fn writes(&self) -> usize {
         Self::writes(self)
     }
-}
-
-/// A call that succeeds, if it is admitted.
-pub(crate) async fn succeed(breaker: &Breaker) -> Result<u32, CallError<&'static str>> {
-    breaker.call(|| async { Ok(42) }).await
-}
-
-/// A call that fails, if it is admitted.
-pub(crate) async fn fail(breaker: &Breaker) -> Result<u32, CallError<&'static str>> {
-    breaker.call(|| async { Err("down") }).await
-}
-
-/// Fails until the circuit is open.
-pub(crate) async fn trip(breaker: &Breaker) {
-    for _ in 0..5 {
-        assert_eq!(fail(breaker).await, Err(CallError::Inner("down")));
-    }
-    assert_eq!(breaker.snapshot().state(), CircuitState::Open);
-}
-
-/// The states that the transitions so far went to.
-pub(crate) fn states(transitions: &mut Transitions) -> Vec<CircuitState> {
-    heard(transitions).into_iter().map(|transition| transition.to_state).collect()
-}
-
-/// Probes until the circuit is closed, from when its recovery is due.
-pub(crate) async fn recover(breaker: &Breaker) {
-    for _ in 0..3 {
-        assert_eq!(succeed(breaker).await, Ok(42));
-    }
-    assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
-}
-
-/// Whether a call was rejected without being run.
-pub(crate) fn is_rejected<T>(result: &Result<T, CallError<&'static str>>) -> bool {
-    matches!(result, Err(CallError::Open(_)))
 }

@@ -29,6 +29,15 @@ pub(crate) trait Shared {
     /// How one process reaches it.
     type Way: Way;
 
+    /// How a write can fail.
+    const FAULTS: &'static [Fault];
+
+    /// How often it sends a request that fails at once.
+    const ATTEMPTS: usize;
+
+    /// For how long it tries a request again that is throttled at once.
+    const RETRIES: Duration;
+
     /// One without records.
     fn empty() -> Self;
 
@@ -48,6 +57,11 @@ pub(crate) trait Way {
     fn reads_meet(&self, fault: Fault);
     /// From now on writes meet this fault.
     fn writes_meet(&self, fault: Fault);
+    /// From now on reads and writes meet this fault.
+    fn meets(&self, fault: Fault) {
+        self.reads_meet(fault);
+        self.writes_meet(fault);
+    }
     /// How many reads were sent, those of the store's own retries too.
     fn reads(&self) -> usize;
     /// How many writes were sent, those of the store's own retries too.
@@ -195,14 +209,6 @@ impl<W> Process<W> {
         }
     }
 
-    /// As many probes as close a circuit with default settings, from when they are due.
-    pub(crate) async fn recover(&self) {
-        for _ in 0..3 {
-            assert_eq!(self.ok().await, Call::Ok);
-        }
-        assert_eq!(self.state(), CircuitState::Closed);
-    }
-
     pub(crate) fn state(&self) -> CircuitState {
         self.circuit().snapshot().state()
     }
@@ -223,14 +229,6 @@ impl<W> Process<W> {
             .iter()
             .map(|t| format!("{}>{} {}", t.from_state, t.to_state, origin(t.origin)))
             .collect()
-    }
-}
-
-impl<W: Way> Process<W> {
-    /// From now on reads and writes meet this fault.
-    pub(crate) fn store_meets(&self, fault: Fault) {
-        self.store.reads_meet(fault);
-        self.store.writes_meet(fault);
     }
 }
 

@@ -230,30 +230,6 @@ async fn case_159_a_probe_that_hangs_gives_way_to_its_own_process_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn case_160_while_a_probe_runs_every_process_says_when_to_ask_again() {
-    let (_world, members) = tripped(3, shared).await;
-    pass(32.5).await;
-    let probe = members[1].breaker().admit_owned().await.unwrap();
-    for _ in 0..250 {
-        pass(0.1).await;
-        for member in &members {
-            let breaker = member.breaker();
-            let Err(open) = breaker.admit().await else { panic!("a probe beside a live lease") };
-            if breaker.snapshot().state() == CircuitState::HalfOpen {
-                assert!(open.retry_after() <= Duration::from_secs(1), "{open:?}");
-            }
-            let rejection = breaker.try_admit().map(|_| ()).unwrap_err();
-            assert!(rejection.retry_after() <= Duration::from_secs(1), "{rejection:?}");
-        }
-        probe.keep_alive();
-    }
-    drop(probe);
-    settle().await;
-    let Err(open) = members[0].breaker().admit().await else { return };
-    assert!(open.retry_after() <= Duration::from_secs(1), "not the lease: {open:?}");
-}
-
-#[tokio::test(start_paused = true)]
 async fn case_160_workers_that_sleep_as_they_are_told_are_back_soon() {
     for long in [0.05, 5.0] {
         let (world, members) = tripped(3, shared).await;

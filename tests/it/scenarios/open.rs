@@ -1,20 +1,23 @@
 //! An open circuit: who is rejected, by what, and until when.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use fuseboard::{CallError, CircuitInfo, CircuitState, store::Field};
 
-use crate::support::memory::{
-    CIRCUIT, START, World, fail, is_rejected, pass, recover, states, succeed, trip,
+use crate::support::{
+    calls::{fail, is_rejected, recover, states, succeed, trip},
+    world::{Call, START, Shared, Way as _, World, pass},
 };
 
-#[tokio::test(start_paused = true)]
-async fn case_16_an_open_circuit_rejects_without_asking() {
-    let world = World::new();
+async fn case_16_an_open_circuit_rejects_without_asking<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     trip(&breaker).await;
-    pass(2.0).await;
+    pass(4.0).await;
     let ran = AtomicUsize::new(0);
     let rejected = breaker
         .call(|| async {
@@ -32,42 +35,40 @@ async fn case_16_an_open_circuit_rejects_without_asking() {
         opened_at: Some(START),
     };
     assert_eq!(open.circuit(), &expected);
-    assert_eq!(open.retry_after().as_secs_f64().round(), 28.0);
+    assert_eq!(open.retry_after(), Duration::from_secs(26));
     assert_eq!(ran.load(Ordering::Relaxed), 0);
-    assert_eq!(process.store.log(), ["read", "trip"]);
+    assert_eq!((process.store.reads(), process.store.writes()), (1, 1));
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_17_what_one_environment_learns_the_others_know() {
-    let world = World::new();
+async fn case_17_what_one_environment_learns_the_others_know<S: Shared>() {
+    let world = World::<S>::new();
     let (tripper, warm) = (world.process(), world.process());
-    let knowing = warm.breaker();
-    assert_eq!(succeed(&knowing).await, Ok(42));
+    assert_eq!(warm.ok().await, Call::Ok);
     trip(&tripper.breaker()).await;
     let cold = world.process();
     assert!(is_rejected(&succeed(&cold.breaker()).await), "on its first call");
-    assert_eq!(succeed(&knowing).await, Ok(42), "by what it knows");
+    assert_eq!(warm.ok().await, Call::Ok, "by what it knows");
     pass(5.0).await;
-    assert!(is_rejected(&succeed(&knowing).await), "once that is too old");
+    let open = warm.ok().await.rejection();
+    assert_eq!((open.circuit().failure_count, open.circuit().opened_at), (5, Some(START)));
+    assert_eq!(warm.heard(), ["CLOSED>OPEN observed"]);
     assert_eq!(warm.store.writes() + cold.store.writes(), 0);
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_18_an_opening_at_zero_counts_as_long_past() {
-    let world = World::new();
+async fn case_18_an_opening_at_zero_counts_as_long_past<S: Shared>() {
+    let world = World::<S>::new();
     trip(&world.process().breaker()).await;
     let mut record = world.record();
     record.opened_at = Field::Valid(0);
     world.write(Some(record));
     let cold = world.process();
-    assert_eq!(succeed(&cold.breaker()).await, Ok(42));
+    assert_eq!(succeed(&cold.breaker()).await, Ok(42), "elected at once");
     assert_eq!(world.record().opened_at, Field::Valid(0));
     assert_eq!(world.stored_state(), Some(CircuitState::HalfOpen));
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_83_failures_that_arrive_while_open_do_not_move_the_recovery() {
-    let world = World::new();
+async fn case_83_failures_that_arrive_while_open_do_not_move_the_recovery<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     let mut stragglers = Vec::new();
@@ -85,9 +86,8 @@ async fn case_83_failures_that_arrive_while_open_do_not_move_the_recovery() {
     assert_eq!(succeed(&breaker).await, Ok(42), "30 s after it opened");
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_88_a_fallback_may_call_the_same_breaker() {
-    let world = World::new();
+async fn case_88_a_fallback_may_call_the_same_breaker<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     trip(&breaker).await;
@@ -100,9 +100,8 @@ async fn case_88_a_fallback_may_call_the_same_breaker() {
     assert_eq!(answer, Err("rejected again"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_88_a_probe_may_call_the_same_breaker() {
-    let world = World::new();
+async fn case_88_a_probe_may_call_the_same_breaker<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     trip(&breaker).await;
@@ -112,9 +111,8 @@ async fn case_88_a_probe_may_call_the_same_breaker() {
     assert_eq!(breaker.snapshot().state(), CircuitState::Open, "the probe failed");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_circuit_goes_through_all_its_states_and_says_so() {
-    let world = World::new();
+async fn a_circuit_goes_through_all_its_states_and_says_so<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let mut transitions = process.registry.subscribe();
     let breaker = process.breaker();
@@ -125,7 +123,7 @@ async fn a_circuit_goes_through_all_its_states_and_says_so() {
     assert_eq!(world.record().failure_count, Field::Valid(0));
     pass(31.0).await;
     recover(&breaker).await;
-    let record = world.engine.record(CIRCUIT).unwrap();
+    let record = world.record();
     assert_eq!(record.state, Field::Valid(CircuitState::Closed));
     assert_eq!((record.opened_at, record.lease_until), (Field::Absent, Field::Absent));
     let through = ["OPEN", "HALF_OPEN", "OPEN", "HALF_OPEN", "CLOSED"];
@@ -133,4 +131,14 @@ async fn a_circuit_goes_through_all_its_states_and_says_so() {
         states(&mut transitions).iter().map(ToString::to_string).collect::<Vec<_>>(),
         through
     );
+}
+
+over_each_store! {
+    case_16_an_open_circuit_rejects_without_asking,
+    case_17_what_one_environment_learns_the_others_know,
+    case_18_an_opening_at_zero_counts_as_long_past,
+    case_83_failures_that_arrive_while_open_do_not_move_the_recovery,
+    case_88_a_fallback_may_call_the_same_breaker,
+    case_88_a_probe_may_call_the_same_breaker,
+    a_circuit_goes_through_all_its_states_and_says_so,
 }

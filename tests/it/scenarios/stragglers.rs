@@ -2,7 +2,10 @@
 
 use fuseboard::{Breaker, CallError, CircuitState, OwnedPermit, store::Record};
 
-use crate::support::memory::{Process, World, fail, pass, recover, settle, succeed, trip};
+use crate::support::{
+    calls::{fail, recover, succeed, trip},
+    world::{Process, Shared, Way as _, World, pass, settle},
+};
 
 use CircuitState::{Closed, HalfOpen, Open};
 
@@ -57,17 +60,19 @@ async fn led_to(state: CircuitState, breaker: &Breaker) -> Option<OwnedPermit> {
 }
 
 /// What must not change: the record, the requests made, the state here.
-fn seen(world: &World, process: &Process) -> (Record, Vec<&'static str>, CircuitState) {
+fn seen<S: Shared>(
+    world: &World<S>,
+    process: &Process<S::Way>,
+) -> (Record, (usize, usize), CircuitState) {
     let here = process.breaker().snapshot().state();
-    (world.record(), process.store.log(), here)
+    (world.record(), (process.store.reads(), process.store.writes()), here)
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_82_an_outcome_of_an_older_epoch_changes_nothing() {
+async fn case_82_an_outcome_of_an_older_epoch_changes_nothing<S: Shared>() {
     for admitted in [Closed, HalfOpen] {
         for ended in [Closed, Open, HalfOpen] {
             for end in [End::Success, End::Failure, End::Ignored, End::Dropped] {
-                let world = World::new();
+                let world = World::<S>::new();
                 let process = world.process();
                 let breaker = process.breaker();
                 let straggler = admitted_while(admitted, &breaker).await;
@@ -105,9 +110,8 @@ async fn goes_on(state: CircuitState, breaker: &Breaker, what: &str) {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_13_a_success_of_an_older_epoch_does_not_end_the_new_streak() {
-    let world = World::new();
+async fn case_13_a_success_of_an_older_epoch_does_not_end_the_new_streak<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     let straggler = breaker.admit_owned().await.unwrap();
@@ -122,9 +126,10 @@ async fn case_13_a_success_of_an_older_epoch_does_not_end_the_new_streak() {
     assert_eq!(breaker.snapshot().state(), Open);
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_13_failures_from_before_a_trip_elsewhere_do_not_count_after_the_recovery() {
-    let world = World::new();
+async fn case_13_failures_from_before_a_trip_elsewhere_do_not_count_after_the_recovery<
+    S: Shared,
+>() {
+    let world = World::<S>::new();
     let (one, other) = (world.process(), world.process());
     let (mine, theirs) = (one.breaker(), other.breaker());
     let mut stragglers = Vec::new();
@@ -145,36 +150,8 @@ async fn case_13_failures_from_before_a_trip_elsewhere_do_not_count_after_the_re
     assert_eq!(world.stored_state(), Some(Closed));
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_49_a_late_success_of_a_lease_that_was_taken_over_changes_nothing() {
-    let world = World::new();
-    let (one, other) = (world.process(), world.process());
-    trip(&one.breaker()).await;
-    pass(31.0).await;
-    let late = one.breaker().admit_owned().await.unwrap();
-    pass(34.0).await;
-    let current = other.breaker().admit_owned().await.unwrap();
-    let before = world.record();
-    late.success().settled().await;
-    assert_eq!(world.record(), before);
-    assert_eq!(one.breaker().snapshot().state(), HalfOpen);
-    current.success().settled().await;
-    assert_eq!(world.record().success_count, 1.into());
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_50_a_late_failure_after_a_close_elsewhere_changes_nothing() {
-    let world = World::new();
-    let (one, other) = (world.process(), world.process());
-    let mut heard = one.registry.subscribe();
-    trip(&one.breaker()).await;
-    pass(31.0).await;
-    let late = one.breaker().admit_owned().await.unwrap();
-    pass(34.0).await;
-    recover(&other.breaker()).await;
-    late.failure().settled().await;
-    assert_eq!(world.stored_state(), Some(Closed));
-    let states = crate::support::memory::states(&mut heard);
-    assert!(!states[1..].contains(&Open), "nothing that did not hold is announced: {states:?}");
-    assert_eq!(succeed(&one.breaker()).await, Ok(42));
+over_each_store! {
+    case_82_an_outcome_of_an_older_epoch_changes_nothing,
+    case_13_a_success_of_an_older_epoch_does_not_end_the_new_streak,
+    case_13_failures_from_before_a_trip_elsewhere_do_not_count_after_the_recovery,
 }

@@ -2,30 +2,30 @@
 
 use std::{cell::Cell, future::pending, sync::Arc, time::Duration};
 
-use fuseboard::{CallError, Cause, CircuitState, Classifier, Origin, store::Field};
+use fuseboard::{
+    CallError, Cause, CircuitState, Classifier, Origin,
+    store::{Field, Record},
+};
 use futures::FutureExt as _;
 use tokio::{sync::Barrier, task::JoinSet, time::timeout};
 
+use crate::support::calls::{fail, is_rejected, recover, succeed, trip};
 use crate::support::faulty::Fault;
-use crate::support::memory::{
-    CIRCUIT, START, World, fail, heard, is_rejected, pass, recover, settle, succeed, trip,
-};
+use crate::support::world::{CIRCUIT, Call, START, Shared, Way as _, World, heard, pass, settle};
 
-#[tokio::test(start_paused = true)]
-async fn case_1_a_first_call_costs_one_read_and_nothing_else() {
-    let world = World::new();
+async fn case_1_a_first_call_costs_one_read_and_nothing_else<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let mut transitions = process.registry.subscribe();
     assert_eq!(succeed(&process.breaker()).await, Ok(42));
     settle().await;
-    assert_eq!(process.store.log(), ["read"]);
-    assert_eq!(world.engine.record(CIRCUIT), None);
+    assert_eq!((process.store.reads(), process.store.writes()), (1, 0));
+    assert_eq!(world.engine.record(), None);
     assert!(heard(&mut transitions).is_empty());
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_4_a_success_ends_the_streak() {
-    let world = World::new();
+async fn case_4_a_success_ends_the_streak<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     for _ in 0..3 {
@@ -38,9 +38,8 @@ async fn case_4_a_success_ends_the_streak() {
     assert_eq!(process.store.writes(), 0);
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_5_the_last_failure_trips_and_still_gets_its_own_error() {
-    let world = World::new();
+async fn case_5_the_last_failure_trips_and_still_gets_its_own_error<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let mut transitions = process.registry.subscribe();
     let breaker = process.breaker();
@@ -50,14 +49,16 @@ async fn case_5_the_last_failure_trips_and_still_gets_its_own_error() {
         let open = (failures == 5).then_some(CircuitState::Open);
         assert_eq!(world.stored_state(), open, "after {failures} failures");
     }
-    let record = world.record();
-    assert_eq!(record.failure_count, Field::Valid(5));
-    assert_eq!(record.opened_at, Field::Valid(START));
-    assert_eq!(record.expires_at, Field::Valid(START + 30 + 3_600));
-    assert_eq!(record.owner, Field::Absent);
-    assert_eq!(process.store.log(), ["read", "trip"]);
+    let mut open = Record::empty();
+    open.state = Field::Valid(CircuitState::Open);
+    open.failure_count = Field::Valid(5);
+    open.opened_at = Field::Valid(START);
+    open.expires_at = Field::Valid(START + 30 + 3_600);
+    assert_eq!(world.record(), open, "no owner, no lease, nothing else");
+    assert_eq!((process.store.reads(), process.store.writes()), (1, 1));
     let heard = heard(&mut transitions);
     assert_eq!(heard.len(), 1);
+    assert_eq!(heard[0].circuit_name.as_str(), CIRCUIT);
     assert_eq!(heard[0].from_state, CircuitState::Closed);
     assert_eq!(heard[0].to_state, CircuitState::Open);
     assert_eq!(heard[0].opened_at, Some(START));
@@ -65,9 +66,8 @@ async fn case_5_the_last_failure_trips_and_still_gets_its_own_error() {
     assert_eq!(heard[0].origin, Origin::Local);
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_6_errors_that_are_not_counted_neither_count_nor_reset() {
-    let world = World::new();
+async fn case_6_errors_that_are_not_counted_neither_count_nor_reset<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let refused = Classifier::builder()
         .ignore_if(|result: &Result<(), &str>| *result == Err("bad request"))
@@ -86,9 +86,8 @@ async fn case_6_errors_that_are_not_counted_neither_count_nor_reset() {
     assert_eq!(breaker.breaker().snapshot().state(), CircuitState::Open);
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_7_a_circuit_that_recovered_before_trips_again() {
-    let world = World::new();
+async fn case_7_a_circuit_that_recovered_before_trips_again<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     trip(&breaker).await;
@@ -99,9 +98,8 @@ async fn case_7_a_circuit_that_recovered_before_trips_again() {
     assert_eq!(world.stored_state(), Some(CircuitState::Open));
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_8_a_streak_does_not_outlive_a_trip_elsewhere() {
-    let world = World::new();
+async fn case_8_a_streak_does_not_outlive_a_trip_elsewhere<S: Shared>() {
+    let world = World::<S>::new();
     let (one, other) = (world.process(), world.process());
     let (mine, theirs) = (one.breaker(), other.breaker());
     for _ in 0..4 {
@@ -113,13 +111,14 @@ async fn case_8_a_streak_does_not_outlive_a_trip_elsewhere() {
     pass(30.0).await;
     recover(&theirs).await;
     pass(6.0).await;
-    let _ = fail(&mine).await;
+    for _ in 0..4 {
+        assert_eq!(fail(&mine).await, Err(CallError::Inner("down")));
+    }
     assert_eq!(mine.snapshot().state(), CircuitState::Closed, "the streak begins at 0");
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_10_a_returned_503_counts_and_is_still_returned() {
-    let world = World::new();
+async fn case_10_a_returned_503_counts_and_is_still_returned<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let by_status = Classifier::builder()
         .count_if(|result: &Result<u16, &str>| matches!(result, Ok(500..) | Err(_)))
@@ -133,9 +132,8 @@ async fn case_10_a_returned_503_counts_and_is_still_returned() {
     assert_eq!(world.stored_state(), Some(CircuitState::Open));
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_11_many_calls_in_flight_trip_once() {
-    let world = World::new();
+async fn case_11_many_calls_in_flight_trip_once<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let mut transitions = process.registry.subscribe();
     let breaker = process.breaker();
@@ -155,28 +153,29 @@ async fn case_11_many_calls_in_flight_trip_once() {
         assert_eq!(result, Err(CallError::Inner("down")));
     }
     settle().await;
-    assert_eq!(process.store.log(), ["read", "trip"]);
-    assert_eq!(heard(&mut transitions).len(), 1);
+    assert_eq!((process.store.reads(), process.store.writes()), (1, 1));
+    let heard = heard(&mut transitions);
+    assert_eq!(heard.len(), 1);
+    assert_eq!(heard[0].origin, Origin::Local);
     assert_eq!(world.record().failure_count, Field::Valid(5));
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_14_two_stores_know_nothing_of_each_other() {
-    let (one, other) = (World::new(), World::new());
+async fn case_14_two_stores_know_nothing_of_each_other<S: Shared>() {
+    let (one, other) = (World::<S>::new(), World::<S>::new());
     let (here, there) = (one.process(), other.process());
     for _ in 0..4 {
         let _ = fail(&here.breaker()).await;
         let _ = fail(&there.breaker()).await;
     }
+    assert_eq!(here.breaker().snapshot().state(), CircuitState::Closed);
     let _ = fail(&here.breaker()).await;
     assert_eq!(here.breaker().snapshot().state(), CircuitState::Open);
     assert_eq!(there.breaker().snapshot().state(), CircuitState::Closed);
-    assert_eq!(other.engine.record(CIRCUIT), None);
+    assert_eq!(other.engine.record(), None);
 }
 
-#[tokio::test(start_paused = true)]
-async fn two_circuits_of_one_registry_are_independent() {
-    let world = World::new();
+async fn two_circuits_of_one_registry_are_independent<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     trip(&process.breaker()).await;
     let other = process.registry.breaker("address-check").unwrap();
@@ -185,9 +184,8 @@ async fn two_circuits_of_one_registry_are_independent() {
     assert!(is_rejected(&succeed(&process.breaker()).await));
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_19_the_fallback_borrows_the_input_and_its_result_is_the_result() {
-    let world = World::new();
+async fn case_19_the_fallback_borrows_the_input_and_its_result_is_the_result<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     let order = String::from("order 7");
@@ -206,6 +204,8 @@ async fn case_19_the_fallback_borrows_the_input_and_its_result_is_the_result() {
     assert_eq!(breaker.call_or_else(charge, queue).await, Ok(String::from("queued order 7")));
     let open = seen.take().unwrap();
     assert_eq!(open.retry_after(), Duration::from_secs(30));
+    let text = format!("circuit \"{CIRCUIT}\" is OPEN; retry in 30s");
+    assert_eq!(open.to_string(), text);
     let circuit = open.into_circuit();
     assert_eq!(circuit.name.as_str(), CIRCUIT);
     assert_eq!(circuit.state, CircuitState::Open);
@@ -215,13 +215,12 @@ async fn case_19_the_fallback_borrows_the_input_and_its_result_is_the_result() {
     let refuse = |_| async { Err(format!("{order} was refused")) };
     let refused = breaker.call_or_else(charge, refuse).await;
     assert_eq!(refused, Err(String::from("order 7 was refused")));
-    assert_eq!(process.store.log(), ["read", "trip"]);
+    assert_eq!((process.store.reads(), process.store.writes()), (1, 1));
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_74_a_cancelled_call_counts_only_if_it_is_told_to() {
+async fn case_74_a_cancelled_call_counts_only_if_it_is_told_to<S: Shared>() {
     for counts in [false, true] {
-        let world = World::with(|config| config.count_cancelled(counts));
+        let world = World::<S>::with(|config| config.count_cancelled(counts));
         let process = world.process();
         let breaker = process.breaker();
         for _ in 0..5 {
@@ -235,8 +234,8 @@ async fn case_74_a_cancelled_call_counts_only_if_it_is_told_to() {
 }
 
 /// A million calls in 300 s, all of them good: how many reads and writes they cost.
-async fn cost_of_a_million_calls(refresh_ahead: bool) -> (usize, usize) {
-    let world = World::with(|config| config.refresh_ahead(refresh_ahead));
+async fn cost_of_a_million_calls<S: Shared>(refresh_ahead: bool) -> (usize, usize) {
+    let world = World::<S>::with(|config| config.refresh_ahead(refresh_ahead));
     let process = world.process();
     let breaker = process.breaker();
     for _ in 0..1_000 {
@@ -248,28 +247,25 @@ async fn cost_of_a_million_calls(refresh_ahead: bool) -> (usize, usize) {
         }
         pass(0.3).await;
     }
-    assert_eq!(world.engine.record(CIRCUIT), None);
+    assert_eq!(world.engine.record(), None);
     (process.store.reads(), process.store.writes())
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_80_a_healthy_circuit_writes_nothing_and_reads_rarely() {
-    let (reads, writes) = cost_of_a_million_calls(true).await;
+async fn case_80_a_healthy_circuit_writes_nothing_and_reads_rarely<S: Shared>() {
+    let (reads, writes) = cost_of_a_million_calls::<S>(true).await;
     // One read in 0.8 C = 4 s, and the first.
     assert!(reads <= 76, "{reads} reads");
     assert_eq!(writes, 0);
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_80_without_refresh_ahead_a_healthy_circuit_reads_once_in_c() {
-    let (reads, writes) = cost_of_a_million_calls(false).await;
+async fn case_80_without_refresh_ahead_a_healthy_circuit_reads_once_in_c<S: Shared>() {
+    let (reads, writes) = cost_of_a_million_calls::<S>(false).await;
     assert!(reads <= 61, "{reads} reads");
     assert_eq!(writes, 0);
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_84_failures_that_alternate_with_successes_never_trip() {
-    let world = World::with(|config| config.failure_threshold(2));
+async fn case_84_failures_that_alternate_with_successes_never_trip<S: Shared>() {
+    let world = World::<S>::with(|config| config.failure_threshold(2));
     let process = world.process();
     let breaker = process.breaker();
     for _ in 0..500 {
@@ -282,9 +278,8 @@ async fn case_84_failures_that_alternate_with_successes_never_trip() {
     assert_eq!(breaker.snapshot().state(), CircuitState::Open);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_threshold_of_one_trips_on_the_first_failure() {
-    let world = World::with(|config| config.failure_threshold(1).success_threshold(1));
+async fn a_threshold_of_one_trips_on_the_first_failure<S: Shared>() {
+    let world = World::<S>::with(|config| config.failure_threshold(1).success_threshold(1));
     let process = world.process();
     let breaker = process.breaker();
     let _ = fail(&breaker).await;
@@ -295,9 +290,8 @@ async fn a_threshold_of_one_trips_on_the_first_failure() {
     assert_eq!(world.record().opened_at, Field::Absent);
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_74_a_call_that_was_cancelled_before_it_began_is_no_failure() {
-    let world = World::with(|config| config.count_cancelled(true).failure_threshold(1));
+async fn case_74_a_call_that_was_cancelled_before_it_began_is_no_failure<S: Shared>() {
+    let world = World::<S>::with(|config| config.count_cancelled(true).failure_threshold(1));
     let process = world.process();
     let breaker = process.breaker();
     process.store.reads_meet(Fault::Delay(Duration::from_millis(10)));
@@ -308,5 +302,56 @@ async fn case_74_a_call_that_was_cancelled_before_it_began_is_no_failure() {
     drop(asking);
     settle().await;
     assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
-    assert_eq!(process.store.log(), ["read"]);
+    assert_eq!((process.store.reads(), process.store.writes()), (1, 0));
+}
+
+/// The record of a circuit that closed before.
+fn closed_until(expires_at: i64) -> Record {
+    let mut record = Record::empty();
+    record.state = Field::Valid(CircuitState::Closed);
+    record.failure_count = Field::Valid(0);
+    record.expires_at = Field::Valid(expires_at);
+    record
+}
+
+async fn case_7_a_closed_record_of_an_earlier_recovery_does_not_stand_in_the_way<S: Shared>() {
+    let world = World::<S>::new();
+    world.write(Some(closed_until(START + 9)));
+    let a = world.process();
+    a.trip().await;
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
+}
+
+async fn case_8_a_recovery_that_nobody_here_saw_ends_the_streak_as_well<S: Shared>() {
+    let world = World::<S>::new();
+    let a = world.process();
+    for _ in 0..4 {
+        a.fail().await;
+    }
+    world.write(Some(closed_until(START + 99)));
+    pass(5.0).await;
+    assert_eq!(a.fail().await, Call::Failed);
+    assert_eq!(a.state(), CircuitState::Closed, "the streak was of another epoch");
+}
+
+over_each_store! {
+    case_1_a_first_call_costs_one_read_and_nothing_else,
+    case_4_a_success_ends_the_streak,
+    case_5_the_last_failure_trips_and_still_gets_its_own_error,
+    case_6_errors_that_are_not_counted_neither_count_nor_reset,
+    case_7_a_circuit_that_recovered_before_trips_again,
+    case_8_a_streak_does_not_outlive_a_trip_elsewhere,
+    case_10_a_returned_503_counts_and_is_still_returned,
+    case_11_many_calls_in_flight_trip_once,
+    case_14_two_stores_know_nothing_of_each_other,
+    two_circuits_of_one_registry_are_independent,
+    case_19_the_fallback_borrows_the_input_and_its_result_is_the_result,
+    case_74_a_cancelled_call_counts_only_if_it_is_told_to,
+    case_80_a_healthy_circuit_writes_nothing_and_reads_rarely,
+    case_80_without_refresh_ahead_a_healthy_circuit_reads_once_in_c,
+    case_84_failures_that_alternate_with_successes_never_trip,
+    a_threshold_of_one_trips_on_the_first_failure,
+    case_74_a_call_that_was_cancelled_before_it_began_is_no_failure,
+    case_7_a_closed_record_of_an_earlier_recovery_does_not_stand_in_the_way,
+    case_8_a_recovery_that_nobody_here_saw_ends_the_streak_as_well,
 }

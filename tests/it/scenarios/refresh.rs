@@ -3,14 +3,14 @@
 use tokio::task::JoinSet;
 
 use crate::support::{
+    calls::succeed,
     faulty::Fault,
-    memory::{World, pass, settle, succeed, timed},
+    world::{Call, Shared, Way as _, World, pass, settle, timed},
 };
 use std::time::Duration;
 
-#[tokio::test(start_paused = true)]
-async fn case_2_without_refresh_ahead_a_read_is_due_at_exactly_the_age() {
-    let world = World::with(|config| config.refresh_ahead(false));
+async fn case_2_without_refresh_ahead_a_read_is_due_at_exactly_the_age<S: Shared>() {
+    let world = World::<S>::with(|config| config.refresh_ahead(false));
     let process = world.process();
     let breaker = process.breaker();
     let _ = succeed(&breaker).await;
@@ -22,9 +22,8 @@ async fn case_2_without_refresh_ahead_a_read_is_due_at_exactly_the_age() {
     assert_eq!(process.store.reads(), 2);
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_2_with_refresh_ahead_nobody_waits() {
-    let world = World::new();
+async fn case_2_with_refresh_ahead_nobody_waits<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     let _ = succeed(&breaker).await;
@@ -40,9 +39,8 @@ async fn case_2_with_refresh_ahead_nobody_waits() {
     assert!((10..=13).contains(&reads), "{reads} reads");
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_2_a_refresh_is_one_read_however_many_calls_ask_for_it() {
-    let world = World::new();
+async fn case_2_a_refresh_is_one_read_however_many_calls_ask_for_it<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     let _ = succeed(&breaker).await;
@@ -59,9 +57,8 @@ async fn case_2_a_refresh_is_one_read_however_many_calls_ask_for_it() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_2_without_traffic_nothing_is_read() {
-    let world = World::new();
+async fn case_2_without_traffic_nothing_is_read<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     let _ = succeed(&breaker).await;
@@ -69,9 +66,8 @@ async fn case_2_without_traffic_nothing_is_read() {
     assert_eq!(process.store.reads(), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_3_an_age_of_zero_reads_on_every_call() {
-    let world = World::with(|config| config.local_cache_max_age(Duration::ZERO));
+async fn case_3_an_age_of_zero_reads_on_every_call<S: Shared>() {
+    let world = World::<S>::with(|config| config.local_cache_max_age(Duration::ZERO));
     let process = world.process();
     let breaker = process.breaker();
     for calls in 1..=20 {
@@ -80,9 +76,8 @@ async fn case_3_an_age_of_zero_reads_on_every_call() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_40_many_calls_with_a_stale_cache_share_one_read() {
-    let world = World::new();
+async fn case_40_many_calls_with_a_stale_cache_share_one_read<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     process.store.reads_meet(Fault::Delay(Duration::from_millis(50)));
@@ -100,9 +95,8 @@ async fn case_40_many_calls_with_a_stale_cache_share_one_read() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_72_a_wall_clock_set_back_does_not_keep_old_knowledge_fresh() {
-    let world = World::new();
+async fn case_72_a_wall_clock_set_back_does_not_keep_old_knowledge_fresh<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     let _ = succeed(&breaker).await;
@@ -116,9 +110,8 @@ async fn case_72_a_wall_clock_set_back_does_not_keep_old_knowledge_fresh() {
     assert_eq!(process.store.reads(), reads, "and the next is fresh by the new time");
 }
 
-#[tokio::test(start_paused = true)]
-async fn case_73_the_first_call_after_a_freeze_reads() {
-    let world = World::new();
+async fn case_73_the_first_call_after_a_freeze_reads<S: Shared>() {
+    let world = World::<S>::new();
     let process = world.process();
     let breaker = process.breaker();
     let _ = succeed(&breaker).await;
@@ -126,4 +119,38 @@ async fn case_73_the_first_call_after_a_freeze_reads() {
     world.clock.step_wall(600_000);
     let _ = succeed(&breaker).await;
     assert_eq!(process.store.reads(), 2);
+}
+
+async fn case_2_traffic_after_most_of_the_age_reads_ahead_without_waiting<S: Shared>() {
+    let world = World::<S>::new();
+    let a = world.process();
+    a.ok().await;
+    a.store.reads_meet(Fault::Delay(Duration::from_millis(200)));
+    pass(4.050).await;
+    for _ in 0..10 {
+        assert_eq!(
+            timed(a.ok()).await,
+            (Call::Ok, Duration::ZERO),
+            "nobody waits for a read ahead"
+        );
+    }
+    pass(0.3).await;
+    assert_eq!(a.store.reads(), 2, "one read ahead, however many calls");
+    pass(3.000).await;
+    assert_eq!(a.ok().await, Call::Ok);
+    assert_eq!(a.store.reads(), 2, "the age counts from the read ahead");
+    pass(60.0).await;
+    assert_eq!(a.store.reads(), 2, "without traffic nothing is read");
+}
+
+over_each_store! {
+    case_2_without_refresh_ahead_a_read_is_due_at_exactly_the_age,
+    case_2_with_refresh_ahead_nobody_waits,
+    case_2_a_refresh_is_one_read_however_many_calls_ask_for_it,
+    case_2_without_traffic_nothing_is_read,
+    case_3_an_age_of_zero_reads_on_every_call,
+    case_40_many_calls_with_a_stale_cache_share_one_read,
+    case_72_a_wall_clock_set_back_does_not_keep_old_knowledge_fresh,
+    case_73_the_first_call_after_a_freeze_reads,
+    case_2_traffic_after_most_of_the_age_reads_ahead_without_waiting,
 }
