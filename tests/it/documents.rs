@@ -1,6 +1,7 @@
 //! The documents name the tests that hold what they say; those tests are there.
 
 mod cases;
+mod paths;
 
 use std::{
     fs,
