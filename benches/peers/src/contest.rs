@@ -3,6 +3,7 @@
 use std::{error::Error, time::Instant};
 
 use crate::{
+    column::Column,
     floors,
     measure::{Contended, Lanes, Sample},
     options::Options,
@@ -19,26 +20,6 @@ const CALM: usize = 2 * ENOUGH;
 
 /// Ours is the first.
 pub(crate) const OURS: &str = "fuseboard";
-
-/// What is measured of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Column {
-    /// Admit and report a success, one thread.
-    Closed,
-    /// The same, two threads on one circuit.
-    Together,
-    /// The asynchronous call, one thread.
-    Call,
-    /// On an open circuit, one thread.
-    Rejected,
-    /// The same, and the caller learns all that is known of the circuit.
-    Informed,
-    /// No breaker at all.
-    Floor,
-    /// A floor, two threads that share nothing: what they cost each other on
-    /// this machine.
-    Apart,
-}
 
 /// One subject.
 struct Entry {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, hint::black_box, path::Path, process::Command};
 
-use crate::contest::{Column, Contest};
+use crate::{column::Column, contest::Contest};
 
 /// How many calls are counted.
 const CALLS: u32 = 1_000;

@@ -14,7 +14,8 @@
 
 use crate::{
     calm::{self, Calm},
-    contest::{Column, Contest, OURS},
+    column::Column,
+    contest::{Contest, OURS},
     counted::Counted,
     floors::{COARSE, FRESH, INSTANT},
     peers,

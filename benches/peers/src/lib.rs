@@ -13,6 +13,7 @@
 //! that was calm; it prints the rest: see `goals.rs`.
 
 mod calm;
+mod column;
 mod contest;
 mod counted;
 mod floors;
@@ -26,6 +27,7 @@ mod statistics;
 mod subject;
 mod table;
 mod threads;
+mod timed;
 
 use std::{error::Error, path::Path, process::ExitCode, time::Instant};
 

@@ -1,10 +1,11 @@
 //! Takes samples.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::{
-    subject::{Lane, Subject},
-    threads::{Gate, Second, preemptions},
+    subject::Lane,
+    threads::Second,
+    timed::{Timed, timed},
 };
 
 /// How long a sample lasts: much longer than a clock takes to read, and so
@@ -14,46 +15,6 @@ const SAMPLE: Duration = Duration::from_millis(1);
 /// The same for two threads that never wait for each other: a busy machine seldom lets
 /// two run at the same time, and not for long.
 const SHORT: Duration = Duration::from_micros(250);
-
-/// In how many parts a thread makes its calls beside another: it stops after the
-/// part in which the other came to its end, so as not to have the circuit to itself.
-const PARTS: u32 = 32;
-
-/// What a thread did.
-pub(crate) struct Timed {
-    begun: Instant,
-    elapsed: Duration,
-    calls: u32,
-    /// How many of them went as they should.
-    good: u32,
-    /// The thread was taken off its processor meanwhile.
-    disturbed: bool,
-}
-
-/// Runs a lane on this thread; with a gate beside another, until one of both has made
-/// so many calls.
-///
-/// The same code for both, never inlined, so that what one finds on its stack and where
-/// is what the other does.
-#[inline(never)]
-pub(crate) fn timed(lane: &mut dyn Subject, most: u32, gate: Option<&Gate>) -> Timed {
-    let part = gate.map_or(most, |_| (most / PARTS).max(1));
-    let pass = |times| gate.into_iter().for_each(|gate| gate.pass(times));
-    pass(2);
-    let before = preemptions();
-    // To find that out takes not always the same time.
-    pass(4);
-    let begun = Instant::now();
-    let (mut calls, mut good) = (0, 0);
-    while calls < most && !gate.is_some_and(Gate::is_over) {
-        let some = part.min(most - calls);
-        good += lane.run(some);
-        calls += some;
-    }
-    let elapsed = begun.elapsed();
-    gate.into_iter().for_each(Gate::end);
-    Timed { begun, elapsed, calls, good, disturbed: preemptions() != before }
-}
 
 /// Whether both threads began at the same time, to within a twentieth of what
 /// they took: else one of them had the circuit to itself for a while.

@@ -1,7 +1,7 @@
 //! Shows that what is measured is a working breaker: closed circuits admit, and
 //! reject when they were tripped.
 
-use crate::{contest::Column, subject::Lane};
+use crate::{column::Column, subject::Lane};
 
 /// How many calls show whether a circuit is closed or open.
 const SHOWN: u32 = 1_000;

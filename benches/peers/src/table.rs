@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::{
-    contest::{Column, Contest, OURS},
+    column::Column,
+    contest::{Contest, OURS},
     counted::Counted,
     peers,
     statistics::Spread,

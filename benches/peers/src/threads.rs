@@ -4,42 +4,15 @@ use std::{
     fs,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread,
 };
 
 use crate::{
-    measure::{Timed, timed},
     subject::Lane,
+    timed::{Gate, Timed, timed},
 };
-
-/// Lets two threads go at the same moment (they spin, since to be woken takes longer
-/// than many a sample), and tells each when the other is done.
-#[derive(Debug, Default)]
-pub(crate) struct Gate {
-    here: AtomicU32,
-    is_over: AtomicBool,
-}
-
-impl Gate {
-    /// Waits until both together have come here so many times.
-    pub(crate) fn pass(&self, times: u32) {
-        self.here.fetch_add(1, Ordering::AcqRel);
-        while self.here.load(Ordering::Acquire) < times {
-            std::hint::spin_loop();
-        }
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn end(&self) {
-        self.is_over.store(true, Ordering::Relaxed);
-    }
-}
 
 struct Job {
     lane: Lane,
@@ -92,20 +65,6 @@ pub(crate) struct Both {
     pub(crate) there: Timed,
     /// The lane that was lent.
     pub(crate) second: Lane,
-}
-
-/// How often this thread was taken off its processor against its will.
-#[cfg(target_os = "linux")]
-pub(crate) fn preemptions() -> Option<u64> {
-    let status = fs::read_to_string("/proc/thread-self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("nonvoluntary_ctxt_switches"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
-}
-
-/// Not known here, so that no sample is thrown away.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn preemptions() -> Option<u64> {
-    None
 }
 
 #[cfg(target_os = "linux")]
