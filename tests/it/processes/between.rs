@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures::join;
 
 use super::{
-    environment::Environment,
+    process::Process,
     relay::{Op, Side},
-    stage::{Stage, announced_what_was_written, for_long},
     words::Ended,
+    world::{World, announced_what_was_written, for_long},
 };
 
 /// A freeze outlasts the time that the store is given, which is the default.
@@ -26,10 +26,10 @@ fn own(result: Result<&str, &str>) -> Ended {
 }
 
 /// B's probe closes the circuit, and A learns of it.
-async fn closes(stage: &Stage, a: &mut Environment, b: &mut Environment, probe: u64) {
+async fn closes(world: &World, a: &mut Process, b: &mut Process, probe: u64) {
     b.answer(probe, Ok("fine")).await;
     assert_eq!(b.ended(probe).await, own(Ok("fine")));
-    assert_eq!(stage.attribute("state"), "CLOSED");
+    assert_eq!(world.attribute("state"), "CLOSED");
     a.recovers().await;
     // A may never have heard that it was elected.
     let made = a.made();
@@ -37,22 +37,22 @@ async fn closes(stage: &Stage, a: &mut Environment, b: &mut Environment, probe: 
     announced_what_was_written(&[a, b]);
 }
 
-/// A stage, and two processes that give the store so much time.
-async fn two(store_timeout: Duration) -> (Stage, Environment, Environment) {
-    let stage = Stage::open().await;
-    stage.put_due();
+/// A world, and two processes that give the store so much time.
+async fn two(store_timeout: Duration) -> (World, Process, Process) {
+    let world = World::open().await;
+    world.put_due();
     let start = |name| {
-        stage.environment_with(name, |mut settings| {
+        world.environment_with(name, |mut settings| {
             settings.store_timeout = store_timeout;
             settings
         })
     };
     let (a, b) = join!(start("A"), start("B"));
-    (stage, a, b)
+    (world, a, b)
 }
 
 async fn the_election_is_answered_late(store_timeout: Duration) {
-    let (stage, mut a, mut b) = two(store_timeout).await;
+    let (world, mut a, mut b) = two(store_timeout).await;
     let election = a.relay.hold(Op::Elect, Side::Answer);
     let late = a.begin().await;
     election.arrived().await;
@@ -63,7 +63,7 @@ async fn the_election_is_answered_late(store_timeout: Duration) {
     assert_eq!(a.reaches(late).await, Err(Ended::Rejected("HALF_OPEN".to_owned())));
     assert_eq!(a.succeeds().await, Ended::Rejected("HALF_OPEN".to_owned()));
     assert_eq!(a.relay.applied(), [Op::Elect]);
-    closes(&stage, &mut a, &mut b, probe).await;
+    closes(&world, &mut a, &mut b, probe).await;
 }
 
 /// Whether A still waits for the answer after the freeze, or has given up.
@@ -75,21 +75,21 @@ async fn case_51_who_was_elected_before_a_freeze_does_not_probe_after_it() {
 /// A is frozen when its probe has ended and the write of that is on its way,
 /// which arrives when B probes.
 async fn the_write_comes_late(store_timeout: Duration, verdict: Result<&str, &str>, write: Op) {
-    let (stage, mut a, mut b) = two(store_timeout).await;
+    let (world, mut a, mut b) = two(store_timeout).await;
     let held = a.relay.hold(write, Side::Request);
     let probe = a.probe().await;
     a.answer(probe, verdict).await;
     held.arrived().await;
     a.freeze();
     let second = for_long(b.probe()).await;
-    let owner = stage.attribute("half_open_owner");
+    let owner = world.attribute("half_open_owner");
     held.release();
     assert!(a.relay.answers(write).await.iter().all(|status| *status == 400), "refused");
-    assert_eq!(stage.attribute("half_open_owner"), owner);
-    assert_eq!(stage.attribute("state"), "HALF_OPEN");
+    assert_eq!(world.attribute("half_open_owner"), owner);
+    assert_eq!(world.attribute("state"), "HALF_OPEN");
     a.thaw();
     assert_eq!(a.ended(probe).await, own(verdict));
-    closes(&stage, &mut a, &mut b, second).await;
+    closes(&world, &mut a, &mut b, second).await;
     assert!(!a.relay.applied().contains(&write));
 }
 

@@ -1,4 +1,4 @@
-//! The environment's side: this test binary, started by itself.
+//! The process's side: this test binary, started by itself.
 
 use std::{collections::HashMap, env, time::SystemTime};
 
@@ -11,16 +11,16 @@ use tokio::{
 };
 
 use super::{
-    environment::is_there,
-    stage::Stage,
+    process::is_there,
     words::{Ended, Said, Told, hear, say, text_of},
+    world::World,
 };
 use crate::support::dynamodb::CIRCUIT;
 
-/// Says where the test listens that an environment belongs to.
+/// Says where the test listens that a process belongs to.
 pub(super) const PARENT: &str = "FUSEBOARD_TEST_PARENT";
 
-/// The test that becomes an environment where [`PARENT`] is set.
+/// The test that becomes a process where [`PARENT`] is set.
 pub(super) const ENTRY: &str =
     "processes::child::an_environment_is_a_process_that_ends_with_its_test";
 
@@ -37,9 +37,9 @@ fn an_environment_is_a_process_that_ends_with_its_test() {
 }
 
 async fn check() {
-    let stage = Stage::open().await;
-    let mut running = stage.environment("A").await;
-    let mut frozen = stage.environment("B").await;
+    let world = World::open().await;
+    let mut running = world.process("A").await;
+    let mut frozen = world.process("B").await;
     let ids = [running.id(), frozen.id()];
     assert!(!ids.contains(&std::process::id()));
     assert_eq!(running.succeeds().await, Ended::Value("fine".to_owned()));
@@ -60,7 +60,7 @@ async fn serve(parent: &str) {
     let (from, mut to) = stream.into_split();
     let mut lines = BufReader::new(from).lines();
     let Some(Told::Settings(settings)) = hear(&mut lines).await else {
-        panic!("an environment is told its settings first");
+        panic!("a process is told its settings first");
     };
     let registry = BreakerRegistry::builder(settings.store()).config(settings.config());
     let registry = registry.disabled(false).spawn().unwrap();
@@ -88,7 +88,7 @@ async fn serve(parent: &str) {
     }
 }
 
-/// What an environment has under way.
+/// What a process has under way.
 struct Hands {
     breaker: Breaker,
     words: mpsc::UnboundedSender<Said>,

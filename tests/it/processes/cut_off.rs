@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{stage::Stage, words::Ended};
+use super::{words::Ended, world::World};
 
 /// Longer than a beat and how late one may be.
 const FREEZE: Duration = Duration::from_secs(5);
@@ -12,8 +12,8 @@ const BEAT: Duration = Duration::from_millis(1_100);
 
 #[tokio::test]
 async fn case_198_calls_that_a_stopped_process_left_open_nothing_when_it_goes_on() {
-    let stage = Stage::open().await;
-    let mut process = stage
+    let world = World::open().await;
+    let mut process = world
         .environment_with("A", |mut settings| {
             settings.failure_threshold = 5;
             settings
@@ -44,5 +44,5 @@ async fn case_198_calls_that_a_stopped_process_left_open_nothing_when_it_goes_on
         assert_eq!(process.fails().await, Ended::Error("down".to_owned()));
     }
     assert_eq!(process.succeeds().await, Ended::Rejected("OPEN".to_owned()));
-    assert_eq!(stage.attribute("state"), "OPEN");
+    assert_eq!(world.attribute("state"), "OPEN");
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    environment::{Environment, soon},
-    stage::{LEASE, Stage, announced_what_was_written},
+    process::{Process, soon},
+    world::{LEASE, World, announced_what_was_written},
 };
 use crate::support::engine::now;
 
@@ -48,12 +48,12 @@ impl Dice {
 
 /// What the drivers of all processes share.
 struct Fleet {
-    stage: Stage,
+    world: World,
     kills: RefCell<VecDeque<(Step, Duration)>>,
     /// Since when which process probes, as the dependency sees it.
     probing: RefCell<HashMap<&'static str, tokio::time::Instant>>,
     /// Processes that were killed, for what they announced before.
-    dead: RefCell<Vec<Environment>>,
+    dead: RefCell<Vec<Process>>,
 }
 
 impl Fleet {
@@ -64,10 +64,10 @@ impl Fleet {
             (steps[step], dice.millis(30))
         };
         let kills = (0..KILLS).map(kill).collect();
-        let stage = Stage::open().await;
-        stage.put_due();
+        let world = World::open().await;
+        world.put_due();
         Self {
-            stage,
+            world,
             kills: RefCell::new(kills),
             probing: RefCell::default(),
             dead: RefCell::default(),
@@ -75,40 +75,40 @@ impl Fleet {
     }
 
     fn is_over(&self) -> bool {
-        self.kills.borrow().is_empty() && self.stage.attribute("state") == "CLOSED"
+        self.kills.borrow().is_empty() && self.world.attribute("state") == "CLOSED"
     }
 
-    async fn start(&self, name: &'static str) -> Environment {
+    async fn start(&self, name: &'static str) -> Process {
         let three = |mut settings: super::words::Settings| {
             settings.success_threshold = 3;
             settings
         };
-        self.stage.environment_with(name, three).await
+        self.world.environment_with(name, three).await
     }
 
     /// Calls until the fleet is over, and comes back to life when killed.
-    async fn drive(&self, name: &'static str, mut dice: Dice) -> Environment {
-        let mut environment = self.start(name).await;
+    async fn drive(&self, name: &'static str, mut dice: Dice) -> Process {
+        let mut process = self.start(name).await;
         while !self.is_over() {
-            let call = environment.begin().await;
-            let mut survives = !self.kills_at(Step::Begun, &mut environment).await;
-            if survives && let Ok(state) = environment.reaches(call).await {
-                survives = self.runs(&mut environment, name, call, &state, &mut dice).await;
+            let call = process.begin().await;
+            let mut survives = !self.kills_at(Step::Begun, &mut process).await;
+            if survives && let Ok(state) = process.reaches(call).await {
+                survives = self.runs(&mut process, name, call, &state, &mut dice).await;
             }
             if !survives {
                 self.probing.borrow_mut().remove(name);
                 let reborn = self.start(name).await;
-                self.dead.borrow_mut().push(std::mem::replace(&mut environment, reborn));
+                self.dead.borrow_mut().push(std::mem::replace(&mut process, reborn));
             }
             tokio::time::sleep(dice.millis(100)).await;
         }
-        environment
+        process
     }
 
     /// A call reached the dependency; says whether its process lives.
     async fn runs(
         &self,
-        environment: &mut Environment,
+        process: &mut Process,
         name: &'static str,
         call: u64,
         state: &str,
@@ -117,16 +117,16 @@ impl Fleet {
         if state == "HALF_OPEN" {
             self.probes(name);
         }
-        if self.kills_at(Step::Probing, environment).await {
+        if self.kills_at(Step::Probing, process).await {
             return false;
         }
         tokio::time::sleep(dice.millis(200)).await;
         self.probing.borrow_mut().remove(name);
-        environment.answer(call, Ok("fine")).await;
-        if self.kills_at(Step::Answered, environment).await {
+        process.answer(call, Ok("fine")).await;
+        if self.kills_at(Step::Answered, process).await {
             return false;
         }
-        environment.ended(call).await;
+        process.ended(call).await;
         true
     }
 
@@ -139,13 +139,13 @@ impl Fleet {
         probing.insert(name, now());
     }
 
-    async fn kills_at(&self, step: Step, environment: &mut Environment) -> bool {
+    async fn kills_at(&self, step: Step, process: &mut Process) -> bool {
         let due = self.kills.borrow_mut().pop_front_if(|(at, _)| *at == step);
         let Some((_, later)) = due else {
             return false;
         };
         tokio::time::sleep(later).await;
-        environment.kill();
+        process.kill();
         true
     }
 }
@@ -160,10 +160,10 @@ async fn case_48_a_fleet_of_which_processes_die_closes_the_circuit_all_the_same(
     let fleet = Fleet::open(&mut dice).await;
     println!("killed: {:?}", fleet.kills.borrow());
     let drivers = NAMES.map(|name| fleet.drive(name, Dice(dice.roll(u64::MAX))));
-    let mut environments = soon("all is well", futures::future::join_all(drivers)).await;
-    environments.append(&mut fleet.dead.borrow_mut());
-    assert_eq!(environments.len(), NAMES.len() + KILLS);
-    announced_what_was_written(&environments.iter().collect::<Vec<_>>());
-    let closes = environments.iter().flat_map(|environment| environment.relay.applied());
+    let mut processes = soon("all is well", futures::future::join_all(drivers)).await;
+    processes.append(&mut fleet.dead.borrow_mut());
+    assert_eq!(processes.len(), NAMES.len() + KILLS);
+    announced_what_was_written(&processes.iter().collect::<Vec<_>>());
+    let closes = processes.iter().flat_map(|process| process.relay.applied());
     assert_eq!(closes.filter(|op| *op == super::relay::Op::Close).count(), 1);
 }

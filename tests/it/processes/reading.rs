@@ -6,16 +6,16 @@ use std::time::Duration;
 use futures::join;
 
 use super::{
-    environment::Environment,
+    process::Process,
     relay::{Op, Side},
-    stage::{Stage, announced_what_was_written, for_long},
     words::Ended,
+    world::{World, announced_what_was_written, for_long},
 };
 
 /// Two processes that do not probe before this is over.
-async fn two(stage: &Stage) -> (Environment, Environment) {
+async fn two(world: &World) -> (Process, Process) {
     let start = |name| {
-        stage.environment_with(name, |mut settings| {
+        world.environment_with(name, |mut settings| {
             settings.recovery_timeout = Duration::from_secs(600);
             settings
         })
@@ -25,8 +25,8 @@ async fn two(stage: &Stage) -> (Environment, Environment) {
 
 #[tokio::test]
 async fn case_73_the_first_call_after_a_freeze_reads_again() {
-    let stage = Stage::open().await;
-    let (mut a, mut b) = two(&stage).await;
+    let world = World::open().await;
+    let (mut a, mut b) = two(&world).await;
     assert_eq!(a.succeeds().await, Ended::Value("fine".to_owned()));
     a.freeze();
     let tripped = for_long(b.fails()).await;
@@ -39,8 +39,8 @@ async fn case_73_the_first_call_after_a_freeze_reads_again() {
 
 #[tokio::test]
 async fn case_73_what_was_read_before_a_freeze_admits_nobody_after_it() {
-    let stage = Stage::open().await;
-    let (mut a, mut b) = two(&stage).await;
+    let world = World::open().await;
+    let (mut a, mut b) = two(&world).await;
     let read = a.relay.hold(Op::Read, Side::Answer);
     let call = a.begin().await;
     read.arrived().await;
@@ -55,9 +55,9 @@ async fn case_73_what_was_read_before_a_freeze_admits_nobody_after_it() {
 
 #[tokio::test]
 async fn case_73_what_was_written_before_a_freeze_admits_nobody_after_it() {
-    let stage = Stage::open().await;
-    stage.put_due();
-    let (mut a, mut b) = two(&stage).await;
+    let world = World::open().await;
+    world.put_due();
+    let (mut a, mut b) = two(&world).await;
     let close = a.relay.hold(Op::Close, Side::Answer);
     let probe = a.probe().await;
     a.answer(probe, Ok("mine")).await;
@@ -65,7 +65,7 @@ async fn case_73_what_was_written_before_a_freeze_admits_nobody_after_it() {
     a.freeze();
     let tripped = for_long(b.fails()).await;
     assert_eq!(tripped, Ended::Error("down".to_owned()), "after A has closed the circuit");
-    assert_eq!(stage.attribute("state"), "OPEN");
+    assert_eq!(world.attribute("state"), "OPEN");
     close.release();
     a.thaw();
     assert_eq!(a.ended(probe).await, Ended::Value("mine".to_owned()));

@@ -1,4 +1,4 @@
-//! An environment's way to DynamoDB, on which a test may hold what passes.
+//! A process's way to DynamoDB, on which a test may hold what passes.
 
 mod message;
 
@@ -13,14 +13,14 @@ use tokio::{
 
 pub(super) use self::message::Op;
 use self::message::{Message, Reader};
-use super::environment::soon;
+use super::process::soon;
 
 /// Where something is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     /// Before it reaches the engine.
     Request,
-    /// When the engine has answered, before the environment sees that.
+    /// When the engine has answered, before the process sees that.
     Answer,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Passed {
     pub(super) status: Option<u16>,
 }
 
-/// A server that passes on what one environment sends, to the engine.
+/// A server that passes on what one process sends, to the engine.
 pub(super) struct Relay {
     port: u16,
     shared: Arc<Shared>,
@@ -141,20 +141,20 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 /// Serves one connection. What has arrived is delivered to the engine, whether
-/// or not the environment is still there.
+/// or not the process is still there.
 async fn pass(stream: TcpStream, shared: Arc<Shared>) {
     stream.set_nodelay(true).unwrap();
     let engine = TcpStream::connect(&shared.engine).await.unwrap();
     engine.set_nodelay(true).unwrap();
-    let (mut environment, mut engine) = (Reader::of(stream), Reader::of(engine));
-    while let Some(request) = environment.next().await {
+    let (mut process, mut engine) = (Reader::of(stream), Reader::of(engine));
+    while let Some(request) = process.next().await {
         let (op, number) = shared.note(&request);
         shared.wait(op, Side::Request).await;
         engine.stream.write_all(&request.bytes).await.unwrap();
         let answer = engine.next().await.unwrap();
         shared.note_answer(number, answer.status());
         shared.wait(op, Side::Answer).await;
-        if environment.stream.write_all(&answer.bytes).await.is_err() {
+        if process.stream.write_all(&answer.bytes).await.is_err() {
             return;
         }
     }

@@ -1,4 +1,4 @@
-//! What a test and an environment tell each other, as lines of JSON.
+//! What a test and a process tell each other, as lines of JSON.
 
 use std::{io, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufRead, AsyncWrite, AsyncWriteExt, Lines};
 
 use crate::support::engine::{TABLE, http_client};
 
-/// How an environment is set up. The rest is as by default.
+/// How a process is set up. The rest is as by default.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Settings {
     /// Where its DynamoDB is.
@@ -42,7 +42,7 @@ impl Settings {
     }
 }
 
-/// What an environment is told.
+/// What a process is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Told {
     /// First of all.
@@ -55,12 +55,12 @@ pub(super) enum Told {
     Hold(Duration),
 }
 
-/// What an environment says.
+/// What a process says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Said {
     /// It can be told to call.
     Ready,
-    /// A call was admitted and reached the dependency, while the environment
+    /// A call was admitted and reached the dependency, while the process
     /// took the circuit to be in this state.
     Runs(u64, String),
     /// A call came back to its caller.

@@ -1,4 +1,4 @@
-//! One engine behind HTTP, and the environments over it.
+//! One engine behind HTTP, and the processes over it.
 
 use std::{
     future::Future,
@@ -9,7 +9,7 @@ use futures::join;
 use serde_json::{Value, json};
 
 use super::{
-    environment::Environment,
+    process::Process,
     relay::{Op, Relay},
     words::Settings,
 };
@@ -31,19 +31,19 @@ pub(super) async fn for_long<T>(during: impl Future<Output = T>) -> T {
 }
 
 /// What the system's clock shows, as items tell it.
-#[expect(clippy::disallowed_methods, reason = "compared with what an environment wrote")]
+#[expect(clippy::disallowed_methods, reason = "compared with what a process wrote")]
 pub(super) fn unix_time() -> i64 {
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     i64::try_from(time.as_secs()).unwrap()
 }
 
 /// A table, served over HTTP.
-pub(super) struct Stage {
+pub(super) struct World {
     engine: Engine,
     server: HttpServer,
 }
 
-impl Stage {
+impl World {
     pub(super) async fn open() -> Self {
         let engine = Engine::new();
         let server = engine.serve_http().await;
@@ -51,13 +51,13 @@ impl Stage {
     }
 
     /// Two processes.
-    pub(super) async fn two(&self) -> (Environment, Environment) {
-        join!(self.environment("A"), self.environment("B"))
+    pub(super) async fn two(&self) -> (Process, Process) {
+        join!(self.process("A"), self.process("B"))
     }
 
     /// A process with short times, which trips at the first failure and closes
     /// at the first good probe.
-    pub(super) async fn environment(&self, name: &'static str) -> Environment {
+    pub(super) async fn process(&self, name: &'static str) -> Process {
         self.environment_with(name, |settings| settings).await
     }
 
@@ -65,7 +65,7 @@ impl Stage {
         &self,
         name: &'static str,
         change: impl FnOnce(Settings) -> Settings,
-    ) -> Environment {
+    ) -> Process {
         let endpoint = self.server.endpoint();
         let relay = Relay::to(endpoint.trim_start_matches("http://")).await;
         let settings = change(Settings {
@@ -78,7 +78,7 @@ impl Stage {
             local_cache_max_age: Duration::from_secs(1),
             store_timeout: Duration::from_secs(1),
         });
-        Environment::start(name, settings, relay).await
+        Process::start(name, settings, relay).await
     }
 
     /// The circuit opened long ago: the next call is a probe.
@@ -102,12 +102,12 @@ impl Stage {
     }
 }
 
-/// Checks that each announcement as an environment's own stands for a write of
+/// Checks that each announcement as a process's own stands for a write of
 /// its own that was applied.
-pub(super) fn announced_what_was_written(environments: &[&Environment]) {
-    for environment in environments {
-        let mut applied = environment.relay.applied();
-        for made in environment.made() {
+pub(super) fn announced_what_was_written(processes: &[&Process]) {
+    for process in processes {
+        let mut applied = process.relay.applied();
+        for made in process.made() {
             let op = match made {
                 "CLOSED>OPEN local" => Op::Trip,
                 "OPEN>HALF_OPEN local" => Op::Elect,

@@ -1,4 +1,4 @@
-//! An environment, as a test holds it in its hands.
+//! A process, as a test holds it in its hands.
 
 use std::{
     env,
@@ -42,17 +42,17 @@ fn pid(id: u32) -> Pid {
 }
 
 /// One process with one registry.
-pub(super) struct Environment {
+pub(super) struct Process {
     pub(super) relay: Relay,
     name: &'static str,
-    process: Process,
+    process: Running,
     tell: OwnedWriteHalf,
     hears: Lines<BufReader<OwnedReadHalf>>,
     said: Vec<Said>,
     calls: u64,
 }
 
-impl Environment {
+impl Process {
     pub(super) async fn start(name: &'static str, settings: Settings, relay: Relay) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let process = Command::new(env::current_exe().unwrap())
@@ -64,7 +64,7 @@ impl Environment {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn();
-        let process = Process(process.unwrap());
+        let process = Running(process.unwrap());
         let (stream, _) = soon("it starts", listener.accept()).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (hears, tell) = stream.into_split();
@@ -100,7 +100,7 @@ impl Environment {
         self.until("the call is admitted or not", of_call).await
     }
 
-    /// The dependency answers a call. Also while the environment is frozen.
+    /// The dependency answers a call. Also while the process is frozen.
     pub(super) async fn answer(&mut self, call: u64, result: Result<&str, &str>) {
         let result = result.map(str::to_owned).map_err(str::to_owned);
         self.tell(&Told::Verdict(call, result)).await;
@@ -212,8 +212,8 @@ impl Environment {
     }
 }
 
-/// A test that fails shows what its environments said and sent.
-impl Drop for Environment {
+/// A test that fails shows what its processes said and sent.
+impl Drop for Process {
     #[expect(clippy::print_stdout, reason = "is shown if the test fails")]
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -236,9 +236,9 @@ fn end_of(call: u64, word: &Said) -> Option<Ended> {
 }
 
 /// A process that does not outlive its test, however that ends.
-struct Process(Child);
+struct Running(Child);
 
-impl Process {
+impl Running {
     fn end(&mut self) {
         // Fails if it has ended already.
         let _ = self.0.kill();
@@ -246,7 +246,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for Running {
     fn drop(&mut self) {
         self.end();
     }
