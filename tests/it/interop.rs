@@ -12,5 +12,5 @@ mod names;
 mod player;
 mod python;
 mod rust;
-mod stage;
 mod successes;
+mod world;

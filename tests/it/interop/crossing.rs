@@ -4,15 +4,15 @@ use serde_json::json;
 
 use super::{
     player::Player,
-    stage::{Stage, seconds},
+    world::{World, seconds},
 };
 use crate::support::engine::TABLE;
 
 const ELECTED: (&str, &str) = ("OPEN", "HALF_OPEN");
 
 /// From a trip of the first to the first's return, by probes of the second.
-async fn outage_and_recovery(stage: &Stage, first: &mut Player, second: &mut Player, name: &str) {
-    let start = seconds(&stage.clock);
+async fn outage_and_recovery(world: &World, first: &mut Player, second: &mut Player, name: &str) {
+    let start = seconds(&world.clock);
     second.has(name, "ok", &[]).await;
     first.trips(name).await;
     second.has(name, "ok", &[]).await;
@@ -24,15 +24,15 @@ async fn outage_and_recovery(stage: &Stage, first: &mut Player, second: &mut Pla
         "expiration": {"N": (start + 30 + 3_600).to_string()},
     });
     let key = json!({"id": {"S": name}});
-    let raw = || stage.engine.get_raw(TABLE, &key).unwrap();
+    let raw = || world.engine.get_raw(TABLE, &key).unwrap();
     assert_eq!(raw(), opened);
 
-    stage.advance(5);
+    world.advance(5);
     let rejected = second.call(name, "ok").await;
     assert_eq!(rejected.result, "rejected");
     assert_eq!(rejected.seen, Some(("OPEN".to_owned(), 5, Some(start))));
 
-    stage.advance(25);
+    world.advance(25);
     second.has(name, "fail", &[ELECTED, ("HALF_OPEN", "OPEN")]).await;
     let reopened = json!({
         "id": {"S": name},
@@ -44,9 +44,9 @@ async fn outage_and_recovery(stage: &Stage, first: &mut Player, second: &mut Pla
     assert_eq!(raw(), reopened);
     first.is_rejected(name).await;
 
-    stage.advance(30);
+    world.advance(30);
     second.has(name, "ok", &[ELECTED]).await;
-    let probing = stage.item(name);
+    let probing = world.item(name);
     assert_eq!(probing["state"], "HALF_OPEN");
     assert_eq!(probing["opened_at"], json!(start + 30));
     assert!(probing["half_open_owner"].is_string(), "{probing}");
@@ -65,17 +65,17 @@ async fn outage_and_recovery(stage: &Stage, first: &mut Player, second: &mut Pla
     // The reference puts a whole item where it is elected, so that no attribute
     // of this crate is left.
     assert_eq!(raw(), closed);
-    stage.advance(5);
+    world.advance(5);
     first.has(name, "ok", &[]).await;
 }
 
 #[tokio::test]
 async fn case_34_what_one_trips_the_other_probes_and_closes() {
-    let Some(stage) = Stage::open().await else { return };
-    let (mut rust, mut python) = stage.players().await;
-    outage_and_recovery(&stage, &mut rust, &mut python, "rust-first").await;
-    outage_and_recovery(&stage, &mut python, &mut rust, "python-first").await;
+    let Some(world) = World::open().await else { return };
+    let (mut rust, mut python) = world.players().await;
+    outage_and_recovery(&world, &mut rust, &mut python, "rust-first").await;
+    outage_and_recovery(&world, &mut python, &mut rust, "python-first").await;
     // And once more over the items that are there.
-    outage_and_recovery(&stage, &mut python, &mut rust, "rust-first").await;
-    outage_and_recovery(&stage, &mut rust, &mut python, "python-first").await;
+    outage_and_recovery(&world, &mut python, &mut rust, "rust-first").await;
+    outage_and_recovery(&world, &mut rust, &mut python, "python-first").await;
 }

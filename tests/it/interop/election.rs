@@ -2,7 +2,7 @@
 
 use super::{
     player::Player,
-    stage::{Stage, seconds},
+    world::{World, seconds},
 };
 use crate::support::dynamodb::START;
 
@@ -12,62 +12,62 @@ fn the_election() -> (String, String) {
     (ELECTED.0.to_owned(), ELECTED.1.to_owned())
 }
 
-async fn both_are_due(stage: &Stage, first: &mut Player, second: &mut Player, name: &str) {
+async fn both_are_due(world: &World, first: &mut Player, second: &mut Player, name: &str) {
     first.trips(name).await;
     second.is_rejected(name).await;
-    stage.advance(30);
+    world.advance(30);
     first.park(name).await;
-    let elected = stage.item(name);
+    let elected = world.item(name);
     second.is_rejected(name).await;
-    assert_eq!(stage.item(name), elected);
+    assert_eq!(world.item(name), elected);
     assert_eq!(first.end("ok").await.made, [the_election()]);
     second.is_rejected(name).await;
 }
 
 #[tokio::test]
 async fn case_34_of_two_that_are_due_one_is_elected() {
-    let Some(stage) = Stage::open().await else { return };
-    let (mut rust, mut python) = stage.players().await;
-    both_are_due(&stage, &mut rust, &mut python, "rust").await;
-    both_are_due(&stage, &mut python, &mut rust, "python").await;
+    let Some(world) = World::open().await else { return };
+    let (mut rust, mut python) = world.players().await;
+    both_are_due(&world, &mut rust, &mut python, "rust").await;
+    both_are_due(&world, &mut python, &mut rust, "python").await;
 }
 
-async fn an_old_opening(stage: &Stage, first: &mut Player, second: &mut Player, name: &str) {
+async fn an_old_opening(world: &World, first: &mut Player, second: &mut Player, name: &str) {
     first.trips(name).await;
-    stage.advance(29);
+    world.advance(29);
     second.is_rejected(name).await;
-    stage.advance(1);
+    world.advance(1);
     first.has(name, "fail", &[ELECTED, ("HALF_OPEN", "OPEN")]).await;
-    let reopened = stage.item(name);
+    let reopened = world.item(name);
     second.is_rejected(name).await;
-    assert_eq!(stage.item(name), reopened);
+    assert_eq!(world.item(name), reopened);
 }
 
 #[tokio::test]
 async fn case_34_an_opening_remembered_wins_no_election_against_a_newer_one() {
-    let Some(stage) = Stage::open().await else { return };
-    let (mut rust, mut python) = stage.players().await;
-    an_old_opening(&stage, &mut rust, &mut python, "rust").await;
-    an_old_opening(&stage, &mut python, &mut rust, "python").await;
+    let Some(world) = World::open().await else { return };
+    let (mut rust, mut python) = world.players().await;
+    an_old_opening(&world, &mut rust, &mut python, "rust").await;
+    an_old_opening(&world, &mut python, &mut rust, "python").await;
 }
 
 /// Until the second has taken over the probe that the first holds. This crate
 /// allows for clocks that differ.
-async fn taken_over(stage: &Stage, first: &mut Player, second: &mut Player, name: &str) {
+async fn taken_over(world: &World, first: &mut Player, second: &mut Player, name: &str) {
     first.trips(name).await;
-    stage.advance(30);
+    world.advance(30);
     first.park(name).await;
-    let elected = stage.item(name);
+    let elected = world.item(name);
     second.is_rejected(name).await;
-    stage.advance(29);
+    world.advance(29);
     second.is_rejected(name).await;
-    stage.advance(1);
+    world.advance(1);
     if second.is_rust() {
         second.is_rejected(name).await;
-        stage.advance(2);
+        world.advance(2);
     }
     second.park(name).await;
-    let taken = stage.item(name);
+    let taken = world.item(name);
     assert_eq!((&taken["state"], &taken["opened_at"]), (&elected["state"], &elected["opened_at"]));
     assert_ne!(taken["half_open_owner"], elected["half_open_owner"]);
     assert!(taken["probe_lease_expiry"].as_i64() > elected["probe_lease_expiry"].as_i64());
@@ -75,18 +75,18 @@ async fn taken_over(stage: &Stage, first: &mut Player, second: &mut Player, name
 
 #[tokio::test]
 async fn case_34_a_lapsed_lease_of_this_crate_is_taken_over_and_fenced() {
-    let Some(stage) = Stage::open().await else { return };
-    let (mut rust, mut python) = stage.players().await;
+    let Some(world) = World::open().await else { return };
+    let (mut rust, mut python) = world.players().await;
     for late in ["ok", "fail"] {
-        taken_over(&stage, &mut rust, &mut python, late).await;
-        let taken = stage.item(late);
+        taken_over(&world, &mut rust, &mut python, late).await;
+        let taken = world.item(late);
         let made = rust.end(late).await.made;
         assert!(made.iter().all(|(_, to)| to == "HALF_OPEN"), "{made:?}");
-        assert_eq!(stage.item(late), taken);
+        assert_eq!(world.item(late), taken);
         assert_eq!(python.end("ok").await.made, []);
         python.has(late, "ok", &[]).await;
         python.has(late, "ok", &[("HALF_OPEN", "CLOSED")]).await;
-        stage.advance(5);
+        world.advance(5);
         rust.has(late, "ok", &[]).await;
     }
 }
@@ -95,39 +95,39 @@ async fn case_34_a_lapsed_lease_of_this_crate_is_taken_over_and_fenced() {
 /// still its own; this crate follows what it finds then.
 #[tokio::test]
 async fn case_34_a_lapsed_lease_of_the_reference_is_taken_over_and_not_fenced() {
-    let Some(stage) = Stage::open().await else { return };
-    let stage = stage.success_threshold(1);
-    let (mut rust, mut python) = stage.players().await;
+    let Some(world) = World::open().await else { return };
+    let world = world.success_threshold(1);
+    let (mut rust, mut python) = world.players().await;
 
-    taken_over(&stage, &mut python, &mut rust, "closed late").await;
+    taken_over(&world, &mut python, &mut rust, "closed late").await;
     let closed = ("HALF_OPEN".to_owned(), "CLOSED".to_owned());
     assert!(python.end("ok").await.made.contains(&closed));
     assert_eq!(rust.end("fail").await.made, []);
-    assert_eq!(stage.item("closed late")["state"], "CLOSED");
+    assert_eq!(world.item("closed late")["state"], "CLOSED");
     rust.has("closed late", "ok", &[]).await;
 
-    let before = seconds(&stage.clock);
-    taken_over(&stage, &mut python, &mut rust, "reopened late").await;
-    assert_eq!(before + 62, seconds(&stage.clock));
+    let before = seconds(&world.clock);
+    taken_over(&world, &mut python, &mut rust, "reopened late").await;
+    assert_eq!(before + 62, seconds(&world.clock));
     let reopened = ("HALF_OPEN".to_owned(), "OPEN".to_owned());
     assert!(python.end("fail").await.made.contains(&reopened));
     assert_eq!(rust.end("ok").await.made, []);
-    let item = stage.item("reopened late");
+    let item = world.item("reopened late");
     assert_eq!((&item["state"], item["opened_at"].as_i64()), (&"OPEN".into(), Some(before + 62)));
     rust.is_rejected("reopened late").await;
-    stage.advance(30);
+    world.advance(30);
     rust.has("reopened late", "ok", &[ELECTED, ("HALF_OPEN", "CLOSED")]).await;
 }
 
 #[tokio::test]
 async fn case_34_a_probe_given_back_is_the_references_at_once() {
-    let Some(stage) = Stage::open().await else { return };
-    let (mut rust, mut python) = stage.players().await;
+    let Some(world) = World::open().await else { return };
+    let (mut rust, mut python) = world.players().await;
     rust.trips("payments").await;
-    stage.advance(30);
+    world.advance(30);
     rust.park("payments").await;
     assert_eq!(rust.rust().drop_parked().await, [the_election()]);
     python.has("payments", "ok", &[]).await;
-    assert_eq!(stage.item("payments")["probe_lease_expiry"], START + 60);
+    assert_eq!(world.item("payments")["probe_lease_expiry"], START + 60);
     rust.is_rejected("payments").await;
 }

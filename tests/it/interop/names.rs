@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::stage::Stage;
+use super::world::World;
 use crate::support::{engine::TABLE, world::START};
 
 #[tokio::test]
@@ -18,10 +18,10 @@ async fn case_71_renamed_attributes_and_a_composite_key_are_shared() {
         "probe_lease_expiry_attr": "lease",
         "expiry_attr": "ttl",
     });
-    let Some(stage) = Stage::with_key(&["pk", "sk"], names).await else { return };
-    let (mut rust, mut python) = stage.players().await;
+    let Some(world) = World::with_key(&["pk", "sk"], names).await else { return };
+    let (mut rust, mut python) = world.players().await;
     let key = |name: &str| json!({"pk": {"S": "circuit_breaker#checkout"}, "sk": {"S": name}});
-    let raw = |name: &str| stage.engine.get_raw(TABLE, &key(name)).unwrap();
+    let raw = |name: &str| world.engine.get_raw(TABLE, &key(name)).unwrap();
 
     rust.trips("by-rust").await;
     python.trips("by-python").await;
@@ -39,7 +39,7 @@ async fn case_71_renamed_attributes_and_a_composite_key_are_shared() {
     rust.is_rejected("by-python").await;
     python.is_rejected("by-rust").await;
 
-    stage.advance(30);
+    world.advance(30);
     let elected = [("OPEN", "HALF_OPEN")];
     python.has("by-rust", "ok", &elected).await;
     rust.has("by-python", "ok", &elected).await;
@@ -57,8 +57,8 @@ async fn case_71_renamed_attributes_and_a_composite_key_are_shared() {
 #[tokio::test]
 async fn case_71_the_partition_of_a_composite_key_is_the_same_by_default() {
     let names = json!({"sort_key_attr": "name"});
-    let Some(stage) = Stage::with_key(&["id", "name"], names).await else { return };
-    let (mut rust, mut python) = stage.players().await;
+    let Some(world) = World::with_key(&["id", "name"], names).await else { return };
+    let (mut rust, mut python) = world.players().await;
     rust.trips("by-rust").await;
     python.trips("by-python").await;
     python.is_rejected("by-rust").await;

@@ -1,9 +1,9 @@
-//! An environment, of whichever implementation.
+//! A process, of whichever implementation.
 
 use fuseboard::VirtualClock;
 use serde::Deserialize;
 
-use super::{python::Python, rust::Rust, stage::seconds};
+use super::{python::Python, rust::Rust, world::seconds};
 
 /// What became of a call.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -17,35 +17,33 @@ pub(super) struct Called {
     pub(super) made: Vec<(String, String)>,
 }
 
-pub(super) enum Environment {
+pub(super) enum Process {
     Rust(Rust),
     Python(Box<Python>),
 }
 
 pub(super) struct Player {
-    pub(super) environment: Environment,
+    pub(super) process: Process,
     pub(super) clock: VirtualClock,
 }
 
 impl Player {
     pub(super) fn is_rust(&self) -> bool {
-        matches!(self.environment, Environment::Rust(_))
+        matches!(self.process, Process::Rust(_))
     }
 
-    /// This crate's environment, for what only it can do.
+    /// This crate's process, for what only it can do.
     pub(super) fn rust(&mut self) -> &mut Rust {
-        match &mut self.environment {
-            Environment::Rust(rust) => rust,
-            Environment::Python(_) => panic!("the reference cannot do this"),
+        match &mut self.process {
+            Process::Rust(rust) => rust,
+            Process::Python(_) => panic!("the reference cannot do this"),
         }
     }
 
     pub(super) async fn call(&mut self, circuit: &str, outcome: &str) -> Called {
-        match &mut self.environment {
-            Environment::Rust(rust) => rust.call(circuit, outcome).await,
-            Environment::Python(python) => {
-                python.call(circuit, seconds(&self.clock), outcome).await
-            }
+        match &mut self.process {
+            Process::Rust(rust) => rust.call(circuit, outcome).await,
+            Process::Python(python) => python.call(circuit, seconds(&self.clock), outcome).await,
         }
     }
 
@@ -72,16 +70,16 @@ impl Player {
 
     /// Begins a call that does not end before [`end`](Self::end).
     pub(super) async fn park(&mut self, circuit: &str) {
-        match &mut self.environment {
-            Environment::Rust(rust) => rust.park(circuit).await,
-            Environment::Python(python) => python.park(circuit, seconds(&self.clock)).await,
+        match &mut self.process {
+            Process::Rust(rust) => rust.park(circuit).await,
+            Process::Python(python) => python.park(circuit, seconds(&self.clock)).await,
         }
     }
 
     pub(super) async fn end(&mut self, outcome: &str) -> Called {
-        match &mut self.environment {
-            Environment::Rust(rust) => rust.end(outcome).await,
-            Environment::Python(python) => python.end(seconds(&self.clock), outcome).await,
+        match &mut self.process {
+            Process::Rust(rust) => rust.end(outcome).await,
+            Process::Python(python) => python.end(seconds(&self.clock), outcome).await,
         }
     }
 }

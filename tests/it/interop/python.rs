@@ -1,4 +1,4 @@
-//! An environment of the reference.
+//! A process of the reference.
 
 use std::process::Stdio;
 
@@ -18,9 +18,9 @@ pub(super) struct Python {
 }
 
 impl Python {
-    /// Starts `tests/interop/environment.py`.
+    /// Starts `tests/interop/process.py`.
     pub(super) async fn start(interpreter: &str, told: &Value) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/environment.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/process.py");
         let mut process = Command::new(interpreter)
             .args([script, &told.to_string()])
             .env_remove("POWERTOOLS_CIRCUIT_BREAKER_DISABLED")

@@ -1,4 +1,4 @@
-//! An environment of this crate, that plays as the reference does.
+//! A process of this crate, that plays as the reference does.
 
 use std::time::{Duration, SystemTime};
 
@@ -66,7 +66,7 @@ impl Rust {
         self.registry.breaker(circuit).unwrap().release().await.unwrap();
     }
 
-    /// Changes of state that this environment made. The reference does not
+    /// Changes of state that this process made. The reference does not
     /// announce a lease that is taken over.
     fn made(&mut self) -> Vec<(String, String)> {
         let mut made = Vec::new();

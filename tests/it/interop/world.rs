@@ -10,7 +10,7 @@ use fuseboard::{Config, DynamoDbStore, VirtualClock};
 use serde_json::{Value, json};
 
 use super::{
-    player::{Environment, Player},
+    player::{Player, Process},
     python::Python,
     rust::Rust,
 };
@@ -22,7 +22,7 @@ use crate::support::{
 /// Names a Python that has the reference.
 const PYTHON: &str = "FUSEBOARD_PYTHON";
 
-pub(super) struct Stage {
+pub(super) struct World {
     pub(super) engine: Engine,
     pub(super) clock: VirtualClock,
     server: HttpServer,
@@ -31,7 +31,7 @@ pub(super) struct Stage {
     success_threshold: u32,
 }
 
-impl Stage {
+impl World {
     /// A table with the reference's names; `None`, and a reason, where there is
     /// no reference.
     pub(super) async fn open() -> Option<Self> {
@@ -59,12 +59,12 @@ impl Stage {
         self
     }
 
-    /// An environment of this crate and one of the reference.
+    /// A process of this crate and one of the reference.
     pub(super) async fn players(&self) -> (Player, Player) {
         (self.rust(), self.python().await)
     }
 
-    /// An environment of this crate.
+    /// A process of this crate.
     pub(super) fn rust(&self) -> Player {
         // Step by step, so without spread.
         let config = Config::builder().election_spread(Duration::ZERO);
@@ -74,10 +74,10 @@ impl Stage {
         let config = config.probe_lease(Duration::from_secs(30));
         let config = config.store_timeout(Duration::from_secs(30)).build().unwrap();
         let rust = Rust::new(self.store(), config, &self.clock);
-        Player { environment: Environment::Rust(rust), clock: self.clock.clone() }
+        Player { process: Process::Rust(rust), clock: self.clock.clone() }
     }
 
-    /// An environment of the reference.
+    /// A process of the reference.
     pub(super) async fn python(&self) -> Player {
         let told = json!({
             "endpoint": self.server.endpoint(),
@@ -86,7 +86,7 @@ impl Stage {
             "settings": {"success_threshold": self.success_threshold},
         });
         let python = Python::start(&self.interpreter, &told).await;
-        Player { environment: Environment::Python(Box::new(python)), clock: self.clock.clone() }
+        Player { process: Process::Python(Box::new(python)), clock: self.clock.clone() }
     }
 
     pub(super) fn advance(&self, seconds: u64) {
