@@ -1,5 +1,5 @@
 //! The simulation: the real machine, actor and DynamoDB code of many
-//! environments in one process, on virtual time, over one shared engine.
+//! processes in one process, on virtual time, over one shared engine.
 //!
 //! A seed says everything that happens: settings, traffic, when the dependency
 //! fails, and what goes wrong (requests and answers that are late, lost,
@@ -8,7 +8,7 @@
 //! the history of the item, by what each client was shown, and by what callers
 //! and subscribers saw.
 //!
-//! `FUSEBOARD_SIM=thousand` plays a thousand environments under every fault,
+//! `FUSEBOARD_SIM=thousand` plays a thousand processes under every fault,
 //! `FUSEBOARD_SIM_SEEDS=n` plays so many seeds, `FUSEBOARD_SIM_SEED=n` replays
 //! one and tells its story. All that a seed does not say is the text of lease
 //! tokens, which the crate has from the operating system and which nothing
@@ -23,10 +23,10 @@ mod plan;
 mod process;
 mod recovery;
 mod replay;
-mod stage;
 mod table;
 mod tale;
 mod weather;
+mod world;
 
 use std::{
     collections::HashSet,
@@ -56,7 +56,7 @@ type Kinds = Mutex<HashSet<Kind>>;
 /// What is wrong with a run of a seed; its story is kept if something is.
 fn findings(seed: u64, kinds: &Kinds) -> Vec<String> {
     let judge = || {
-        let run = stage::play(Plan::new(seed));
+        let run = world::play(Plan::new(seed));
         kinds.lock().unwrap().extend(item::steps(&run.history).iter().map(|step| step.kind));
         let mut found = check::check(&run);
         if !found.is_empty() {
@@ -116,7 +116,7 @@ fn case_79_whatever_goes_wrong_a_fleet_keeps_the_protocol_and_recovers() {
     assert!(found.is_empty(), "seed {seed}: {found:#?}");
 }
 
-/// Plays a thousand environments if `FUSEBOARD_SIM=thousand`, else a few.
+/// Plays a thousand processes if `FUSEBOARD_SIM=thousand`, else a few.
 #[test]
 fn a_large_fleet_keeps_the_protocol_though_everything_goes_wrong() {
     let whole = std::env::var("FUSEBOARD_SIM").is_ok_and(|what| what == "thousand");
@@ -124,7 +124,7 @@ fn a_large_fleet_keeps_the_protocol_though_everything_goes_wrong() {
     if !whole {
         plan.processes.truncate(10);
     }
-    let run = stage::play(plan);
+    let run = world::play(plan);
     assert!(run.notes.calls.len() > run.plan.processes.len(), "the fleet is asked");
     let found = check::check(&run);
     assert!(found.is_empty(), "seed {}: {found:#?}", run.plan.seed);
@@ -132,6 +132,6 @@ fn a_large_fleet_keeps_the_protocol_though_everything_goes_wrong() {
 
 #[test]
 fn seeds_differ() {
-    let (one, other) = (stage::play(Plan::new(1)), stage::play(Plan::new(2)));
+    let (one, other) = (world::play(Plan::new(1)), world::play(Plan::new(2)));
     assert_ne!(tale::tell(&one), tale::tell(&other));
 }

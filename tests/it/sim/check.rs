@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::{
     item::{self, Item, Step},
     plan::Plan,
-    stage::{Call, Run},
+    world::{Call, Run},
 };
 
 /// A run, with its history understood.

@@ -19,8 +19,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    plan::{Plan, Process, Span, Standstill},
-    stage::{CIRCUIT, START, Stage},
+    plan::{Plan, PlannedProcess, Span, Standstill},
+    world::{CIRCUIT, START, World},
 };
 use crate::support::engine::Event;
 
@@ -40,7 +40,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Starts a clock whose wall time can still be set.
-    pub(crate) fn start(process: &Process, since: Duration, true_start: SystemTime) -> Self {
+    pub(crate) fn start(process: &PlannedProcess, since: Duration, true_start: SystemTime) -> Self {
         let wall = true_start + since;
         let hands = if process.freezes.is_empty() {
             VirtualClock::following_tokio(wall)
@@ -144,7 +144,7 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn frozen(standstill: Standstill, from: u64, until: u64) -> Process {
+fn frozen(standstill: Standstill, from: u64, until: u64) -> PlannedProcess {
     let mut process = Plan::new(0).processes.remove(0);
     process.freezes = vec![Span { from: seconds(from), until: seconds(until) }];
     process.standstill = standstill;
@@ -175,10 +175,10 @@ fn clocks_stand_still_in_a_freeze_and_show_it_when_it_ends() {
     }
 }
 
-fn spawned(stage: &Stage, watch: &Arc<Watch>) -> (BreakerRegistry, Breaker) {
+fn spawned(world: &World, watch: &Arc<Watch>) -> (BreakerRegistry, Breaker) {
     let store =
-        Reach { store: stage.engine.store("E"), watch: Arc::clone(watch), start: stage.start };
-    let registry = stage.registry_over(store, "E", watch.hands());
+        Reach { store: world.engine.store("E"), watch: Arc::clone(watch), start: world.start };
+    let registry = world.registry_over(store, "E", watch.hands());
     let breaker = registry.breaker(CIRCUIT).unwrap();
     (registry, breaker)
 }
@@ -186,20 +186,20 @@ fn spawned(stage: &Stage, watch: &Arc<Watch>) -> (BreakerRegistry, Breaker) {
 /// What a process sends for its first call after a freeze, in which the
 /// recovery time of an open circuit ran out.
 async fn sent_after(standstill: Standstill) -> Vec<String> {
-    let stage = Stage::new(Plan::empty(0)).await;
+    let world = World::new(Plan::empty(0)).await;
     let open = json!({"state": "OPEN", "failure_count": 5, "opened_at": START,
         "expiration": START + 3_630});
-    stage.engine.put_item(CIRCUIT, &open);
-    let watch = stage.watch(&frozen(standstill, 1, 40));
-    let (_registry, breaker) = spawned(&stage, &watch);
+    world.engine.put_item(CIRCUIT, &open);
+    let watch = world.watch(&frozen(standstill, 1, 40));
+    let (_registry, breaker) = spawned(&world, &watch);
     assert!(breaker.admit().await.is_err());
-    stage.sleep_until(seconds(39)).await;
+    world.sleep_until(seconds(39)).await;
     assert!(breaker.admit().await.is_err(), "no time has passed");
-    stage.sleep_until(seconds(40)).await;
-    watch.turn(stage.at());
-    stage.engine.clear();
+    world.sleep_until(seconds(40)).await;
+    watch.turn(world.at());
+    world.engine.clear();
     breaker.admit().await.unwrap().success().settled().await;
-    stage.engine.requests().into_iter().map(|request| request.operation).collect()
+    world.engine.requests().into_iter().map(|request| request.operation).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,14 +211,14 @@ async fn a_process_that_was_frozen_learns_it_from_clocks_that_disagree() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_comes_in_a_freeze_is_read_when_it_ends() {
-    let stage = Stage::new(Plan::empty(0)).await;
+    let world = World::new(Plan::empty(0)).await;
     let ms = Duration::from_millis;
     let mut process = frozen(Standstill::Monotonic, 0, 0);
     process.freezes = vec![Span { from: ms(100), until: ms(600) }];
-    let watch = stage.watch(&process);
-    let (_registry, breaker) = spawned(&stage, &watch);
-    stage.engine.network("E").next(Event::DelayAfter(ms(300)));
+    let watch = world.watch(&process);
+    let (_registry, breaker) = spawned(&world, &watch);
+    world.engine.network("E").next(Event::DelayAfter(ms(300)));
     let begun = watch.hands().wall();
     breaker.admit().await.unwrap().success().settled().await;
-    assert_eq!((stage.at(), watch.hands().wall()), (ms(600), begun + ms(600)));
+    assert_eq!((world.at(), watch.hands().wall()), (ms(600), begun + ms(600)));
 }

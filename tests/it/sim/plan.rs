@@ -1,4 +1,4 @@
-//! What a seed says: settings, environments, traffic, and everything that goes
+//! What a seed says: settings, processes, traffic, and everything that goes
 //! wrong, all known before the first call.
 
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub(crate) enum Standstill {
 
 /// One process: a label, its lives, and what happens to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Process {
+pub(crate) struct PlannedProcess {
     pub(crate) label: String,
     /// It crashes at the end of each; the next one remembers nothing.
     pub(crate) lives: Vec<Span>,
@@ -61,7 +61,7 @@ pub(crate) struct Process {
     pub(crate) dice: Dice,
 }
 
-impl Process {
+impl PlannedProcess {
     /// The end of the freeze that it is in.
     pub(crate) fn thaws_at(&self, at: Duration) -> Option<Duration> {
         self.freezes.iter().find(|span| span.has(at)).map(|span| span.until)
@@ -90,7 +90,7 @@ pub(crate) struct Plan {
     pub(crate) traits: Traits,
     /// Whether the store's answers tell the true time.
     pub(crate) tells_time: bool,
-    pub(crate) processes: Vec<Process>,
+    pub(crate) processes: Vec<PlannedProcess>,
     /// When the dependency fails.
     pub(crate) outages: Vec<Span>,
     pub(crate) orders: Vec<(Duration, Order)>,
@@ -319,7 +319,7 @@ fn process(
     span: Span,
     inner: Span,
     stays: bool,
-) -> Process {
+) -> PlannedProcess {
     let mut steps = Vec::new();
     let mut ahead_ms = i64::try_from(dice.between(0, 2_000)).unwrap() - 1_000;
     if traits.wild_clocks && dice.chance(50) {
@@ -343,7 +343,7 @@ fn process(
         Vec::new()
     };
     let gap = dice.pick(&[(100, 500), (100, 500), (500, 2_000), (2_000, 10_000)]);
-    Process {
+    PlannedProcess {
         label: label.to_owned(),
         lives: lives(dice, traits, span, inner, stays),
         freezes,

@@ -1,5 +1,5 @@
 //! How fast a fleet closes a circuit whose dependency is well again, when its
-//! traffic is thin and spread over many environments.
+//! traffic is thin and spread over many processes.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use serde_json::json;
 use super::{
     dice::Dice,
     plan::Plan,
-    stage::{CIRCUIT, START, Stage},
+    world::{CIRCUIT, START, World},
 };
 
-/// The environments of a fleet, over an item that has just opened.
-async fn opened(seed: u64, environments: usize) -> (Stage, Vec<(BreakerRegistry, Breaker)>) {
-    let stage = Stage::new(Plan::empty(seed)).await;
+/// The processes of a fleet, over an item that has just opened.
+async fn opened(seed: u64, processes: usize) -> (World, Vec<(BreakerRegistry, Breaker)>) {
+    let world = World::new(Plan::empty(seed)).await;
     let open = json!({"state": "OPEN", "failure_count": 5, "opened_at": START,
         "expiration": START + 3_630});
-    stage.engine.put_item(CIRCUIT, &open);
-    let fleet = (0..environments).map(|number| {
-        let registry = stage.registry(&format!("E{number}"), &stage.clock(0));
+    world.engine.put_item(CIRCUIT, &open);
+    let fleet = (0..processes).map(|number| {
+        let registry = world.registry(&format!("E{number}"), &world.clock(0));
         let breaker = registry.breaker(CIRCUIT).unwrap();
         (registry, breaker)
     });
     let fleet = fleet.collect();
-    (stage, fleet)
+    (world, fleet)
 }
 
 /// Sends one request after the other to whom `route` says, all of which
 /// succeed, and returns when the circuit was closed.
 fn time_to_close(
     seed: u64,
-    environments: usize,
+    processes: usize,
     gap: Duration,
     mut route: impl FnMut(&mut Dice, usize) -> usize,
 ) -> Duration {
@@ -39,18 +39,18 @@ fn time_to_close(
     let runtime = { runtime }.enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let mut dice = Dice::new(seed);
-        let (stage, fleet) = opened(seed, environments).await;
+        let (world, fleet) = opened(seed, processes).await;
         tokio::time::sleep(dice.ms(0, u64::try_from(gap.as_millis()).unwrap())).await;
         for request in 0.. {
             let (_, breaker) = &fleet[route(&mut dice, request)];
             let _ = breaker.call(|| async { Ok::<_, &str>(()) }).await;
-            if stage.engine.get_item(CIRCUIT).is_some_and(|item| item["state"] == "CLOSED") {
+            if world.engine.get_item(CIRCUIT).is_some_and(|item| item["state"] == "CLOSED") {
                 break;
             }
             assert!(request < 1_000, "recovery is guaranteed");
             tokio::time::sleep(gap).await;
         }
-        stage.at()
+        world.at()
     })
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     plan::Plan,
-    stage::{self, Run},
+    world::{self, Run},
 };
 use crate::support::engine::Fate;
 
@@ -83,7 +83,7 @@ fn a_seed_replays_exactly_though_store_operations_fail() {
     let plans = frozen.into_iter().take(2).chain(faulty.into_iter().take(2));
     let mut failures = 0;
     for plan in plans.chain(others.into_iter().take(1)) {
-        let (once, again) = (stage::play(plan.clone()), stage::play(plan));
+        let (once, again) = (world::play(plan.clone()), world::play(plan));
         failures += failed(&once);
         let (first, second) = (history(&once), history(&again));
         let other = first.iter().zip(&second).find(|(first, second)| first != second);

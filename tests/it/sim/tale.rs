@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     check::Story,
     item::Item,
-    stage::{Call, Run},
+    world::{Call, Run},
 };
 
 /// Every request, applied write, announcement and call of a run in order of

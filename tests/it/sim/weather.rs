@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{dice::Dice, plan::Process};
+use super::{dice::Dice, plan::PlannedProcess};
 use crate::support::engine::Event;
 
 /// One kind of trouble, and how many requests in a hundred it meets.
@@ -100,7 +100,12 @@ impl Weather {
 ///
 /// The network of a frozen process stands still: what it sends leaves when it
 /// thaws, and answers that come meanwhile find nobody who waits.
-pub(crate) fn event(process: &Process, dice: &mut Dice, at: Duration, operation: &str) -> Event {
+pub(crate) fn event(
+    process: &PlannedProcess,
+    dice: &mut Dice,
+    at: Duration,
+    operation: &str,
+) -> Event {
     if let Some(thaw) = process.thaws_at(at) {
         return Event::DelayBefore(thaw - at);
     }

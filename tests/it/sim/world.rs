@@ -14,7 +14,7 @@ use super::{
     bounds,
     dice::Dice,
     freeze::{TICK, Watch},
-    plan::{Order, Plan, Process},
+    plan::{Order, Plan, PlannedProcess},
     process,
 };
 use crate::support::engine::{Engine, History, Request, now};
@@ -57,7 +57,7 @@ pub(crate) struct Notes {
 }
 
 /// What all processes of a run share.
-pub(crate) struct Stage {
+pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) engine: Engine,
     pub(crate) start: Instant,
@@ -81,7 +81,7 @@ pub(crate) struct Run {
     pub(crate) left: String,
 }
 
-impl Stage {
+impl World {
     pub(crate) async fn new(plan: Plan) -> Self {
         let engine = Engine::new();
         engine.record();
@@ -139,7 +139,7 @@ impl Stage {
     }
 
     /// The clock of a process that starts now.
-    pub(crate) fn watch(&self, process: &Process) -> Arc<Watch> {
+    pub(crate) fn watch(&self, process: &PlannedProcess) -> Arc<Watch> {
         let watch = Arc::new(Watch::start(process, self.at(), true_start()));
         if watch.stands() {
             self.watches.lock().unwrap().push(Arc::clone(&watch));
@@ -189,38 +189,38 @@ pub(crate) fn play(plan: Plan) -> Run {
 }
 
 async fn perform(plan: Plan) -> Run {
-    let stage = Arc::new(Stage::new(plan).await);
+    let world = Arc::new(World::new(plan).await);
     let mut tasks = JoinSet::new();
-    for number in 0..stage.plan.processes.len() {
-        tasks.spawn(process::live(Arc::clone(&stage), number));
+    for number in 0..world.plan.processes.len() {
+        tasks.spawn(process::live(Arc::clone(&world), number));
     }
-    tasks.spawn(operate(Arc::clone(&stage)));
-    tasks.spawn(delete(Arc::clone(&stage)));
-    tasks.spawn(tick(Arc::clone(&stage)));
-    let ended = until_closed(&stage, &mut tasks).await;
-    let left = format!("{:?}, item {:?}", stage.states(), stage.engine.get_item(CIRCUIT));
+    tasks.spawn(operate(Arc::clone(&world)));
+    tasks.spawn(delete(Arc::clone(&world)));
+    tasks.spawn(tick(Arc::clone(&world)));
+    let ended = until_closed(&world, &mut tasks).await;
+    let left = format!("{:?}, item {:?}", world.states(), world.engine.get_item(CIRCUIT));
     tasks.shutdown().await;
-    Run { closed_at: ended, left, ..stage.seen() }
+    Run { closed_at: ended, left, ..world.seen() }
 }
 
 /// Waits for the quiet, and then until everyone is closed, no longer than may be.
-async fn until_closed(stage: &Stage, tasks: &mut JoinSet<()>) -> Option<Duration> {
-    stage.sleep_until(stage.plan.quiet).await;
-    let latest = stage.plan.quiet + bounds::time_to_close(&stage.plan);
+async fn until_closed(world: &World, tasks: &mut JoinSet<()>) -> Option<Duration> {
+    world.sleep_until(world.plan.quiet).await;
+    let latest = world.plan.quiet + bounds::time_to_close(&world.plan);
     loop {
         while let Some(ended) = tasks.try_join_next() {
             ended.unwrap();
         }
-        let open = stage.states().iter().any(|(_, state)| *state != CircuitState::Closed);
-        let item = stage.engine.get_item(CIRCUIT);
+        let open = world.states().iter().any(|(_, state)| *state != CircuitState::Closed);
+        let item = world.engine.get_item(CIRCUIT);
         if !open && item.is_none_or(|item| item["state"] == "CLOSED") {
-            let closed_at = stage.at();
+            let closed_at = world.at();
             // Nothing changes after that.
-            let more = 2 * stage.plan.config.local_cache_max_age() + Duration::from_secs(5);
+            let more = 2 * world.plan.config.local_cache_max_age() + Duration::from_secs(5);
             tokio::time::sleep(more).await;
             return Some(closed_at);
         }
-        if stage.at() > latest {
+        if world.at() > latest {
             return None;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -229,19 +229,19 @@ async fn until_closed(stage: &Stage, tasks: &mut JoinSet<()>) -> Option<Duration
 
 /// The operator has a process of its own, which makes no calls, and a network
 /// without faults.
-async fn operate(stage: Arc<Stage>) {
-    if stage.plan.orders.is_empty() {
+async fn operate(world: Arc<World>) {
+    if world.plan.orders.is_empty() {
         return;
     }
-    let clock = stage.clock(0);
-    let registry = stage.registry("operator", &clock);
+    let clock = world.clock(0);
+    let registry = world.registry("operator", &clock);
     let transitions = registry.subscribe();
     let breaker = registry.breaker(CIRCUIT).unwrap();
     let mut ears = JoinSet::new();
-    ears.spawn(process::listen(Arc::clone(&stage), "operator".to_owned(), transitions));
-    let lift = (stage.plan.quiet, Order::Release);
-    for (at, order) in stage.plan.orders.iter().copied().chain([lift]) {
-        stage.sleep_until(at).await;
+    ears.spawn(process::listen(Arc::clone(&world), "operator".to_owned(), transitions));
+    let lift = (world.plan.quiet, Order::Release);
+    for (at, order) in world.plan.orders.iter().copied().chain([lift]) {
+        world.sleep_until(at).await;
         let done = match order {
             Order::Hold => breaker.hold(clock.wall() + HOLD, "simulated").await,
             Order::Release => breaker.release().await,
@@ -253,18 +253,18 @@ async fn operate(stage: Arc<Stage>) {
 }
 
 /// Moves the clocks of processes that freeze, for what their timers wake.
-async fn tick(stage: Arc<Stage>) {
-    while stage.plan.processes.iter().any(|process| !process.freezes.is_empty()) {
+async fn tick(world: Arc<World>) {
+    while world.plan.processes.iter().any(|process| !process.freezes.is_empty()) {
         tokio::time::sleep(TICK).await;
-        let at = stage.at();
-        stage.watches.lock().unwrap().iter().for_each(|watch| watch.turn(at));
+        let at = world.at();
+        world.watches.lock().unwrap().iter().for_each(|watch| watch.turn(at));
     }
 }
 
 /// The store forgets the item, as it does with those that have expired.
-async fn delete(stage: Arc<Stage>) {
-    for at in &stage.plan.deletions {
-        stage.sleep_until(*at).await;
-        stage.engine.delete_item(CIRCUIT);
+async fn delete(world: Arc<World>) {
+    for at in &world.plan.deletions {
+        world.sleep_until(*at).await;
+        world.engine.delete_item(CIRCUIT);
     }
 }

@@ -15,7 +15,7 @@ use std::{collections::HashMap, time::Duration};
 use super::{Findings, Story};
 use crate::sim::{
     item::{Kind, Step},
-    stage::START,
+    world::START,
 };
 
 pub(super) fn check(story: &Story<'_>, found: &mut Findings) {

@@ -6,7 +6,7 @@ use super::{Findings, Story, leases};
 use crate::sim::{
     item::{Item, Kind, Step},
     plan::Traits,
-    stage::Call,
+    world::Call,
 };
 
 /// A probe that runs under a lease which the item shows.

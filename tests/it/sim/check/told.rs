@@ -12,7 +12,7 @@ use crate::{
         item::Kind,
         plan::Plan,
         process,
-        stage::{CIRCUIT, Run, START, Stage, Told},
+        world::{CIRCUIT, Run, START, Told, World},
     },
     support::engine::Event,
 };
@@ -84,25 +84,25 @@ fn chains(story: &Story<'_>, found: &mut Findings) {
 async fn closing_behind_a_release() -> Run {
     let mut plan = Plan::empty(0);
     plan.config = Config::builder().success_threshold(1).build().unwrap();
-    let stage = Arc::new(Stage::new(plan).await);
+    let world = Arc::new(World::new(plan).await);
     let open = json!({"state": "OPEN", "failure_count": 5, "opened_at": START - 60,
         "expiration": START + 3_570});
-    stage.engine.put_item(CIRCUIT, &open);
-    let holder = stage.registry("E", &stage.clock(0));
-    let operator = stage.registry("operator", &stage.clock(0));
+    world.engine.put_item(CIRCUIT, &open);
+    let holder = world.registry("E", &world.clock(0));
+    let operator = world.registry("operator", &world.clock(0));
     let mut ears = JoinSet::new();
-    ears.spawn(process::listen(Arc::clone(&stage), "E".to_owned(), holder.subscribe()));
+    ears.spawn(process::listen(Arc::clone(&world), "E".to_owned(), holder.subscribe()));
     tokio::time::sleep(Duration::from_millis(500)).await;
     let permit = holder.breaker(CIRCUIT).unwrap().admit_owned().await.unwrap();
     let late = Event::DelayBefore(Duration::from_millis(300));
-    stage.engine.network("E").on("UpdateItem", 1, late);
+    world.engine.network("E").on("UpdateItem", 1, late);
     let settling = permit.success();
     tokio::time::sleep(Duration::from_millis(100)).await;
     operator.breaker(CIRCUIT).unwrap().release().await.unwrap();
     settling.settled().await;
     drop((holder, operator));
     ears.join_all().await;
-    stage.seen()
+    world.seen()
 }
 
 fn found_in(run: &Run) -> Findings {

@@ -7,8 +7,8 @@ use crate::{
     protocol::rows,
     sim::{
         item::{Item, Kind, State, Step},
-        stage::START,
         weather::LATEST,
+        world::START,
     },
 };
 
