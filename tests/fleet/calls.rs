@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    plan::{Careless, Pace, Process, Span, Way, between},
+    plan::{Careless, Pace, PlannedProcess, Span, Way, between},
     world::{World, listen},
 };
 
@@ -48,7 +48,7 @@ async fn call_in_turn(world: Arc<World>, number: usize, breaker: Breaker, mut rn
 }
 
 /// Waits for the next call.
-async fn pause(world: &World, process: &Process, rng: &mut fastrand::Rng) {
+async fn pause(world: &World, process: &PlannedProcess, rng: &mut fastrand::Rng) {
     let gap = process.gap;
     match process.pace {
         // A timer has whole milliseconds, and rounds up.
@@ -75,7 +75,7 @@ enum End {
 
 struct Caller<'a> {
     world: &'a World,
-    process: &'a Process,
+    process: &'a PlannedProcess,
     number: usize,
     breaker: &'a Breaker,
     asked: Duration,

@@ -76,7 +76,7 @@ impl Default for Path {
 
 /// One process.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Process {
+pub(crate) struct PlannedProcess {
     pub(crate) from: Duration,
     /// Between two of its calls, on average.
     pub(crate) gap: Duration,
@@ -100,7 +100,7 @@ pub(crate) struct Process {
     pub(crate) config: Config,
 }
 
-impl Process {
+impl PlannedProcess {
     /// Whether the store hears it and nothing in it is broken, all of the time.
     pub(crate) fn is_in_reach(&self) -> bool {
         let Path { cut, denied, .. } = &self.path;
@@ -138,7 +138,7 @@ pub(crate) enum Act {
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
-    pub(crate) processes: Vec<Process>,
+    pub(crate) processes: Vec<PlannedProcess>,
     pub(crate) outages: Vec<Outage>,
     pub(crate) limits: Vec<Limits>,
     pub(crate) acts: Vec<(Duration, Act)>,
@@ -154,12 +154,12 @@ impl Plan {
     /// A fleet that is called so often, each process by `call`, with clocks in step.
     pub(crate) fn fleet(seed: u64, processes: usize, gap: Duration) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0x5EED);
-        let process = |_| Process {
+        let process = |_| PlannedProcess {
             from: between(&mut rng, Duration::ZERO, gap),
             gap,
             call: Duration::from_millis(20),
             ahead_ms: rng.i64(-5..=5),
-            ..Process::default()
+            ..PlannedProcess::default()
         };
         Self {
             seed,

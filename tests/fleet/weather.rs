@@ -16,7 +16,7 @@ use crate::{
     notes::Probe,
     number,
     partition::{Asked, Fate},
-    plan::{Act, Careless, Limits, Outage, Path, Plan, Process, Span, Way, between},
+    plan::{Act, Careless, Limits, Outage, Path, Plan, PlannedProcess, Span, Way, between},
     world::{Run, play},
 };
 
@@ -96,13 +96,18 @@ fn plan(seed: u64) -> Plan {
     plan
 }
 
-fn living(dice: &mut Dice, config: &Config, careless: bool, slow: Option<Duration>) -> Process {
+fn living(
+    dice: &mut Dice,
+    config: &Config,
+    careless: bool,
+    slow: Option<Duration>,
+) -> PlannedProcess {
     let mut path = Path::default();
     if let Some(slow) = slow {
         path.takes = (Duration::from_millis(1), slow);
     }
     let careless = Careless { cancelled: 0.02, dropped: 0.02, leaked: 0.002 }.only_if(careless);
-    Process {
+    PlannedProcess {
         from: dice.ms(0, 3_000),
         gap: dice.ms(50, 2_000),
         way: [Way::Call, Way::Call, Way::Admit, Way::TryAdmit][dice.0.usize(0..4)],
@@ -113,7 +118,7 @@ fn living(dice: &mut Dice, config: &Config, careless: bool, slow: Option<Duratio
         ahead_ms: dice.0.i64(-500..=500),
         path,
         config: config.clone(),
-        ..Process::default()
+        ..PlannedProcess::default()
     }
 }
 
