@@ -10,7 +10,7 @@
 #![no_main]
 
 use fuseboard::store::{Operation, StoreErrorKind};
-use fuseboard_fuzz::{Choice, Stage, check_applied, check_sent, operations};
+use fuseboard_fuzz::{Choice, World, check_applied, check_sent, operations};
 use libfuzzer_sys::fuzz_target;
 
 const STATUSES: [u16; 4] = [200, 200, 400, 500];
@@ -19,11 +19,11 @@ fuzz_target!(|input: (u8, &[u8])| {
     let (choice, body) = input;
     let status = STATUSES[usize::from(choice) % STATUSES.len()];
     let choice = Choice { operation: choice / 4, ..Choice::default() };
-    Stage::with(|stage| {
-        let read = stage.read(status, body);
+    World::with(|world| {
+        let read = world.read(status, body);
         assert!(status == 200 || read.is_err(), "an error is no record");
         let trip = Operation::Trip { seen: None, failure_count: 5, opened_at: 1, expires_at: 2 };
-        let (_, sent) = stage.write(&trip, status, body);
+        let (_, sent) = world.write(&trip, status, body);
         check_sent(&sent, &trip, None);
 
         let Ok(Some(record)) = read else { return };
@@ -32,7 +32,7 @@ fuzz_target!(|input: (u8, &[u8])| {
             check_applied(&record, operation);
         }
         let operation = &operations[usize::from(choice.operation) % operations.len()];
-        let (written, sent) = stage.write(operation, status, body);
+        let (written, sent) = world.write(operation, status, body);
         // A value of a type that the SDK does not know cannot be named again.
         match written {
             Err(error) if sent.is_empty() => assert_eq!(error.kind(), StoreErrorKind::BadAnswer),

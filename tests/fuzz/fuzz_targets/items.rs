@@ -14,14 +14,14 @@
 #![no_main]
 
 use fuseboard::store::{StoreErrorKind, Written};
-use fuseboard_fuzz::{Choice, Item, Stage, check_applied, check_sent, operations};
+use fuseboard_fuzz::{Choice, Item, World, check_applied, check_sent, operations};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Choice, Item)| {
     let (choice, item) = input;
-    Stage::with(|stage| {
+    World::with(|world| {
         // What the SDK cannot read is an error; there is no record to go on with.
-        let Ok(read) = stage.read(200, &item.body("Item")) else { return };
+        let Ok(read) = world.read(200, &item.body("Item")) else { return };
         let record = read.expect("an answer with an item shows a record");
         let operations = operations(&record, &choice);
         for operation in &operations {
@@ -30,8 +30,8 @@ fuzz_target!(|input: (Choice, Item)| {
 
         let operation = &operations[usize::from(choice.operation) % operations.len()];
         let (written, sent) = match choice.applied {
-            true => stage.write(operation, 200, &item.body("Attributes")),
-            false => stage.write(operation, 400, &item.refusal()),
+            true => world.write(operation, 200, &item.body("Attributes")),
+            false => world.write(operation, 400, &item.refusal()),
         };
         check_sent(&sent, operation, Some(&item));
         match written {

@@ -3,10 +3,10 @@
 
 mod check;
 mod item;
-mod stage;
+mod world;
 
 pub use self::{
     check::{Choice, check_applied, check_sent, operations},
     item::Item,
-    stage::{Sent, Stage},
+    world::{Sent, World},
 };

@@ -42,7 +42,7 @@ pub struct Sent {
 /// One store for all inputs of a process, as building it costs more than a
 /// call. It does not retry: a budget of retries would carry over from one input
 /// to the next.
-pub struct Stage {
+pub struct World {
     runtime: Runtime,
     wire: Wire,
     store: DynamoDbStore,
@@ -50,13 +50,13 @@ pub struct Stage {
 }
 
 thread_local! {
-    static STAGE: OnceCell<Stage> = const { OnceCell::new() };
+    static WORLD: OnceCell<World> = const { OnceCell::new() };
 }
 
-impl Stage {
-    /// Runs something on the stage of this thread.
+impl World {
+    /// Runs something on the world of this thread.
     pub fn with<T>(run: impl FnOnce(&Self) -> T) -> T {
-        STAGE.with(|stage| run(stage.get_or_init(Self::new)))
+        WORLD.with(|world| run(world.get_or_init(Self::new)))
     }
 
     fn new() -> Self {
