@@ -14,8 +14,8 @@ use futures::executor::block_on;
 use tokio::sync::oneshot;
 
 use crate::{
-    stage::Stage,
     timed::{in_one_future, two_threads},
+    world::World,
 };
 
 pub(crate) fn one_thread(criterion: &mut Criterion) {
@@ -81,14 +81,14 @@ pub(crate) fn two_threads_on_one_line(criterion: &mut Criterion) {
 }
 
 /// What a mailbox costs: one that is not asleep, and a task that is.
-pub(crate) fn messages(criterion: &mut Criterion, stage: &Stage) {
+pub(crate) fn messages(criterion: &mut Criterion, world: &World) {
     let mut group = criterion.benchmark_group("floor, messages");
     let (sender, receiver) = flume::bounded::<u64>(1_024);
     group.bench_function("channel: send and receive", |b| {
         b.iter(|| sender.try_send(black_box(7)).is_ok() && receiver.try_recv().is_ok());
     });
     let (ask, asked) = flume::bounded::<oneshot::Sender<u64>>(1_024);
-    let actor = stage.runtime.spawn(async move {
+    let actor = world.runtime.spawn(async move {
         while let Ok(reply) = asked.recv_async().await {
             // Who asked waits for it.
             let _ = reply.send(7);

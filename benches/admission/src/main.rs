@@ -10,8 +10,8 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads clocks")]
 
 mod floor;
-mod stage;
 mod timed;
+mod world;
 
 use std::{error::Error, hint::black_box};
 
@@ -20,32 +20,32 @@ use fuseboard::{Breaker, CallError};
 use futures::executor::block_on;
 
 use self::{
-    stage::Stage,
     timed::{beside, in_one_future, in_turn, two_threads},
+    world::World,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let stage = Stage::new()?;
+    let world = World::new()?;
     let mut criterion = Criterion::default()
         .warm_up_time(std::time::Duration::from_millis(300))
         .measurement_time(std::time::Duration::from_secs(1))
         .configure_from_args();
     floor::one_thread(&mut criterion);
     floor::two_threads_on_one_line(&mut criterion);
-    floor::messages(&mut criterion, &stage);
-    closed(&mut criterion, &stage);
-    on_two_threads(&mut criterion, &stage);
-    beside_a_thread_that_writes(&mut criterion, &stage);
-    open(&mut criterion, &stage);
-    failures(&mut criterion, &stage);
-    trip(&mut criterion, &stage);
+    floor::messages(&mut criterion, &world);
+    closed(&mut criterion, &world);
+    on_two_threads(&mut criterion, &world);
+    beside_a_thread_that_writes(&mut criterion, &world);
+    open(&mut criterion, &world);
+    failures(&mut criterion, &world);
+    trip(&mut criterion, &world);
     criterion.final_summary();
     Ok(())
 }
 
 /// Healthy calls. "Admit" is an admission and the report of a success.
-fn closed(criterion: &mut Criterion, stage: &Stage) {
-    let closed = &stage.closed;
+fn closed(criterion: &mut Criterion, world: &World) {
+    let closed = &world.closed;
     let mut group = criterion.benchmark_group("closed");
     group.bench_function("try_admit", |b| {
         b.iter(|| black_box(closed).try_admit().map(|permit| permit.success()).is_ok());
@@ -74,15 +74,15 @@ fn closed(criterion: &mut Criterion, stage: &Stage) {
         );
     });
     group.bench_function("look-up in the registry", |b| {
-        b.iter(|| stage.registry.breaker(black_box("closed")).is_ok());
+        b.iter(|| world.registry.breaker(black_box("closed")).is_ok());
     });
     group.finish();
 }
 
 /// The same circuit under two threads. Each thread's own time for each call; a
 /// path that writes nothing that is shared takes as long as with one.
-fn on_two_threads(criterion: &mut Criterion, stage: &Stage) {
-    let closed = &stage.closed;
+fn on_two_threads(criterion: &mut Criterion, world: &World) {
+    let closed = &world.closed;
     let mut group = criterion.benchmark_group("closed, two threads on one circuit");
     group.bench_function("try_admit", |b| {
         two_threads(b, |calls| {
@@ -127,8 +127,8 @@ fn on_two_threads(criterion: &mut Criterion, stage: &Stage) {
 
 /// Calls that only read, while another thread counts the circuit's handles up and
 /// down: as long as alone, if what is counted lies on no line that they read.
-fn beside_a_thread_that_writes(criterion: &mut Criterion, stage: &Stage) {
-    let closed = &stage.closed;
+fn beside_a_thread_that_writes(criterion: &mut Criterion, world: &World) {
+    let closed = &world.closed;
     let mut group = criterion.benchmark_group("closed, try_admit while another thread");
     let try_admit = |calls| {
         for _ in 0..calls {
@@ -152,8 +152,8 @@ fn beside_a_thread_that_writes(criterion: &mut Criterion, stage: &Stage) {
 }
 
 /// Rejections.
-fn open(criterion: &mut Criterion, stage: &Stage) {
-    let (open, half_open) = (&stage.open, &stage.half_open);
+fn open(criterion: &mut Criterion, world: &World) {
+    let (open, half_open) = (&world.open, &world.half_open);
     let mut group = criterion.benchmark_group("rejected");
     group.bench_function("open: try_admit, retry_after", |b| {
         b.iter(|| {
@@ -189,26 +189,26 @@ fn open(criterion: &mut Criterion, stage: &Stage) {
 }
 
 /// Failures that do not trip, and the good calls that are counted beside them.
-fn failures(criterion: &mut Criterion, stage: &Stage) {
+fn failures(criterion: &mut Criterion, world: &World) {
     let mut group = criterion.benchmark_group("failures");
     let succeed =
         |breaker: &Breaker| black_box(breaker).try_admit().map(|permit| permit.success()).is_ok();
     let fail =
         |breaker: &Breaker| black_box(breaker).try_admit().map(|permit| permit.failure()).is_ok();
-    group.bench_function("none stands: a good call", |b| b.iter(|| succeed(&stage.closed)));
+    group.bench_function("none stands: a good call", |b| b.iter(|| succeed(&world.closed)));
     // It stands for as long as nobody fails, and the actor sleeps.
-    let _ = fail(&stage.watched);
-    group.bench_function("one stands: a good call", |b| b.iter(|| succeed(&stage.watched)));
+    let _ = fail(&world.watched);
+    group.bench_function("one stands: a good call", |b| b.iter(|| succeed(&world.watched)));
     // Of two in a row each call would want fresher news.
     group.bench_function("one that does not trip, and a good call", |b| {
-        b.iter(|| fail(&stage.failing) && succeed(&stage.failing));
+        b.iter(|| fail(&world.failing) && succeed(&world.failing));
     });
     group.bench_function("one in ten calls fails, mean of all", |b| {
         let mut number = 0_u64;
         b.iter(|| {
             number = number.wrapping_add(1);
             let is_failure = number.is_multiple_of(10);
-            stage
+            world
                 .flaky
                 .try_admit()
                 .map(|permit| if is_failure { permit.failure() } else { permit.success() })
@@ -219,26 +219,26 @@ fn failures(criterion: &mut Criterion, stage: &Stage) {
 }
 
 /// From the report of the failure that trips until a call is rejected.
-fn trip(criterion: &mut Criterion, stage: &Stage) {
+fn trip(criterion: &mut Criterion, world: &World) {
     let mut group = criterion.benchmark_group("trip");
     group.bench_function("report to rejection", |b| {
         in_turn(
             b,
             || {
-                let _ = stage.tripping.try_admit().map(|permit| permit.failure());
-                while stage.tripping.try_admit().is_ok() {
+                let _ = world.tripping.try_admit().map(|permit| permit.failure());
+                while world.tripping.try_admit().is_ok() {
                     std::thread::yield_now();
                 }
             },
-            || block_on(stage.close(&stage.tripping)),
+            || block_on(world.close(&world.tripping)),
         );
     });
     // With the default `await_trip_write`; the store is in memory.
     group.bench_function("call that trips, until it returns", |b| {
         in_turn(
             b,
-            || block_on(stage.tripping.call(|| async { Err::<(), _>(7) })).is_err(),
-            || block_on(stage.close(&stage.tripping)),
+            || block_on(world.tripping.call(|| async { Err::<(), _>(7) })).is_err(),
+            || block_on(world.close(&world.tripping)),
         );
     });
     group.finish();

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The circuits, and what keeps them.
-pub(crate) struct Stage {
+pub(crate) struct World {
     pub(crate) closed: Breaker,
     pub(crate) open: Breaker,
     pub(crate) half_open: Breaker,
@@ -27,7 +27,7 @@ pub(crate) struct Stage {
     _probe: OwnedPermit,
 }
 
-impl Stage {
+impl World {
     pub(crate) fn new() -> Result<Self, Box<dyn Error>> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
