@@ -45,7 +45,7 @@ pub(crate) struct Item {
     pub(crate) epoch: Stamp,
 }
 
-/// A record as an environment sees it.
+/// A record as a process sees it.
 pub(crate) type Seen = Option<Item>;
 
 /// What is asked of the store; `at` is the time of the sending.

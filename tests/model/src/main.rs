@@ -1,6 +1,6 @@
 //! The protocol of the shared record, checked exhaustively within bounds.
 //!
-//! Environments as in `src/protocol/machine`, in the abstract, meet in one item that the
+//! Processes as in `src/protocol/machine`, in the abstract, meet in one item that the
 //! crate's own [`fuseboard::store::Operation::apply`] writes. Each module says what
 //! is abstracted.
 //!
@@ -30,9 +30,9 @@
     reason = "a test that meets what it does not expect has failed, and says what it did"
 )]
 
-mod environment;
 mod item;
 mod one_and_fleet;
+mod process;
 mod shared;
 mod weak;
 mod weakened;
@@ -48,9 +48,9 @@ use crate::{
     world::{World, past::Remembered},
 };
 
-/// Two environments, T = 1 and K = 2, and nothing that goes wrong.
+/// Two processes, T = 1 and K = 2, and nothing that goes wrong.
 const CALM: Rules = Rules {
-    environments: 2,
+    processes: 2,
     writes: 5,
     faults: 0,
     alone: 0,
@@ -76,11 +76,11 @@ const CALM: Rules = Rules {
 /// One of everything that may go wrong, for few writes.
 const ROUGH: Rules = Rules { writes: 3, faults: 1, crashes: 1, deletions: 1, orders: 1, ..CALM };
 
-/// The store is out for an environment, which probes and falls open without it.
+/// The store is out for a process, which probes and falls open without it.
 const ALONE: Rules = Rules { writes: 3, faults: 1, alone: 1, ..CALM };
 
 /// Three, of whom one was elected: by the first of the writes.
-const ELECTED: Rules = Rules { environments: 3, writes: 3, successes: 1, elected: true, ..CALM };
+const ELECTED: Rules = Rules { processes: 3, writes: 3, successes: 1, elected: true, ..CALM };
 
 fn is_large() -> bool {
     std::env::var("FUSEBOARD_MODEL").is_ok_and(|size| size == "large")
@@ -131,7 +131,7 @@ fn a_fleet_keeps_the_protocol_with_answers_that_linger() {
 
 #[test]
 fn three_keep_the_protocol() {
-    let three = Rules { environments: 3, writes: 3, ..CALM };
+    let three = Rules { processes: 3, writes: 3, ..CALM };
     holds(three, Rules { writes: 5, ..three });
 }
 
@@ -187,7 +187,7 @@ fn three_keep_the_protocol_while_the_store_is_out_for_one() {
 #[test]
 fn which_environment_is_which_does_not_matter() {
     for rules in [
-        Rules { environments: 3, writes: 2, successes: 1, ..CALM },
+        Rules { processes: 3, writes: 2, successes: 1, ..CALM },
         Rules { writes: 1, ..ROUGH },
         Rules { writes: 1, ..ALONE },
         Rules { writes: 2, faults: 1, ..ELECTED },
@@ -204,7 +204,7 @@ fn which_environment_is_which_does_not_matter() {
 
 #[test]
 fn one_keeps_the_protocol_with_its_own_late_writes() {
-    let alone = Rules { environments: 1, writes: 6, faults: 1, failures: 2, ..CALM };
+    let alone = Rules { processes: 1, writes: 6, faults: 1, failures: 2, ..CALM };
     holds(alone, Rules { writes: 8, ..alone });
     let alone = Rules { writes: 5, failures: 1, successes: 1, ..alone };
     holds(alone, Rules { writes: 7, ..alone });
@@ -235,7 +235,7 @@ fn a_fleet_keeps_the_protocol_while_the_store_is_out_for_some() {
 
 #[test]
 fn one_keeps_the_protocol_while_the_store_is_out() {
-    let alone = Rules { environments: 1, writes: 4, alone: 2, ..ALONE };
+    let alone = Rules { processes: 1, writes: 4, alone: 2, ..ALONE };
     holds(alone, Rules { writes: 6, alone: 3, ..alone });
 }
 

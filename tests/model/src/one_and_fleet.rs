@@ -22,7 +22,7 @@ fn case_93_a_fleet_keeps_the_protocol_with_one_that_is_refuted() {
 
 #[test]
 fn case_93_three_keep_the_protocol_with_one_that_is_refuted() {
-    let three = Rules { environments: 3, writes: 3, ..REFUTING };
+    let three = Rules { processes: 3, writes: 3, ..REFUTING };
     three_hold(three, Rules { writes: 4, ..three }, &["one is refuted"]);
     let contradicted = Rules { writes: 2, contradicted: true, ..three };
     holds(contradicted, Rules { writes: 4, ..contradicted });
@@ -37,7 +37,7 @@ fn case_94_a_refuted_environment_keeps_to_itself_while_the_store_is_out() {
 
 #[test]
 fn case_96_one_alone_is_never_refuted() {
-    let one = Rules { environments: 1, writes: 5, faults: 1, ..REFUTING };
+    let one = Rules { processes: 1, writes: 5, faults: 1, ..REFUTING };
     holds(one, Rules { writes: 7, ..one });
     let out = Rules { alone: 2, ..one };
     holds(Rules { writes: 3, ..out }, Rules { writes: 6, alone: 3, ..out });
@@ -53,7 +53,7 @@ fn case_96_no_operator_and_no_deletion_refutes() {
 
 #[test]
 fn case_93_a_refuted_environment_must_not_trip() {
-    is_refuted(Weak::RefutedTrips, REFUTING, "a refuted environment writes no trip");
+    is_refuted(Weak::RefutedTrips, REFUTING, "a refuted process writes no trip");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn case_96_a_release_must_not_contradict() {
 
 #[test]
 fn case_96_a_closing_of_its_own_must_not_contradict() {
-    let rules = Rules { environments: 1, faults: 1, ..REFUTING };
+    let rules = Rules { processes: 1, faults: 1, ..REFUTING };
     is_refuted(Weak::OwnCloseContradicts, rules, "closings of others alone contradict");
 }
 

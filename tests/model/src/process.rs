@@ -1,4 +1,4 @@
-//! One environment: the machine of `src/protocol/machine`, with its clocks abstracted.
+//! One process: the machine of `src/protocol/machine`, with its clocks abstracted.
 //!
 //! Not abstracted: what is known and how certain it is, the phase, the one
 //! write that is wanted, the one store operation in flight, the election that is
@@ -37,12 +37,12 @@ pub(crate) enum Phase {
         opened: Stamp,
     },
     /// Probed without a lease: the store is out, a trip was dropped, or this
-    /// environment is refuted.
+    /// process is refuted.
     Local {
         successes: u8,
         probing: bool,
     },
-    /// Open for this environment alone, which is refuted.
+    /// Open for this process alone, which is refuted.
     Refuted,
 }
 
@@ -109,7 +109,7 @@ pub(crate) enum Verdict {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Environment {
+pub(crate) struct Process {
     /// What the store last showed; `None` before the first time.
     pub(crate) seen: Option<Seen>,
     pub(crate) certain: bool,
@@ -137,7 +137,7 @@ const OFFERED: Stamp = Stamp::MAX;
 
 pub(crate) const CLOSED: Phase = Phase::Closed { streak: 0, counted: 0 };
 
-impl Environment {
+impl Process {
     pub(crate) const fn new() -> Self {
         Self {
             seen: None,
@@ -224,7 +224,7 @@ impl Environment {
         self.conclude(alone, shared, rules);
     }
 
-    /// The epoch that this environment takes to be the present one.
+    /// The epoch that this process takes to be the present one.
     fn epoch(&self) -> Stamp {
         match (self.want, self.job) {
             // The record was never seen.

@@ -1,4 +1,4 @@
-//! What the environments share: the item, the network, and time.
+//! What the processes share: the item, the network, and time.
 //!
 //! Abstracted: durations. Time leaps: whatever may have become due can be due,
 //! in the order in which it was stamped. A lease is as long as the recovery
@@ -11,15 +11,15 @@
 //! by what no condition can see, not by the conditions of the crate.
 
 use crate::{
-    environment::Verdict,
     item::{FULL, HOLD, Item, Seen, Stamp, State, Write},
+    process::Verdict,
     weak::Weak,
 };
 
 /// The bounds and settings of one check.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
-    pub(crate) environments: usize,
+    pub(crate) processes: usize,
     /// How many writes are sent, those of operators included.
     pub(crate) writes: u8,
     /// How many operations go unanswered, or are sent twice.
@@ -31,11 +31,11 @@ pub(crate) struct Rules {
     pub(crate) orders: u8,
     /// How many operations are throttled.
     pub(crate) throttles: u8,
-    /// How many environments freeze while they owe a trip.
+    /// How many processes freeze while they owe a trip.
     pub(crate) freezes: u8,
     /// How many trips that are owed grow old before anything else does.
     pub(crate) ages: u8,
-    /// How many reads are stale that are not an environment's first.
+    /// How many reads are stale that are not a process's first.
     pub(crate) stale: u8,
     /// T and K.
     pub(crate) failures: u8,
@@ -51,7 +51,7 @@ pub(crate) struct Rules {
     pub(crate) contradicted: bool,
     /// The circuit is half-open at first: the first of the writes elected one.
     pub(crate) elected: bool,
-    /// Environments keep their places, so that one can be told from another.
+    /// Processes keep their places, so that one can be told from another.
     pub(crate) apart: bool,
     pub(crate) weak: Weak,
 }
@@ -68,9 +68,9 @@ pub(crate) enum Breach {
     /// A trip was sent for failures that were older than a recovery time, or than a
     /// freeze.
     Old,
-    /// A refuted environment wrote a trip.
+    /// A refuted process wrote a trip.
     Heard,
-    /// An environment was contradicted by what was no closing of others.
+    /// A process was contradicted by what was no closing of others.
     Unjust,
     /// What was decided took effect without the store, which had answered.
     Alone,

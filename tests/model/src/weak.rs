@@ -73,13 +73,13 @@ pub(crate) enum Weak {
     FrozenTripIsSent,
     /// An election of an absent record also lands on one that is there.
     ElectAbsentAnyway,
-    /// An environment that is refuted trips for all.
+    /// A process that is refuted trips for all.
     RefutedTrips,
-    /// A refuted environment waits for others to close what it alone opened.
+    /// A refuted process waits for others to close what it alone opened.
     RefutedWaits,
     /// A release contradicts whose trip it ends.
     ReleaseContradicts,
-    /// An environment is contradicted by its own closing.
+    /// A process is contradicted by its own closing.
     OwnCloseContradicts,
     /// A throttled write is taken to be applied.
     ThrottledIsApplied,

@@ -135,13 +135,13 @@ fn a_takeover_must_take_the_count_off_the_item() {
 
 #[test]
 fn a_token_that_saw_a_failure_must_not_close() {
-    let rules = Rules { environments: 1, ..CALM };
+    let rules = Rules { processes: 1, ..CALM };
     is_refuted(Weak::FailedTokenCloses, rules, "a token that saw a failure never closes");
 }
 
 #[test]
 fn a_token_left_by_a_trip_must_not_probe_again() {
-    let rules = Rules { environments: 1, successes: 1, faults: 1, ..CALM };
+    let rules = Rules { processes: 1, successes: 1, faults: 1, ..CALM };
     is_refuted(Weak::RegainAfterTrip, rules, "a token that saw a failure never closes");
 }
 
@@ -165,7 +165,7 @@ fn a_close_of_the_same_second_must_not_be_taken_for_ours_after_the_lease() {
 
 #[test]
 fn a_late_reopening_must_not_be_taken_for_a_newer_opening() {
-    let rules = Rules { environments: 1, writes: 3, successes: 1, ..ALONE };
+    let rules = Rules { processes: 1, writes: 3, successes: 1, ..ALONE };
     is_refuted(Weak::LateReopenIsNewer, rules, "what is told as ours was applied once");
 }
 

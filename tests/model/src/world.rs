@@ -1,14 +1,14 @@
-//! The model: environments, the store, the network, and all that may happen.
+//! The model: processes, the store, the network, and all that may happen.
 //!
 //! Not abstracted: an answer may come long after the write was applied; a request
 //! may be applied after its sender gave up, and twice; reads may be stale, and are
 //! acted upon; the store may throttle an operation, of which an earlier attempt may
-//! arrive yet; an environment may freeze, or restart and forget; the store may fail
-//! an environment until it answers again; the item may be deleted; an operator may
+//! arrive yet; a process may freeze, or restart and forget; the store may fail
+//! a process until it answers again; the item may be deleted; an operator may
 //! hold and release.
 //! Abstracted: a stale read is one write behind, and there are few of them but for
 //! first reads; one that may be behind the own last write is a consistent one;
-//! operators have no environment, and their second to themselves. The item is deleted
+//! operators have no process, and their second to themselves. The item is deleted
 //! an hour after the last write, when nothing is under way and no lease is left, or
 //! (`abrupt`) by a person: then messages are under way, but no lease is live, and
 //! none arrives a second time afterwards.
@@ -23,8 +23,8 @@ use std::collections::HashSet;
 use stateright::{Model, Property};
 
 use crate::{
-    environment::{Answer, Environment, Job, Verdict},
     item::Write,
+    process::{Answer, Job, Process, Verdict},
     shared::{Breach, Rules, Shared},
 };
 
@@ -32,8 +32,8 @@ use crate::{
 pub(crate) struct World {
     pub(crate) shared: Shared,
     /// In order of themselves: which is which does not matter, since nothing on the
-    /// item or on its way names an environment.
-    pub(crate) environments: Vec<Environment>,
+    /// item or on its way names a process.
+    pub(crate) processes: Vec<Process>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(crate) enum Step {
         alone: bool,
     },
     KeepAlive(usize),
-    /// The store fails this environment, though it has not written.
+    /// The store fails this process, though it has not written.
     LoseTheStore(usize),
     FallOpen(usize),
     ProbeAlone(usize),
@@ -97,7 +97,7 @@ impl Model for Rules {
         if world.shared.breach.is_some() {
             return;
         }
-        for who in 0..world.environments.len() {
+        for who in 0..world.processes.len() {
             world.steps_of(who, self, steps);
         }
         world.steps_of_others(self, steps);
@@ -132,18 +132,18 @@ impl Model for Rules {
             }),
             Property::always("no count stands on the item during a probe", |_, world: &World| {
                 let item = world.shared.item;
-                !world.environments.iter().any(|env| env.probes_under_a_count(item))
+                !world.processes.iter().any(|env| env.probes_under_a_count(item))
             }),
             Property::always("at most one lease is live", |_, world: &World| {
                 let lapsed = world.shared.lapsed;
-                let live = |env: &&Environment| env.has_live_lease(lapsed);
-                world.environments.iter().filter(live).count() <= 1
+                let live = |env: &&Process| env.has_live_lease(lapsed);
+                world.processes.iter().filter(live).count() <= 1
             }),
             Property::always("what is told as ours was applied once", |_, world| {
                 no(world, Breach::Unfounded)
             }),
             Property::always("no trip is sent for old failures", |_, world| no(world, Breach::Old)),
-            Property::always("a refuted environment writes no trip", |_, world| {
+            Property::always("a refuted process writes no trip", |_, world| {
                 no(world, Breach::Heard)
             }),
             Property::always("closings of others alone contradict", |_, world| {
@@ -156,7 +156,7 @@ impl Model for Rules {
                 "a quiet circuit closes by any one alone",
                 |rules: &Self, world: &World| {
                     !world.is_quiet()
-                        || (0..world.environments.len()).all(|who| world.closes_by(who, rules))
+                        || (0..world.processes.len()).all(|who| world.closes_by(who, rules))
                 },
             ),
         ]
@@ -180,43 +180,43 @@ pub(crate) fn reached(rules: Rules) -> HashSet<World> {
 }
 
 impl World {
-    /// The same state for all that matters, whichever environment is which.
+    /// The same state for all that matters, whichever process is which.
     pub(crate) fn sorted(mut self) -> Self {
-        self.environments.sort_unstable();
+        self.processes.sort_unstable();
         self
     }
 
     fn take(&mut self, step: Step, rules: &Rules) {
-        let Self { shared, environments } = self;
+        let Self { shared, processes } = self;
         match step {
-            Step::Fail { who, alone } => environments[who].fail(alone, shared, rules),
-            Step::Call(who) => environments[who].call(shared, rules),
+            Step::Fail { who, alone } => processes[who].fail(alone, shared, rules),
+            Step::Call(who) => processes[who].call(shared, rules),
             Step::Probe { who, verdict, alone } => {
-                environments[who].end(verdict, alone, shared, rules);
+                processes[who].end(verdict, alone, shared, rules);
             }
-            Step::KeepAlive(who) => environments[who].keep_alive(shared, rules),
+            Step::KeepAlive(who) => processes[who].keep_alive(shared, rules),
             Step::LoseTheStore(who) => {
                 shared.faults -= 1;
-                environments[who].lose_the_store(shared);
+                processes[who].lose_the_store(shared);
             }
             Step::FallOpen(who) => {
                 shared.alone -= 1;
-                environments[who].fall_open();
+                processes[who].fall_open();
             }
             Step::ProbeAlone(who) => {
                 shared.alone -= 1;
-                environments[who].probe_alone(shared, rules);
+                processes[who].probe_alone(shared, rules);
             }
             Step::Read { who, stale } => {
                 let found = if stale { shared.older } else { shared.item };
-                shared.stale -= u8::from(stale && environments[who].seen.is_some());
-                environments[who].job = Some(Job::Read(found));
+                shared.stale -= u8::from(stale && processes[who].seen.is_some());
+                processes[who].job = Some(Job::Read(found));
             }
-            Step::GoodCalls(who) => environments[who].has_good_calls(),
-            Step::Receive(who) => environments[who].receive(shared, rules),
+            Step::GoodCalls(who) => processes[who].has_good_calls(),
+            Step::Receive(who) => processes[who].receive(shared, rules),
             Step::TimeOut(who) => {
                 shared.faults -= 1;
-                environments[who].time_out(shared);
+                processes[who].time_out(shared);
             }
             Step::Arrive { wire, answered, again } => self.arrive(wire, answered, again, rules),
             Step::Lapse(until) => shared.lapse(until, rules),
@@ -232,11 +232,11 @@ impl World {
 
     /// Something comes from without.
     fn strike(&mut self, step: Step, rules: &Rules) {
-        let Self { shared, environments } = self;
+        let Self { shared, processes } = self;
         match step {
             Step::Crash(who) => {
                 shared.crashes -= 1;
-                environments[who] = Environment::new();
+                processes[who] = Process::new();
             }
             Step::Delete if rules.abrupt => {
                 shared.deletions -= 1;
@@ -261,20 +261,20 @@ impl World {
             Step::Throttle { who, lost } => {
                 shared.throttles -= 1;
                 shared.faults -= u8::from(lost);
-                if let Some(Job::Write { number, .. }) = environments[who].job {
+                if let Some(Job::Write { number, .. }) = processes[who].job {
                     shared.network.retain(|wire| lost || wire.number != number);
                 }
-                environments[who].throttle(shared, rules);
+                processes[who].throttle(shared, rules);
             }
             Step::Freeze(who) => {
                 shared.freezes -= 1;
-                environments[who].freeze(shared, rules);
+                processes[who].freeze(shared, rules);
             }
             Step::Age(who) => {
                 shared.ages -= 1;
-                if let Some(opened) = environments[who].owed_since() {
+                if let Some(opened) = processes[who].owed_since() {
                     shared.lapse(opened, rules);
-                    environments[who].drops_old_trip(shared, rules);
+                    processes[who].drops_old_trip(shared, rules);
                 }
             }
             Step::Fail { .. }
@@ -312,7 +312,7 @@ impl World {
             self.shared.network.remove(index);
         }
         let Some(who) = awaiting else { return };
-        if let Some(Job::Write { landed, answer, .. }) = &mut self.environments[who].job {
+        if let Some(Job::Write { landed, answer, .. }) = &mut self.processes[who].job {
             *landed = wire.landed;
             let shown = self.shared.item;
             *answer = answered.then(|| after.map_or(Answer::Refused(shown), Answer::Applied));

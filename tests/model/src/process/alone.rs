@@ -1,4 +1,4 @@
-//! What an environment does while the store counts as out.
+//! What a process does while the store counts as out.
 //!
 //! The mirror of what `src/protocol/machine` does between a failure of the store and its
 //! next answer: what was decided holds here, calls fall open or are probed without
@@ -8,12 +8,12 @@
 //! (either may be followed).
 
 use crate::{
-    environment::{CLOSED, Environment, Job, Ours, Phase, Stage, Want},
     item::{State, Write},
+    process::{CLOSED, Job, Ours, Phase, Process, Stage, Want},
     shared::{Breach, Rules, Shared},
 };
 
-impl Environment {
+impl Process {
     /// The store has failed: what was sent may land yet.
     pub(crate) fn time_out(&mut self, shared: &mut Shared) {
         if let Some(Job::Write { write, .. }) = self.job.take() {

@@ -1,11 +1,11 @@
-//! What an environment makes of the store's answers.
+//! What a process makes of the store's answers.
 //!
 //! The mirror of `src/protocol/machine/storage`: recognition of own earlier writes,
 //! adoption of what is shown, and what stays owed.
 
 use crate::{
-    environment::{Answer, CLOSED, Election, Environment, Job, Ours, Phase, Stage, Want},
     item::{Item, Seen, Stamp, State, Write},
+    process::{Answer, CLOSED, Election, Job, Ours, Phase, Process, Stage, Want},
     shared::{Breach, Rules, Shared},
     weak::Weak,
 };
@@ -13,7 +13,7 @@ use crate::{
 /// An opening that the store knows; its stamp is on the item.
 const STORED: Phase = Phase::Open { opened: 0, stored: true, counted: 0 };
 
-impl Environment {
+impl Process {
     /// The answer of the store arrives, and is acted upon.
     pub(crate) fn receive(&mut self, shared: &mut Shared, rules: &Rules) {
         self.out &= !matches!(self.job, Some(Job::Write { answer: Some(_), .. }));
@@ -190,7 +190,7 @@ impl Environment {
             Some(item) => match item.state {
                 State::Closed => self.adopt_closed(same, first),
                 State::Open => {
-                    // Nobody has probed it since this environment began to, alone.
+                    // Nobody has probed it since this process began to, alone.
                     let probes = matches!(self.phase, Phase::Local { .. });
                     let stored = matches!(self.phase, Phase::Open { stored: true, .. });
                     if !(same && (stored || probes)) {

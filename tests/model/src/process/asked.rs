@@ -1,13 +1,13 @@
 //! What the store is asked: the next write, or the read that has to come before it.
 
 use crate::{
-    environment::{Election, Environment, Job, OFFERED, Ours, Phase, Want},
     item::{FULL, Item, Stamp, Write},
+    process::{Election, Job, OFFERED, Ours, Phase, Process, Want},
     shared::{Rules, Shared},
     weak::Weak,
 };
 
-impl Environment {
+impl Process {
     /// Makes the next write; after one of unknown outcome, what is true is read first.
     pub(super) fn dispatch(&mut self, shared: &mut Shared, rules: &Rules) {
         let Some(want) = self.want else { return };

@@ -2,18 +2,18 @@
 //!
 //! A trip is dropped when its last failure is older than a recovery time, when a
 //! freeze lies between, or when the item shows a closing of a later epoch (`answers`).
-//! From then on this environment probes first, alone, and opens again on what it finds.
+//! From then on this process probes first, alone, and opens again on what it finds.
 //! An item that was deleted says nothing of another epoch: it is tripped over. A throttled
 //! operation was answered: it was not applied, and nothing is done alone.
 
 use crate::{
-    environment::{Environment, Job, Phase, Want},
     item::{State, Write},
+    process::{Job, Phase, Process, Want},
     shared::{Breach, Rules, Shared},
     weak::Weak,
 };
 
-impl Environment {
+impl Process {
     /// Whether it has opened, and the store may not know of it.
     pub(crate) fn owed_since(&self) -> Option<u8> {
         match self.phase {
@@ -52,7 +52,7 @@ impl Environment {
         true
     }
 
-    /// Judges a write of this environment that is about to be sent.
+    /// Judges a write of this process that is about to be sent.
     pub(super) fn judge(&self, write: &Write, shared: &mut Shared) {
         let Write::Trip { opened, .. } = *write else { return };
         if opened <= shared.lapsed.max(self.frozen) {

@@ -1,4 +1,4 @@
-//! An environment that fails where others do not.
+//! A process that fails where others do not.
 //!
 //! Whose trip was applied, and who then saw the circuit closed by probes of another,
 //! is contradicted. When its rules say trip while it is so, it is refuted: the circuit
@@ -6,14 +6,14 @@
 //! had them whenever it is closed).
 
 use crate::{
-    environment::{CLOSED, Environment, Phase},
     item::{HOLD, Item, Seen, State},
+    process::{CLOSED, Phase, Process},
     shared::{Breach, Rules, Shared},
     weak::Weak,
 };
 
-impl Environment {
-    /// Opens for this environment alone, if it is refuted.
+impl Process {
+    /// Opens for this process alone, if it is refuted.
     pub(super) fn opens_for_itself(&mut self, rules: &Rules) -> bool {
         if !self.contradicted || rules.weak == Weak::RefutedTrips {
             return false;
@@ -30,7 +30,7 @@ impl Environment {
         }
     }
 
-    /// What the store shows after a trip of this environment: a hold judges it.
+    /// What the store shows after a trip of this process: a hold judges it.
     pub(super) fn hear_of_closing(&mut self, found: Seen, shared: &mut Shared, rules: &Rules) {
         self.tripped &= found.is_none_or(|item| item.owner != Some(HOLD));
         if !self.tripped || !Item::is_closed(found) {
@@ -43,7 +43,7 @@ impl Environment {
             return;
         }
         self.contradicted = true;
-        if !item.is_closed_by_token() || rules.environments == 1 {
+        if !item.is_closed_by_token() || rules.processes == 1 {
             shared.breach(Breach::Unjust);
         }
     }

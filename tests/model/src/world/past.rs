@@ -5,8 +5,8 @@ use stateright::{Model, Property};
 
 use super::{Step, World};
 use crate::{
-    environment::{Environment, Phase, Verdict},
     item::{Item, State},
+    process::{Phase, Process, Verdict},
     shared::Rules,
 };
 
@@ -56,9 +56,9 @@ impl Past {
 
     fn note_election(&mut self, item: Item) {
         let leads = |token| item.owner == Some(token);
-        let environments = self.world.environments.iter();
-        for (environment, elected) in environments.zip(&mut self.elected) {
-            *elected |= environment.ours().is_some_and(|ours| leads(ours.token));
+        let processes = self.world.processes.iter();
+        for (process, elected) in processes.zip(&mut self.elected) {
+            *elected |= process.ours().is_some_and(|ours| leads(ours.token));
         }
     }
 
@@ -77,7 +77,7 @@ impl Model for Remembered {
     fn init_states(&self) -> Vec<Past> {
         let remember = |world: World| {
             let item = world.shared.item;
-            let elected = vec![false; world.environments.len()];
+            let elected = vec![false; world.processes.len()];
             let mut past = Past {
                 world,
                 elected,
@@ -128,8 +128,8 @@ impl Model for Remembered {
                 past.is_spent() && past.absent_elected
             }),
             Property::sometimes("one is refuted", |_, past: &Past| {
-                let refuted = |env: &Environment| env.phase == Phase::Refuted;
-                past.is_spent() && past.world.environments.iter().any(refuted)
+                let refuted = |env: &Process| env.phase == Phase::Refuted;
+                past.is_spent() && past.world.processes.iter().any(refuted)
             }),
             Property::sometimes("a taker closes", |_, past: &Past| {
                 past.is_spent() && past.taker_closed

@@ -3,33 +3,33 @@
 
 use super::World;
 use crate::{
-    environment::{Answer, Job, Phase, Verdict},
     item::{FULL, Item, Seen},
+    process::{Answer, Job, Phase, Verdict},
     shared::Rules,
 };
 
 impl World {
     /// Lets arrive what does not linger, and forgets what nothing can ask for.
     pub(super) fn settle(&mut self, rules: &Rules) {
-        let Self { shared, environments } = self;
-        for environment in environments.iter_mut().filter(|_| !rules.slow) {
-            while environment.is_answered() {
-                environment.receive(shared, rules);
+        let Self { shared, processes } = self;
+        for process in processes.iter_mut().filter(|_| !rules.slow) {
+            while process.is_answered() {
+                process.receive(shared, rules);
             }
         }
-        let unknown = environments.iter().any(|environment| environment.seen.is_none());
+        let unknown = processes.iter().any(|process| process.seen.is_none());
         if !unknown && shared.crashes == 0 && shared.stale == 0 {
             shared.older = shared.item;
         }
-        for environment in environments.iter_mut().filter(|it| it.job.is_none()) {
-            environment.election.take_if(|election| {
+        for process in processes.iter_mut().filter(|it| it.job.is_none()) {
+            process.election.take_if(|election| {
                 let owner = shared.item.and_then(|item| item.owner);
                 let travels = shared.network.iter().any(|wire| wire.number == election.token);
                 owner != Some(election.token) && !travels
             });
         }
         if !rules.apart {
-            environments.sort_unstable();
+            processes.sort_unstable();
         }
         self.forget_lapses();
     }
@@ -44,12 +44,12 @@ impl World {
         };
         name(full(self.shared.item));
         name(full(self.shared.older));
-        for environment in &self.environments {
-            name(environment.ours().map(|ours| ours.leased));
-            name(environment.election.map(|election| election.at));
-            name(environment.owed_since());
-            name(environment.seen.and_then(full));
-            match environment.job {
+        for process in &self.processes {
+            name(process.ours().map(|ours| ours.leased));
+            name(process.election.map(|election| election.at));
+            name(process.owed_since());
+            name(process.seen.and_then(full));
+            match process.job {
                 Some(
                     Job::Read(found) | Job::Write { answer: Some(Answer::Refused(found)), .. },
                 ) => {
@@ -60,7 +60,7 @@ impl World {
                 }
                 Some(Job::Write { answer: None, .. }) | None => {}
             }
-            if let Some(Job::Write { write, .. }) = environment.job {
+            if let Some(Job::Write { write, .. }) = process.job {
                 name(write.lease());
             }
         }
@@ -72,10 +72,10 @@ impl World {
 
     /// Whether nothing is under way but what may be lost.
     pub(super) fn is_quiet(&self) -> bool {
-        self.shared.breach.is_none() && self.environments.iter().all(|env| env.job.is_none())
+        self.shared.breach.is_none() && self.processes.iter().all(|env| env.job.is_none())
     }
 
-    /// Whether this environment, alone, with a healthy dependency, a healthy store
+    /// Whether this process, alone, with a healthy dependency, a healthy store
     /// and time, closes the circuit in a bounded number of steps.
     pub(super) fn closes_by(&self, who: usize, rules: &Rules) -> bool {
         let rules = Rules { writes: u8::MAX, ..*rules };
@@ -85,26 +85,26 @@ impl World {
         world.shared.lapse(world.shared.clock, &rules);
         for _ in 0..40 {
             let shared = &mut world.shared;
-            let environment = &mut world.environments[who];
-            let current = environment.certain && environment.seen == Some(shared.item);
-            let closed = matches!(environment.phase, Phase::Closed { .. });
-            match environment.job {
+            let process = &mut world.processes[who];
+            let current = process.certain && process.seen == Some(shared.item);
+            let closed = matches!(process.phase, Phase::Closed { .. });
+            match process.job {
                 Some(Job::Write { answer: None, .. }) => world.arrive(0, true, false, &rules),
-                Some(_) => environment.receive(shared, &rules),
+                Some(_) => process.receive(shared, &rules),
                 None if closed
                     && current
-                    && environment.want.is_none()
+                    && process.want.is_none()
                     && Item::is_closed(shared.item) =>
                 {
                     return true;
                 }
-                None if closed && environment.want.is_none() => {
-                    environment.job = Some(Job::Read(shared.item));
+                None if closed && process.want.is_none() => {
+                    process.job = Some(Job::Read(shared.item));
                 }
-                None if environment.is_probing() => {
-                    environment.end(Verdict::Good, false, shared, &rules);
+                None if process.is_probing() => {
+                    process.end(Verdict::Good, false, shared, &rules);
                 }
-                None => environment.call(shared, &rules),
+                None => process.call(shared, &rules),
             }
         }
         false

@@ -2,8 +2,8 @@
 
 use super::{Step, World};
 use crate::{
-    environment::{CLOSED, Environment, Phase},
     item::{FULL, Item, OPENED, Seen, State},
+    process::{CLOSED, Phase, Process},
     shared::{Rules, Shared},
 };
 
@@ -24,8 +24,8 @@ impl Rules {
             epoch: FULL,
         };
         let open = Item { state: State::Open, opened: Some(0), epoch: OPENED, ..closed };
-        let unknown = Environment::new();
-        let known = |seen: Seen, phase, told| Environment {
+        let unknown = Process::new();
+        let known = |seen: Seen, phase, told| Process {
             seen: Some(seen),
             certain: true,
             phase,
@@ -33,7 +33,7 @@ impl Rules {
             ..unknown
         };
         let waiting = Phase::Open { opened: 0, stored: true, counted: 0 };
-        let world = |item, environment| World {
+        let world = |item, process| World {
             shared: Shared {
                 item,
                 older: item,
@@ -54,7 +54,7 @@ impl Rules {
                 failed: false,
                 breach: None,
             },
-            environments: vec![environment; self.environments],
+            processes: vec![process; self.processes],
         };
         let opened = world(Some(open), known(Some(open), waiting, State::Open));
         if self.elected {
@@ -63,7 +63,7 @@ impl Rules {
         let known_closed = world(Some(closed), known(Some(closed), CLOSED, State::Closed));
         if self.contradicted {
             let mut world = known_closed;
-            world.environments[0].contradicted = true;
+            world.processes[0].contradicted = true;
             return vec![world];
         }
         vec![world(None, unknown), known_closed, opened]
@@ -78,8 +78,8 @@ impl Rules {
         play(Step::Call(0));
         play(Step::Arrive { wire: 0, answered: true, again: false });
         let is_behind = |world: &World| {
-            let seen = |env: &Environment| env.seen == Some(world.shared.item);
-            world.environments.iter().position(|env| !seen(env))
+            let seen = |env: &Process| env.seen == Some(world.shared.item);
+            world.processes.iter().position(|env| !seen(env))
         };
         while let Some(who) = is_behind(&world) {
             world.take(Step::Read { who, stale: false }, self);

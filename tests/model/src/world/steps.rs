@@ -2,29 +2,29 @@
 
 use super::{Step, World};
 use crate::{
-    environment::{Environment, Job, Phase, Stage, Verdict},
     item::{FULL, Item},
+    process::{Job, Phase, Process, Stage, Verdict},
     shared::Rules,
     weak::Weak,
 };
 
 impl World {
     pub(super) fn steps_of(&self, who: usize, rules: &Rules, steps: &mut Vec<Step>) {
-        let environment = &self.environments[who];
+        let process = &self.processes[who];
         let shared = &self.shared;
-        let idle = environment.job.is_none();
-        if environment.is_answered() {
+        let idle = process.job.is_none();
+        if process.is_answered() {
             steps.push(Step::Receive(who));
         }
         if !idle && shared.faults > 0 {
             steps.push(Step::TimeOut(who));
         }
-        let seen = environment.seen.is_some() || environment.out;
-        for alone in [false, true].into_iter().filter(|alone| !alone || idle && environment.out) {
-            if matches!(environment.phase, Phase::Closed { .. }) && seen {
+        let seen = process.seen.is_some() || process.out;
+        for alone in [false, true].into_iter().filter(|alone| !alone || idle && process.out) {
+            if matches!(process.phase, Phase::Closed { .. }) && seen {
                 steps.push(Step::Fail { who, alone });
             }
-            if environment.is_probing() {
+            if process.is_probing() {
                 for verdict in [Verdict::Good, Verdict::Bad, Verdict::None] {
                     steps.push(Step::Probe { who, verdict, alone });
                 }
@@ -32,39 +32,37 @@ impl World {
         }
         if idle {
             self.steps_alone(who, steps);
-            let closed = matches!(environment.phase, Phase::Closed { .. });
-            if !closed || environment.want.is_some() {
+            let closed = matches!(process.phase, Phase::Closed { .. });
+            if !closed || process.want.is_some() {
                 steps.push(Step::Call(who));
             }
-            if environment.ours().is_some_and(|ours| ours.stage == Stage::Probing) {
+            if process.ours().is_some_and(|ours| ours.stage == Stage::Probing) {
                 steps.push(Step::KeepAlive(who));
             }
-            if environment.ours().is_none()
-                && (environment.seen != Some(shared.item) || !environment.certain)
-            {
+            if process.ours().is_none() && (process.seen != Some(shared.item) || !process.certain) {
                 steps.push(Step::Read { who, stale: false });
             }
-            if self.may_read_stale(environment, rules) {
+            if self.may_read_stale(process, rules) {
                 steps.push(Step::Read { who, stale: true });
             }
         }
-        if !idle && environment.probes_meanwhile() {
+        if !idle && process.probes_meanwhile() {
             steps.push(Step::Call(who));
         }
-        if shared.crashes > 0 && *environment != Environment::new() {
+        if shared.crashes > 0 && *process != Process::new() {
             steps.push(Step::Crash(who));
         }
         self.strikes(who, steps);
     }
 
-    /// What may come upon an environment from without.
+    /// What may come upon a process from without.
     fn strikes(&self, who: usize, steps: &mut Vec<Step>) {
-        let environment = &self.environments[who];
+        let process = &self.processes[who];
         let shared = &self.shared;
-        if environment.contradicted && matches!(environment.phase, Phase::Closed { .. }) {
+        if process.contradicted && matches!(process.phase, Phase::Closed { .. }) {
             steps.push(Step::GoodCalls(who));
         }
-        if let Some(opened) = environment.owed_since() {
+        if let Some(opened) = process.owed_since() {
             if shared.freezes > 0 {
                 steps.push(Step::Freeze(who));
             }
@@ -72,9 +70,9 @@ impl World {
                 steps.push(Step::Age(who));
             }
         }
-        if shared.throttles > 0 && environment.may_be_throttled() {
+        if shared.throttles > 0 && process.may_be_throttled() {
             steps.push(Step::Throttle { who, lost: false });
-            if shared.faults > 0 && matches!(environment.job, Some(Job::Write { .. })) {
+            if shared.faults > 0 && matches!(process.job, Some(Job::Write { .. })) {
                 steps.push(Step::Throttle { who, lost: true });
             }
         }
@@ -82,28 +80,28 @@ impl World {
 
     /// A read that is not the first may be stale where what is known was read, too,
     /// and no consistent one is asked for.
-    fn may_read_stale(&self, environment: &Environment, rules: &Rules) -> bool {
+    fn may_read_stale(&self, process: &Process, rules: &Rules) -> bool {
         let known = self.shared.stale > 0
-            && environment.certain
-            && environment.ours().is_none()
-            && environment.seen != Some(self.shared.older)
-            && (!environment.wrote || rules.weak == Weak::BehindOwnWrite);
-        self.shared.older != self.shared.item && (environment.seen.is_none() || known)
+            && process.certain
+            && process.ours().is_none()
+            && process.seen != Some(self.shared.older)
+            && (!process.wrote || rules.weak == Weak::BehindOwnWrite);
+        self.shared.older != self.shared.item && (process.seen.is_none() || known)
     }
 
-    /// What an environment may do while the store is out, or comes to be so.
+    /// What a process may do while the store is out, or comes to be so.
     fn steps_alone(&self, who: usize, steps: &mut Vec<Step>) {
-        let environment = &self.environments[who];
+        let process = &self.processes[who];
         if self.shared.alone == 0 {
             return;
         }
-        if self.shared.faults > 0 && !environment.out {
+        if self.shared.faults > 0 && !process.out {
             steps.push(Step::LoseTheStore(who));
         }
-        if environment.may_fall_open() {
+        if process.may_fall_open() {
             steps.push(Step::FallOpen(who));
         }
-        if environment.may_probe_alone(self.shared.lapsed) {
+        if process.may_probe_alone(self.shared.lapsed) {
             steps.push(Step::ProbeAlone(who));
         }
     }
@@ -121,7 +119,7 @@ impl World {
             }
         }
         let lease = shared.item.and_then(|item| item.lease).and_then(|it| it.checked_sub(FULL));
-        let leases = self.environments.iter().filter_map(|env| Some(env.ours()?.leased));
+        let leases = self.processes.iter().filter_map(|env| Some(env.ours()?.leased));
         let mut ends: Vec<u8> = leases.chain(lease).filter(|end| *end > shared.lapsed).collect();
         ends.sort_unstable();
         ends.dedup();
@@ -140,13 +138,13 @@ impl World {
     fn may_be_deleted(&self, lease: Option<u8>, rules: &Rules) -> bool {
         let lapsed = self.shared.lapsed;
         let live = lease.is_some_and(|lease| lease > lapsed)
-            || self.environments.iter().any(|env| env.has_live_lease(lapsed));
-        let idle = self.environments.iter().all(|env| env.job.is_none());
+            || self.processes.iter().any(|env| env.has_live_lease(lapsed));
+        let idle = self.processes.iter().all(|env| env.job.is_none());
         if rules.abrupt { !live } else { idle }
     }
 
     pub(super) fn awaits(&self, sent: u8) -> Option<usize> {
-        self.environments.iter().position(|env| {
+        self.processes.iter().position(|env| {
             matches!(env.job, Some(Job::Write { number, answer: None, .. }) if number == sent)
         })
     }
