@@ -1,13 +1,13 @@
 //! Circuits whose metrics go to a recorder of this thread.
 
-mod stage;
+mod world;
 
 use std::sync::Arc;
 
 use ::metrics::set_default_local_recorder;
 use futures::FutureExt as _;
 
-use self::stage::{Recorded, Stage, is_rejected, pass, recover, settle, succeed, trip};
+use self::world::{Recorded, World, is_rejected, pass, recover, settle, succeed, trip};
 use crate::{
     CircuitState,
     protocol::health::Access,
@@ -33,8 +33,8 @@ fn misconfigured(value: u8) -> String {
 async fn a_transition_counts_as_local_once_and_as_observed_by_the_others() {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
-    let stage = Stage::new();
-    let (one, other) = (stage.environment(), stage.environment());
+    let world = World::new();
+    let (one, other) = (world.process(), world.process());
     let (mine, theirs) = (one.breaker(), other.breaker());
     assert_eq!(succeed(&theirs).await, Ok(()));
     recorded.take();
@@ -56,10 +56,10 @@ async fn a_transition_counts_as_local_once_and_as_observed_by_the_others() {
 async fn a_transition_while_the_store_fails_counts_as_made_without_it() {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
-    let environment = Stage::new().environment();
-    environment.store.writes_meet(Unavailable);
+    let process = World::new().process();
+    process.store.writes_meet(Unavailable);
     recorded.take();
-    trip(&environment.breaker()).await;
+    trip(&process.breaker()).await;
     settle().await;
     let tripped = "from=CLOSED to=OPEN cause=failure_threshold origin=without_store";
     let [tripped] = transitions([tripped]);
@@ -72,15 +72,15 @@ async fn a_transition_while_the_store_fails_counts_as_made_without_it() {
 async fn a_fault_while_the_process_stood_still_does_not_count() {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
-    let stage = Stage::new();
-    let environment = stage.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     recorded.take();
-    environment.store.reads_meet(Timeout);
+    process.store.reads_meet(Timeout);
     let frozen = async {
         settle().await;
-        stage.clock.advance(std::time::Duration::from_secs(600));
-        environment.store.reads_meet(None);
+        world.clock.advance(std::time::Duration::from_secs(600));
+        process.store.reads_meet(None);
     };
     let (called, ()) = tokio::join!(succeed(&breaker), frozen);
     assert_eq!(called, Ok(()));
@@ -91,16 +91,16 @@ async fn a_fault_while_the_process_stood_still_does_not_count() {
 async fn records_of(kind: StoreErrorKind) -> [Vec<String>; 2] {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
-    let environment = Stage::new().environment();
-    let breaker = environment.breaker();
+    let process = World::new().process();
+    let breaker = process.breaker();
     recorded.take();
-    environment.store.reads_meet(kind);
+    process.store.reads_meet(kind);
     assert_eq!(succeed(&breaker).await, Ok(()));
     let reads = recorded.take();
-    environment.store.reads_meet(None);
+    process.store.reads_meet(None);
     pass(61).await;
     assert_eq!(succeed(&breaker).await, Ok(()));
-    environment.store.writes_meet(kind);
+    process.store.writes_meet(kind);
     recorded.take();
     trip(&breaker).await;
     settle().await;
@@ -129,17 +129,17 @@ async fn a_fault_counts_with_its_operation_and_its_kind() {
 async fn a_misconfigured_store_shows_as_1_until_it_is_mended() {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
-    let environment = Stage::new().environment();
-    let breaker = environment.breaker();
+    let process = World::new().process();
+    let breaker = process.breaker();
     recorded.take();
-    environment.store.reads_meet(Misconfigured);
+    process.store.reads_meet(Misconfigured);
     for _ in 0..2 {
         assert_eq!(succeed(&breaker).await, Ok(()));
         // Set each time, so that a recorder does not drop it as idle.
         assert_eq!(recorded.take(), [fault("read", "misconfigured"), misconfigured(1)]);
         pass(61).await;
     }
-    environment.store.reads_meet(None);
+    process.store.reads_meet(None);
     assert_eq!(succeed(&breaker).await, Ok(()));
     assert_eq!(recorded.take(), [misconfigured(0)]);
 }
@@ -148,15 +148,15 @@ async fn a_misconfigured_store_shows_as_1_until_it_is_mended() {
 async fn reads_that_work_do_not_hide_that_writes_are_refused() {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
-    let environment = Stage::new().environment();
-    let breaker = environment.breaker();
-    environment.store.writes_meet(Misconfigured);
+    let process = World::new().process();
+    let breaker = process.breaker();
+    process.store.writes_meet(Misconfigured);
     trip(&breaker).await;
     recorded.take();
-    let other = environment.registry.breaker("invoices").unwrap();
+    let other = process.registry.breaker("invoices").unwrap();
     assert_eq!(succeed(&other).await, Ok(()));
     assert!(recorded.take().is_empty());
-    environment.store.writes_meet(None);
+    process.store.writes_meet(None);
     trip(&other).await;
     assert!(recorded.take().contains(&misconfigured(0)));
 }
@@ -165,14 +165,14 @@ async fn reads_that_work_do_not_hide_that_writes_are_refused() {
 async fn a_registry_that_ends_leaves_no_alarm_behind() {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
-    let environment = Stage::new().environment();
-    environment.store.reads_meet(Misconfigured);
-    assert_eq!(succeed(&environment.breaker()).await, Ok(()));
+    let process = World::new().process();
+    process.store.reads_meet(Misconfigured);
+    assert_eq!(succeed(&process.breaker()).await, Ok(()));
     recorded.take();
-    drop(environment);
+    drop(process);
     pass(1).await;
     assert_eq!(recorded.take(), [misconfigured(0)]);
-    drop(Stage::new().environment());
+    drop(World::new().process());
     pass(1).await;
     assert!(!recorded.take().contains(&misconfigured(0)), "there was none");
 }
@@ -192,8 +192,8 @@ fn what_changes_while_it_is_shown_is_shown_last() {
 async fn healthy_calls_and_rejections_touch_no_metric() {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
-    let environment = Stage::new().environment();
-    let breaker = environment.breaker();
+    let process = World::new().process();
+    let breaker = process.breaker();
     recorded.take();
     for _ in 0..100 {
         assert_eq!(succeed(&breaker).await, Ok(()));
@@ -215,12 +215,12 @@ async fn a_recorder_that_panics_ends_no_actor() {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
     recorded.panics();
-    let environment = Stage::new().environment();
-    let mut transitions = environment.registry.subscribe();
-    let breaker = environment.breaker();
-    environment.store.reads_meet(Misconfigured);
+    let process = World::new().process();
+    let mut transitions = process.registry.subscribe();
+    let breaker = process.breaker();
+    process.store.reads_meet(Misconfigured);
     assert_eq!(succeed(&breaker).await, Ok(()));
-    environment.store.reads_meet(None);
+    process.store.reads_meet(None);
     trip(&breaker).await;
     pass(31).await;
     recover(&breaker).await;
@@ -235,7 +235,7 @@ async fn a_recorder_that_panics_ends_no_actor() {
 async fn a_registry_describes_every_metric_and_the_page_names_it() {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
-    drop(Stage::new().environment());
+    drop(World::new().process());
     let page = include_str!("../../../docs/metrics.md");
     let described = recorded.take();
     let heads: Vec<_> = described.iter().filter_map(|line| line.split_once(": ")).collect();

@@ -144,14 +144,14 @@ impl GaugeFn for Series {
     }
 }
 
-/// Environments over one store in memory, on one virtual clock.
-pub(super) struct Stage {
+/// Processes over one store in memory, on one virtual clock.
+pub(super) struct World {
     memory: MemoryStore,
     pub(super) clock: VirtualClock,
 }
 
-/// One environment: a registry and its own way to the shared records.
-pub(super) struct Environment {
+/// One process: a registry and its own way to the shared records.
+pub(super) struct Process {
     pub(super) registry: BreakerRegistry,
     pub(super) store: Script,
 }
@@ -163,20 +163,20 @@ pub(super) struct Script {
     faults: Arc<Mutex<(Option<StoreErrorKind>, Option<StoreErrorKind>)>>,
 }
 
-impl Stage {
+impl World {
     pub(super) fn new() -> Self {
         let wall = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(1_000_000)).unwrap();
         Self { memory: MemoryStore::new(), clock: VirtualClock::following_tokio(wall) }
     }
 
-    pub(super) fn environment(&self) -> Environment {
+    pub(super) fn process(&self) -> Process {
         let store = Script { inner: self.memory.clone(), faults: Arc::default() };
         let builder = BreakerRegistry::builder(store.clone()).clock(&self.clock).disabled(false);
-        Environment { registry: builder.spawn().unwrap(), store }
+        Process { registry: builder.spawn().unwrap(), store }
     }
 }
 
-impl Environment {
+impl Process {
     pub(super) fn breaker(&self) -> Breaker {
         self.registry.breaker("payments").unwrap()
     }

@@ -38,13 +38,13 @@ fn threads_that_share_a_line_lose_no_good_call() {
 }
 
 /// What a failing call and a turn of the actor do under the mutex, without a circuit.
-struct Bench {
+struct Tally {
     gate: Gate,
     slots: Slots,
     counting: Mutex<Counting>,
 }
 
-impl Bench {
+impl Tally {
     fn new(threshold: u64) -> Arc<Self> {
         let counting = Mutex::new(Counting::new(threshold, 1));
         Arc::new(Self { gate: Gate::new(), slots: Slots::new(1), counting })
@@ -85,47 +85,47 @@ impl Bench {
 #[test]
 fn case_13_a_straggler_of_an_older_epoch_breaks_no_streak_of_a_newer_one() {
     explore(Some(3), || {
-        let bench = Bench::new(2);
-        bench.fail(1);
-        let straggler = Arc::clone(&bench);
+        let tally = Tally::new(2);
+        tally.fail(1);
+        let straggler = Arc::clone(&tally);
         let straggler = in_thread(move || straggler.succeed(1));
-        bench.start(2);
-        bench.fail(2);
-        bench.fail(2);
+        tally.start(2);
+        tally.fail(2);
+        tally.fail(2);
         straggler.join().unwrap();
-        assert!(bench.has_tripped(2), "two failures in a row, of one epoch");
+        assert!(tally.has_tripped(2), "two failures in a row, of one epoch");
     });
 }
 
 #[test]
 fn a_failure_that_knows_of_an_epoch_before_it_is_counted_counts_in_it() {
     explore(Some(3), || {
-        let bench = Bench::new(2);
-        bench.fail(1);
-        let actor = Arc::clone(&bench);
+        let tally = Tally::new(2);
+        tally.fail(1);
+        let actor = Arc::clone(&tally);
         let actor = in_thread(move || actor.start(2));
-        let other = Arc::clone(&bench);
+        let other = Arc::clone(&tally);
         let other = in_thread(move || other.fail(2));
-        bench.fail(2);
+        tally.fail(2);
         other.join().unwrap();
         actor.join().unwrap();
-        assert!(bench.has_tripped(2));
+        assert!(tally.has_tripped(2));
     });
 }
 
 #[test]
 fn a_good_call_between_two_failures_of_a_thread_parts_them_beside_others() {
     explore(Some(2), || {
-        let bench = Bench::new(2);
-        let other = Arc::clone(&bench);
+        let tally = Tally::new(2);
+        let other = Arc::clone(&tally);
         let other = in_thread(move || other.succeed(1));
-        bench.fail(1);
-        bench.succeed(1);
-        bench.fail(1);
+        tally.fail(1);
+        tally.succeed(1);
+        tally.fail(1);
         other.join().unwrap();
-        assert!(!bench.has_tripped(1));
-        bench.fail(1);
-        bench.fail(1);
-        assert!(bench.has_tripped(1));
+        assert!(!tally.has_tripped(1));
+        tally.fail(1);
+        tally.fail(1);
+        assert!(tally.has_tripped(1));
     });
 }
