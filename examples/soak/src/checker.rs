@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     chance::{Chance, part},
-    fleet::{Environment, Fleet},
+    fleet::{Fleet, Process},
     plan::Plan,
     stopwatch::Stopwatch,
 };
@@ -59,8 +59,8 @@ impl Checks {
     pub(crate) fn breakers(&self, fleet: &Fleet) -> Vec<Breaker> {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let breaker = |(registry, name): &(usize, String)| {
-            let environment = fleet.0.get(*registry)?;
-            environment.registry.breaker(name).ok().or_else(|| many(environment, *registry, name))
+            let process = fleet.0.get(*registry)?;
+            process.registry.breaker(name).ok().or_else(|| many(process, *registry, name))
         };
         names.iter().filter_map(breaker).collect()
     }
@@ -96,7 +96,7 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) {
     let registry = checker.checked_rem(fleet.0.len()).unwrap_or(0);
-    let Some(environment) = fleet.0.get(registry) else {
+    let Some(process) = fleet.0.get(registry) else {
         return;
     };
     let mut chance = Chance::new(seed, part::CHECKER, u64::try_from(checker).unwrap_or_default());
@@ -107,8 +107,8 @@ pub(crate) async fn run(
         let name = format!("check-{checker}-{number}");
         checks.note(registry, &name);
         let checked = match number & 1 {
-            0 => one_task(environment, &name, &mut chance, &checks).await,
-            _ => many_tasks(environment, registry, &name, &checks).await,
+            0 => one_task(process, &name, &mut chance, &checks).await,
+            _ => many_tasks(process, registry, &name, &checks).await,
         };
         if let Some(breaker) = checked {
             checks.circuits.fetch_add(1, Ordering::Relaxed);
@@ -119,12 +119,12 @@ pub(crate) async fn run(
 }
 
 async fn one_task(
-    environment: &Environment,
+    process: &Process,
     name: &str,
     chance: &mut Chance,
     checks: &Checks,
 ) -> Option<Breaker> {
-    let breaker = environment.registry.breaker(name).ok()?;
+    let breaker = process.registry.breaker(name).ok()?;
     for _ in 1..Plan::FAILURE_THRESHOLD {
         fail(&breaker, chance, checks).await;
     }
@@ -141,11 +141,11 @@ async fn one_task(
     last.ok()?.failure().settled().await;
     checks.expect(breaker.admit().await.is_err(), &breaker, "not open at the threshold");
     drop(breaker);
-    environment.registry.breaker(name).ok()
+    process.registry.breaker(name).ok()
 }
 
 /// The breaker of a circuit with a threshold for many tasks.
-fn many(environment: &Environment, registry: usize, name: &str) -> Option<Breaker> {
+fn many(process: &Process, registry: usize, name: &str) -> Option<Breaker> {
     let settings = Plan::config(registry).ok()?;
     let config = fuseboard::Config::builder()
         .failure_threshold(REPORTERS.saturating_mul(OF_EACH))
@@ -155,16 +155,16 @@ fn many(environment: &Environment, registry: usize, name: &str) -> Option<Breake
         .on_store_outage(settings.on_store_outage())
         .build()
         .ok()?;
-    environment.registry.breaker_with(name, config).ok()
+    process.registry.breaker_with(name, config).ok()
 }
 
 async fn many_tasks(
-    environment: &Environment,
+    process: &Process,
     registry: usize,
     name: &str,
     checks: &Checks,
 ) -> Option<Breaker> {
-    let breaker = many(environment, registry, name)?;
+    let breaker = many(process, registry, name)?;
     let mut tasks = JoinSet::new();
     for reporter in 0..REPORTERS {
         let breaker = breaker.clone();

@@ -25,13 +25,13 @@ const TRANSITIONS: usize = 1 << 16;
 
 /// One registry, as if it were a process of its own.
 #[derive(Debug)]
-pub(crate) struct Environment {
+pub(crate) struct Process {
     pub(crate) registry: BreakerRegistry,
     kept: Mutex<Arc<Vec<Breaker>>>,
     pub(crate) books: Arc<Books>,
 }
 
-impl Environment {
+impl Process {
     /// Handles of the first circuits; the others get one for each visit.
     pub(crate) fn kept(&self) -> Arc<Vec<Breaker>> {
         Arc::clone(&self.kept.lock().unwrap_or_else(PoisonError::into_inner))
@@ -49,7 +49,7 @@ impl Environment {
 
 /// All registries.
 #[derive(Debug)]
-pub(crate) struct Fleet(pub(crate) Vec<Environment>);
+pub(crate) struct Fleet(pub(crate) Vec<Process>);
 
 impl Fleet {
     pub(crate) fn spawn(
@@ -58,7 +58,7 @@ impl Fleet {
         ledger: &Arc<Ledger>,
         store: impl Fn(usize) -> DynamoDbStore,
     ) -> Result<Self, Box<dyn Error>> {
-        let mut environments = Vec::new();
+        let mut processes = Vec::new();
         for number in 0..plan.registries {
             let books = Arc::new(Books::new(stopwatch.clone()));
             let booked = Booked {
@@ -72,9 +72,9 @@ impl Fleet {
                 .transition_capacity(TRANSITIONS)
                 .disabled(false)
                 .spawn()?;
-            environments.push(Environment { registry, kept: Mutex::default(), books });
+            processes.push(Process { registry, kept: Mutex::default(), books });
         }
-        let fleet = Self(environments);
+        let fleet = Self(processes);
         fleet.keep(plan.hot())?;
         Ok(fleet)
     }

@@ -34,7 +34,7 @@
 //!
 //! In 5 to 7, calls of other tasks that run when the T-th ends come on top.
 
-pub(crate) mod bench;
+pub(crate) mod judged;
 #[cfg(test)]
 mod tests;
 

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     chance::{Chance, part},
     dependency::{Dependencies, Down},
-    fleet::{Environment, Fleet},
+    fleet::{Fleet, Process},
     plan::Plan,
 };
 
@@ -73,18 +73,18 @@ impl Driver {
     /// Visits circuits until it is told to stop.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let fleet = Arc::clone(&self.fleet);
-        let Some(environment) = fleet.0.get(self.registry) else {
+        let Some(process) = fleet.0.get(self.registry) else {
             return;
         };
-        let kept = environment.kept();
+        let kept = process.kept();
         while !stop.is_cancelled() {
-            self.visit(environment, &kept).await;
+            self.visit(process, &kept).await;
             tokio::time::sleep(self.chance.between(10, 40)).await;
         }
     }
 
     /// Most visits are to few circuits; those without a kept handle get one.
-    async fn visit(&mut self, environment: &Environment, kept: &[Breaker]) {
+    async fn visit(&mut self, process: &Process, kept: &[Breaker]) {
         let circuits = match self.chance.below(100) {
             0..60 => 0..self.plan.hot(),
             60..90 => self.plan.hot()..self.plan.kept(),
@@ -96,7 +96,7 @@ impl Driver {
                 Some(breaker) => self.call(breaker, circuit).await,
                 None => {
                     count(&self.tally.handles);
-                    if let Ok(breaker) = environment.registry.breaker(Plan::name(circuit)) {
+                    if let Ok(breaker) = process.registry.breaker(Plan::name(circuit)) {
                         self.call(&breaker, circuit).await;
                     }
                 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::PoisonError, time::Duration};
 
 use crate::{
-    booked::Counts, checker::Checks, engine::line::Counted, judge::bench::Findings,
+    booked::Counts, checker::Checks, engine::line::Counted, judge::judged::Findings,
     ledger::Compared, load::Tally, meter::Sample, plan::Plan, quiet::Quiet, run::Measured,
 };
 

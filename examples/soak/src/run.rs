@@ -11,7 +11,7 @@ use crate::{
     checker::Checks,
     engine::Engine,
     fleet::Fleet,
-    judge::bench::Findings,
+    judge::judged::Findings,
     ledger::Ledger,
     load::Tally,
     meter::{self, Sample},

@@ -57,7 +57,7 @@ impl Findings {
 }
 
 /// One judged circuit, through all the registries that call it.
-pub(crate) struct Bench {
+pub(crate) struct Judged {
     pub(crate) name: String,
     pub(crate) seed: u64,
     pub(crate) number: u64,
@@ -68,7 +68,7 @@ pub(crate) struct Bench {
     pub(crate) rejections: Mutex<Vec<Rejection>>,
 }
 
-impl Bench {
+impl Judged {
     fn note(&self, entry: Entry) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }

@@ -17,7 +17,7 @@ use crate::{
     checker,
     dependency::Dependencies,
     engine::{Engine, line::Command},
-    judge::bench::Bench,
+    judge::judged::Judged,
     load::Driver,
     meter::{self, Sample},
     plan::Plan,
@@ -86,7 +86,7 @@ fn start_judged(
     load: &mut JoinSet<()>,
 ) -> Result<(), Box<dyn Error>> {
     for (number, (name, registries)) in shared.plan.judged().into_iter().enumerate() {
-        let bench = Arc::new(Bench {
+        let judged = Arc::new(Judged {
             name,
             seed: shared.plan.seed,
             number: u64::try_from(stream(phase, number))?,
@@ -96,18 +96,18 @@ fn start_judged(
             entries: Mutex::default(),
             rejections: Mutex::default(),
         });
-        for registry in bench.registries.iter().copied() {
+        for registry in judged.registries.iter().copied() {
             for caller in 0..Plan::CALLERS {
-                let Some(environment) = shared.fleet.0.get(registry) else {
+                let Some(process) = shared.fleet.0.get(registry) else {
                     continue;
                 };
-                let breaker = environment.registry.breaker(&bench.name)?;
+                let breaker = process.registry.breaker(&judged.name)?;
                 let caller =
                     u64::try_from(registry.saturating_mul(Plan::CALLERS).saturating_add(caller))?;
-                load.spawn(Arc::clone(&bench).call(registry, caller, breaker, stop.clone()));
+                load.spawn(Arc::clone(&judged).call(registry, caller, breaker, stop.clone()));
             }
         }
-        load.spawn(bench.conduct(
+        load.spawn(judged.conduct(
             Arc::clone(&shared.fleet),
             Arc::clone(&shared.weather),
             Arc::clone(&shared.findings),
