@@ -1,4 +1,4 @@
-//! One circuit of the environment, in a registry of its own, so that it can
+//! One circuit of the process, in a registry of its own, so that it can
 //! start anew under other settings without the others.
 
 use std::{

@@ -1,4 +1,4 @@
-//! The environment's clock, and what may be done to it.
+//! The process's clock, and what may be done to it.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},

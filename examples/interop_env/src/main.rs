@@ -1,4 +1,4 @@
-//! One environment, driven by JSON lines: a request per line on standard input,
+//! One process, driven by JSON lines: a request per line on standard input,
 //! its answer on standard output. Another program, in whatever language, can so
 //! play this crate against its own implementation of the shared item.
 //!
@@ -10,7 +10,7 @@
 //! Where the protocol was made for another kind of program:
 //!
 //! - One circuit has one identity in a process, whatever the thread: `thread`
-//!   is ignored. `owner` is the token of the last lease that this environment
+//!   is ignored. `owner` is the token of the last lease that this process
 //!   wrote for the circuit.
 //! - A call that `begin` found rejected has ended: `end` repeats that answer.
 //! - `config` and `clear_cache` start the circuit anew: its next call reads the
@@ -24,7 +24,7 @@
 //! - Time set back moves the wall clock alone; time set forward passes.
 //! - Reads ahead of the cache's age are off, so that what is sent depends on
 //!   the requests alone; `--refresh-ahead` brings them back.
-//! - Another environment's lease has to be past by `--max-clock-skew`, 2 s by
+//! - Another process's lease has to be past by `--max-clock-skew`, 2 s by
 //!   default, before it is taken over; the reference waits for no more than its
 //!   end. `ready` shows the allowance.
 //! - Leases of parked probes are renewed by real time.
@@ -36,8 +36,8 @@ mod args;
 mod attribute;
 mod call;
 mod circuit;
-mod environment;
 mod hands;
+mod process;
 mod request;
 mod rows;
 mod wiretap;
@@ -51,7 +51,7 @@ use clap::Parser;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use self::{answer::Failure, args::Args, environment::Environment, request::Op};
+use self::{answer::Failure, args::Args, process::Process, request::Op};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -75,8 +75,8 @@ async fn main() -> ExitCode {
 /// Answers requests, in order, until there are no more.
 async fn serve(args: Args) -> Result<(), Failure> {
     let label = args.label.clone();
-    let mut environment = Environment::open(args).await?;
-    print(answer::finish(Ok(environment.ready()), Some("ready"), &label, None))?;
+    let mut process = Process::open(args).await?;
+    print(answer::finish(Ok(process.ready()), Some("ready"), &label, None))?;
     let mut lines = lines();
     while let Some(line) = lines.recv().await {
         if line.trim().is_empty() {
@@ -85,7 +85,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
         let asked = serde_json::from_str::<Value>(&line).unwrap_or_default();
         let name = asked.get("op").and_then(Value::as_str);
         let result = match serde_json::from_str::<Op>(&line) {
-            Ok(op) => Box::pin(environment.carry_out(op)).await,
+            Ok(op) => Box::pin(process.carry_out(op)).await,
             Err(error) => Err(Failure::of("BadRequest", error)),
         };
         print(answer::finish(result, name, &label, asked.get("id")))?;
@@ -93,7 +93,7 @@ async fn serve(args: Args) -> Result<(), Failure> {
             break;
         }
     }
-    environment.kill().await;
+    process.kill().await;
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use crate::{
 type Answer = Result<Value, Failure>;
 
 #[derive(Debug)]
-pub(crate) struct Environment {
+pub(crate) struct Process {
     args: Args,
     hands: Arc<Hands>,
     rows: Rows,
@@ -37,7 +37,7 @@ pub(crate) struct Environment {
     made: Vec<Value>,
 }
 
-impl Environment {
+impl Process {
     pub(crate) async fn open(args: Args) -> Result<Self, Failure> {
         let hands = Arc::new(Hands::new(args.clock, args.now, args.skew)?);
         let rows = Rows::new(&args);

@@ -1,4 +1,4 @@
-//! What the environment sends: counted, and failed or delayed when told to.
+//! What the process sends: counted, and failed or delayed when told to.
 
 use std::{
     collections::HashMap,
@@ -46,7 +46,7 @@ struct Shared {
     /// Error codes and delays by operation; `*` is every operation.
     fail: HashMap<String, String>,
     delay: HashMap<String, Duration>,
-    /// Attributes of the last item that a write of this environment left.
+    /// Attributes of the last item that a write of this process left.
     written: HashMap<String, Value>,
     /// The attribute that tells which circuit an item is of.
     name_attr: String,
@@ -87,12 +87,12 @@ impl Wiretap {
         shared.delay.clear();
     }
 
-    /// What is in an attribute of the item that this environment last wrote.
+    /// What is in an attribute of the item that this process last wrote.
     pub(crate) fn last_written(&self, circuit: &str, attribute: &str) -> Option<Value> {
         self.shared().written.get(circuit)?.get(attribute)?.get("S").cloned()
     }
 
-    /// Forgets what it wrote: it is another environment from now on.
+    /// Forgets what it wrote: it is another process from now on.
     pub(crate) fn forget(&self) {
         self.shared().written.clear();
     }

@@ -8,7 +8,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Answer, Environment};
+use super::{Answer, Process};
 use crate::{
     answer::{Failure, counts, merge},
     call::{self, Act, Finished, Parked, Parking},
@@ -17,7 +17,7 @@ use crate::{
     request::{BurstOp, CallOp, EndOp},
 };
 
-impl Environment {
+impl Process {
     pub(super) async fn call(&mut self, op: CallOp) -> Answer {
         span(op.sleep)?;
         let circuit = self.circuit(&self.name(op.circuit.clone()))?;

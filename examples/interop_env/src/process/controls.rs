@@ -1,10 +1,10 @@
-//! Requests that look at the environment, or change its surroundings.
+//! Requests that look at the process, or change its surroundings.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Environment};
+use super::{Answer, Process};
 use crate::{
     answer::counts,
     args::Settings,
@@ -12,7 +12,7 @@ use crate::{
     request::{ConfigOp, DelayStore, FailStore, LogOp, Named},
 };
 
-impl Environment {
+impl Process {
     /// The item, and what of the process's own knowledge the crate shows.
     pub(super) async fn state(&mut self, op: Named) -> Answer {
         let name = self.name(op.circuit);
