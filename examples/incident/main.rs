@@ -17,11 +17,11 @@ mod chart;
 mod counted;
 mod dependency;
 mod engine;
-mod environment;
 mod event;
 mod look;
 mod paint;
 mod plan;
+mod process;
 mod report;
 mod screen;
 mod stopwatch;
@@ -49,9 +49,9 @@ use self::{
     counted::{Counted, Tally},
     dependency::Dependency,
     engine::Engine,
-    environment::{Environment, Teller},
     event::Event,
     plan::Plan,
+    process::{Process, Teller},
     report::{History, Report},
     screen::Screen,
     stopwatch::Stopwatch,
@@ -129,8 +129,7 @@ async fn run(
     let stop = CancellationToken::new();
     let mut fleet = JoinSet::new();
     for (number, store) in stores.into_iter().enumerate() {
-        let environment =
-            Environment::new(number, circuit, store, dependency.clone(), teller.clone())?;
+        let environment = Process::new(number, circuit, store, dependency.clone(), teller.clone())?;
         fleet.spawn(environment.run(plan, stop.clone()));
     }
     drop(teller);

@@ -15,7 +15,7 @@ use crate::{
 
 /// What stands in for a Lambda environment, or for one task of a service.
 #[derive(Debug)]
-pub(crate) struct Environment {
+pub(crate) struct Process {
     number: usize,
     registry: BreakerRegistry,
     breaker: Breaker,
@@ -30,7 +30,7 @@ pub(crate) struct Teller {
     pub(crate) events: mpsc::UnboundedSender<Event>,
 }
 
-impl Environment {
+impl Process {
     pub(crate) fn new<S: Store>(
         number: usize,
         circuit: &str,
