@@ -10,11 +10,11 @@ use std::{convert::identity, future::Future, pin::pin, sync::Arc, time::Duration
 use self::admitting::ask;
 pub use self::{classified::ClassifiedBreaker, rejection::Rejection};
 use crate::{
-    classifier::Classifier,
+    classifier::{Classify as _, EveryError},
     error::{CallError, OpenError},
     name::CircuitName,
     outcome::Outcome,
-    permit::{Admitted, OwnedPermit, Permit, every_error},
+    permit::{Admitted, OwnedPermit, Permit},
     protocol::machine::CallId,
     runtime::circuit::message::{Message, Reply},
     runtime::circuit::{Circuit, Handle, Snapshot},
@@ -139,7 +139,7 @@ impl Breaker {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.run(call, every_error, into_call_result)
+        self.run(call, |result: &Result<T, E>| EveryError.classify(result), into_call_result)
     }
 
     /// Runs a call if the circuit admits it, and the fallback if it does not:
@@ -181,15 +181,32 @@ impl Breaker {
         G: FnOnce(OpenError) -> Gut,
         Gut: Future<Output = Result<T, E>>,
     {
-        match self.run(call, every_error, identity).await {
+        match self.run(call, |result: &Result<T, E>| EveryError.classify(result), identity).await {
             Ok(result) => result,
             Err(open) => fallback(open).await,
         }
     }
 
-    /// Returns a handle that judges results by a [`Classifier`].
+    /// Returns a handle that judges results by a classifier, which may be a closure. One handle
+    /// serves all types of results that the classifier can judge.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore, Outcome};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// let payments = registry.breaker("payment-backend")?.classified_by(
+    ///     |answer: &Result<u16, std::io::Error>| match answer {
+    ///         Ok(..500) => Outcome::Success,
+    ///         Ok(_) | Err(_) => Outcome::Failure,
+    ///     },
+    /// );
+    /// let status = payments.call(|| async { Ok(503) }).await?;
+    /// assert_eq!(status, 503, "a failure, and returned as it is");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
-    pub fn with_classifier<T, E>(&self, classifier: Classifier<T, E>) -> ClassifiedBreaker<T, E> {
+    pub fn classified_by<C>(&self, classifier: C) -> ClassifiedBreaker<C> {
         ClassifiedBreaker { breaker: self.clone(), classifier }
     }
 

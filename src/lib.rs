@@ -29,7 +29,7 @@
 //! - [`Breaker::call`], [`Breaker::call_or_else`]: run a call, or a fallback.
 //! - [`Breaker::admit`], [`Breaker::admit_owned`], [`Breaker::try_admit`]: a
 //!   [`Permit`] whose outcome you report yourself.
-//! - [`Breaker::with_classifier`]: judge the whole `Result`.
+//! - [`Breaker::classified_by`]: judge the whole `Result`, by a closure or a [`Classify`].
 //! - [`Config`]: every setting, its default and its range.
 //! - [`BreakerRegistry::subscribe`]: every [`CircuitTransition`], with its cause and the
 //!   process that made it.
@@ -74,7 +74,7 @@ mod transition;
 pub use self::store::DynamoDbStore;
 pub use self::{
     breaker::{Breaker, ClassifiedBreaker, Rejection},
-    classifier::{Classifier, ClassifierBuilder},
+    classifier::{ByError, Classifier, ClassifierBuilder, Classify, EveryError},
     clock::{Clock, VirtualClock},
     config::{Config, ConfigBuilder, OnStoreOutage},
     error::{

@@ -2,6 +2,7 @@
 
 /// The verdict on one protected call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The dependency answered well: the streak of failures ends.
     Success,

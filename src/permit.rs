@@ -8,19 +8,11 @@ use std::{fmt, future::Future, time::Duration};
 pub(crate) use self::admitted::Admitted;
 pub use self::settling::Settling;
 use crate::{
+    classifier::{Classify, EveryError},
     outcome::Outcome,
     protocol::machine::{CallEnd, CallId},
     runtime::circuit::{Circuit, Handle},
 };
-
-/// Every `Err` is a failure.
-#[inline]
-pub(crate) fn every_error<T, E>(result: &Result<T, E>) -> Outcome {
-    match result {
-        Ok(_) => Outcome::Success,
-        Err(_) => Outcome::Failure,
-    }
-}
 
 impl From<Outcome> for CallEnd {
     #[inline]
@@ -127,12 +119,15 @@ impl<'a> Permit<'a> {
         self,
         call: impl Future<Output = Result<T, E>>,
     ) -> impl Future<Output = Result<T, E>> {
-        self.0.run(call, every_error, Duration::ZERO)
+        self.0.run(call, |result| EveryError.classify(result), Duration::ZERO)
     }
 
-    /// Runs a call, and reports what `judge` says of its output; [`run`](Self::run) says
-    /// all else. A [`Classifier`](crate::Classifier) is such a judge. A panic of the judge
-    /// is none of the call.
+    /// Runs a call, and reports what a classifier says of its result; [`run`](Self::run) says
+    /// all else. A panic of the classifier says nothing about the call.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
     ///
     /// # Cancel safety
     ///
@@ -141,23 +136,24 @@ impl<'a> Permit<'a> {
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use fuseboard::{BreakerRegistry, Classifier, MemoryStore};
+    /// # use fuseboard::{BreakerRegistry, MemoryStore, Outcome};
     /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
     /// # let payments = registry.breaker("payment-backend")?;
-    /// let classifier = Classifier::builder()
-    ///     .count_if(|answer: &Result<u16, std::io::Error>| matches!(answer, Ok(500..) | Err(_)))
-    ///     .build()?;
+    /// let by_status = |answer: &Result<u16, std::io::Error>| match answer {
+    ///     Ok(..500) => Outcome::Success,
+    ///     Ok(_) | Err(_) => Outcome::Failure,
+    /// };
     /// let permit = payments.admit().await?;
-    /// let answer = permit.run_judged(async { Ok(503) }, |answer| classifier.judge(answer)).await?;
-    /// assert_eq!(answer, 503);
+    /// let status = permit.run_classified(async { Ok(503) }, by_status).await?;
+    /// assert_eq!(status, 503);
     /// # Ok(()) }
     /// ```
-    pub fn run_judged<F: Future>(
+    pub fn run_classified<T, E>(
         self,
-        call: F,
-        judge: impl FnOnce(&F::Output) -> Outcome,
-    ) -> impl Future<Output = F::Output> {
-        self.0.run(call, judge, Duration::ZERO)
+        call: impl Future<Output = Result<T, E>>,
+        classifier: impl Classify<T, E>,
+    ) -> impl Future<Output = Result<T, E>> {
+        self.0.run(call, move |result| classifier.classify(result), Duration::ZERO)
     }
 }
 
@@ -238,21 +234,25 @@ impl OwnedPermit {
         self,
         call: impl Future<Output = Result<T, E>>,
     ) -> impl Future<Output = Result<T, E>> {
-        self.0.run(call, every_error, Duration::ZERO)
+        self.0.run(call, |result| EveryError.classify(result), Duration::ZERO)
     }
 
-    /// Runs a call, and reports what `judge` says of its output. See
-    /// [`Permit::run_judged`].
+    /// Runs a call, and reports what a classifier says of its result. See
+    /// [`Permit::run_classified`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Permit::run`].
     ///
     /// # Cancel safety
     ///
     /// As for [`Permit::run`].
-    pub fn run_judged<F: Future>(
+    pub fn run_classified<T, E>(
         self,
-        call: F,
-        judge: impl FnOnce(&F::Output) -> Outcome,
-    ) -> impl Future<Output = F::Output> {
-        self.0.run(call, judge, Duration::ZERO)
+        call: impl Future<Output = Result<T, E>>,
+        classifier: impl Classify<T, E>,
+    ) -> impl Future<Output = Result<T, E>> {
+        self.0.run(call, move |result| classifier.classify(result), Duration::ZERO)
     }
 }
 

@@ -96,13 +96,13 @@ fn answers() -> impl Future<Output = Result<u32, &'static str>> {
     ready(Ok(7))
 }
 
-fn judging(breaker: &Breaker) -> ClassifiedBreaker<u32, &'static str> {
+fn judging(breaker: &Breaker) -> ClassifiedBreaker<Classifier<u32, &'static str>> {
     let judge = Classifier::builder().count_if(Result::is_err).build().unwrap();
-    breaker.with_classifier(judge)
+    breaker.classified_by(judge)
 }
 
 /// Every way through a closed circuit, by a call that ends well.
-fn pass_every_way(breaker: &Breaker, judging: &ClassifiedBreaker<u32, &'static str>) {
+fn pass_every_way(breaker: &Breaker, judging: &ClassifiedBreaker<Classifier<u32, &'static str>>) {
     breaker.try_admit().unwrap().success();
     now(breaker.admit()).unwrap().success();
     now(breaker.admit_owned()).unwrap().success();
@@ -114,7 +114,10 @@ fn pass_every_way(breaker: &Breaker, judging: &ClassifiedBreaker<u32, &'static s
 }
 
 /// Every way to be rejected.
-fn be_rejected_every_way(breaker: &Breaker, judging: &ClassifiedBreaker<u32, &'static str>) {
+fn be_rejected_every_way(
+    breaker: &Breaker,
+    judging: &ClassifiedBreaker<Classifier<u32, &'static str>>,
+) {
     assert!(breaker.try_admit().unwrap_err().retry_after() > Duration::ZERO);
     assert!(OpenError::from(breaker.try_admit().unwrap_err()).retry_after() > Duration::ZERO);
     assert!(now(breaker.admit()).unwrap_err().retry_after() > Duration::ZERO);

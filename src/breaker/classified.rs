@@ -1,28 +1,31 @@
 //! A breaker that judges the whole result of a call.
 
-use std::{convert::identity, future::Future};
+use std::{convert::identity, fmt, future::Future};
 
 use super::{Breaker, into_call_result};
 use crate::{
-    classifier::Classifier,
+    classifier::Classify,
     error::{CallError, OpenError},
 };
 
-/// A [`Breaker`] that judges results by a [`Classifier`].
+/// A [`Breaker`] that judges results by a classifier: it serves every type of results that the
+/// classifier can judge. Get it from [`Breaker::classified_by`].
 ///
 /// For a call that is made by hand, take a permit of [`breaker`](Self::breaker), and run
-/// the call by [`Permit::run_judged`](crate::Permit::run_judged) or report what
-/// [`Classifier::judge`] says of its result.
+/// the call by [`Permit::run_classified`](crate::Permit::run_classified) or report what
+/// [`Classify::classify`] says of its result.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # use fuseboard::{BreakerRegistry, Classifier, CircuitState, MemoryStore};
+/// # use fuseboard::{BreakerRegistry, CircuitState, MemoryStore, Outcome};
 /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
-/// let judge = Classifier::builder()
-///     .count_if(|answer: &Result<u16, std::io::Error>| matches!(answer, Ok(500..) | Err(_)))
-///     .build()?;
-/// let payments = registry.breaker("payment-backend")?.with_classifier(judge);
+/// let payments = registry.breaker("payment-backend")?.classified_by(
+///     |answer: &Result<u16, std::io::Error>| match answer {
+///         Ok(..500) => Outcome::Success,
+///         Ok(_) | Err(_) => Outcome::Failure,
+///     },
+/// );
 /// for _ in 0..5 {
 ///     let answer = payments.call(|| async { Ok(503) }).await;
 ///     assert_eq!(answer.ok(), Some(503));
@@ -30,17 +33,23 @@ use crate::{
 /// assert_eq!(payments.breaker().snapshot().state(), CircuitState::Open);
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
-pub struct ClassifiedBreaker<T, E> {
+#[derive(Clone)]
+pub struct ClassifiedBreaker<C> {
     pub(super) breaker: Breaker,
-    pub(super) classifier: Classifier<T, E>,
+    pub(super) classifier: C,
 }
 
-impl<T, E> ClassifiedBreaker<T, E> {
+impl<C> ClassifiedBreaker<C> {
     /// Returns the breaker itself.
     #[must_use]
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
+    }
+
+    /// Returns the classifier.
+    #[must_use]
+    pub fn classifier(&self) -> &C {
+        &self.classifier
     }
 
     /// Runs a call if the circuit admits it. See [`Breaker::call`].
@@ -53,12 +62,13 @@ impl<T, E> ClassifiedBreaker<T, E> {
     ///
     /// As for [`Breaker::call`].
     #[inline]
-    pub fn call<F, Fut>(&self, call: F) -> impl Future<Output = Result<T, CallError<E>>>
+    pub fn call<T, E, F, Fut>(&self, call: F) -> impl Future<Output = Result<T, CallError<E>>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
+        C: Classify<T, E>,
     {
-        let judge = |result: &Result<T, E>| self.classifier.judge(result);
+        let judge = |result: &Result<T, E>| self.classifier.classify(result);
         self.breaker.run(call, judge, into_call_result)
     }
 
@@ -72,14 +82,15 @@ impl<T, E> ClassifiedBreaker<T, E> {
     /// # Cancel safety
     ///
     /// As for [`Breaker::call`].
-    pub async fn call_or_else<F, Fut, G, Gut>(&self, call: F, fallback: G) -> Result<T, E>
+    pub async fn call_or_else<T, E, F, Fut, G, Gut>(&self, call: F, fallback: G) -> Result<T, E>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         G: FnOnce(OpenError) -> Gut,
         Gut: Future<Output = Result<T, E>>,
+        C: Classify<T, E>,
     {
-        let judge = |result: &Result<T, E>| self.classifier.judge(result);
+        let judge = |result: &Result<T, E>| self.classifier.classify(result);
         match self.breaker.run(call, judge, identity).await {
             Ok(result) => result,
             Err(open) => fallback(open).await,
@@ -87,8 +98,9 @@ impl<T, E> ClassifiedBreaker<T, E> {
     }
 }
 
-impl<T, E> Clone for ClassifiedBreaker<T, E> {
-    fn clone(&self) -> Self {
-        Self { breaker: self.breaker.clone(), classifier: self.classifier.clone() }
+/// Shows the breaker: closures have nothing to show.
+impl<C> fmt::Debug for ClassifiedBreaker<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClassifiedBreaker").field("breaker", &self.breaker).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! Processes over a store in memory.
 
+mod classified;
 mod cut_off;
 mod faults;
 mod flush;

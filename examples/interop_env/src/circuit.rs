@@ -29,7 +29,7 @@ pub(crate) enum Fault {
 pub(crate) struct Circuit {
     pub(crate) settings: Settings,
     registry: BreakerRegistry,
-    breaker: ClassifiedBreaker<(), Fault>,
+    breaker: ClassifiedBreaker<Classifier<(), Fault>>,
     transitions: Mutex<Transitions>,
     streak: Mutex<Streak>,
 }
@@ -62,7 +62,7 @@ impl Circuit {
         let transitions = Mutex::new(registry.subscribe());
         let breaker =
             registry.breaker(name).map_err(|error| Failure::of("RegistryError", error))?;
-        let breaker = breaker.with_classifier(judge);
+        let breaker = breaker.classified_by(judge);
         Ok(Self { settings, registry, breaker, transitions, streak: Mutex::default() })
     }
 

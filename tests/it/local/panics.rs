@@ -92,7 +92,7 @@ async fn a_classifier_that_panics_says_nothing_about_the_dependency() {
     let world = World::new();
     let process = world.process();
     let judge = Classifier::<u32, &str>::builder().count_if(|_| panic!("as the test says"));
-    let breaker = process.breaker().with_classifier(judge.build().unwrap());
+    let breaker = process.breaker().classified_by(judge.build().unwrap());
     for _ in 0..5 {
         let breaker = breaker.clone();
         panics(async move { breaker.call(|| async { Ok(42) }).await }).await;

@@ -154,13 +154,14 @@ async fn a_panic_before_a_permit_first_polls_its_call_is_no_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_of_the_judge_of_a_permit_says_nothing_about_the_dependency() {
+async fn a_panic_of_the_classifier_of_a_permit_says_nothing_about_the_dependency() {
     let world = World::new();
     let process = world.process();
     let breaker = process.breaker();
     for _ in 0..5 {
         let permit = breaker.admit_owned().await.unwrap();
-        panics(permit.run_judged(ready(42), |_| panic!("as the test says"))).await;
+        let classifier = |_: &Result<u32, &str>| panic!("as the test says");
+        panics(permit.run_classified(ready(Ok::<u32, &str>(42)), classifier)).await;
     }
     assert_eq!(breaker.state(), CircuitState::Closed);
 }
@@ -177,7 +178,7 @@ async fn a_permit_judges_what_it_runs_by_a_classifier() {
     for answer in [503, 503, 503, 503, 200, 503, 503, 503, 503, 503] {
         assert_eq!(breaker.state(), CircuitState::Closed);
         let permit = breaker.admit_owned().await.unwrap();
-        let ran = permit.run_judged(ready(Ok(answer)), |answer| classifier.judge(answer)).await;
+        let ran = permit.run_classified(ready(Ok(answer)), &classifier).await;
         assert_eq!(ran, Ok(answer));
     }
     assert_eq!(breaker.state(), CircuitState::Open, "five in a row, and four before a good one");

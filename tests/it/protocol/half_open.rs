@@ -51,7 +51,7 @@ async fn case_44_a_probe_that_does_not_count_decides_nothing() {
         .ignore_if(|result: &Result<(), &str>| matches!(result, Err("not found")))
         .build()
         .unwrap();
-    let judged = a.circuit().with_classifier(judge);
+    let judged = a.circuit().classified_by(judge);
     assert!(judged.call(|| async { Err("not found") }).await.is_err());
     assert_eq!(world.attribute("state"), "HALF_OPEN");
     assert_eq!(world.attribute("success_count"), 0);

@@ -73,7 +73,7 @@ async fn case_6_errors_that_are_not_counted_neither_count_nor_reset<S: Shared>()
         .ignore_if(|result: &Result<(), &str>| *result == Err("bad request"))
         .build()
         .unwrap();
-    let breaker = process.breaker().with_classifier(refused);
+    let breaker = process.breaker().classified_by(refused);
     for _ in 0..4 {
         let _ = breaker.call(|| async { Err("down") }).await;
         for _ in 0..10 {
@@ -124,7 +124,7 @@ async fn case_10_a_returned_503_counts_and_is_still_returned<S: Shared>() {
         .count_if(|result: &Result<u16, &str>| matches!(result, Ok(500..) | Err(_)))
         .build()
         .unwrap();
-    let breaker = process.breaker().with_classifier(by_status);
+    let breaker = process.breaker().classified_by(by_status);
     for _ in 0..5 {
         assert_eq!(breaker.call(|| async { Ok(503) }).await, Ok(503));
     }

@@ -170,7 +170,7 @@ fn judge() -> Classifier<u32, &'static str> {
 async fn case_158_an_error_judged_a_success_is_a_good_probe_and_ends_a_streak() {
     let (world, members) = tripped(1, shared).await;
     let breaker = members[0].breaker();
-    let judged = breaker.with_classifier(judge());
+    let judged = breaker.classified_by(judge());
     pass(33.0).await;
     for probe in 1..=3 {
         assert_eq!(
