@@ -48,7 +48,7 @@ const BATCH: usize = 64;
 pub(crate) type Forget =
     Box<dyn Fn(&Arc<Circuit>, &dyn Fn() -> bool, Option<LastAnnounced>) -> bool + Send + Sync>;
 
-/// A call that waits for the store.
+/// A caller that waits for the store's answer.
 struct Waiter {
     reply: Reply,
     arrival: Arrival,

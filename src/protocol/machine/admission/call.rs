@@ -31,7 +31,7 @@ pub(crate) enum Admission {
     WaitBriefly,
 }
 
-/// Remembers what the machine knew when a call came. A call that waits keeps it, and is
+/// Remembers what the machine knew when a call came. A waiting call keeps it, and is
 /// judged by what has changed since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Arrival {

@@ -36,7 +36,7 @@ fn case_21_after_a_read_that_failed_no_call_is_rejected_by_old_knowledge() {
         assert_eq!(world.call(0), Call::Rejected);
         world.pass(s(6));
         world.down = Some(StoreErrorKind::Misconfigured);
-        // It was rejected before the answer came, and nobody waited for that.
+        // The call was rejected before the answer came, and no caller waited for the answer.
         let call = world.nodes[0].call();
         assert!(world.nodes[0].looks(call));
         world.nodes[0].forget_waiters();

@@ -60,7 +60,7 @@ struct Stands {
     idle_for: Duration,
 }
 
-/// A call that waits: its number, what was known when it came, and when it came.
+/// The number of a waiting call, what was known when it came, and when it came.
 type Waiting = (u64, Arrival, Duration);
 
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub(super) struct Node {
     pub(super) now: Moment,
     /// The world's clock, which no process sees.
     pub(super) clock: Duration,
-    /// The probes without a lease that nobody has judged yet.
+    /// The probes without a lease whose outcome was not yet reported.
     pub(super) lone: Vec<Lone>,
     pub(super) failed: Option<Failed>,
     /// The verdicts of probes under a lease, with its token, that the watch has not taken.
@@ -251,7 +251,7 @@ impl Node {
         self.answer_to(answer, waiting);
     }
 
-    /// The store answers, and nobody is asked again yet.
+    /// Feeds the store's answer to the machine, without asking the waiting calls again.
     pub(super) fn answer_only(&mut self, answer: StoreResponse) {
         self.answer_to(answer, VecDeque::new());
     }

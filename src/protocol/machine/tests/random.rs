@@ -16,7 +16,7 @@ const SEEDS: u64 = 256;
 #[derive(Clone, Debug)]
 enum Op {
     Call,
-    /// So many calls in a row that end alike: enough good ones end a contradiction.
+    /// This number of calls in a row that end alike. Enough good ones end a contradiction.
     Row(CallEnd, u32),
     End(usize, CallEnd),
     KeepAlive(usize),

@@ -33,13 +33,14 @@ pub(super) enum Op {
 pub(super) enum Act {
     /// A call, all that the store has to say, and perhaps its end.
     Visit(Option<CallEnd>),
-    /// So many of them that end alike.
+    /// A number of visits whose calls end alike.
     Row(CallEnd, u32),
     /// Good calls, until this process takes the circuit to be closed.
     Recover,
     /// A call that ends when something else has come to pass.
     Slow(usize, Meanwhile, CallEnd),
-    /// It trips, another closes the circuit, and it trips again after so many good calls.
+    /// A process trips the circuit, another closes it, and the first trips it again after this
+    /// number of good calls.
     IsContradicted(usize, u32),
     /// Writes are denied, it fails the probes that it makes without the store of what
     /// another has tripped, and the item is deleted.

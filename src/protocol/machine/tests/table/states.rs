@@ -149,7 +149,7 @@ impl Bench {
         self.with(Node::pass_time)
     }
 
-    /// A call that waits.
+    /// Makes a call, which has to wait.
     fn calling(self) -> Self {
         self.with(|node| assert!(matches!(node.call(), Call::Waits(_))))
     }
