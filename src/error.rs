@@ -1,6 +1,6 @@
 //! The errors, one type for each place where a program has to act on them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use crate::{
     name::{CircuitName, NameError},
@@ -136,7 +136,7 @@ pub struct OpenError {
 
 impl OpenError {
     pub(crate) fn new(circuit: Arc<CircuitInfo>, retry_after: Duration) -> Self {
-        Self { circuit, retry_after: u64::try_from(retry_after.as_nanos()).unwrap_or(u64::MAX) }
+        Self { circuit, retry_after: nanos(retry_after) }
     }
 
     /// Returns the circuit as this process saw it when it rejected the call. If the circuit
@@ -159,14 +159,114 @@ impl OpenError {
     pub fn retry_after(&self) -> Duration {
         Duration::from_nanos(self.retry_after)
     }
+
+    /// Finds the rejection behind an error that others have wrapped: middleware, an error type
+    /// of yours, a box, or an `anyhow::Error`.
+    ///
+    /// Looks at the error, at its [`source`](Error::source), at the source of that, and so on;
+    /// and into an [`io::Error`], a `Box` and an `Arc` of an error, which do not name what they
+    /// hold as their source.
+    ///
+    /// Some errors hide what they hold. One that keeps a text only holds no rejection. Some
+    /// forward both their text and their `source` to what they hold: `#[error(transparent)]` of
+    /// `thiserror`, and an `anyhow::Error` that became a `Box<dyn Error>`. Behind these a bare
+    /// `OpenError` is not found, since its source is none. A [`CallError`] is: its source is the
+    /// rejection.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// # for _ in 0..5 { payments.admit().await?.failure().settled().await; }
+    /// use fuseboard::OpenError;
+    ///
+    /// // A client that knows only of `io::Error`.
+    /// async fn charge(payments: &fuseboard::Breaker) -> Result<u32, std::io::Error> {
+    ///     payments.call(|| async { Ok::<_, std::io::Error>(42) }).await.map_err(std::io::Error::other)
+    /// }
+    ///
+    /// let error: Box<dyn std::error::Error> = charge(&payments).await.unwrap_err().into();
+    /// let open = OpenError::find(&*error).ok_or("another failure")?;
+    /// assert_eq!(open.circuit().name.as_str(), "payment-backend");
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = held(error).or_else(|| error.source());
+        }
+        None
+    }
+}
+
+/// Returns what an error holds without naming it as its source: `source` of these goes on with
+/// the source of what they hold.
+fn held<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return Some(error.get_ref()?);
+    }
+    if let Some(CallError::Inner(error)) = error.downcast_ref::<CallError<io::Error>>() {
+        return Some(error);
+    }
+    if let Some(error) = error.downcast_ref::<Arc<io::Error>>() {
+        return Some(&**error);
+    }
+    if let Some(error) = error.downcast_ref::<Box<OpenError>>() {
+        return Some(&**error);
+    }
+    if let Some(error) = error.downcast_ref::<Arc<OpenError>>() {
+        return Some(&**error);
+    }
+    if let Some(error) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        return Some(&**error);
+    }
+    Some(&**error.downcast_ref::<Arc<dyn Error>>()?)
+}
+
+/// A call took longer than its [`Limit`](crate::Limit), and was cut.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the call was cut after its limit of {:?}", self.limit())]
+pub struct TimedOutError {
+    /// In nanoseconds, as in [`OpenError`].
+    limit: u64,
+}
+
+impl TimedOutError {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit: nanos(limit) }
+    }
+
+    /// Returns the time that the call had: its limit, or what was left until its deadline. It
+    /// is exact up to 584 years.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        Duration::from_nanos(self.limit)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Why a protected call has no value.
+///
+/// Its [`source`](Error::source) is the [`OpenError`] or the [`TimedOutError`]. An error of the
+/// protected function is shown as it is, and its source is the source of that error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError<E> {
     /// The circuit rejected the call; the protected function was not run.
-    #[error(transparent)]
-    Open(OpenError),
+    #[error("circuit {:?} rejected the call", .0.circuit.name)]
+    Open(#[from] OpenError),
+    /// The protected function ran longer than its limit. Only calls with a limit
+    /// ([`Breaker::call_within`](crate::Breaker::call_within)) have this error.
+    #[error("the call timed out")]
+    TimedOut(#[from] TimedOutError),
     /// The protected function ran and failed with its own error.
     #[error(transparent)]
     Inner(E),
@@ -186,13 +286,14 @@ impl<E> CallError<E> {
     pub fn map_inner<F>(self, map: impl FnOnce(E) -> F) -> CallError<F> {
         match self {
             Self::Open(open) => CallError::Open(open),
+            Self::TimedOut(timed_out) => CallError::TimedOut(timed_out),
             Self::Inner(error) => CallError::Inner(map(error)),
         }
     }
 
-    /// Turns a rejection into an error of the protected function's own type, for
+    /// Turns a rejection, or a timeout, into an error of the protected function's own type, for
     /// functions whose errors are boxed, erased (`anyhow`), or an enum that has a
-    /// place for rejections.
+    /// place for both.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -210,20 +311,21 @@ impl<E> CallError<E> {
     #[must_use]
     pub fn into_error(self) -> E
     where
-        E: From<OpenError>,
+        E: From<OpenError> + From<TimedOutError>,
     {
         match self {
             Self::Open(open) => open.into(),
+            Self::TimedOut(timed_out) => timed_out.into(),
             Self::Inner(error) => error,
         }
     }
 
-    /// Returns the error of the protected function, if it ran.
+    /// Returns the error of the protected function, if it ran to its end.
     #[must_use]
     pub fn inner(&self) -> Option<&E> {
         match self {
             Self::Inner(error) => Some(error),
-            Self::Open(_) => None,
+            Self::Open(_) | Self::TimedOut(_) => None,
         }
     }
 
@@ -232,7 +334,16 @@ impl<E> CallError<E> {
     pub fn open(&self) -> Option<&OpenError> {
         match self {
             Self::Open(error) => Some(error),
-            Self::Inner(_) => None,
+            Self::TimedOut(_) | Self::Inner(_) => None,
+        }
+    }
+
+    /// Returns the timeout, if the protected function was cut at its limit.
+    #[must_use]
+    pub fn timed_out(&self) -> Option<&TimedOutError> {
+        match self {
+            Self::TimedOut(error) => Some(error),
+            Self::Open(_) | Self::Inner(_) => None,
         }
     }
 }
@@ -249,18 +360,20 @@ pub enum OperatorError {
     #[error("others kept changing the circuit; nothing was written, try again")]
     Contended,
     /// The store failed; the command may have been carried out.
-    #[error("the store failed ({0:?}); the order may have been carried out")]
+    #[error("the store failed ({0:?}); the command may have been carried out")]
     Store(StoreErrorKind),
     /// A later command for this circuit came before this one had begun; nothing was written for
     /// this one.
-    #[error("a later order for the circuit replaced this one before it began; nothing was written")]
+    #[error(
+        "a later command for the circuit replaced this one before it began; nothing was written"
+    )]
     Replaced,
     /// The registry was shut down, dropped or disabled; nothing was written.
     #[error("the circuit's registry is shut down, dropped or disabled; nothing was written")]
     Gone,
     /// There was no answer in time, or the registry ended in the meantime; the command may still
     /// be carried out.
-    #[error("no answer to the order, which may still be carried out")]
+    #[error("no answer to the command, which may still be carried out")]
     NoAnswer,
 }
 

@@ -58,6 +58,7 @@ mod clock;
 mod config;
 mod error;
 pub mod guide;
+mod limit;
 mod name;
 mod outcome;
 mod panics;
@@ -79,8 +80,9 @@ pub use self::{
     config::{Config, ConfigBuilder, OnStoreOutage},
     error::{
         CallError, ConfigError, FlushError, OpenError, OperatorError, RegistryError,
-        SettingDifference, SpawnError,
+        SettingDifference, SpawnError, TimedOutError,
     },
+    limit::Limit,
     name::{CircuitName, MAX_NAME_BYTES, NameError},
     outcome::Outcome,
     permit::{OwnedPermit, Permit, Settling},

@@ -224,6 +224,9 @@ fn what_a_call_holds_is_small() {
     let admit = world.closed.admit_owned();
     assert!(size_of_val(&admit) <= 72, "{}", size_of_val(&admit));
     assert_eq!(size_of::<OpenError>(), 16);
+    // The limit of a call that timed out fits where a rejection would be.
+    assert_eq!(size_of::<CallError<&str>>(), 24);
+    assert_eq!(size_of::<Result<u32, CallError<&str>>>(), 24);
     assert_eq!(size_of::<Settling>(), 8);
     assert_eq!(size_of::<Permit<'_>>(), 32);
     assert_eq!(size_of::<Result<Permit<'_>, Rejection<'_>>>(), 32);

@@ -1,14 +1,236 @@
-//! The way in of a call about which the gate cannot decide.
+//! The way in: permits, and the calls about which the gate cannot decide.
 
 use std::time::Duration;
 
+use super::{Breaker, Rejection};
 use crate::{
     error::OpenError,
+    permit::{OwnedPermit, Permit},
     protocol::machine::CallId,
     runtime::circuit::Circuit,
     runtime::circuit::message::{Message, Reply},
+    runtime::gate::Decision,
     runtime::sync::oneshot,
+    state::CircuitState,
 };
+
+impl Breaker {
+    /// Asks for leave to make one call. Closed and fresh: at once.
+    ///
+    /// Waits for the store only if what is known is too old, or if this call
+    /// may be the next probe, and never longer than `store_timeout` and a
+    /// tenth of a second. If there is no answer by then, the call is rejected if
+    /// what is known is fresh and not closed (an election that is too slow admits
+    /// nobody), and admitted otherwise; if nobody is left to answer, it is admitted.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: the circuit is open, or half-open with somebody else's
+    /// probe under way.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: a permit that nobody receives gives
+    /// its right back.
+    ///
+    /// Make the call in the arm of the permit, and a rejection loses nothing of what the call
+    /// consumes:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// # let mut queue = Vec::new();
+    /// async fn charge(order: String) -> Result<String, std::io::Error> {
+    ///     Ok(format!("charged {order}"))
+    /// }
+    ///
+    /// let order = String::from("order 7");
+    /// match payments.admit().await {
+    ///     Ok(permit) => println!("{}", permit.run(charge(order)).await?),
+    ///     // The order was not moved.
+    ///     Err(open) => queue.push((order, open.retry_after())),
+    /// }
+    /// # assert!(queue.is_empty());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Or report the outcome by hand:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// let permit = payments.admit().await?;
+    /// // ... the call ...
+    /// permit.success();
+    /// # Ok(()) }
+    /// ```
+    #[inline]
+    pub async fn admit(&self) -> Result<Permit<'_>, OpenError> {
+        match self.circuit.check() {
+            Decision::Admit { epoch } => Ok(self.permit(CallId { epoch, probe: None })),
+            Decision::Reject { retry_after_ms } => Err(self.open_error(retry_after_ms)),
+            Decision::AskActor => Box::pin(ask(&self.circuit)).await.map(|id| self.permit(id)),
+        }
+    }
+
+    /// Asks for leave to make one call, in a permit that can be moved into a
+    /// task. See [`admit`](Self::admit).
+    ///
+    /// # Errors
+    ///
+    /// As for [`admit`](Self::admit).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`admit`](Self::admit).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// let permit = payments.admit_owned().await?;
+    /// let mut tasks = tokio::task::JoinSet::new();
+    /// tasks.spawn(async move {
+    ///     // ... the call ...
+    ///     permit.success().settled().await;
+    /// });
+    /// # tasks.join_all().await;
+    /// # Ok(()) }
+    /// ```
+    #[inline]
+    pub async fn admit_owned(&self) -> Result<OwnedPermit, OpenError> {
+        let id = match self.circuit.check() {
+            Decision::Admit { epoch } => CallId { epoch, probe: None },
+            Decision::Reject { retry_after_ms } => return Err(self.open_error(retry_after_ms)),
+            Decision::AskActor => Box::pin(ask(&self.circuit)).await?,
+        };
+        Ok(OwnedPermit::new(self.circuit.clone(), id))
+    }
+
+    /// Asks for leave to make one call, without waiting for anything.
+    ///
+    /// Where [`admit`](Self::admit) would wait, this answers by what was last
+    /// known, and has the actor find out more for the calls to come. A closed
+    /// circuit admits, as does one that was never read; an open one rejects. If a
+    /// probe is due this call is rejected, the right to probe is won in the
+    /// background, and a later call gets it, so that a circuit recovers without
+    /// anybody waiting. If no call of this process comes within two thirds of
+    /// `probe_lease`, the right is given back and other processes may probe. So where
+    /// calls are rarer than that in each process, or where an AWS Lambda environment is
+    /// frozen between them, `try_admit` alone does not recover a circuit: use `call` or
+    /// `admit`.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`]: the circuit is, or was last known to be, open or half-open.
+    /// It borrows from the breaker; `?` turns it into an [`OpenError`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// match payments.try_admit() {
+    ///     Ok(permit) => { permit.success(); }
+    ///     Err(rejection) => eprintln!("retry in {:?}", rejection.retry_after()),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    #[inline]
+    pub fn try_admit(&self) -> Result<Permit<'_>, Rejection<'_>> {
+        match self.circuit.check() {
+            Decision::Admit { epoch } => Ok(self.permit(CallId { epoch, probe: None })),
+            Decision::Reject { retry_after_ms } => {
+                Err(Rejection::new(&self.circuit, retry_after_ms))
+            }
+            Decision::AskActor => self.try_ask().map(|id| self.permit(id)),
+        }
+    }
+
+    /// Asks for leave to make one call, without waiting for anything, in a permit that can be
+    /// moved: for hooks that are synchronous, as those of a client. See
+    /// [`try_admit`](Self::try_admit).
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_admit`](Self::try_admit).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{Breaker, BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// use fuseboard::{OpenError, OwnedPermit};
+    ///
+    /// /// What a client keeps of a request that is under way.
+    /// struct UnderWay(OwnedPermit);
+    ///
+    /// fn before_request(payments: &Breaker) -> Result<UnderWay, OpenError> {
+    ///     Ok(UnderWay(payments.try_admit_owned()?))
+    /// }
+    ///
+    /// let request = before_request(&payments)?;
+    /// // ... the response comes ...
+    /// request.0.success();
+    /// # Ok(()) }
+    /// ```
+    #[inline]
+    pub fn try_admit_owned(&self) -> Result<OwnedPermit, Rejection<'_>> {
+        let id = match self.circuit.check() {
+            Decision::Admit { epoch } => CallId { epoch, probe: None },
+            Decision::Reject { retry_after_ms } => {
+                return Err(Rejection::new(&self.circuit, retry_after_ms));
+            }
+            Decision::AskActor => self.try_ask()?,
+        };
+        Ok(OwnedPermit::new(self.circuit.clone(), id))
+    }
+
+    #[inline]
+    fn permit(&self, id: CallId) -> Permit<'_> {
+        Permit::new(&self.circuit, id)
+    }
+
+    pub(super) fn open_error(&self, retry_after_ms: u64) -> OpenError {
+        self.circuit.open_error(Duration::from_millis(retry_after_ms))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_ask(&self) -> Result<CallId, Rejection<'_>> {
+        let circuit = &*self.circuit;
+        if let Some(id) = circuit.take_offered_probe() {
+            return Ok(id);
+        }
+        let (epoch, state) = circuit.gate.epoch_and_state();
+        match state {
+            CircuitState::Closed => circuit.send_for_a_read(),
+            CircuitState::Open | CircuitState::HalfOpen => {
+                let (at, reply) = (circuit.now(), Reply::OfferedProbe);
+                // A full mailbox has the actor at work already.
+                let _ = circuit.mailbox.try_send(Message::Admit { at, reply, is_failing: false });
+            }
+        }
+        let is_gone = circuit.mailbox.is_disconnected();
+        if is_gone {
+            circuit.pending.ending.found_by(&circuit.name);
+        }
+        if state == CircuitState::Closed || is_gone {
+            return Ok(CallId { epoch, probe: None });
+        }
+        Err(Rejection::new(circuit, circuit.retry_after_ms()))
+    }
+}
 
 /// How long a call waits in all for news of a circuit that is closed and fresh, while
 /// its failures say that others may have tripped it.

@@ -2,10 +2,11 @@
 
 use std::{convert::identity, fmt, future::Future};
 
-use super::{Breaker, into_call_result};
+use super::{Breaker, running::into_call_result};
 use crate::{
     classifier::Classify,
     error::{CallError, OpenError},
+    limit::Limit,
 };
 
 /// A [`Breaker`] that judges results by a classifier: it serves every type of results that the
@@ -68,8 +69,8 @@ impl<C> ClassifiedBreaker<C> {
         Fut: Future<Output = Result<T, E>>,
         C: Classify<T, E>,
     {
-        let judge = |result: &Result<T, E>| self.classifier.classify(result);
-        self.breaker.run(call, judge, into_call_result)
+        let classify = |result: &Result<T, E>| self.classifier.classify(result);
+        self.breaker.run(call, classify, into_call_result)
     }
 
     /// Runs a call if the circuit admits it, and the fallback if it does not.
@@ -90,11 +91,61 @@ impl<C> ClassifiedBreaker<C> {
         Gut: Future<Output = Result<T, E>>,
         C: Classify<T, E>,
     {
-        let judge = |result: &Result<T, E>| self.classifier.classify(result);
-        match self.breaker.run(call, judge, identity).await {
+        let classify = |result: &Result<T, E>| self.classifier.classify(result);
+        match self.breaker.run(call, classify, identity).await {
             Ok(result) => result,
             Err(open) => fallback(open).await,
         }
+    }
+
+    /// Runs a call if the circuit admits it, and the recovery for a rejection and for a call
+    /// that failed. See [`Breaker::call_or_recover`].
+    ///
+    /// The recovery is for every `Err` and for nothing else, whatever the classifier says of it.
+    ///
+    /// # Errors
+    ///
+    /// The error of the recovery.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Breaker::call`].
+    pub async fn call_or_recover<T, E, F, Fut, G, Gut>(&self, call: F, recover: G) -> Result<T, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        G: FnOnce(CallError<E>) -> Gut,
+        Gut: Future<Output = Result<T, E>>,
+        C: Classify<T, E>,
+    {
+        match self.call(call).await {
+            Ok(value) => Ok(value),
+            Err(error) => recover(error).await,
+        }
+    }
+
+    /// Runs a call if the circuit admits it, and cuts it at a limit. See
+    /// [`Breaker::call_within`]. A call that is cut is a failure; there is nothing to classify.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Breaker::call_within`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Breaker::call`].
+    pub fn call_within<T, E, F, Fut>(
+        &self,
+        limit: impl Into<Limit>,
+        call: F,
+    ) -> impl Future<Output = Result<T, CallError<E>>>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        C: Classify<T, E>,
+    {
+        let classify = |result: &Result<T, E>| self.classifier.classify(result);
+        self.breaker.run_within(limit.into(), call, classify)
     }
 }
 

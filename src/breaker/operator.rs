@@ -1,4 +1,4 @@
-//! What operators may order: to hold a circuit open, and to release it.
+//! The commands of operators: to hold a circuit open, and to release it.
 
 use std::time::SystemTime;
 
@@ -11,7 +11,8 @@ use crate::{
     runtime::sync::oneshot,
 };
 
-/// What an order may take: a read and a few writes, each with the store's limit.
+/// The operations that a command may take: a read and up to five writes, each with the store's
+/// limit.
 const OPERATIONS: u32 = 6;
 
 /// The longest reason of a hold, in bytes.
@@ -35,7 +36,7 @@ impl Breaker {
     /// - The item carries a time of opening, not `until`: a process with another
     ///   `recovery_timeout` ends the hold earlier or later, by the difference.
     ///
-    /// Waits for the order to be carried out: for a read and up to five writes, at
+    /// Waits for the command to be carried out: for a read and up to five writes, at
     /// most six times (`store_timeout` and 0.1 s).
     ///
     /// # Errors
@@ -46,7 +47,7 @@ impl Breaker {
     ///   tries. Nothing was written; try again.
     /// - [`OperatorError::Store`]: the store failed. The hold may have been written:
     ///   look at the item, or try again once the store works.
-    /// - [`OperatorError::Replaced`]: a later order of this process for the circuit came before
+    /// - [`OperatorError::Replaced`]: a later command of this process for the circuit came before
     ///   this one had begun. Nothing was written for this one.
     /// - [`OperatorError::Gone`]: the registry was shut down, dropped or disabled. Nothing
     ///   was written.
@@ -55,7 +56,7 @@ impl Breaker {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future takes the order back, unless its write is under way by then.
+    /// Dropping the future takes the command back, unless its write is under way by then.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -100,7 +101,7 @@ impl Breaker {
     /// - [`OperatorError::Contended`]: other processes changed the item at each of five
     ///   tries. Nothing was written; try again.
     /// - [`OperatorError::Store`]: the store failed. The circuit may have been closed.
-    /// - [`OperatorError::Replaced`]: a later order of this process for the circuit came before
+    /// - [`OperatorError::Replaced`]: a later command of this process for the circuit came before
     ///   this one had begun. Nothing was written for this one.
     /// - [`OperatorError::Gone`]: the registry was shut down, dropped or disabled. Nothing
     ///   was written.
@@ -109,7 +110,7 @@ impl Breaker {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future takes the order back, unless its write is under way by then.
+    /// Dropping the future takes the command back, unless its write is under way by then.
     pub async fn release(&self) -> Result<(), OperatorError> {
         self.command(Command::Release).await
     }

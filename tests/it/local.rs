@@ -2,9 +2,11 @@
 
 mod classified;
 mod cut_off;
+mod errors;
 mod faults;
 mod flush;
 mod life;
+mod limited;
 mod limits;
 mod names;
 mod orders;
@@ -12,6 +14,7 @@ mod out_of_reach;
 mod panics;
 mod probes;
 mod queue;
+mod recovering;
 mod rules;
 mod running;
 mod settings;

@@ -86,6 +86,7 @@ impl Circuit {
         }
         self.breaker.call(call).await.map_err(|error| match error {
             CallError::Inner(fault) => fault,
+            CallError::TimedOut(_) => Fault::Counted,
             CallError::Open(open) => Fault::Rejected(open.into_circuit()),
         })
     }

@@ -133,6 +133,7 @@ impl Driver {
             Ok(()) => (&self.tally.answered, ran == Some(Ok(()))),
             Err(CallError::Inner(Down)) => (&self.tally.failed, ran == Some(Err(Down))),
             Err(CallError::Open(_)) => (&self.tally.rejected, ran.is_none()),
+            Err(CallError::TimedOut(_)) => (&self.tally.failed, false),
         };
         count(counter);
         if !is_right {
@@ -201,7 +202,9 @@ impl Driver {
         match AssertUnwindSafe(call).catch_unwind().await {
             Err(_) => count(&self.tally.panicked),
             Ok(Err(CallError::Open(_))) => count(&self.tally.rejected),
-            Ok(Ok(()) | Err(CallError::Inner(Down))) => count(&self.tally.wrong_results),
+            Ok(Ok(()) | Err(CallError::TimedOut(_) | CallError::Inner(Down))) => {
+                count(&self.tally.wrong_results);
+            }
         }
     }
 
@@ -212,7 +215,9 @@ impl Driver {
         match tokio::time::timeout(Duration::from_millis(2), call).await {
             Err(_) => count(&self.tally.cancelled),
             Ok(Err(CallError::Open(_))) => count(&self.tally.rejected),
-            Ok(Ok(()) | Err(CallError::Inner(Down))) => count(&self.tally.wrong_results),
+            Ok(Ok(()) | Err(CallError::TimedOut(_) | CallError::Inner(Down))) => {
+                count(&self.tally.wrong_results);
+            }
         }
     }
 }

@@ -33,7 +33,7 @@ impl Rust {
         let ends = || async { if outcome == "ok" { Ok(()) } else { Err(()) } };
         let (result, seen) = match breaker.call(ends).await {
             Ok(()) => ("ok", None),
-            Err(CallError::Inner(())) => ("fail", None),
+            Err(CallError::TimedOut(_) | CallError::Inner(())) => ("fail", None),
             Err(CallError::Open(open)) => ("rejected", Some(seen(open.circuit()))),
         };
         Called { result: result.to_owned(), seen, made: self.made() }

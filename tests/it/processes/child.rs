@@ -121,6 +121,7 @@ impl Hands {
                         match breaker.call(dependency).await {
                             Ok(value) => Ended::Value(value),
                             Err(CallError::Inner(error)) => Ended::Error(error),
+                            Err(CallError::TimedOut(cut)) => Ended::Error(cut.to_string()),
                             Err(CallError::Open(open)) => {
                                 Ended::Rejected(open.circuit().state.to_string())
                             }

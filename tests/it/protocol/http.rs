@@ -16,6 +16,7 @@ async fn call(breaker: &Breaker, result: Result<(), &'static str>) -> Result<(),
     match breaker.call(|| async { result }).await {
         Ok(()) => Ok(()),
         Err(CallError::Inner(error)) => Err(error),
+        Err(CallError::TimedOut(_)) => Err("cut"),
         Err(CallError::Open(_)) => Err("rejected"),
     }
 }

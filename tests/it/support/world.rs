@@ -198,6 +198,7 @@ impl<W> Process<W> {
                 assert_eq!(error, "down", "the caller gets its own error");
                 Call::Failed
             }
+            Err(CallError::TimedOut(_)) => Call::Failed,
             Err(CallError::Open(open)) => Call::Rejected(open),
         }
     }
