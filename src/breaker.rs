@@ -8,7 +8,6 @@ mod admitting;
 mod operator;
 
 mod classified;
-mod limited;
 mod rejection;
 mod running;
 

@@ -1,6 +1,7 @@
 //! Leave for one call: one report, or a drop.
 
 mod admitted;
+pub(crate) mod limited;
 mod settling;
 
 use std::{fmt, future::Future, time::Duration};
@@ -9,6 +10,8 @@ pub(crate) use self::admitted::Admitted;
 pub use self::settling::Settling;
 use crate::{
     classifier::{Classify, EveryError},
+    error::CallError,
+    limit::Limit,
     outcome::Outcome,
     protocol::machine::{CallEnd, CallId},
     runtime::circuit::{Circuit, Handle},
@@ -29,9 +32,10 @@ impl From<Outcome> for CallEnd {
 ///
 /// Have it run the call with [`run`](Self::run), or report how the call ended with [`success`](Self::success),
 /// [`failure`](Self::failure) or [`ignore`](Self::ignore). A permit that is
-/// dropped instead says nothing about the dependency, unless the thread is
-/// panicking or the circuit counts cancelled calls: then it is a failure. A
-/// permit that is leaked delays recovery until its `probe_lease` has ended.
+/// dropped instead says nothing about the dependency, unless it was armed with
+/// [`or_failure`](Self::or_failure), the thread is panicking, or the circuit counts cancelled
+/// calls: then it is a failure. A permit that is leaked delays recovery until its `probe_lease`
+/// has ended.
 ///
 /// A report of a call that was admitted before the circuit changed its state
 /// changes nothing.
@@ -71,7 +75,41 @@ impl<'a> Permit<'a> {
         self.0.end(outcome.into())
     }
 
-    /// Whether this call probes a circuit that is not closed.
+    /// Arms the permit: dropped without a report, in any way, it is a failure. That is an early
+    /// return by `?`, a cancelled task, a panic of any code. For code in which a call that does
+    /// not reach its report has failed:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{Breaker, BreakerRegistry, CircuitState, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// # async fn charge() -> Result<(), std::io::Error> { Err(std::io::Error::other("down")) }
+    /// async fn pay(payments: &Breaker) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let permit = payments.admit().await?.or_failure();
+    ///     charge().await?;
+    ///     permit.success();
+    ///     Ok(())
+    /// }
+    ///
+    /// for _ in 0..5 {
+    ///     assert!(pay(&payments).await.is_err());
+    /// }
+    /// # registry.flush(std::time::Duration::from_secs(1)).await?;
+    /// assert_eq!(payments.state(), CircuitState::Open);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// A probe that is dropped so opens the circuit again. What a report says stands, also
+    /// [`ignore`](Self::ignore), and what [`run`](Self::run) reports; a future of `run` that is
+    /// dropped before its end is a failure. Nobody waits for the write of a trip that a drop
+    /// causes: see [`BreakerRegistry::flush`](crate::BreakerRegistry::flush).
+    pub fn or_failure(self) -> Self {
+        Self(self.0.arm())
+    }
+
+    /// Returns `true` if this call probes a circuit that is not closed.
     #[inline]
     #[must_use]
     pub fn is_probe(&self) -> bool {
@@ -119,7 +157,7 @@ impl<'a> Permit<'a> {
         self,
         call: impl Future<Output = Result<T, E>>,
     ) -> impl Future<Output = Result<T, E>> {
-        self.0.run(call, |result| EveryError.classify(result), Duration::ZERO)
+        self.run_classified(call, EveryError)
     }
 
     /// Runs a call, and reports what a classifier says of its result; [`run`](Self::run) says
@@ -155,6 +193,49 @@ impl<'a> Permit<'a> {
     ) -> impl Future<Output = Result<T, E>> {
         self.0.run(call, move |result| classifier.classify(result), Duration::ZERO)
     }
+
+    /// Runs a call that is cut at a limit, and reports how it ended: every `Err`, and a call that
+    /// is cut, counts as a failure. [`Breaker::call_within`](crate::Breaker::call_within) says
+    /// how a limit is counted, and [`run`](Self::run) all else.
+    ///
+    /// # Errors
+    ///
+    /// - [`CallError::TimedOut`]: the call was cut. What it asked for may have happened.
+    /// - [`CallError::Inner`]: the call's own error.
+    ///
+    /// Never [`CallError::Open`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`run`](Self::run).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{Breaker, BreakerRegistry, CallError, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// use std::time::Duration;
+    ///
+    /// async fn charge(order: String) -> Result<usize, std::io::Error> {
+    ///     Ok(order.len())
+    /// }
+    ///
+    /// async fn pay(payments: &Breaker, order: String) -> Result<usize, CallError<std::io::Error>> {
+    ///     let permit = payments.admit().await?;
+    ///     permit.run_within(Duration::from_secs(2), charge(order)).await
+    /// }
+    ///
+    /// assert_eq!(pay(&payments, "order 7".to_owned()).await?, 7);
+    /// # Ok(()) }
+    /// ```
+    pub fn run_within<T, E>(
+        self,
+        limit: impl Into<Limit>,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        self.0.run_within(limit.into(), call)
+    }
 }
 
 impl fmt::Debug for Permit<'_> {
@@ -177,39 +258,47 @@ impl OwnedPermit {
         Self(Admitted::new(circuit, id))
     }
 
-    /// Reports that the dependency answered well. See [`Permit::success`].
+    /// Reports a success. See [`Permit::success`].
+    #[inline]
     pub fn success(self) -> Settling {
         self.0.end(CallEnd::Success)
     }
 
-    /// Reports that the dependency failed. See [`Permit::failure`].
+    /// Reports a failure. See [`Permit::failure`].
     pub fn failure(self) -> Settling {
         self.0.end(CallEnd::Failure)
     }
 
-    /// Reports that the call says nothing about the dependency.
+    /// Reports a call that shows nothing. See [`Permit::ignore`].
     pub fn ignore(self) -> Settling {
         self.0.end(CallEnd::Ignored)
     }
 
-    /// Reports an [`Outcome`].
+    /// Reports an outcome. See [`Permit::report`].
+    #[inline]
     pub fn report(self, outcome: Outcome) -> Settling {
         self.0.end(outcome.into())
     }
 
-    /// Whether this call probes a circuit that is not closed.
+    /// Arms the permit. See [`Permit::or_failure`].
+    pub fn or_failure(self) -> Self {
+        Self(self.0.arm())
+    }
+
+    /// Returns `true` for a probe. See [`Permit::is_probe`].
+    #[inline]
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.0.is_probe()
     }
 
-    /// Says that the call still runs. See [`Permit::keep_alive`].
+    /// Keeps the lease of a probe. See [`Permit::keep_alive`].
     pub fn keep_alive(&self) {
         self.0.keep_alive();
     }
 
-    /// Runs a call, and reports how it ended. See [`Permit::run`]. The future borrows
-    /// nothing, so that it can be spawned, or be that of a service.
+    /// Runs a call. See [`Permit::run`]. The future borrows nothing, so that it can be spawned, or
+    /// be that of a service.
     ///
     /// # Errors
     ///
@@ -234,11 +323,10 @@ impl OwnedPermit {
         self,
         call: impl Future<Output = Result<T, E>>,
     ) -> impl Future<Output = Result<T, E>> {
-        self.0.run(call, |result| EveryError.classify(result), Duration::ZERO)
+        self.run_classified(call, EveryError)
     }
 
-    /// Runs a call, and reports what a classifier says of its result. See
-    /// [`Permit::run_classified`].
+    /// Runs a call under a classifier. See [`Permit::run_classified`].
     ///
     /// # Errors
     ///
@@ -253,6 +341,23 @@ impl OwnedPermit {
         classifier: impl Classify<T, E>,
     ) -> impl Future<Output = Result<T, E>> {
         self.0.run(call, move |result| classifier.classify(result), Duration::ZERO)
+    }
+
+    /// Runs a call that is cut at a limit. See [`Permit::run_within`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Permit::run_within`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Permit::run`].
+    pub fn run_within<T, E>(
+        self,
+        limit: impl Into<Limit>,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        self.0.run_within(limit.into(), call)
     }
 }
 

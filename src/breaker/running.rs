@@ -2,16 +2,15 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use super::{
-    Breaker,
-    admitting::ask,
-    limited::{self, until_limit},
-};
+use super::{Breaker, admitting::ask};
 use crate::{
     error::{CallError, OpenError},
     limit::Limit,
     outcome::Outcome,
-    permit::Admitted,
+    permit::{
+        Admitted,
+        limited::{self, until_limit},
+    },
     protocol::machine::CallId,
     runtime::gate::Decision,
 };

@@ -8,8 +8,14 @@ use std::{
     time::Duration,
 };
 
-use super::Settling;
+use super::{
+    Settling,
+    limited::{self, until_limit},
+};
 use crate::{
+    classifier::{Classify as _, EveryError},
+    error::CallError,
+    limit::Limit,
     outcome::Outcome,
     protocol::machine::{CallEnd, CallId},
     runtime::circuit::{Circuit, Outstanding},
@@ -36,18 +42,25 @@ enum Stage {
 }
 
 /// A call that was admitted: what a permit is, and what runs a call. Dropped without a
-/// report it says nothing about the dependency, unless the circuit counts cancelled calls,
-/// or the call has panicked: then it is a failure.
+/// report it says nothing about the dependency, unless it was armed, the circuit counts
+/// cancelled calls, or the call has panicked: then it is a failure.
 pub(crate) struct Admitted<C: Holder> {
     circuit: C,
     id: CallId,
     stage: Stage,
+    /// Whether a drop without a report is a failure, whatever the stage.
+    is_armed: bool,
 }
 
 impl<C: Holder> Admitted<C> {
     #[inline]
     pub(crate) fn new(circuit: C, id: CallId) -> Self {
-        Self { circuit, id, stage: Stage::InCall }
+        Self { circuit, id, stage: Stage::InCall, is_armed: false }
+    }
+
+    pub(super) fn arm(mut self) -> Self {
+        self.is_armed = true;
+        self
     }
 
     pub(super) fn circuit(&self) -> &Circuit {
@@ -140,6 +153,18 @@ impl<C: Holder> Admitted<C> {
         }
     }
 
+    /// Runs a call that is cut at a limit, as [`run`](Self::run) does.
+    pub(super) fn run_within<T, E>(
+        self,
+        limit: Limit,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        let call = until_limit(self.circuit.clock.clone(), limit, call);
+        let judge = |ran: &_| limited::judge(ran, |result| EveryError.classify(result));
+        let ran = self.run(call, judge, Duration::ZERO);
+        async move { limited::into_call_result(Ok(ran.await)) }
+    }
+
     /// The output of a call, which is noted to be polled while it is.
     #[inline]
     pub(crate) fn poll<'a, F: Future>(&'a mut self, call: Pin<&'a mut F>) -> Polled<'a, F> {
@@ -153,7 +178,7 @@ impl<C: Holder> Admitted<C> {
     /// process takes the probe over from a call that outlasts the lease.
     async fn poll_probe<F: Future>(&mut self, mut call: Pin<&mut F>) -> F::Output {
         // Field by field: the call notes its stage while the timer borrows the clock.
-        let Self { circuit, id, stage } = self;
+        let Self { circuit, id, stage, is_armed: _ } = self;
         let third = circuit.config.probe_lease().checked_div(3);
         loop {
             tokio::select! {
@@ -171,7 +196,8 @@ impl<C: Holder> Drop for Admitted<C> {
     fn drop(&mut self) {
         // A load and a comparison are inlined, and nothing for a permit that was reported.
         if self.stage != Stage::Reported {
-            report_dropped(&self.circuit, self.id, self.stage == Stage::InCall);
+            let counts_panic = self.stage == Stage::InCall;
+            report_dropped(&self.circuit, self.id, self.is_armed, counts_panic);
         }
     }
 }
@@ -200,8 +226,9 @@ impl<F: Future> Future for Polled<'_, F> {
 /// Reports a call that ended without a report: a panic of its own is a failure.
 #[cold]
 #[inline(never)]
-fn report_dropped(circuit: &Circuit, id: CallId, counts_panic: bool) {
-    let is_failure = (counts_panic && std::thread::panicking()) || circuit.config.count_cancelled();
+fn report_dropped(circuit: &Circuit, id: CallId, is_armed: bool, counts_panic: bool) {
+    let is_failure =
+        is_armed || (counts_panic && std::thread::panicking()) || circuit.config.count_cancelled();
     let end = if is_failure { CallEnd::Failure } else { CallEnd::Dropped };
     let _ = circuit.report(id, end);
 }

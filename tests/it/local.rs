@@ -1,5 +1,6 @@
 //! Processes over a store in memory.
 
+mod armed;
 mod classified;
 mod cut_off;
 mod errors;

@@ -1,6 +1,7 @@
 //! Calls that are cut at a limit.
 
 use std::{
+    borrow::Borrow,
     future::Future,
     pin::{Pin, pin},
     time::Duration,
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// A call that was cut.
-pub(super) struct Cut {
+pub(crate) struct Cut {
     limit: Duration,
     outcome: Outcome,
 }
@@ -25,11 +26,12 @@ pub(super) struct Cut {
 /// A timer that runs out while the process is frozen, or while its runtime is blocked, fires
 /// when the answer may already be in the socket, unread. So the call goes on for a moment
 /// then, in which the tasks that read it can run.
-pub(super) async fn until_limit<F: Future>(
-    clock: &Clock,
+pub(crate) async fn until_limit<F: Future>(
+    clock: impl Borrow<Clock>,
     limit: Limit,
     call: F,
 ) -> Result<F::Output, Cut> {
+    let clock = clock.borrow();
     let begun_at = clock.now();
     let Some(limit) = limit.of_call_at(begun_at.wall()) else {
         return Ok(call.await);
@@ -64,7 +66,7 @@ async fn within<F: Future>(clock: &Clock, limit: Duration, call: Pin<&mut F>) ->
 }
 
 /// Judges what has become of a call with a limit.
-pub(super) fn judge<R>(ran: &Result<R, Cut>, classify: impl Fn(&R) -> Outcome) -> Outcome {
+pub(crate) fn judge<R>(ran: &Result<R, Cut>, classify: impl Fn(&R) -> Outcome) -> Outcome {
     match ran {
         Ok(result) => classify(result),
         Err(cut) => cut.outcome,
@@ -72,7 +74,7 @@ pub(super) fn judge<R>(ran: &Result<R, Cut>, classify: impl Fn(&R) -> Outcome) -
 }
 
 /// The result of a call with a limit, for its caller.
-pub(super) fn into_call_result<T, E>(
+pub(crate) fn into_call_result<T, E>(
     ran: Result<Result<Result<T, E>, Cut>, OpenError>,
 ) -> Result<T, CallError<E>> {
     match ran {
