@@ -9,6 +9,7 @@ mod child;
 mod cut_off;
 mod fleet;
 mod killed;
+mod limited;
 mod probing;
 mod process;
 mod reading;

@@ -1,6 +1,10 @@
 //! The process's side: this test binary, started by itself.
 
-use std::{collections::HashMap, env, time::SystemTime};
+use std::{
+    collections::HashMap,
+    env,
+    time::{Duration, SystemTime},
+};
 
 use fuseboard::{Breaker, BreakerRegistry, CallError};
 use tokio::{
@@ -102,35 +106,40 @@ impl Hands {
         (Self { breaker, words, verdicts: HashMap::new(), tasks: JoinSet::new() }, said)
     }
 
+    fn call(&mut self, number: u64, limit: Option<Duration>) {
+        let breaker = self.breaker.clone();
+        let (verdict, ends) = oneshot::channel();
+        self.verdicts.insert(number, verdict);
+        let words = self.words.clone();
+        self.tasks.spawn(async move {
+            let state = || breaker.snapshot().state().to_string();
+            let dependency = || async {
+                words.send(Said::Runs(number, state())).unwrap();
+                ends.await.unwrap()
+            };
+            let result = match limit {
+                Some(limit) => breaker.call_within(limit, dependency).await,
+                None => breaker.call(dependency).await,
+            };
+            let ended = match result {
+                Ok(value) => Ended::Value(value),
+                Err(CallError::Inner(error)) => Ended::Error(error),
+                Err(CallError::TimedOut(_)) => Ended::TimedOut,
+                Err(CallError::Open(open)) => Ended::Rejected(open.circuit().state.to_string()),
+            };
+            Said::Ended(number, ended)
+        });
+    }
+
     fn carry_out(&mut self, told: Told) {
         let breaker = self.breaker.clone();
         match told {
             Told::Settings(_) => panic!("told twice"),
-            Told::Call(number) => {
-                let (verdict, ends) = oneshot::channel();
-                self.verdicts.insert(number, verdict);
-                let words = self.words.clone();
-                self.tasks.spawn(async move {
-                    let state = || breaker.snapshot().state().to_string();
-                    let dependency = || async {
-                        words.send(Said::Runs(number, state())).unwrap();
-                        ends.await.unwrap()
-                    };
-                    Said::Ended(
-                        number,
-                        match breaker.call(dependency).await {
-                            Ok(value) => Ended::Value(value),
-                            Err(CallError::Inner(error)) => Ended::Error(error),
-                            Err(CallError::TimedOut(cut)) => Ended::Error(cut.to_string()),
-                            Err(CallError::Open(open)) => {
-                                Ended::Rejected(open.circuit().state.to_string())
-                            }
-                        },
-                    )
-                });
-            }
+            Told::Call(number) => self.call(number, None),
+            Told::CallWithin(number, limit) => self.call(number, Some(limit)),
             Told::Verdict(number, result) => {
-                self.verdicts.remove(&number).unwrap().send(result).unwrap();
+                // A call that was cut hears nothing any more.
+                let _ = self.verdicts.remove(&number).unwrap().send(result);
             }
             Told::Hold(span) => {
                 self.tasks.spawn(async move {

@@ -86,6 +86,13 @@ impl Process {
         self.calls
     }
 
+    /// Begins a call with a limit, and waits for nothing.
+    pub(super) async fn begin_within(&mut self, limit: Duration) -> u64 {
+        self.calls += 1;
+        self.tell(&Told::CallWithin(self.calls, limit)).await;
+        self.calls
+    }
+
     /// Waits until a call reaches the dependency, in which state of the
     /// circuit, or comes back without.
     pub(super) async fn reaches(&mut self, call: u64) -> Result<String, Ended> {

@@ -49,6 +49,8 @@ pub(super) enum Told {
     Settings(Settings),
     /// Make a call. What it protects asks the test how to end.
     Call(u64),
+    /// The same, with a limit.
+    CallWithin(u64, Duration),
     /// The dependency's answer to a call.
     Verdict(u64, Result<String, String>),
     /// Hold the circuit open for so long.
@@ -76,6 +78,7 @@ pub(super) enum Said {
 pub(super) enum Ended {
     Value(String),
     Error(String),
+    TimedOut,
     /// By a circuit in this state.
     Rejected(String),
 }
