@@ -26,9 +26,12 @@
 //!
 //! # Where to look
 //!
-//! - [`Breaker::call`], [`Breaker::call_or_else`]: run a call, or a fallback.
+//! - [`Breaker::call`], [`Breaker::call_within`]: run a call, and cut it at a [`Limit`].
+//! - [`Breaker::call_or_else`], [`Breaker::call_or_recover`]: with a fallback for a rejection, or
+//!   for a failed call too.
 //! - [`Breaker::admit`], [`Breaker::admit_owned`], [`Breaker::try_admit`]: a
-//!   [`Permit`] whose outcome you report yourself.
+//!   [`Permit`] that runs the call, or whose outcome you report yourself.
+//! - [`CallError`], and [`OpenError::find`], which finds a rejection that others have wrapped.
 //! - [`Breaker::classified_by`]: judge the whole `Result`, by a closure or a [`Classify`].
 //! - [`Config`]: every setting, its default and its range.
 //! - [`BreakerRegistry::subscribe`]: every [`CircuitTransition`], with its cause and the

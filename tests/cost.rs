@@ -110,6 +110,12 @@ fn pass_every_way(breaker: &Breaker, judging: &ClassifiedBreaker<Classifier<u32,
     assert_eq!(now(breaker.call_or_else(answers, |_| ready(Err("not run")))), Ok(7));
     assert_eq!(now(judging.call(answers)), Ok(7));
     assert_eq!(now(judging.call_or_else(answers, |_| ready(Err("not run")))), Ok(7));
+    let limit = Duration::from_secs(2);
+    assert_eq!(now(breaker.call_within(limit, answers)), Ok(7));
+    assert_eq!(now(breaker.call_or_recover(answers, |_| ready(Err("not run")))), Ok(7));
+    breaker.try_admit_owned().unwrap().or_failure().success();
+    let owned = breaker.try_admit_owned().unwrap();
+    assert_eq!(now(owned.run_within(limit, answers())), Ok(7));
     breaker.try_admit().unwrap().ignore();
 }
 
@@ -122,6 +128,8 @@ fn be_rejected_every_way(
     assert!(OpenError::from(breaker.try_admit().unwrap_err()).retry_after() > Duration::ZERO);
     assert!(now(breaker.admit()).unwrap_err().retry_after() > Duration::ZERO);
     assert!(now(breaker.admit_owned()).is_err());
+    assert!(breaker.try_admit_owned().is_err());
+    assert!(now(breaker.call_within(Duration::from_secs(2), answers)).is_err());
     assert!(matches!(now(breaker.call(answers)), Err(CallError::Open(_))));
     assert!(matches!(now(judging.call(answers)), Err(CallError::Open(_))));
     assert_eq!(now(breaker.call_or_else(answers, |_| ready(Err("rejected")))), Err("rejected"));

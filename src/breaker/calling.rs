@@ -20,7 +20,8 @@ impl Breaker {
     ///   lease is renewed while it runs. All others are rejected.
     ///
     /// If the call panics, that is a failure, and the panic goes on. (A panic of
-    /// other code in the same task drops the call, as a cancellation does.)
+    /// other code in the same task drops the call, as a cancellation does.) A call that hangs
+    /// is no failure until it ends: [`call_within`](Self::call_within) cuts it.
     ///
     /// # Errors
     ///
@@ -114,8 +115,8 @@ impl Breaker {
     ///
     /// The recovery gets the error, and may give it back where it has no better answer. Both
     /// closures may borrow the same input. What the recovery returns is not counted; the
-    /// call's own failure is. With a limit: [`call_within`](Self::call_within), and
-    /// the recovery in the arm for its error.
+    /// call's own failure is. A call with a limit is recovered by a `match` on what
+    /// [`call_within`](Self::call_within) returns, or by `.unwrap_or(old_value)`.
     ///
     /// # Errors
     ///
@@ -165,7 +166,8 @@ impl Breaker {
     /// [margin](Limit::margin) is for.
     ///
     /// - A call that a freeze of the process (AWS Lambda, SIGSTOP) has cut does not count: the
-    ///   answer may have come meanwhile. Freezes of three seconds or more are noticed.
+    ///   answer may have come meanwhile. Freezes of three seconds or more are noticed, up to a
+    ///   minute after the circuit was last used.
     /// - A limit that ran out in a freeze, or while the runtime was blocked for a second, is
     ///   0.1 s longer, so that an answer that is there already is returned.
     /// - A limit of less than a millisecond is one millisecond. A limit of zero does not count:

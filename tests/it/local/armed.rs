@@ -9,7 +9,7 @@ use std::{
 use fuseboard::{Breaker, CallError, CircuitState, OpenError, Outcome, OwnedPermit};
 use tokio::task::JoinSet;
 
-use crate::support::fleet::{Environment, Fleet, fail, pass, recover, settle, succeed, trip};
+use crate::support::memory::{Process, World, fail, pass, recover, settle, succeed, trip};
 
 type Answer = Result<u32, &'static str>;
 
@@ -28,9 +28,9 @@ async fn leaves(breaker: &Breaker, is_armed: bool) -> Result<(), &'static str> {
 
 #[tokio::test(start_paused = true)]
 async fn case_182_an_armed_permit_that_an_early_return_drops_is_a_failure() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..50 {
         assert_eq!(leaves(&breaker, false).await, Err("down"));
     }
@@ -41,7 +41,7 @@ async fn case_182_an_armed_permit_that_an_early_return_drops_is_a_failure() {
         let expected = if dropped < 5 { CircuitState::Closed } else { CircuitState::Open };
         assert_eq!(breaker.state(), expected, "{dropped}");
     }
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
     assert_eq!(leaves(&breaker, true).await, Err("open"));
 }
 
@@ -133,21 +133,21 @@ fn ways() -> impl Iterator<Item = (&'static str, Way, bool)> {
 }
 
 /// A circuit with four failures in a row: one more trips it.
-async fn nearly_open(fleet: &Fleet) -> (Environment, Breaker) {
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+async fn nearly_open(world: &World) -> (Process, Breaker) {
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..4 {
         assert_eq!(fail(&breaker).await, Err(CallError::Inner("down")));
     }
-    (environment, breaker)
+    (process, breaker)
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_182_an_armed_permit_is_one_failure_in_whatever_way_it_is_dropped() {
     for (way, drops, fails_unarmed) in ways() {
-        let fleet = Fleet::new();
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
+        let world = World::new();
+        let process = world.process();
+        let breaker = process.breaker();
         for dropped in 1..=5 {
             assert_eq!(breaker.state(), CircuitState::Closed, "{way}: {dropped}");
             drops(armed(&breaker).await).await;
@@ -155,8 +155,8 @@ async fn case_182_an_armed_permit_is_one_failure_in_whatever_way_it_is_dropped()
         }
         assert_eq!(breaker.state(), CircuitState::Open, "{way}");
 
-        let fleet = Fleet::new();
-        let (_environment, breaker) = nearly_open(&fleet).await;
+        let world = World::new();
+        let (_process, breaker) = nearly_open(&world).await;
         drops(breaker.admit_owned().await.unwrap()).await;
         settle().await;
         let is_open = breaker.state() == CircuitState::Open;
@@ -167,16 +167,16 @@ async fn case_182_an_armed_permit_is_one_failure_in_whatever_way_it_is_dropped()
 #[tokio::test(start_paused = true)]
 async fn case_182_a_probe_that_is_dropped_armed_reopens() {
     for (way, drops, _) in ways() {
-        let fleet = Fleet::new();
-        let environment = fleet.environment();
-        let breaker = environment.breaker();
+        let world = World::new();
+        let process = world.process();
+        let breaker = process.breaker();
         trip(&breaker).await;
         pass(31.0).await;
         let permit = armed(&breaker).await;
         assert!(permit.is_probe());
         drops(permit).await;
         settle().await;
-        assert_eq!(fleet.stored_state(), Some(CircuitState::Open), "{way}");
+        assert_eq!(world.stored_state(), Some(CircuitState::Open), "{way}");
         pass(31.0).await;
         recover(&breaker).await;
     }
@@ -184,8 +184,8 @@ async fn case_182_a_probe_that_is_dropped_armed_reopens() {
 
 #[tokio::test(start_paused = true)]
 async fn case_182_what_an_armed_permit_reports_stands() {
-    let fleet = Fleet::new();
-    let (_environment, breaker) = nearly_open(&fleet).await;
+    let world = World::new();
+    let (_process, breaker) = nearly_open(&world).await;
     for _ in 0..3 {
         armed(&breaker).await.ignore();
         armed(&breaker).await.report(Outcome::Ignored);
@@ -208,11 +208,11 @@ async fn case_182_what_an_armed_permit_reports_stands() {
 #[tokio::test(start_paused = true)]
 #[expect(clippy::mem_forget, reason = "the case is about leaked permits")]
 async fn case_182_an_armed_permit_that_is_leaked_or_frozen_is_no_failure() {
-    let fleet = Fleet::new();
-    let (_environment, breaker) = nearly_open(&fleet).await;
+    let world = World::new();
+    let (_process, breaker) = nearly_open(&world).await;
     std::mem::forget(armed(&breaker).await);
     let permit = armed(&breaker).await;
-    fleet.clock.freeze(Duration::from_secs(60));
+    world.clock.freeze(Duration::from_secs(60));
     drop(permit);
     settle().await;
     assert_eq!(breaker.state(), CircuitState::Closed);
@@ -228,9 +228,9 @@ fn before(breaker: &Breaker) -> Result<OwnedPermit, OpenError> {
 
 #[tokio::test(start_paused = true)]
 async fn an_owned_permit_is_given_without_waiting_and_a_rejection_is_an_open_error() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..5 {
         let permit = before(&breaker).expect("a closed circuit, also one that was never read");
         assert!(!permit.is_probe());
@@ -252,9 +252,9 @@ async fn an_owned_permit_is_given_without_waiting_and_a_rejection_is_an_open_err
 
 #[tokio::test(start_paused = true)]
 async fn a_permit_cuts_its_call_at_a_limit() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     let limit = Duration::from_secs(2);
     let permit = breaker.admit().await.unwrap();
     assert_eq!(permit.run_within(limit, ready(Answer::Ok(42))).await, Ok(42));
