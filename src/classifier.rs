@@ -16,7 +16,8 @@ use crate::outcome::Outcome;
 ///
 /// These are classifiers:
 ///
-/// - a closure or a function `Fn(&Result<T, E>) -> Outcome`, for one type of results;
+/// - a closure or a function `Fn(&Result<T, E>) -> Outcome`, for one type of results; a closure has
+///   to name the type of its argument, `|result: &Result<u16, io::Error>|`;
 /// - [`ByError`]: a closure that judges the error, for every `T`;
 /// - a [`Classifier`], which can be named, cloned, and built of rules;
 /// - [`EveryError`], the rule of a breaker without a classifier;

@@ -75,9 +75,9 @@ impl<'a> Permit<'a> {
         self.0.end(outcome.into())
     }
 
-    /// Arms the permit: dropped without a report, in any way, it is a failure. That is an early
-    /// return by `?`, a cancelled task, a panic of any code. For code in which a call that does
-    /// not reach its report has failed:
+    /// Arms the permit: if it is dropped without a report, the call is a failure. It may be
+    /// dropped by an early return with `?`, by the end of a cancelled task, or by a panic of any
+    /// code. Use it where a call that does not reach its report has failed:
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -101,10 +101,11 @@ impl<'a> Permit<'a> {
     /// # Ok(()) }
     /// ```
     ///
-    /// A probe that is dropped so opens the circuit again. What a report says stands, also
-    /// [`ignore`](Self::ignore), and what [`run`](Self::run) reports; a future of `run` that is
-    /// dropped before its end is a failure. Nobody waits for the write of a trip that a drop
-    /// causes: see [`BreakerRegistry::flush`](crate::BreakerRegistry::flush).
+    /// A probe that is dropped like this opens the circuit again. A report counts as it does for
+    /// any permit, [`ignore`](Self::ignore) and that of [`run`](Self::run) included. A future of
+    /// `run` that is dropped before its end is a failure. The trip that a drop causes is written
+    /// in the background: on AWS Lambda await
+    /// [`BreakerRegistry::flush`](crate::BreakerRegistry::flush) before the response.
     pub fn or_failure(self) -> Self {
         Self(self.0.arm())
     }

@@ -21,7 +21,7 @@ const MOST_REASON_BYTES: usize = 1_024;
 impl Breaker {
     /// Holds the circuit open in the whole fleet, until the given time by this
     /// process's wall clock, whatever state it is in. A second hold replaces the
-    /// first. The reason is for whoever looks at the item: it stands in its owner
+    /// first. The reason is for people who look at the item: it stands in its owner
     /// attribute.
     ///
     /// Other processes learn of it when they read the item next: with traffic,
