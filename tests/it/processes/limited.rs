@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{stage::Stage, words::Ended};
+use super::{words::Ended, world::World};
 
 /// Longer than a beat and how late one may be, and than the limit.
 const FREEZE: Duration = Duration::from_secs(5);
@@ -15,8 +15,8 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 #[tokio::test]
 async fn case_181_a_limit_that_ran_out_as_its_process_was_stopped_is_no_evidence() {
-    let stage = Stage::open().await;
-    let mut process = stage
+    let world = World::open().await;
+    let mut process = world
         .environment_with("A", |mut settings| {
             settings.failure_threshold = 5;
             settings
@@ -51,5 +51,5 @@ async fn case_181_a_limit_that_ran_out_as_its_process_was_stopped_is_no_evidence
         assert_eq!(process.ended(call).await, Ended::TimedOut);
     }
     assert_eq!(process.succeeds().await, Ended::Rejected("OPEN".to_owned()));
-    assert_eq!(stage.attribute("state"), "OPEN");
+    assert_eq!(world.attribute("state"), "OPEN");
 }
