@@ -53,6 +53,7 @@
 //! | `aws-config` | yes | `DynamoDbStore::from_env`, and with it the SDK's HTTPS client: rustls with aws-lc |
 //! | `serde` | no | names, states, circuit infos and transitions serialise |
 //! | `store-contract` | no | `store::contract`, which checks a store of your own |
+//! | `tower` | no | `tower::FlushLayer`, which writes what is outstanding after each request |
 //! | `metrics` | no | transitions and store faults are counted: [`guide::metrics`] |
 
 mod breaker;
@@ -72,6 +73,8 @@ mod runtime;
 mod state;
 pub mod store;
 mod subscription;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod transition;
 
 #[cfg(feature = "dynamodb")]

@@ -11,6 +11,9 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "tower")]
+use std::time::SystemTime;
+
 use tokio::runtime::Handle;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -284,6 +287,19 @@ impl BreakerRegistry {
         let _ =
             self.inner.environment.clock.within(left.max(Duration::from_millis(10)), ended).await;
         flushed
+    }
+
+    /// Returns the number of outcomes and rights to probe that may still lead to a write.
+    #[cfg(feature = "tower")]
+    pub(crate) fn outstanding(&self) -> usize {
+        self.inner.environment.outstanding()
+    }
+
+    /// Returns the time of the wall clock, as other systems tell deadlines by it.
+    #[cfg(feature = "tower")]
+    pub(crate) fn wall(&self) -> SystemTime {
+        let since = self.inner.environment.clock.now().wall();
+        SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     fn get_or_spawn(&self, name: &str, config: &Arc<Config>) -> Result<Breaker, RegistryError> {

@@ -122,6 +122,14 @@ pub(crate) fn unprotected(circuit: &CircuitName, with_runtime: bool) {
     });
 }
 
+/// The budget of a flush after a request was spent.
+#[cfg(feature = "tower")]
+pub(crate) fn unflushed(error: &dyn Display) {
+    caught(|| {
+        tracing::warn!(%error, "the flush after a request was not done in its time");
+    });
+}
+
 /// A registry is spawned whose breakers are disabled.
 pub(crate) fn disabled() {
     caught(|| {

@@ -35,6 +35,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("permit", 4),
     ("registry", 4),
     ("subscription", 4),
+    // 5: what carries them into other libraries.
+    ("tower", 5),
 ];
 
 /// What a module may not mention, unless its path begins with one of the others.

@@ -6,6 +6,7 @@ mod cut_off;
 mod errors;
 mod faults;
 mod flush;
+mod flush_layer;
 mod life;
 mod limited;
 mod limits;
