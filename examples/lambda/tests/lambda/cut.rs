@@ -1,0 +1,42 @@
+//! Calls that are cut before the function's deadline.
+
+use std::time::Duration;
+
+use crate::{environment::unix_time, partner::Mood, stage::Stage, table::state};
+
+#[tokio::test]
+async fn case_188_a_hang_until_the_deadline_trips_and_ends_no_process() {
+    let stage = Stage::open().await.with("CALL_TIMEOUT_MS", "60000").with("MARGIN_MS", "1000");
+    let mut environment = stage.environment().await;
+    stage.partner.is(Mood::Hangs);
+    let mut item = None;
+    for order in ["1", "2"] {
+        assert_eq!(item, None);
+        let timeout = Duration::from_millis(1_500);
+        let deadline = unix_time() + timeout;
+        let answered;
+        (answered, item) = environment.invoke_within(order, timeout).await;
+        assert!(unix_time() < deadline, "the process would have been killed");
+        assert!(answered.result.is_err(), "{answered:?}");
+    }
+    assert_eq!(state(&item), Some("OPEN"));
+    let (answered, _) = environment.invoke("3").await;
+    assert!(answered.result.is_ok(), "{answered:?}");
+    assert_eq!(stage.partner.calls(), 2);
+    assert!(environment.is_running());
+}
+
+#[tokio::test]
+async fn case_188_a_deadline_in_1970_limits_nothing() {
+    let stage = Stage::open().await.with("CALL_TIMEOUT_MS", "1000");
+    let mut environment = stage.environment().await;
+    for (mood, is_charged) in [(Mood::Works, true), (Mood::Hangs, false), (Mood::Fails, false)] {
+        stage.partner.is(mood);
+        environment.begins_until("1", Duration::from_secs(60));
+        let answered = environment.answers().await;
+        assert_eq!(answered.result.is_ok(), is_charged, "{answered:?}");
+        let item = environment.asks().await;
+        let is_over = mood == Mood::Fails;
+        assert_eq!(state(&item), is_over.then_some("OPEN"), "{mood:?}: a cut call is a failure");
+    }
+}
