@@ -9,6 +9,9 @@ pub mod fleet_size {}
 #[doc = include_str!("../docs/guarantees.md")]
 pub mod guarantees {}
 
+#[doc = include_str!("../docs/lambda.md")]
+pub mod lambda {}
+
 #[doc = include_str!("../docs/metrics.md")]
 pub mod metrics {}
 

@@ -23,7 +23,7 @@ async fn case_188_a_hang_until_the_deadline_trips_and_ends_no_process() {
     let (answered, _) = environment.invoke("3").await;
     assert!(answered.result.is_ok(), "{answered:?}");
     assert_eq!(stage.partner.calls(), 2);
-    assert!(environment.is_running());
+    assert!(environment.process.is_running());
 }
 
 #[tokio::test]

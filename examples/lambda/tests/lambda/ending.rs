@@ -2,29 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
-use crate::{
-    environment::{Environment, TIMEOUT, unix_time},
-    partner::Mood,
-    stage::{Stage, soon},
-    table::state,
-};
-
-/// Invokes until an invocation reaches the partner, as its call of this number, and hangs there.
-async fn probes(environment: &mut Environment, stage: &Stage, number: usize) {
-    soon("it probes", async {
-        loop {
-            environment.begins("p", TIMEOUT);
-            tokio::select! {
-                () = stage.partner.gets(number) => return,
-                answered = environment.answers() => assert!(answered.result.is_ok()),
-            }
-            environment.asks().await;
-        }
-    })
-    .await;
-}
+use crate::{environment::unix_time, partner::Mood, stage::Stage, table::state};
 
 #[tokio::test]
 async fn case_188_sigterm_gives_back_the_right_of_a_probe_under_way() {
@@ -36,22 +14,18 @@ async fn case_188_sigterm_gives_back_the_right_of_a_probe_under_way() {
         assert!(ending.invoke(order).await.0.result.is_err());
     }
     stage.partner.is(Mood::Hangs);
-    probes(&mut ending, &stage, 3).await;
+    ending.probes(&stage.partner).await;
     assert_eq!(state(&stage.table.circuit()), Some("HALF_OPEN"));
 
     let begun = unix_time();
-    ending.terminate();
-    let status = ending.ends().await;
+    ending.process.terminate();
+    let status = ending.process.ends().await;
     let took = unix_time() - begun;
     assert!(status.success() && took < Duration::from_millis(500), "{status} after {took:?}");
 
     // Long before the lease would have run out.
     stage.partner.is(Mood::Works);
-    soon("another probes", async {
-        while staying.invoke("3").await.0.result != Ok(json!({"charged": {"receipt": "charged"}})) {
-        }
-    })
-    .await;
+    staying.charges().await;
     stage.table.tells("CLOSED").await;
 }
 
@@ -59,7 +33,7 @@ async fn case_188_sigterm_gives_back_the_right_of_a_probe_under_way() {
 async fn case_188_sigterm_ends_an_environment_that_waits() {
     let stage = Stage::open().await;
     let mut environment = stage.environment().await;
-    environment.terminate();
-    let status = environment.ends().await;
+    environment.process.terminate();
+    let status = environment.process.ends().await;
     assert!(status.success(), "{status}");
 }

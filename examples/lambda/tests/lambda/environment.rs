@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::{Value, json};
 
 use crate::{
+    partner::Partner,
     runtime_api::{Answered, Asked, Invocation, RuntimeApi},
     stage::soon,
     table::Table,
@@ -19,7 +20,7 @@ use crate::{
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Environment {
-    process: Child,
+    pub(crate) process: Process,
     api: RuntimeApi,
     /// The requests for invocations that wait.
     waiting: Vec<Asked>,
@@ -29,25 +30,7 @@ impl Environment {
     /// Starts a process, and waits until it asks for its first invocation.
     pub(crate) async fn start(table: Table, variables: &[(&'static str, String)]) -> Self {
         let api = RuntimeApi::serve(table).await;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lambda_function"));
-        let of_lambda = [
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
-            ("AWS_LAMBDA_FUNCTION_NAME", "f"),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-            ("AWS_LAMBDA_RUNTIME_API", api.address.as_str()),
-            ("AWS_ACCESS_KEY_ID", "key"),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
-            ("AWS_REGION", "eu-central-1"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-        ];
-        command
-            .env_clear()
-            .envs(of_lambda)
-            .envs(variables.iter().map(|(name, value)| (name, value)));
-        // The kernel continues what is stopped in a group that is orphaned, which that of the
-        // test may become.
-        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
-        let process = command.spawn().unwrap();
+        let process = Process::start(&api.address, variables);
         let mut this = Self { process, api, waiting: Vec::new() };
         this.asks().await;
         this
@@ -95,6 +78,57 @@ impl Environment {
         (answered, self.asks().await)
     }
 
+    /// Invokes until an invocation reaches the partner, which has to hang, and leaves it there.
+    pub(crate) async fn probes(&mut self, partner: &Partner) {
+        let next = partner.calls() + 1;
+        soon("it probes", async {
+            loop {
+                self.begins("probe", TIMEOUT);
+                tokio::select! {
+                    () = partner.gets(next) => return,
+                    answered = self.answers() => assert!(answered.result.is_ok()),
+                }
+                self.asks().await;
+            }
+        })
+        .await;
+    }
+
+    /// Invokes until the partner charges.
+    pub(crate) async fn charges(&mut self) {
+        let charged = Ok(json!({"charged": {"receipt": "charged"}}));
+        soon("it is admitted", async { while self.invoke("next").await.0.result != charged {} })
+            .await;
+    }
+}
+
+/// The function's process, which ends with its test.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Starts it under a Runtime API.
+    pub(crate) fn start(api: &str, variables: &[(&'static str, String)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lambda_function"));
+        let of_lambda = [
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+            ("AWS_LAMBDA_FUNCTION_NAME", "f"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ("AWS_LAMBDA_RUNTIME_API", api),
+            ("AWS_ACCESS_KEY_ID", "key"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ];
+        command
+            .env_clear()
+            .envs(of_lambda)
+            .envs(variables.iter().map(|(name, value)| (name, value)));
+        // The kernel continues what is stopped in a group that is orphaned, which that of the
+        // test may become.
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+
     /// Stops it, as AWS Lambda does once it has asked for its next invocation.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);
@@ -114,7 +148,7 @@ impl Environment {
     pub(crate) async fn ends(&mut self) -> ExitStatus {
         soon("the process ends", async {
             loop {
-                match self.process.try_wait().unwrap() {
+                match self.0.try_wait().unwrap() {
                     Some(status) => return status,
                     None => tokio::time::sleep(Duration::from_millis(5)).await,
                 }
@@ -124,7 +158,7 @@ impl Environment {
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
-        self.process.try_wait().unwrap().is_none()
+        self.0.try_wait().unwrap().is_none()
     }
 
     fn signal(&self, signal: Signal) {
@@ -132,14 +166,14 @@ impl Environment {
     }
 
     fn pid(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.process.id()).unwrap()).unwrap()
+        Pid::from_raw(i32::try_from(self.0.id()).unwrap()).unwrap()
     }
 }
 
-impl Drop for Environment {
+impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

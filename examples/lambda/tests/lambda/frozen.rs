@@ -10,9 +10,9 @@ use crate::{environment::Environment, partner::Mood, stage::Stage, table::state}
 const LONG: Duration = Duration::from_millis(3_200);
 
 async fn is_frozen_for_long(environment: &Environment) {
-    environment.freeze();
+    environment.process.freeze();
     tokio::time::sleep(LONG).await;
-    environment.thaw();
+    environment.process.thaw();
 }
 
 fn is_kept(answer: &Result<Value, Value>) -> bool {
@@ -65,4 +65,27 @@ async fn case_188_a_thaw_after_recovery_and_lease_probes_and_closes() {
     let (answered, item) = environment.invoke("3").await;
     assert_eq!(answered.result, Ok(json!({"charged": {"receipt": "charged"}})));
     assert_eq!(state(&item), Some("CLOSED"), "the probe's verdict is written");
+}
+
+#[tokio::test]
+async fn case_188_a_prober_that_is_frozen_past_its_lease_changes_nothing() {
+    let stage = Stage::open().await.with("BREAKER_RECOVERY_MS", "1000");
+    let stage = stage.with("BREAKER_LEASE_MS", "1000").with("CALL_TIMEOUT_MS", "2000");
+    let (mut frozen, mut other) = tokio::join!(stage.environment(), stage.environment());
+    stage.partner.is(Mood::Fails);
+    for order in ["1", "2"] {
+        assert!(frozen.invoke(order).await.0.result.is_err());
+    }
+    stage.partner.is(Mood::Hangs);
+    frozen.probes(&stage.partner).await;
+    frozen.process.freeze();
+    stage.partner.is(Mood::Works);
+    other.charges().await;
+    stage.table.tells("CLOSED").await;
+    frozen.process.thaw();
+    let answered = frozen.answers().await;
+    assert!(answered.result.is_err(), "its time is over: {answered:?}");
+    assert_eq!(state(&frozen.asks().await), Some("CLOSED"));
+    frozen.charges().await;
+    assert_eq!(state(&stage.table.circuit()), Some("CLOSED"));
 }

@@ -14,9 +14,11 @@
 
 mod concurrent;
 mod cut;
+mod emulator;
 mod ending;
 mod environment;
 mod frozen;
+mod page;
 mod partner;
 mod runtime_api;
 mod stage;

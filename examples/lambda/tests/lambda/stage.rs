@@ -32,7 +32,7 @@ pub(crate) async fn serve(router: Router) -> String {
 pub(crate) struct Stage {
     pub(crate) table: Table,
     pub(crate) partner: Partner,
-    variables: Vec<(&'static str, String)>,
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 impl Stage {
