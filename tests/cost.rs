@@ -9,7 +9,8 @@
 )]
 
 use std::{
-    future::{Future, pending, ready},
+    future::{Future, Ready, pending, ready},
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
@@ -17,9 +18,12 @@ use allocation_counter::measure;
 use fuseboard::{
     Breaker, BreakerRegistry, CallError, CircuitState, ClassifiedBreaker, Classifier, Config,
     MemoryStore, OpenError, OwnedPermit, Permit, Rejection, Settling, VirtualClock,
+    tower::FlushLayer,
 };
 use futures::FutureExt as _;
 use tokio::runtime::Runtime;
+use tower_layer::Layer as _;
+use tower_service::Service;
 
 /// Three circuits whose actors run on this thread, and only when they are let.
 struct World {
@@ -259,4 +263,31 @@ fn a_circuit_that_was_never_called_takes_at_most_two_kibibytes() {
     });
     let each = live.bytes_current / 1_000;
     assert!((1_000..=2_048).contains(&each), "{each} bytes for each circuit");
+}
+
+/// A service that answers at once.
+struct Answers;
+
+impl Service<u32> for Answers {
+    type Response = u32;
+    type Error = &'static str;
+    type Future = Ready<Result<u32, &'static str>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: u32) -> Self::Future {
+        ready(Ok(request))
+    }
+}
+
+#[test]
+fn a_request_that_leaves_nothing_to_write_is_flushed_without_an_allocation() {
+    let World { runtime, registry, probe, .. } = World::new();
+    let mut service = FlushLayer::new(registry).deadline(|_: &u32| None).layer(Answers);
+    // Until the right of the probe is given back, there is something to flush.
+    drop(probe);
+    assert_eq!(runtime.block_on(service.call(7)), Ok(7));
+    assert_eq!(allocated(|| assert_eq!(now(service.call(7)), Ok(7))), (0, 0));
 }

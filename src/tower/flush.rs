@@ -252,7 +252,7 @@ impl<F: Future> Future for FlushFuture<F> {
         let mut this = self.project();
         if let CurrentStep::Serving { request } = this.step.as_mut().project() {
             let output = ready!(request.poll(context));
-            // Drops the request first: it may hold the permit of a probe, for which a flush waits.
+            // Drops the request first: what it still holds may report, or give back, as it is dropped.
             this.step.set(Step::Over);
             match this.after.flush() {
                 Some(flush) => this.step.set(Step::Flushing { flush, output: Some(output) }),

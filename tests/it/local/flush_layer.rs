@@ -211,10 +211,10 @@ async fn a_budget_of_zero_turns_the_layer_off() {
     assert_eq!(warnings.take_texts(), Vec::<String>::new());
 }
 
-/// Is done at once, and keeps what it holds until it is dropped.
-struct Holding<T>(Option<T>);
+/// Is done at once, and reports a failure when it is dropped.
+struct Holding(Option<OwnedPermit>);
 
-impl<T> Future for Holding<T> {
+impl Future for Holding {
     type Output = Result<u32, &'static str>;
 
     fn poll(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -223,16 +223,22 @@ impl<T> Future for Holding<T> {
     }
 }
 
+impl Drop for Holding {
+    fn drop(&mut self) {
+        drop(self.0.take().map(OwnedPermit::failure));
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_a_finished_request_still_holds_is_given_back() {
-    let (_fleet, environment, probe) = probed().await;
-    let mut probe = Some(probe);
-    environment.store.writes_meet(SLOW);
+async fn a_request_is_dropped_before_the_flush() {
+    let (fleet, environment) = unawaited();
+    let breaker = about_to_trip(&environment, SLOW).await;
+    let mut last = Some(breaker.admit_owned().await.unwrap());
     let layer = FlushLayer::new(environment.registry.clone());
-    let mut service = layer.layer(handler(|_| Holding(probe.take())));
+    let mut service = layer.layer(handler(|_| Holding(last.take())));
     let (served, took) = timed(serve(&mut service, None)).await;
     assert_eq!((served, took.as_millis()), (Ok(7), 200));
-    assert_eq!(environment.store.log().last(), Some(&"give back"));
+    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
 }
 
 #[tokio::test(start_paused = true)]
