@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::Client;
-use fuseboard::{Breaker, BreakerRegistry, DynamoDbStore, tower::FlushLayer};
+use fuseboard::{Breaker, BreakerRegistry, CallError, DynamoDbStore, tower::FlushLayer};
 use lambda_runtime::{Error, LambdaEvent, LambdaInvocation, Runtime, layers::TracingLayer};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -88,17 +88,16 @@ async fn main() -> Result<(), Error> {
 
 impl Function {
     async fn handle(&self, event: LambdaEvent<Order>) -> Result<Answer, Error> {
-        let (order, orders, partner) = (&event.payload, &self.orders, &self.partner);
+        let LambdaEvent { payload: order, context } = event;
         // A call that outlasts the function's own timeout is killed with the process, uncounted.
-        let limit = self.settings.limit(event.context.deadline());
-        let call = self.breaker.call_or_else(
-            || async { tokio::time::timeout(limit, partner.charge(order)).await? },
-            |open| async move {
-                orders.keep(order).await?;
+        let limit = self.settings.limit(context.deadline());
+        let call = self.breaker.call_within(limit, || self.partner.charge(&order));
+        match self.ending.run_until_cancelled(call).await.ok_or("the environment ends")? {
+            Err(CallError::Open(open)) => {
+                self.orders.keep(&order).await?;
                 Ok(Answer::KeptForLater { retry_after_ms: open.retry_after().as_millis() })
-            },
-        );
-        let answer = self.ending.run_until_cancelled(call).await;
-        answer.ok_or("the environment ends")?
+            }
+            charged => Ok(charged.map_err(CallError::into_error)?),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use fuseboard::{Config, ConfigError};
+use fuseboard::{Config, ConfigError, Limit};
 use lambda_runtime::Error;
 
 pub(crate) struct Settings {
@@ -62,14 +62,9 @@ impl Settings {
         }
     }
 
-    /// Returns for how long a call may run. A deadline that is past is unknown: that of local
-    /// emulators is in 1970.
-    #[expect(clippy::disallowed_methods, reason = "the deadline is one of the wall clock")]
-    pub(crate) fn limit(&self, deadline: SystemTime) -> Duration {
-        let left = deadline.duration_since(SystemTime::now());
-        left.map_or(self.call_timeout, |left| {
-            left.saturating_sub(self.margin).min(self.call_timeout)
-        })
+    /// Limits a call: to what is left of the invocation's time, and to what it should take.
+    pub(crate) fn limit(&self, deadline: SystemTime) -> Limit {
+        Limit::until(deadline).margin(self.margin).at_most(self.call_timeout)
     }
 }
 

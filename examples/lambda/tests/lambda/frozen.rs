@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{environment::Environment, partner::Mood, stage::Stage, table::state};
+use crate::{
+    environment::{Environment, TIMEOUT},
+    partner::Mood,
+    stage::{Stage, soon},
+    table::state,
+};
 
 /// Longer than a cached read and a lease are here, and than a freeze has to last to be noticed.
 const LONG: Duration = Duration::from_millis(3_200);
@@ -88,4 +93,22 @@ async fn case_188_a_prober_that_is_frozen_past_its_lease_changes_nothing() {
     assert_eq!(state(&frozen.asks().await), Some("CLOSED"));
     frozen.charges().await;
     assert_eq!(state(&stage.table.circuit()), Some("CLOSED"));
+}
+
+#[tokio::test]
+async fn cases_181_188_and_198_a_call_that_a_freeze_cut_is_no_failure() {
+    let stage = Stage::open().await.with("BREAKER_FAILURES", "1").with("CALL_TIMEOUT_MS", "1000");
+    let mut environment = stage.environment().await;
+    stage.partner.is(Mood::Hangs);
+    for (is_frozen, state_then) in [(true, None), (false, Some("OPEN"))] {
+        let calls = stage.partner.calls() + 1;
+        environment.begins("1", TIMEOUT);
+        soon("the partner is called", stage.partner.gets(calls)).await;
+        if is_frozen {
+            is_frozen_for_long(&environment).await;
+        }
+        let answered = environment.answers().await;
+        assert!(answered.result.is_err(), "{answered:?}");
+        assert_eq!(state(&environment.asks().await), state_then);
+    }
 }

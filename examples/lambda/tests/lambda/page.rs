@@ -17,7 +17,7 @@ fn the_code_of_the_page_is_that_of_the_function() {
     let function: String =
         sources.map(|file| words(&fs::read_to_string(file.unwrap().path()).unwrap())).collect();
     let blocks: Vec<_> = page.split("```rust,ignore\n").skip(1).collect();
-    assert_eq!(blocks.len(), 4);
+    assert_eq!(blocks.len(), 5);
     for block in blocks {
         let code = block.split("```").next().unwrap();
         assert!(function.contains(&words(code)), "not in the function: {code}");
