@@ -1,5 +1,6 @@
 //! A function as on AWS Lambda, without its runtime crate: an environment starts once, handles one
 //! event after the other, and may be frozen after each response. `cargo run --example function`
+//! (`examples/lambda` is one with that crate.)
 
 #![expect(clippy::print_stdout, reason = "what it prints is what it shows")]
 

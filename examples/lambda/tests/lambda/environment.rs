@@ -3,6 +3,7 @@
 use std::{
     os::unix::process::CommandExt,
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::Ordering,
     time::{Duration, SystemTime},
 };
 
@@ -34,6 +35,10 @@ impl Environment {
         let mut this = Self { process, api, waiting: Vec::new() };
         this.asks().await;
         this
+    }
+
+    pub(crate) fn restores(&self) -> u64 {
+        self.api.restores.load(Ordering::Relaxed)
     }
 
     /// Waits until it asks for an invocation, and returns the circuit's item of that moment.

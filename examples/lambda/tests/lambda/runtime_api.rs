@@ -52,15 +52,22 @@ pub(crate) struct RuntimeApi {
     pub(crate) address: String,
     pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
     pub(crate) answered: mpsc::UnboundedReceiver<Answered>,
+    /// How often it asked to be restored from a snapshot.
+    pub(crate) restores: Arc<AtomicU64>,
 }
 
 impl RuntimeApi {
     pub(crate) async fn serve(table: Table) -> Self {
         let (ask, asked) = mpsc::unbounded_channel();
         let (answer, answered) = mpsc::unbounded_channel();
+        let restores = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&restores);
+        let restore = || async move {
+            counted.fetch_add(1, Ordering::Relaxed);
+        };
         let line = Line { table, asked: ask, answered: answer, invocations: Arc::default() };
         let runtime = Router::new()
-            .route("/restore/next", get(|| async { StatusCode::OK }))
+            .route("/restore/next", get(restore))
             .route("/invocation/next", get(next))
             .route("/invocation/{id}/response", post(response))
             .route("/invocation/{id}/error", post(error))
@@ -75,7 +82,7 @@ impl RuntimeApi {
         let api = Router::new()
             .nest("/2018-06-01/runtime", runtime)
             .nest("/2020-01-01/extension", extension);
-        Self { address: serve(api).await, asked, answered }
+        Self { address: serve(api).await, asked, answered, restores }
     }
 }
 

@@ -42,6 +42,7 @@ async fn case_188_a_trip_is_in_the_table_before_the_next_invocation_is_asked_for
 async fn case_188_a_restored_environment_goes_on() {
     let stage = Stage::open().await.with("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start");
     let mut environment = stage.environment().await;
+    assert_eq!(environment.restores(), 1);
     let (answered, _) = environment.invoke("1").await;
     assert_eq!(answered.result, Ok(json!({"charged": {"receipt": "charged"}})));
 }
