@@ -40,3 +40,22 @@ async fn case_188_a_deadline_in_1970_limits_nothing() {
         assert_eq!(state(&item), is_over.then_some("OPEN"), "{mood:?}: a cut call is a failure");
     }
 }
+
+#[tokio::test]
+async fn case_188_a_table_that_takes_no_write_takes_no_invocation_past_its_deadline() {
+    let stage = Stage::open().await;
+    let mut environment = stage.environment().await;
+    stage.partner.is(Mood::Fails);
+    stage.table.holds_writes(true);
+    for order in ["1", "2"] {
+        let timeout = Duration::from_secs(4);
+        let deadline = unix_time() + timeout;
+        let (answered, item) = environment.invoke_within(order, timeout).await;
+        assert!(answered.result.is_err() && item.is_none(), "{answered:?} {item:?}");
+        assert!(unix_time() < deadline, "the flush has a budget of a second");
+    }
+    // Open in this process, though the table does not show it.
+    let (answered, _) = environment.invoke("3").await;
+    assert!(answered.result.unwrap().get("kept_for_later").is_some());
+    assert_eq!(stage.partner.calls(), 2);
+}
