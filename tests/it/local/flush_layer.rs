@@ -18,8 +18,8 @@ use tracing::Level;
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Environment, Fleet, NAME, fail, pass, succeed, timed, trip},
     log::Lines,
+    memory::{CIRCUIT, Process, World, fail, pass, succeed, timed, trip},
 };
 
 const BUDGET: Duration = Duration::from_millis(500);
@@ -71,88 +71,88 @@ where
     service.call(Request { deadline }).await
 }
 
-/// A fleet whose calls await no write.
-fn unawaited() -> (Fleet, Environment) {
-    let fleet = Fleet::with(|config| config.await_trip_write(false));
-    let environment = fleet.environment();
-    (fleet, environment)
+/// A world whose calls await no write.
+fn unawaited() -> (World, Process) {
+    let world = World::with(|config| config.await_trip_write(false));
+    let process = world.process();
+    (world, process)
 }
 
 /// A probe that runs on: a flush would wait for it.
-async fn probed() -> (Fleet, Environment, OwnedPermit) {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+async fn probed() -> (World, Process, OwnedPermit) {
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     trip(&breaker).await;
     pass(31.0).await;
     let probe = breaker.admit_owned().await.unwrap();
-    (fleet, environment, probe)
+    (world, process, probe)
 }
 
 /// One failure before the circuit trips, with writes that meet this.
-async fn about_to_trip(environment: &Environment, writes: Fault) -> Breaker {
-    let breaker = environment.breaker();
+async fn about_to_trip(process: &Process, writes: Fault) -> Breaker {
+    let breaker = process.breaker();
     for _ in 0..4 {
         let _ = fail(&breaker).await;
     }
-    environment.store.writes_meet(writes);
+    process.store.writes_meet(writes);
     breaker
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_trip_that_nobody_awaited_is_written_whatever_came_of_the_request() {
     for result in [Ok(7), Err("down")] {
-        let (fleet, environment) = unawaited();
-        let breaker = about_to_trip(&environment, SLOW).await;
+        let (world, process) = unawaited();
+        let breaker = about_to_trip(&process, SLOW).await;
         let handle = |_| async {
             let _ = fail(&breaker).await;
-            assert_eq!(fleet.memory.record(NAME), None);
+            assert_eq!(world.engine.record(CIRCUIT), None);
             result
         };
-        let mut service = FlushLayer::new(environment.registry.clone()).layer(handler(handle));
+        let mut service = FlushLayer::new(process.registry.clone()).layer(handler(handle));
         let (served, took) = timed(serve(&mut service, None)).await;
         assert_eq!((served, took.as_millis()), (result, 200));
-        assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+        assert_eq!(world.stored_state(), Some(CircuitState::Open));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_leaves_nothing_outstanding_is_done_at_once() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     assert_eq!(succeed(&breaker).await, Ok(42));
-    environment.store.meets(Fault::Hang);
+    process.store.meets(Fault::Hang);
     let handle = |_| async { Ok(succeed(&breaker).await.unwrap()) };
-    let mut service = FlushLayer::new(environment.registry.clone()).layer(handler(handle));
+    let mut service = FlushLayer::new(process.registry.clone()).layer(handler(handle));
     assert_eq!(serve(&mut service, None).now_or_never(), Some(Ok(42)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_budget_that_is_spent_is_told_in_the_log_and_not_to_the_caller() {
-    let (fleet, environment) = unawaited();
-    let breaker = about_to_trip(&environment, Fault::Delay(Duration::from_millis(800))).await;
+    let (world, process) = unawaited();
+    let breaker = about_to_trip(&process, Fault::Delay(Duration::from_millis(800))).await;
     let handle = |_| async {
         let _ = fail(&breaker).await;
         Ok(7)
     };
-    let layer = FlushLayer::new(environment.registry.clone()).budget(BUDGET);
+    let layer = FlushLayer::new(process.registry.clone()).budget(BUDGET);
     let mut service = layer.layer(handler(handle));
     let warnings = Lines::of(Level::WARN);
     let (served, took) = timed(serve(&mut service, None)).await;
     assert_eq!((served, took), (Ok(7), BUDGET));
     let told = warnings.take_texts();
     assert!(told.len() == 1 && told[0].contains("1 outcomes were still unsettled"), "{told:?}");
-    assert_eq!(fleet.memory.record(NAME), None);
+    assert_eq!(world.engine.record(CIRCUIT), None);
     pass(0.5).await;
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open), "the writes go on");
+    assert_eq!(world.stored_state(), Some(CircuitState::Open), "the writes go on");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_default_budget_is_that_of_a_store_operation() {
-    let (_fleet, environment, _probe) = probed().await;
+    let (_fleet, process, _probe) = probed().await;
     let handle = |_| async { Ok(7) };
-    let mut service = FlushLayer::new(environment.registry.clone()).layer(handler(handle));
+    let mut service = FlushLayer::new(process.registry.clone()).layer(handler(handle));
     let (_, took) = timed(serve(&mut service, None)).await;
     assert_eq!(took, Duration::from_secs(1));
 }
@@ -162,14 +162,14 @@ async fn took_with(
     deadline_in: Option<Duration>,
     change: impl Fn(FlushLayer) -> FlushLayer,
 ) -> Duration {
-    let (fleet, environment, _probe) = probed().await;
-    let layer = change(FlushLayer::new(environment.registry.clone()).budget(BUDGET));
+    let (world, process, _probe) = probed().await;
+    let layer = change(FlushLayer::new(process.registry.clone()).budget(BUDGET));
     let handle = |_| async {
         pass(0.1).await;
         Ok(7)
     };
     let mut service = layer.deadline(|request: &Request| request.deadline).layer(handler(handle));
-    let deadline = deadline_in.map(|after| fleet.clock.wall() + after);
+    let deadline = deadline_in.map(|after| world.clock.wall() + after);
     let (served, took) = timed(serve(&mut service, deadline)).await;
     assert_eq!(served, Ok(7));
     took
@@ -195,8 +195,8 @@ async fn a_flush_ends_before_the_deadline_of_its_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_that_is_past_when_a_request_comes_is_unknown() {
-    let (_fleet, environment, _probe) = probed().await;
-    let layer = FlushLayer::new(environment.registry.clone()).budget(BUDGET);
+    let (_fleet, process, _probe) = probed().await;
+    let layer = FlushLayer::new(process.registry.clone()).budget(BUDGET);
     // A `SystemTime`, as `lambda_runtime::Context::deadline` returns it.
     let mut service =
         layer.deadline(|_: &Request| SystemTime::UNIX_EPOCH).layer(handler(|_| async { Ok(7) }));
@@ -231,20 +231,20 @@ impl Drop for Holding {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_is_dropped_before_the_flush() {
-    let (fleet, environment) = unawaited();
-    let breaker = about_to_trip(&environment, SLOW).await;
+    let (world, process) = unawaited();
+    let breaker = about_to_trip(&process, SLOW).await;
     let mut last = Some(breaker.admit_owned().await.unwrap());
-    let layer = FlushLayer::new(environment.registry.clone());
+    let layer = FlushLayer::new(process.registry.clone());
     let mut service = layer.layer(handler(|_| Holding(last.take())));
     let (served, took) = timed(serve(&mut service, None)).await;
     assert_eq!((served, took.as_millis()), (Ok(7), 200));
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_readiness_of_the_inner_service_is_passed_on() {
-    let fleet = Fleet::new();
-    let layer = FlushLayer::new(fleet.environment().registry);
+    let world = World::new();
+    let layer = FlushLayer::new(world.process().registry);
     for readiness in [Poll::Pending, Poll::Ready(Ok(())), Poll::Ready(Err("worn out"))] {
         let mut inner = handler(|_| async { Ok(7) });
         inner.readiness = readiness;
@@ -256,19 +256,19 @@ async fn the_readiness_of_the_inner_service_is_passed_on() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_dropped_request_left_is_flushed_by_the_next() {
-    let (fleet, environment) = unawaited();
-    let breaker = about_to_trip(&environment, SLOW).await;
+    let (world, process) = unawaited();
+    let breaker = about_to_trip(&process, SLOW).await;
     let handle = |_| async {
         let _ = fail(&breaker).await;
         Ok(7)
     };
-    let mut service = FlushLayer::new(environment.registry.clone()).layer(handler(handle));
+    let mut service = FlushLayer::new(process.registry.clone()).layer(handler(handle));
     {
         let mut dropped = pin!(serve(&mut service, None));
         assert!(dropped.as_mut().now_or_never().is_none(), "it flushes");
     }
-    assert_eq!(fleet.memory.record(NAME), None);
+    assert_eq!(world.engine.record(CIRCUIT), None);
     let (_, took) = timed(serve(&mut service, None)).await;
     assert_eq!(took.as_millis(), 200);
-    assert_eq!(fleet.stored_state(), Some(CircuitState::Open));
+    assert_eq!(world.stored_state(), Some(CircuitState::Open));
 }
