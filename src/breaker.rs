@@ -4,10 +4,14 @@ mod admitting;
 mod classified;
 mod operator;
 mod rejection;
+#[cfg(feature = "tower")]
+mod service;
 
 use std::{convert::identity, future::Future, pin::pin, sync::Arc, time::Duration};
 
 use self::admitting::ask;
+#[cfg(feature = "tower")]
+pub(crate) use self::service::{Asked, Leave};
 pub use self::{classified::ClassifiedBreaker, rejection::Rejection};
 use crate::{
     classifier::{Classify as _, EveryError},

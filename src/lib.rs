@@ -51,6 +51,7 @@
 //! | `serde` | no | names, states, circuit infos and transitions serialise |
 //! | `store-contract` | no | `store::contract`, which checks a store of your own |
 //! | `metrics` | no | transitions and store faults are counted: [`guide::metrics`] |
+//! | `tower` | no | `tower::BreakerLayer`, around axum, reqwest, tonic, hyper |
 
 mod breaker;
 mod classifier;
@@ -68,6 +69,8 @@ mod runtime;
 mod state;
 pub mod store;
 mod subscription;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod transition;
 
 #[cfg(feature = "dynamodb")]

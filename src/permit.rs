@@ -44,6 +44,12 @@ impl<'a> Permit<'a> {
         Self(Admitted::new(circuit, id))
     }
 
+    /// Returns the call that was admitted, which the handle then holds.
+    #[cfg(feature = "tower")]
+    pub(crate) fn held_by(self, circuit: Handle) -> Admitted<Handle> {
+        self.0.held_by(circuit)
+    }
+
     /// Reports that the dependency answered well.
     ///
     /// Free on a closed circuit without recent failures, and counted by this thread

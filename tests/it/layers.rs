@@ -34,6 +34,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("permit", 4),
     ("registry", 4),
     ("subscription", 4),
+    // 5: what fits a breaker into other crates.
+    ("tower", 5),
 ];
 
 /// What a module may not mention, unless its path begins with one of the others.
