@@ -10,9 +10,13 @@ mod operator;
 mod classified;
 mod rejection;
 mod running;
+#[cfg(feature = "tower")]
+mod service;
 
 use std::sync::Arc;
 
+#[cfg(feature = "tower")]
+pub(crate) use self::service::{Asked, Leave};
 pub use self::{classified::ClassifiedBreaker, rejection::Rejection};
 use crate::{
     name::CircuitName,

@@ -53,8 +53,8 @@
 //! | `aws-config` | yes | `DynamoDbStore::from_env`, and with it the SDK's HTTPS client: rustls with aws-lc |
 //! | `serde` | no | names, states, circuit infos and transitions serialise |
 //! | `store-contract` | no | `store::contract`, which checks a store of your own |
-//! | `tower` | no | `tower::FlushLayer`, which writes what is outstanding after each request |
 //! | `metrics` | no | transitions and store faults are counted: [`guide::metrics`] |
+//! | `tower` | no | `tower::BreakerLayer`, around axum, reqwest, tonic, hyper; `tower::FlushLayer`, which writes what is outstanding after each request |
 
 mod breaker;
 mod classifier;

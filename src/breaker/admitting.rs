@@ -207,7 +207,7 @@ impl Breaker {
 
     #[cold]
     #[inline(never)]
-    fn try_ask(&self) -> Result<CallId, Rejection<'_>> {
+    pub(super) fn try_ask(&self) -> Result<CallId, Rejection<'_>> {
         let circuit = &*self.circuit;
         if let Some(id) = circuit.take_offered_probe() {
             return Ok(id);

@@ -1,5 +1,8 @@
 //! What the two kinds of permits have in common: one call, reported once.
 
+#[cfg(feature = "tower")]
+mod pieces;
+
 use std::{
     future::Future,
     ops::Deref,
@@ -68,11 +71,11 @@ impl<C: Holder> Admitted<C> {
     }
 
     #[inline]
-    pub(super) fn is_probe(&self) -> bool {
+    pub(crate) fn is_probe(&self) -> bool {
         self.id.probe.is_some()
     }
 
-    pub(super) fn keep_alive(&self) {
+    pub(crate) fn keep_alive(&self) {
         if self.is_probe() {
             self.circuit.keep_alive(self.id);
         }

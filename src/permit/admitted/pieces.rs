@@ -1,0 +1,49 @@
+//! A call that is made and polled piece by piece, by whoever has a future of its own.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use super::{Admitted, Holder, Stage};
+use crate::{outcome::Outcome, runtime::circuit::Handle};
+
+/// What a future that is named has to box.
+type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl<C: Holder> Admitted<C> {
+    /// Runs a piece of the call: what panics in there is the call, and what panics after it
+    /// is other code.
+    #[inline]
+    pub(crate) fn in_call<T>(&mut self, piece: impl FnOnce() -> T) -> T {
+        // If the piece unwinds, the stage stays, and the drop finds that the call panicked.
+        self.stage = Stage::InCall;
+        let made = piece();
+        self.stage = Stage::BesideCall;
+        made
+    }
+
+    /// Sleeps until a probe's lease is to be renewed.
+    pub(crate) fn third_of_lease(&self) -> Boxed {
+        let clock = self.circuit.clock.clone();
+        let third = self.circuit.config.probe_lease().checked_div(3);
+        Box::pin(async move { clock.sleep(third).await })
+    }
+}
+
+impl Admitted<Handle> {
+    /// Reports how a call ended. The wait for what that caused is returned, if the circuit wants
+    /// it: it owns the call.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn report_and_settle(mut self, outcome: Outcome) -> Option<Boxed> {
+        let outstanding = self.report(outcome.into());
+        let awaited = outstanding.filter(|_| self.circuit.config.await_trip_write());
+        // One caller that waits for an actor that does not run is enough.
+        let awaited = awaited.filter(|_| !self.circuit.is_stalled())?;
+        let turns = awaited.turns;
+        let settling = super::super::Settling::new(Some(awaited));
+        Some(Box::pin(async move {
+            if !settling.settled_after(Duration::ZERO).await {
+                self.circuit.mark_stalled(turns);
+            }
+        }))
+    }
+}

@@ -1,0 +1,145 @@
+//! A response's body, at whose end the verdict is made.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::{outcome::Outcome, permit::Admitted, runtime::circuit::Handle};
+
+/// A timer of a probe, or a wait for a write: few calls have one.
+pub(super) type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A call that is under way, and the timer that renews its lease if it is a probe.
+pub struct Watched {
+    admitted: Admitted<Handle>,
+    renewal: Option<Timer>,
+}
+
+impl Watched {
+    #[inline]
+    pub(super) fn new(admitted: Admitted<Handle>) -> Self {
+        Self { admitted, renewal: None }
+    }
+
+    /// Polls a piece of the call: what panics in there is the call.
+    #[inline]
+    pub(super) fn poll<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        piece: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let polled = self.admitted.in_call(|| piece(context));
+        if polled.is_pending() && self.admitted.is_probe() {
+            self.renew(context);
+        }
+        polled
+    }
+
+    /// Makes the call: what panics in there is the call.
+    #[inline]
+    pub(super) fn make<T>(&mut self, call: impl FnOnce() -> T) -> T {
+        self.admitted.in_call(call)
+    }
+
+    /// Renews a probe's lease, each third of it: without that, another process takes the probe
+    /// over from a call that outlasts the lease.
+    #[cold]
+    fn renew(&mut self, context: &mut Context<'_>) {
+        loop {
+            let admitted = &self.admitted;
+            let timer = self.renewal.get_or_insert_with(|| admitted.third_of_lease());
+            if timer.as_mut().poll(context).is_pending() {
+                return;
+            }
+            self.renewal = None;
+            self.admitted.keep_alive();
+        }
+    }
+
+    /// Reports the end of the call. What is returned waits for what that caused.
+    #[inline]
+    pub(super) fn report(mut self, outcome: Outcome) -> Option<Timer> {
+        if self.admitted.report_silently(outcome) {
+            return None;
+        }
+        self.admitted.report_and_settle(outcome)
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The body of a response whose call is judged by how the body ends.
+    ///
+    /// Frames, trailers, the size and the end are those of the inner body.
+    #[derive(Debug)]
+    pub struct BreakerBody<B> {
+        #[pin]
+        inner: B,
+        watched: Option<Watched>,
+    }
+}
+
+impl<B: Body> BreakerBody<B> {
+    pub(super) fn new(inner: B, watched: Option<Watched>) -> Self {
+        let mut body = Self { inner, watched };
+        // Nobody may poll a body that says that it has ended.
+        if body.inner.is_end_stream() {
+            end(&mut body.watched, Outcome::Success);
+        }
+        body
+    }
+}
+
+/// A consumer of frames does not wait for writes: they are made in the background.
+fn end(watched: &mut Option<Watched>, outcome: Outcome) {
+    if let Some(watched) = watched.take() {
+        drop(watched.report(outcome));
+    }
+}
+
+impl<B: Body> Body for BreakerBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        let Some(watched) = this.watched else {
+            return this.inner.poll_frame(context);
+        };
+        let inner = this.inner.as_mut();
+        let polled = watched.poll(context, |context| inner.poll_frame(context));
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(Some(Err(_))) => end(this.watched, Outcome::Failure),
+            Poll::Ready(None) => end(this.watched, Outcome::Success),
+            // Many consumers stop here, and never ask for a frame after the last.
+            Poll::Ready(Some(Ok(_))) if this.inner.is_end_stream() => {
+                end(this.watched, Outcome::Success);
+            }
+            Poll::Ready(Some(Ok(_))) => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

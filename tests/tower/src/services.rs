@@ -1,0 +1,145 @@
+//! Services of our own, which note what is done to them.
+
+use std::{
+    future::{Future, Pending, Ready, pending, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll},
+};
+
+use tower::Service;
+
+/// Does its work in `call`, and not in its future.
+#[derive(Clone, Default)]
+pub(crate) struct Eager {
+    pub(crate) calls: Arc<AtomicUsize>,
+}
+
+impl Eager {
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(SeqCst)
+    }
+}
+
+impl Service<Result<u32, &'static str>> for Eager {
+    type Response = u32;
+    type Error = &'static str;
+    type Future = Ready<Result<u32, &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Result<u32, &'static str>) -> Self::Future {
+        self.calls.fetch_add(1, SeqCst);
+        ready(request)
+    }
+}
+
+/// Is never ready, and not `Clone`.
+pub(crate) struct NeverReady;
+
+impl Service<()> for NeverReady {
+    type Response = u32;
+    type Error = &'static str;
+    type Future = Pending<Result<u32, &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        panic!("called, and was never ready")
+    }
+}
+
+/// Is never ready.
+#[derive(Clone)]
+pub(crate) struct NeverReadyClone;
+
+impl Service<()> for NeverReadyClone {
+    type Response = u32;
+    type Error = &'static str;
+    type Future = Pending<Result<u32, &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        panic!("called, and was never ready")
+    }
+}
+
+/// Panics if it is called without having said that it is ready, as services may.
+#[derive(Default)]
+pub(crate) struct Strict {
+    is_ready: bool,
+}
+
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Service<()> for Strict {
+    type Response = ();
+    type Error = &'static str;
+    type Future = Ready<Result<(), &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        self.is_ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        assert!(self.is_ready, "called before it was ready");
+        self.is_ready = false;
+        ready(Ok(()))
+    }
+}
+
+/// Its calls never end.
+#[derive(Clone)]
+pub(crate) struct Hangs;
+
+impl Service<()> for Hangs {
+    type Response = u32;
+    type Error = &'static str;
+    type Future = Pending<Result<u32, &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        pending()
+    }
+}
+
+/// Where a service panics.
+#[derive(Clone, Copy)]
+pub(crate) enum Panics {
+    InCall,
+    InFuture,
+}
+
+impl Service<()> for Panics {
+    type Response = u32;
+    type Error = &'static str;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<u32, &'static str>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        match self {
+            Self::InCall => panic!("in call"),
+            Self::InFuture => Box::pin(async { panic!("in the future") }),
+        }
+    }
+}
