@@ -3,12 +3,13 @@
 mod admitting;
 mod classified;
 mod operator;
+mod refreshing;
 mod rejection;
 
 use std::{convert::identity, future::Future, pin::pin, sync::Arc, time::Duration};
 
 use self::admitting::ask;
-pub use self::{classified::ClassifiedBreaker, rejection::Rejection};
+pub use self::{classified::ClassifiedBreaker, refreshing::RefreshError, rejection::Rejection};
 use crate::{
     classifier::Classifier,
     error::{CallError, OpenError},
@@ -17,8 +18,9 @@ use crate::{
     permit::{Admitted, OwnedPermit, Permit, every_error},
     protocol::machine::CallId,
     runtime::circuit::message::{Message, Reply},
-    runtime::circuit::{Circuit, Handle, Snapshot},
+    runtime::circuit::{Circuit, Handle},
     runtime::gate::Decision,
+    snapshot::Snapshot,
     state::CircuitState,
 };
 

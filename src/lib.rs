@@ -63,8 +63,10 @@ mod outcome;
 mod panics;
 mod permit;
 mod protocol;
+mod reason;
 mod registry;
 mod runtime;
+mod snapshot;
 mod state;
 pub mod store;
 mod subscription;
@@ -73,7 +75,7 @@ mod transition;
 #[cfg(feature = "dynamodb")]
 pub use self::store::DynamoDbStore;
 pub use self::{
-    breaker::{Breaker, ClassifiedBreaker, Rejection},
+    breaker::{Breaker, ClassifiedBreaker, RefreshError, Rejection},
     classifier::{Classifier, ClassifierBuilder},
     clock::{Clock, VirtualClock},
     config::{Config, ConfigBuilder, OnStoreOutage},
@@ -84,8 +86,9 @@ pub use self::{
     name::{CircuitName, MAX_NAME_BYTES, NameError},
     outcome::Outcome,
     permit::{OwnedPermit, Permit, Settling},
+    reason::Reason,
     registry::{BreakerRegistry, DISABLED_ENV, RegistryBuilder},
-    runtime::circuit::Snapshot,
+    snapshot::Snapshot,
     state::{CircuitInfo, CircuitState},
     store::MemoryStore,
     subscription::{Lagged, Transitions},

@@ -3,6 +3,7 @@
 mod builder;
 mod entropy;
 mod forgotten;
+mod listing;
 
 use std::{
     collections::HashMap,
@@ -18,7 +19,10 @@ use tokio_util::{
 };
 
 pub use self::builder::{DISABLED_ENV, RegistryBuilder};
-use self::{builder::DEFAULT_TRANSITION_CAPACITY, entropy::Jitter, forgotten::Forgotten};
+use self::{
+    builder::DEFAULT_TRANSITION_CAPACITY,
+    entropy::Jitter, forgotten::Forgotten,
+};
 use crate::{
     breaker::Breaker,
     clock::Clock,
@@ -180,12 +184,6 @@ impl BreakerRegistry {
     #[must_use]
     pub fn subscribe(&self) -> Transitions {
         Transitions::new(self.inner.environment.transitions.subscribe())
-    }
-
-    /// Returns the number of circuits that have a running actor.
-    #[must_use]
-    pub fn circuit_count(&self) -> usize {
-        self.inner.circuits().running.len()
     }
 
     /// Waits until no outcome is left that may still lead to a write, for `budget` at most. If
@@ -398,7 +396,7 @@ impl Drop for Inner {
 impl fmt::Debug for BreakerRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BreakerRegistry")
-            .field("circuits", &self.circuit_count())
+            .field("circuits", &self.len())
             .field("disabled", &self.inner.disabled)
             .finish_non_exhaustive()
     }
@@ -417,12 +415,12 @@ mod tests {
         let weak = Arc::downgrade(&registry.inner);
         let circuit = Arc::clone(registry.inner.circuits().running.get("payments").unwrap());
         assert!(!forget(&weak, &circuit, &|| true, None));
-        assert_eq!(registry.circuit_count(), 1);
+        assert_eq!(registry.len(), 1);
         drop(breaker);
         assert!(!forget(&weak, &circuit, &|| false, None), "an outcome is left");
-        assert_eq!(registry.circuit_count(), 1);
+        assert_eq!(registry.len(), 1);
         assert!(forget(&weak, &circuit, &|| true, None));
-        assert_eq!(registry.circuit_count(), 0);
+        assert_eq!(registry.len(), 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,6 +18,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("outcome", 0),
     ("panics", 0),
     ("protocol/", 0),
+    ("reason", 0),
+    ("snapshot", 0),
     ("state", 0),
     ("transition", 0),
     // 1: what one process decides.

@@ -14,6 +14,7 @@ mod queue;
 mod rules;
 mod running;
 mod settings;
+mod snapshots;
 mod starved;
 mod subscribers;
 mod threads;

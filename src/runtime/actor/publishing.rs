@@ -58,6 +58,7 @@ impl Actor {
         for (reply, admission) in std::mem::take(&mut self.replies) {
             self.answer(circuit, reply, admission);
         }
+        self.tell_observers();
         // After the answers, which may have put a probe on offer: `flush` waits for its right.
         self.account_for_right();
         if self.machine.is_settled() {
@@ -82,7 +83,7 @@ impl Actor {
             // Before the effects: a subscriber that hears of an opening and calls must be
             // rejected.
             if self.published.as_ref() != Some(&published) {
-                circuit.publish(&published);
+                circuit.publish(&published, self.machine.opened(), self.clock().now());
                 self.published = Some(published.clone());
             }
             if effects.is_empty() {
@@ -133,6 +134,6 @@ impl Actor {
     }
 
     fn rejection(&self, circuit: &Circuit) -> OpenError {
-        circuit.snapshot.load().rejection(self.machine.retry_after())
+        circuit.open_error(self.machine.retry_after())
     }
 }
