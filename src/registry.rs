@@ -21,7 +21,8 @@ use tokio_util::{
 pub use self::builder::{DISABLED_ENV, RegistryBuilder};
 use self::{
     builder::DEFAULT_TRANSITION_CAPACITY,
-    entropy::Jitter, forgotten::Forgotten,
+    entropy::{Jitter, Numbers},
+    forgotten::Forgotten,
 };
 use crate::{
     breaker::Breaker,
@@ -97,7 +98,9 @@ impl BreakerRegistry {
             store: Arc::new(store),
             config: Config::default(),
             clock: Clock::system(),
-            jitter: Jitter::default(),
+            numbers: Numbers::default(),
+            prefix: String::new(),
+            instance: None,
             disabled: None,
             transition_capacity: DEFAULT_TRANSITION_CAPACITY,
         }
@@ -111,7 +114,8 @@ impl BreakerRegistry {
     ///
     /// # Errors
     ///
-    /// - [`RegistryError::Name`]: the name is empty or longer than 2,048 bytes.
+    /// - [`RegistryError::Name`]: the name is empty, or longer than 2,048 bytes with the
+    ///   registry's [`prefix`](RegistryBuilder::prefix).
     /// - [`RegistryError::ConfigMismatch`]: the circuit runs with other settings, given to
     ///   [`breaker_with`](Self::breaker_with). The error lists them, with both values. Clone that
     ///   breaker, or ask with its settings.
@@ -303,6 +307,8 @@ impl BreakerRegistry {
             };
         }
         let name = CircuitName::new(name)?;
+        // Refused here, where the caller sees it, and not at the first request.
+        self.inner.environment.prefix.key(&name)?;
         let announced = circuits.forgotten.take(&name);
         let circuit = self.spawn_circuit(name.clone(), Arc::clone(config), announced);
         // Make the handle first: an actor that finds no handle forgets its circuit.

@@ -40,7 +40,7 @@ impl Actor {
     }
 
     fn tell(&self, transition: CircuitTransition) {
-        log::transition(&transition);
+        log::transition(&transition, self.environment.instance.as_deref());
         metrics::transition(&transition);
         // There may be no subscriber. The wakers of subscribers are not our code.
         caught(|| self.environment.transitions.send(transition));

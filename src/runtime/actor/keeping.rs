@@ -139,6 +139,8 @@ mod tests {
         let wall = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(1_000_000)).unwrap();
         let clock = Clock::from(&VirtualClock::following_tokio(wall));
         let environment = Arc::new(Environment {
+            prefix: crate::runtime::key_prefix::KeyPrefix::default(),
+            instance: None,
             store: Arc::new(MemoryStore::new()),
             reachability: Reachability::new(Box::new(PanicsAtFirst(0))),
             clock: clock.clone(),

@@ -26,6 +26,8 @@ pub(super) type InFlight = Pin<Box<dyn Future<Output = StoreResponse> + Send>>;
 pub(super) struct StoreClient {
     pub(super) environment: Arc<Environment>,
     pub(super) name: CircuitName,
+    /// The key of the item: the name, after the registry's prefix.
+    pub(super) key: CircuitName,
     pub(super) config: Arc<Config>,
 }
 
@@ -100,13 +102,13 @@ impl StoreClient {
                 StoreRequest::Read { consistency, .. } => self
                     .environment
                     .store
-                    .read(&self.name, *consistency)
+                    .read(&self.key, *consistency)
                     .await
                     .map(StoreResponse::Read),
                 StoreRequest::Write { operation, .. } => self
                     .environment
                     .store
-                    .write(&self.name, operation)
+                    .write(&self.key, operation)
                     .await
                     .map(StoreResponse::Written),
             }

@@ -101,6 +101,10 @@ impl Actor {
             Effect::Start(request) => {
                 let store = StoreClient {
                     environment: Arc::clone(&self.environment),
+                    key: self.environment.prefix.key(&circuit.name).unwrap_or_else(|_| {
+                        // Never: the registry has refused such a name.
+                        circuit.name.clone()
+                    }),
                     name: circuit.name.clone(),
                     config: Arc::clone(&circuit.config),
                 };

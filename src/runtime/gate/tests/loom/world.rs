@@ -147,6 +147,8 @@ impl World {
         let pending = Arc::<Pending>::default();
         let (sender, transitions) = broadcast::channel(8);
         let environment = Arc::new(Environment {
+            prefix: crate::runtime::key_prefix::KeyPrefix::default(),
+            instance: None,
             store: Arc::new(store),
             reachability: Reachability::new(Box::new(NoEntropy)),
             clock: clock.clone(),
