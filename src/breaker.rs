@@ -342,7 +342,7 @@ impl Breaker {
         if state == CircuitState::Closed || is_gone {
             return Ok(self.permit(CallId { epoch, probe: None }));
         }
-        Err(Rejection::new(circuit, circuit.retry_after_ms()))
+        Err(Rejection::new(circuit, circuit.reject()))
     }
 
     /// Runs a call if it is admitted, and makes of its output what the caller wants. What

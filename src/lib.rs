@@ -50,7 +50,7 @@
 //! | `aws-config` | yes | `DynamoDbStore::from_env`, and with it the SDK's HTTPS client: rustls with aws-lc |
 //! | `serde` | no | names, states, circuit infos and transitions serialise |
 //! | `store-contract` | no | `store::contract`, which checks a store of your own |
-//! | `metrics` | no | transitions and store faults are counted: [`guide::metrics`] |
+//! | `metrics` | no | transitions, rejections, probes and the store are counted, and `BreakerRegistry::observe` shows the circuits: [`guide::metrics`] |
 
 mod breaker;
 mod classifier;

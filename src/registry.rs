@@ -4,6 +4,8 @@ mod builder;
 mod entropy;
 mod forgotten;
 mod listing;
+#[cfg(feature = "metrics")]
+mod observing;
 
 use std::{
     collections::HashMap,
@@ -278,7 +280,10 @@ impl BreakerRegistry {
         self.inner.environment.pending.ending.note(End::ShutDown);
         self.inner.cancel.cancel();
         self.inner.tracker.close();
-        self.inner.circuits().running.clear();
+        let ended: Vec<_> = self.inner.circuits().running.drain().map(|(name, _)| name).collect();
+        for circuit in &ended {
+            self.inner.environment.observed.forget(circuit);
+        }
         let left = budget.saturating_sub(self.inner.environment.clock.now().since(started));
         // Cancelled tasks end at their next poll. Do not wait for more than the budget: a caller
         // may have blocked the runtime that has to poll them.

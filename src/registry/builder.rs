@@ -170,6 +170,7 @@ impl RegistryBuilder {
                     store: self.store,
                     prefix,
                     instance,
+                    observed: metrics::Observed::default(),
                     reachability: Reachability::new(Box::new(jitter.clone())),
                     clock: self.clock.of_registry(runtime.clone()),
                     pending: Arc::default(),

@@ -257,6 +257,7 @@ impl Actor {
                 self.admit(at, reply, arrival);
             }
             Message::Outcome { at, pass, end, settle } => {
+                self.count_probe(circuit, pass, end);
                 self.machine.report(at, pass, end);
                 self.settles.extend(settle);
             }

@@ -28,6 +28,7 @@ use crate::{
     runtime::circuit::message::Message,
     runtime::ending::Ending,
     runtime::gate::{Decision, Gate},
+    runtime::metrics::Counts,
     runtime::sync::{AtomicU64, AtomicUsize, Notify, OnceLock, flume, oneshot},
     snapshot::Snapshot,
     state::CircuitState,
@@ -142,6 +143,8 @@ pub(crate) struct Circuit {
     pub(crate) pending: Arc<Pending>,
     /// User handles; the registry's own reference does not count.
     pub(crate) handles: AtomicUsize,
+    /// Of no size without the feature `metrics`.
+    pub(crate) counts: Counts,
     /// How often the actor has run, and how often it had when a caller found that
     /// it does not.
     turns: AtomicU64,
@@ -174,6 +177,7 @@ impl Circuit {
             clock,
             pending,
             handles,
+            counts: Counts::default(),
             turns,
             stalled_since,
             freezes,
@@ -196,7 +200,11 @@ impl Circuit {
 
     #[inline(never)]
     fn check_closely(&self, now_ms: u64) -> Decision {
-        self.gate.check(now_ms, || self.claim_refresh())
+        let decision = self.gate.check(now_ms, || self.claim_refresh());
+        if let Decision::Reject { .. } = decision {
+            self.counts.reject();
+        }
+        decision
     }
 
     /// Sends for the one read ahead of this window, if nobody has. Once in each window, so
@@ -266,7 +274,7 @@ impl Circuit {
             // reject for good.
             self.pending.ending.found_by(&self.name);
         } else if fresh.is_some_and(|state| state != CircuitState::Closed) {
-            return Err(self.open_error(Duration::from_millis(self.retry_after_ms())));
+            return Err(self.open_error(Duration::from_millis(self.reject())));
         }
         Ok(CallId { epoch, probe: None })
     }
@@ -286,8 +294,10 @@ impl Circuit {
         None
     }
 
-    /// How many milliseconds until a probe may run, as of the last snapshot.
-    pub(crate) fn retry_after_ms(&self) -> u64 {
+    /// Counts a rejection by what is known. Returns how many milliseconds until a probe may run,
+    /// as of the last snapshot.
+    pub(crate) fn reject(&self) -> u64 {
+        self.counts.reject();
         self.snapshot.load().retry_at_ms().saturating_sub(self.clock.coarse_wall_ms())
     }
 

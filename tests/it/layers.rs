@@ -60,6 +60,7 @@ const ABSENCES: &[(&str, &[&str])] = &[
     ("catch_unwind", &["clock.rs", "panics.rs"]),
     ("counter!(", &["runtime/metrics/"]),
     ("gauge!(", &["runtime/metrics/"]),
+    ("histogram!(", &["runtime/metrics/"]),
     ("unsafe ", &[]),
 ];
 

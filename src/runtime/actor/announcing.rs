@@ -58,6 +58,10 @@ impl Actor {
             }
         };
         let is_forgotten = (self.forget)(circuit, is_clean, announced);
+        if is_forgotten {
+            circuit.counts.drain(&circuit.snapshot.load());
+            self.environment.observed.forget(&circuit.name);
+        }
         if let Some(LastAnnounced { state, opened_at }) = announced
             && is_forgotten
         {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::{
-    clock::Clock, runtime::circuit::Pending, runtime::key_prefix::KeyPrefix,
+    clock::Clock, runtime::circuit::Pending, runtime::key_prefix::KeyPrefix, runtime::metrics,
     runtime::queue::StoreQueue, runtime::reachability::Reachability, store::ErasedStore,
     transition::CircuitTransition,
 };
@@ -17,6 +17,8 @@ pub(crate) struct Environment {
     pub(crate) prefix: KeyPrefix,
     /// The name of this process, for who looks at the item and the log.
     pub(crate) instance: Option<Arc<str>>,
+    /// Whether the gauges of circuits were ever set.
+    pub(crate) observed: metrics::Observed,
     /// The failures of the store, over all circuits.
     pub(crate) reachability: Reachability,
     /// Limits the number of store operations that are under way.

@@ -141,6 +141,7 @@ mod tests {
         let environment = Arc::new(Environment {
             prefix: crate::runtime::key_prefix::KeyPrefix::default(),
             instance: None,
+            observed: crate::runtime::metrics::Observed::default(),
             store: Arc::new(MemoryStore::new()),
             reachability: Reachability::new(Box::new(PanicsAtFirst(0))),
             clock: clock.clone(),

@@ -126,6 +126,10 @@ impl Actor {
                 Reply::Caller(reply),
                 Admission::Rejected | Admission::Wait | Admission::WaitBriefly,
             ) => {
+                // One that has given up was told before.
+                if !reply.is_closed() {
+                    circuit.counts.reject();
+                }
                 let open = self.rejection(circuit);
                 caught(|| reply.send(Err(open)));
             }

@@ -17,6 +17,7 @@ impl Circuit {
     pub(crate) fn publish(&self, published: &Published, opened: Option<Opened<'_>>, now: Moment) {
         let show = || {
             let before = self.snapshot.load();
+            self.counts.drain(&before);
             let snapshot = next(&before, published, opened, now);
             self.snapshot.store(Arc::new(snapshot));
         };

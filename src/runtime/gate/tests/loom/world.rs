@@ -149,6 +149,7 @@ impl World {
         let environment = Arc::new(Environment {
             prefix: crate::runtime::key_prefix::KeyPrefix::default(),
             instance: None,
+            observed: crate::runtime::metrics::Observed::default(),
             store: Arc::new(store),
             reachability: Reachability::new(Box::new(NoEntropy)),
             clock: clock.clone(),
