@@ -71,9 +71,9 @@ async fn case_190_the_item_and_the_log_tell_which_instance_probes() {
     std::mem::forget(probe);
     seconds(40).await;
     assert_eq!(b.ok().await, Call::Ok);
-    let taken = b.transitions().into_iter().find_map(|transition| match transition.cause {
-        Cause::TakeOver { previous_owner, owner } => Some((previous_owner.unwrap(), owner)),
-        _ => None,
+    let taken = b.transitions().into_iter().find_map(|transition| {
+        let Cause::TakeOver { previous_owner, owner } = transition.cause else { return None };
+        Some((previous_owner.unwrap(), owner))
     });
     let (before, after) = taken.unwrap();
     assert_eq!(&*before, owner);
