@@ -48,7 +48,7 @@
 //! |---|---|---|
 //! | `dynamodb` | yes | `DynamoDbStore`, over a client that you bring, with an HTTP client of your choice |
 //! | `aws-config` | yes | `DynamoDbStore::from_env`, and with it the SDK's HTTPS client: rustls with aws-lc |
-//! | `serde` | no | names, states, circuit infos and transitions serialise |
+//! | `serde` | no | names, states, circuit infos, transitions and settings serialise |
 //! | `store-contract` | no | `store::contract`, which checks a store of your own |
 //! | `metrics` | no | transitions, rejections, probes and the store are counted, and `BreakerRegistry::observe` shows the circuits: [`guide::metrics`] |
 
