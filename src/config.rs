@@ -1,6 +1,7 @@
 //! The settings of a circuit, checked once at construction.
 
 mod differences;
+mod presets;
 #[cfg(feature = "serde")]
 mod serial;
 

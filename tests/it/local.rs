@@ -3,6 +3,7 @@
 mod cut_off;
 mod faults;
 mod flush;
+mod lambda;
 mod life;
 mod limits;
 mod names;
