@@ -269,8 +269,8 @@ mod tests {
                 .refresh_ahead(flags[0])
                 .await_trip_write(flags[1])
                 .count_cancelled(flags[2]);
-            if flags[3] { builder = builder.election_spread(handoff / 2); }
-            if flags[4] { builder = builder.probe_limit(lease + more); }
+            if flags[3] { builder = builder.election_spread(handoff.min(timeout)); }
+            if flags[4] { builder = builder.probe_limit(lease.saturating_add(more)); }
             if flags[5] { builder = builder.on_store_outage(OnStoreOutage::Protect); }
             let config = builder.build().unwrap();
             let text = serde_json::to_string(&config).unwrap();
