@@ -34,6 +34,7 @@ impl Tests {
         let mut tests = Self::default();
         tests.find_in(&root().join("src"), "");
         tests.find_in(&root().join("tests"), "");
+        tests.find_in(&root().join("examples/prometheus/tests"), "prometheus");
         assert!(tests.0.len() > 80, "{} cases have tests", tests.0.len());
         tests
     }
