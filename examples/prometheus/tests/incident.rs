@@ -3,8 +3,9 @@
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that meets what it does not expect has failed"
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    reason = "a test, in one go: it fails by what it does not expect, and its servers end with it"
 )]
 
 use std::{
@@ -89,10 +90,8 @@ async fn attribute(client: &Client, name: &str) -> Option<String> {
     let key = AttributeValue::S("shop/payments".to_owned());
     let read = client.get_item().table_name(TABLE).key("id", key).consistent_read(true);
     let item = read.send().await.unwrap().item?;
-    match item.get(name)? {
-        AttributeValue::S(text) | AttributeValue::N(text) => Some(text.clone()),
-        other => panic!("{name} is {other:?}"),
-    }
+    let value = item.get(name)?;
+    Some(value.as_s().or_else(|_| value.as_n()).unwrap().clone())
 }
 
 /// What the callers saw.
