@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     faulty::Fault,
-    fleet::{Environment, Fleet, START, fail, is_rejected, pass, recover, settle, succeed, trip},
+    memory::{Process, START, World, fail, is_rejected, pass, recover, settle, succeed, trip},
 };
 
 fn at(seconds: i64) -> SystemTime {
@@ -18,8 +18,8 @@ fn at(seconds: i64) -> SystemTime {
 }
 
 /// The age of the snapshot, in seconds.
-fn age(fleet: &Fleet, breaker: &Breaker) -> Option<u64> {
-    breaker.snapshot().age(fleet.clock.wall()).map(|age| age.as_secs())
+fn age(world: &World, breaker: &Breaker) -> Option<u64> {
+    breaker.snapshot().age(world.clock.wall()).map(|age| age.as_secs())
 }
 
 /// Whole seconds since the start, so that a millisecond that a test lets pass does not show.
@@ -29,21 +29,21 @@ fn since_start(time: Option<SystemTime>) -> Option<u64> {
 
 #[tokio::test(start_paused = true)]
 async fn case_184_a_snapshot_tells_its_age_and_a_refresh_makes_it_true() {
-    let fleet = Fleet::new();
-    let (idle, busy) = (fleet.environment(), fleet.environment());
+    let world = World::new();
+    let (idle, busy) = (world.process(), world.process());
     let breaker = idle.breaker();
-    assert_eq!((breaker.snapshot().as_of(), age(&fleet, &breaker)), (None, None));
+    assert_eq!((breaker.snapshot().as_of(), age(&world, &breaker)), (None, None));
     assert_eq!(succeed(&breaker).await, Ok(42));
-    assert_eq!(age(&fleet, &breaker), Some(0));
+    assert_eq!(age(&world, &breaker), Some(0));
     pass(10.0).await;
     trip(&busy.breaker()).await;
     pass(5.0).await;
     assert_eq!(breaker.state(), CircuitState::Closed, "it has not looked");
-    assert_eq!(age(&fleet, &breaker), Some(15));
+    assert_eq!(age(&world, &breaker), Some(15));
     assert_eq!(since_start(breaker.snapshot().as_of()), Some(0));
 
     let snapshot = breaker.refresh().await.unwrap();
-    assert_eq!((snapshot.state(), age(&fleet, &breaker)), (CircuitState::Open, Some(0)));
+    assert_eq!((snapshot.state(), age(&world, &breaker)), (CircuitState::Open, Some(0)));
     assert_eq!(since_start(snapshot.as_of()), Some(15));
     assert_eq!(since_start(snapshot.down_since()), Some(10));
     assert!(is_rejected(&succeed(&breaker).await), "and it acts on what was shown");
@@ -55,10 +55,10 @@ async fn case_184_a_snapshot_tells_its_age_and_a_refresh_makes_it_true() {
 
 #[tokio::test(start_paused = true)]
 async fn case_184_refreshes_that_overlap_share_one_read() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    environment.store.reads_meet(Fault::Delay(Duration::from_millis(300)));
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.reads_meet(Fault::Delay(Duration::from_millis(300)));
     let mut tasks = JoinSet::new();
     for _ in 0..50 {
         let breaker = breaker.clone();
@@ -66,42 +66,42 @@ async fn case_184_refreshes_that_overlap_share_one_read() {
     }
     let answers = tasks.join_all().await;
     assert!(answers.iter().all(Option::is_some));
-    assert_eq!(environment.store.reads(), 1);
+    assert_eq!(process.store.reads(), 1);
     // A call that finds the read under way waits for it as well.
     pass(60.0).await;
     let (refreshed, called) = tokio::join!(breaker.refresh(), succeed(&breaker));
     assert!(refreshed.is_ok());
-    assert_eq!((called, environment.store.reads()), (Ok(42), 2));
+    assert_eq!((called, process.store.reads()), (Ok(42), 2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_that_joins_a_write_is_shown_what_that_left() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..4 {
         let _ = fail(&breaker).await;
     }
-    environment.store.writes_meet(Fault::Delay(Duration::from_millis(300)));
-    let reads = environment.store.reads();
+    process.store.writes_meet(Fault::Delay(Duration::from_millis(300)));
+    let reads = process.store.reads();
     let refreshed = async {
         pass(0.1).await;
         breaker.refresh().await.unwrap()
     };
     let (_, snapshot) = tokio::join!(fail(&breaker), refreshed);
     assert_eq!(snapshot.state(), CircuitState::Open);
-    assert_eq!(environment.store.reads(), reads);
+    assert_eq!(process.store.reads(), reads);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_behind_a_write_that_hangs_is_backed_off_with_it() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     for _ in 0..4 {
         let _ = fail(&breaker).await;
     }
-    environment.store.writes_meet(Fault::Hang);
+    process.store.writes_meet(Fault::Hang);
     let refreshed = async {
         pass(0.1).await;
         breaker.refresh().await
@@ -114,43 +114,43 @@ async fn a_refresh_behind_a_write_that_hangs_is_backed_off_with_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_says_why_it_shows_nothing() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    environment.store.reads_meet(Fault::Fail(StoreErrorKind::Misconfigured));
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.reads_meet(Fault::Fail(StoreErrorKind::Misconfigured));
     let failed = RefreshError::Store(StoreErrorKind::Misconfigured);
     assert_eq!(breaker.refresh().await, Err(failed));
     assert_eq!(breaker.refresh().await, Err(RefreshError::BackedOff));
-    assert_eq!(environment.store.reads(), 1);
-    environment.store.reads_meet(Fault::None);
+    assert_eq!(process.store.reads(), 1);
+    process.store.reads_meet(Fault::None);
     pass(60.0).await;
     assert!(breaker.refresh().await.is_ok(), "the store is asked again");
-    environment.registry.shutdown(Duration::from_secs(1)).await.unwrap();
+    process.registry.shutdown(Duration::from_secs(1)).await.unwrap();
     assert_eq!(breaker.refresh().await, Err(RefreshError::Gone));
-    let disabled = fleet.environment_with(|builder| builder.disabled(true));
+    let disabled = world.process_with(|builder| builder.disabled(true));
     assert_eq!(disabled.breaker().refresh().await, Err(RefreshError::Gone));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_that_is_dropped_leaves_its_read_to_others() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
-    environment.store.reads_meet(Fault::Delay(Duration::from_millis(300)));
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.reads_meet(Fault::Delay(Duration::from_millis(300)));
     let mut dropped = Box::pin(breaker.refresh());
     assert!(dropped.as_mut().now_or_never().is_none());
     drop(dropped);
     pass(0.5).await;
-    assert_eq!(environment.store.reads(), 1);
-    assert_eq!(age(&fleet, &breaker), Some(0));
+    assert_eq!(process.store.reads(), 1);
+    assert_eq!(age(&world, &breaker), Some(0));
 }
 
 /// Each reopening moves `opened_at`; what the outage began with stays.
 #[tokio::test(start_paused = true)]
 async fn case_185_in_the_process_that_tripped_the_outage_keeps_its_beginning_and_its_cause() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     assert_eq!(succeed(&breaker).await, Ok(42));
     pass(7.0).await;
     trip(&breaker).await;
@@ -186,8 +186,8 @@ async fn case_185_in_the_process_that_tripped_the_outage_keeps_its_beginning_and
 
 #[tokio::test(start_paused = true)]
 async fn case_185_in_a_process_that_saw_the_outage_begin_it_keeps_its_beginning() {
-    let fleet = Fleet::new();
-    let (one, other) = (fleet.environment(), fleet.environment());
+    let world = World::new();
+    let (one, other) = (world.process(), world.process());
     let (mine, theirs) = (one.breaker(), other.breaker());
     trip(&mine).await;
     pass(3.0).await;
@@ -201,15 +201,15 @@ async fn case_185_in_a_process_that_saw_the_outage_begin_it_keeps_its_beginning(
         assert_eq!(seen.circuit().failure_count, 5, "as the trip left it");
     }
     // One that starts now sees a part of it, as is documented.
-    let late = fleet.environment();
+    let late = world.process();
     let seen = late.breaker().refresh().await.unwrap();
     assert_eq!(since_start(seen.down_since()), Some(3 + 3 * 35));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hold_is_told_as_a_hold_by_every_process() {
-    let fleet = Fleet::new();
-    let (one, other) = (fleet.environment(), fleet.environment());
+    let world = World::new();
+    let (one, other) = (world.process(), world.process());
     let (mine, theirs) = (one.breaker(), other.breaker());
     assert_eq!(succeed(&theirs).await, Ok(42));
     pass(10.0).await;
@@ -234,8 +234,8 @@ async fn a_hold_is_told_as_a_hold_by_every_process() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rejection_tells_its_reason() {
-    let fleet = Fleet::new();
-    let (one, other) = (fleet.environment(), fleet.environment());
+    let world = World::new();
+    let (one, other) = (world.process(), world.process());
     let (mine, theirs) = (one.breaker(), other.breaker());
     trip(&mine).await;
     let open = mine.admit().await.unwrap_err();
@@ -252,8 +252,8 @@ async fn a_rejection_tells_its_reason() {
 }
 
 /// The longest that a caller is told to wait beside a probe that runs since `ran` seconds.
-async fn told_beside_a_probe(fleet: &Fleet, ran: f64) -> [Duration; 2] {
-    let (one, other) = (fleet.environment(), fleet.environment());
+async fn told_beside_a_probe(world: &World, ran: f64) -> [Duration; 2] {
+    let (one, other) = (world.process(), world.process());
     let (mine, theirs) = (one.breaker(), other.breaker());
     trip(&mine).await;
     pass(12.0).await;
@@ -267,16 +267,16 @@ async fn told_beside_a_probe(fleet: &Fleet, ran: f64) -> [Duration; 2] {
 
 #[tokio::test(start_paused = true)]
 async fn beside_a_probe_a_caller_is_told_the_smaller_of_the_lease_and_the_handoff() {
-    let fleet = || {
-        Fleet::with(|config| {
+    let world = || {
+        World::with(|config| {
             let config = config.recovery_timeout(Duration::from_secs(10));
             config.probe_lease(Duration::from_secs(10)).handoff(Duration::from_secs(3))
         })
     };
-    for told in told_beside_a_probe(&fleet(), 0.0).await {
+    for told in told_beside_a_probe(&world(), 0.0).await {
         assert_eq!(told, Duration::from_secs(3), "one handoff");
     }
-    let [mine, theirs] = told_beside_a_probe(&fleet(), 8.5).await;
+    let [mine, theirs] = told_beside_a_probe(&world(), 8.5).await;
     assert!(
         (Duration::from_millis(1_400)..=Duration::from_millis(1_500)).contains(&mine),
         "{mine:?}"
@@ -287,16 +287,16 @@ async fn beside_a_probe_a_caller_is_told_the_smaller_of_the_lease_and_the_handof
 
 #[tokio::test(start_paused = true)]
 async fn a_process_that_cannot_read_says_that_it_fails_open() {
-    let fleet = Fleet::new();
-    let environment = fleet.environment();
-    let breaker = environment.breaker();
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
     assert_eq!(succeed(&breaker).await, Ok(42));
     assert!(!breaker.snapshot().is_failing_open());
-    environment.store.reads_meet(Fault::Fail(StoreErrorKind::Unavailable));
+    process.store.reads_meet(Fault::Fail(StoreErrorKind::Unavailable));
     pass(10.0).await;
     assert_eq!(succeed(&breaker).await, Ok(42));
     assert!(breaker.snapshot().is_failing_open());
-    environment.store.reads_meet(Fault::None);
+    process.store.reads_meet(Fault::None);
     pass(60.0).await;
     assert_eq!(succeed(&breaker).await, Ok(42));
     assert!(!breaker.snapshot().is_failing_open());
@@ -304,8 +304,8 @@ async fn a_process_that_cannot_read_says_that_it_fails_open() {
 
 #[tokio::test(start_paused = true)]
 async fn the_list_has_every_circuit_of_the_process_sorted_by_name() {
-    let fleet = Fleet::new();
-    let Environment { registry, .. } = fleet.environment();
+    let world = World::new();
+    let Process { registry, .. } = world.process();
     assert!(registry.is_empty() && registry.circuits().is_empty());
     let breakers: Vec<_> =
         ["b", "c", "a"].into_iter().map(|name| registry.breaker(name).unwrap()).collect();

@@ -1,33 +1,28 @@
 //! Who shares a circuit, and how the item tells who probes.
 
-use std::time::Duration;
-
-use fuseboard::{BreakerRegistry, Cause, Clock, Config, NameError, RegistryBuilder, RegistryError};
+use fuseboard::{BreakerRegistry, Cause, NameError, RegistryBuilder, RegistryError};
 
 use crate::support::{
+    dynamodb::{CIRCUIT, Call, Process, World, seconds},
     log::Lines,
-    world::{CIRCUIT, Call, Environment, World, seconds},
 };
 
-/// An environment whose registry is built in another way.
-fn environment(
+/// A process whose registry is built in another way.
+fn process(
     world: &World,
     label: &str,
     build: impl FnOnce(RegistryBuilder) -> RegistryBuilder,
-) -> Environment {
-    let config = Config::builder().election_spread(Duration::ZERO).build().unwrap();
-    let builder = BreakerRegistry::builder(world.engine.store(label)).config(config);
-    let builder = builder.clock(Clock::from(&world.clock)).disabled(false);
-    Environment::of(build(builder).spawn().unwrap())
+) -> Process {
+    world.process_over(world.engine.network(label), world.engine.store(label), build)
 }
 
 #[tokio::test(start_paused = true)]
 async fn case_190_two_services_with_one_name_and_different_prefixes_do_not_share() {
-    let world = World::new().await;
-    let orders = environment(&world, "A", |registry| registry.prefix("orders/"));
-    let orders_too = environment(&world, "B", |registry| registry.prefix("orders/"));
-    let billing = environment(&world, "C", |registry| registry.prefix("billing/"));
-    let bare = world.environment("D");
+    let world = World::new();
+    let orders = process(&world, "A", |registry| registry.prefix("orders/"));
+    let orders_too = process(&world, "B", |registry| registry.prefix("orders/"));
+    let billing = process(&world, "C", |registry| registry.prefix("billing/"));
+    let bare = world.named("D");
     orders.trip().await;
     let item = world.engine.get_item(&format!("orders/{CIRCUIT}")).unwrap();
     assert_eq!(item["state"], "OPEN");
@@ -53,13 +48,13 @@ async fn case_190_two_services_with_one_name_and_different_prefixes_do_not_share
 
 #[tokio::test(start_paused = true)]
 async fn case_190_the_item_and_the_log_tell_which_instance_probes() {
-    let world = World::new().await;
+    let world = World::new();
     let lines = Lines::of(tracing::Level::INFO);
-    let a = environment(&world, "A", |registry| registry.instance("task-42"));
-    let b = environment(&world, "B", |registry| registry.instance("task-43"));
+    let a = process(&world, "A", |registry| registry.instance("task-42"));
+    let b = process(&world, "B", |registry| registry.instance("task-43"));
     a.trip().await;
     seconds(31).await;
-    let probe = a.breaker.admit().await.unwrap();
+    let probe = a.circuit().admit().await.unwrap();
     let owner = world.attribute("half_open_owner").as_str().unwrap().to_owned();
     let token = owner.strip_prefix("task-42/").unwrap();
     assert_eq!(token.len(), 32, "{token}");
@@ -86,8 +81,8 @@ async fn case_190_the_item_and_the_log_tell_which_instance_probes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_name_counts_with_its_prefix() {
-    let world = World::new().await;
-    let orders = environment(&world, "A", |registry| registry.prefix("orders/"));
+    let world = World::new();
+    let orders = process(&world, "A", |registry| registry.prefix("orders/"));
     assert!(orders.registry.breaker("n".repeat(2_041)).is_ok());
     let refused = orders.registry.breaker("n".repeat(2_042)).map(drop);
     let bytes = 2_049;

@@ -4,9 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use ::metrics::set_default_local_recorder;
 
-use super::stage::{
-    Environment, Recorded, Stage, is_rejected, pass, recover, settle, succeed, trip,
-};
+use super::world::{Process, Recorded, World, is_rejected, pass, recover, settle, succeed, trip};
 use crate::{BreakerRegistry, MemoryStore, store::StoreErrorKind::Unavailable};
 
 const GAUGES: &[&str] = &["fuseboard_circuit_", "fuseboard_snapshot_age", "fuseboard_failing_open"];
