@@ -8,6 +8,7 @@ mod admitting;
 mod operator;
 
 mod classified;
+mod refreshing;
 mod rejection;
 mod running;
 #[cfg(feature = "tower")]
@@ -17,10 +18,11 @@ use std::sync::Arc;
 
 #[cfg(feature = "tower")]
 pub(crate) use self::service::{Asked, Leave};
-pub use self::{classified::ClassifiedBreaker, rejection::Rejection};
+pub use self::{classified::ClassifiedBreaker, refreshing::RefreshError, rejection::Rejection};
 use crate::{
     name::CircuitName,
-    runtime::circuit::{Circuit, Handle, Snapshot},
+    runtime::circuit::{Circuit, Handle},
+    snapshot::Snapshot,
     state::CircuitState,
 };
 

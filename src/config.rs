@@ -1,6 +1,9 @@
 //! The settings of a circuit, checked once at construction.
 
 mod differences;
+mod presets;
+#[cfg(feature = "serde")]
+mod serial;
 
 use std::{
     num::{NonZeroU32, NonZeroU64},
@@ -15,6 +18,8 @@ const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// The policy for a circuit that is known to be open when the store cannot be read any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum OnStoreOutage {
     /// Admit calls and count them here: after `failure_threshold` failures, and the calls under
@@ -42,6 +47,27 @@ pub enum OnStoreOutage {
 /// assert_eq!(error.to_string(), "failure_threshold must be at least 1, got 0");
 /// # Ok::<(), fuseboard::ConfigError>(())
 /// ```
+///
+/// # As text
+///
+/// With the feature `serde` settings are read and written as a map, with durations as text (`30s`,
+/// `1m 30s`, `500ms`). Settings that are left out keep their defaults. An unknown setting, a
+/// value that does not fit and one that is out of range are refused, and the error names the
+/// setting.
+#[cfg_attr(
+    feature = "serde",
+    doc = r##"
+```
+let text = r#"{"recovery_timeout": "1m 30s", "failure_threshold": 3}"#;
+let config: fuseboard::Config = serde_json::from_str(text)?;
+assert_eq!(config.recovery_timeout().as_secs(), 90);
+
+let refused = serde_json::from_str::<fuseboard::Config>(r#"{"recovery_timeout": "0s"}"#);
+assert!(refused.unwrap_err().to_string().starts_with("recovery_timeout must be between"));
+# Ok::<(), serde_json::Error>(())
+```
+"##
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     failure_threshold: NonZeroU64,

@@ -5,6 +5,8 @@ use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 use crate::{
     name::{CircuitName, NameError},
     protocol::answer::StoreErrorKind,
+    reason::Reason,
+    snapshot::Snapshot,
     state::CircuitInfo,
 };
 
@@ -126,30 +128,40 @@ fn listed(differences: &[SettingDifference]) -> String {
 
 /// The circuit rejected a call: the protected function was not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("circuit {:?} is {}; retry in {:?}", .circuit.name, .circuit.state, self.retry_after())]
+#[error(
+    "circuit {:?} is {}; retry in {:?}",
+    self.circuit().name, self.circuit().state, self.retry_after()
+)]
 pub struct OpenError {
     /// Shared, so that the error is small: every call's result has room for it.
-    circuit: Arc<CircuitInfo>,
+    snapshot: Arc<Snapshot>,
     /// In nanoseconds, for the same reason: enough for 584 years.
     retry_after: u64,
 }
 
 impl OpenError {
-    pub(crate) fn new(circuit: Arc<CircuitInfo>, retry_after: Duration) -> Self {
-        Self { circuit, retry_after: nanos(retry_after) }
+    pub(crate) fn new(snapshot: Arc<Snapshot>, retry_after: Duration) -> Self {
+        Self { snapshot, retry_after: nanos(retry_after) }
     }
 
     /// Returns the circuit as this process saw it when it rejected the call. If the circuit
     /// closed at that moment, the state may already be closed.
     #[must_use]
     pub fn circuit(&self) -> &CircuitInfo {
-        &self.circuit
+        self.snapshot.circuit()
     }
 
     /// Returns the circuit by value.
     #[must_use]
     pub fn into_circuit(self) -> CircuitInfo {
-        Arc::unwrap_or_clone(self.circuit)
+        self.snapshot.circuit().clone()
+    }
+
+    /// Returns why the circuit rejected the call. A circuit that closed at that moment counts as
+    /// tripped.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.snapshot.reason()
     }
 
     /// Returns the time until this circuit may admit a probe, as far as this process knows. Zero
@@ -261,7 +273,7 @@ fn nanos(duration: Duration) -> u64 {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError<E> {
     /// The circuit rejected the call; the protected function was not run.
-    #[error("circuit {:?} rejected the call", .0.circuit.name)]
+    #[error("circuit {:?} rejected the call", .0.circuit().name)]
     Open(#[from] OpenError),
     /// The protected function ran longer than its limit. Only calls with a limit
     /// ([`Breaker::call_within`](crate::Breaker::call_within)) have this error.

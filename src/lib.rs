@@ -51,9 +51,9 @@
 //! |---|---|---|
 //! | `dynamodb` | yes | `DynamoDbStore`, over a client that you bring, with an HTTP client of your choice |
 //! | `aws-config` | yes | `DynamoDbStore::from_env`, and with it the SDK's HTTPS client: rustls with aws-lc |
-//! | `serde` | no | names, states, circuit infos and transitions serialise |
+//! | `serde` | no | names, states, circuit infos, transitions and settings serialise |
 //! | `store-contract` | no | `store::contract`, which checks a store of your own |
-//! | `metrics` | no | transitions and store faults are counted: [`guide::metrics`] |
+//! | `metrics` | no | transitions, rejections, probes and the store are counted, and `BreakerRegistry::observe` shows the circuits: [`guide::metrics`] |
 //! | `tower` | no | `tower::BreakerLayer`, around axum, reqwest, tonic, hyper; `tower::FlushLayer`, which writes what is outstanding after each request |
 
 mod breaker;
@@ -68,8 +68,10 @@ mod outcome;
 mod panics;
 mod permit;
 mod protocol;
+mod reason;
 mod registry;
 mod runtime;
+mod snapshot;
 mod state;
 pub mod store;
 mod subscription;
@@ -80,7 +82,7 @@ mod transition;
 #[cfg(feature = "dynamodb")]
 pub use self::store::DynamoDbStore;
 pub use self::{
-    breaker::{Breaker, ClassifiedBreaker, Rejection},
+    breaker::{Breaker, ClassifiedBreaker, RefreshError, Rejection},
     classifier::{ByError, Classifier, ClassifierBuilder, Classify, EveryError},
     clock::{Clock, VirtualClock},
     config::{Config, ConfigBuilder, OnStoreOutage},
@@ -92,8 +94,9 @@ pub use self::{
     name::{CircuitName, MAX_NAME_BYTES, NameError},
     outcome::Outcome,
     permit::{OwnedPermit, Permit, Settling},
+    reason::Reason,
     registry::{BreakerRegistry, DISABLED_ENV, RegistryBuilder},
-    runtime::circuit::Snapshot,
+    snapshot::Snapshot,
     state::{CircuitInfo, CircuitState},
     store::MemoryStore,
     subscription::{Lagged, Transitions},

@@ -3,6 +3,9 @@
 mod builder;
 mod entropy;
 mod forgotten;
+mod listing;
+#[cfg(feature = "metrics")]
+mod observing;
 
 use std::{
     collections::HashMap,
@@ -21,7 +24,11 @@ use tokio_util::{
 };
 
 pub use self::builder::{DISABLED_ENV, RegistryBuilder};
-use self::{builder::DEFAULT_TRANSITION_CAPACITY, entropy::Jitter, forgotten::Forgotten};
+use self::{
+    builder::DEFAULT_TRANSITION_CAPACITY,
+    entropy::{Jitter, Numbers},
+    forgotten::Forgotten,
+};
 use crate::{
     breaker::Breaker,
     clock::Clock,
@@ -96,7 +103,9 @@ impl BreakerRegistry {
             store: Arc::new(store),
             config: Config::default(),
             clock: Clock::system(),
-            jitter: Jitter::default(),
+            numbers: Numbers::default(),
+            prefix: String::new(),
+            instance: None,
             disabled: None,
             transition_capacity: DEFAULT_TRANSITION_CAPACITY,
         }
@@ -110,7 +119,8 @@ impl BreakerRegistry {
     ///
     /// # Errors
     ///
-    /// - [`RegistryError::Name`]: the name is empty or longer than 2,048 bytes.
+    /// - [`RegistryError::Name`]: the name is empty, or longer than 2,048 bytes with the
+    ///   registry's [`prefix`](RegistryBuilder::prefix).
     /// - [`RegistryError::ConfigMismatch`]: the circuit runs with other settings, given to
     ///   [`breaker_with`](Self::breaker_with). The error lists them, with both values. Clone that
     ///   breaker, or ask with its settings.
@@ -183,12 +193,6 @@ impl BreakerRegistry {
     #[must_use]
     pub fn subscribe(&self) -> Transitions {
         Transitions::new(self.inner.environment.transitions.subscribe())
-    }
-
-    /// Returns the number of circuits that have a running actor.
-    #[must_use]
-    pub fn circuit_count(&self) -> usize {
-        self.inner.circuits().running.len()
     }
 
     /// Waits until no outcome is left that may still lead to a write, for `budget` at most. If
@@ -279,7 +283,10 @@ impl BreakerRegistry {
         self.inner.environment.pending.ending.note(End::ShutDown);
         self.inner.cancel.cancel();
         self.inner.tracker.close();
-        self.inner.circuits().running.clear();
+        let ended: Vec<_> = self.inner.circuits().running.drain().map(|(name, _)| name).collect();
+        for circuit in &ended {
+            self.inner.environment.observed.forget(circuit);
+        }
         let left = budget.saturating_sub(self.inner.environment.clock.now().since(started));
         // Cancelled tasks end at their next poll. Do not wait for more than the budget: a caller
         // may have blocked the runtime that has to poll them.
@@ -321,6 +328,8 @@ impl BreakerRegistry {
             };
         }
         let name = CircuitName::new(name)?;
+        // Refused here, where the caller sees it, and not at the first request.
+        self.inner.environment.prefix.key(&name)?;
         let announced = circuits.forgotten.take(&name);
         let circuit = self.spawn_circuit(name.clone(), Arc::clone(config), announced);
         // Make the handle first: an actor that finds no handle forgets its circuit.
@@ -414,7 +423,7 @@ impl Drop for Inner {
 impl fmt::Debug for BreakerRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BreakerRegistry")
-            .field("circuits", &self.circuit_count())
+            .field("circuits", &self.len())
             .field("disabled", &self.inner.disabled)
             .finish_non_exhaustive()
     }
@@ -433,12 +442,12 @@ mod tests {
         let weak = Arc::downgrade(&registry.inner);
         let circuit = Arc::clone(registry.inner.circuits().running.get("payments").unwrap());
         assert!(!forget(&weak, &circuit, &|| true, None));
-        assert_eq!(registry.circuit_count(), 1);
+        assert_eq!(registry.len(), 1);
         drop(breaker);
         assert!(!forget(&weak, &circuit, &|| false, None), "an outcome is left");
-        assert_eq!(registry.circuit_count(), 1);
+        assert_eq!(registry.len(), 1);
         assert!(forget(&weak, &circuit, &|| true, None));
-        assert_eq!(registry.circuit_count(), 0);
+        assert_eq!(registry.len(), 0);
     }
 
     #[tokio::test(start_paused = true)]

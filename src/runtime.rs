@@ -5,6 +5,7 @@ pub(crate) mod circuit;
 pub(crate) mod ending;
 pub(crate) mod gate;
 pub(crate) mod heartbeat;
+pub(crate) mod key_prefix;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod queue;

@@ -64,9 +64,10 @@ pub struct CircuitInfo {
     pub name: CircuitName,
     /// The state by which the call was judged.
     pub state: CircuitState,
-    /// The consecutive failures that the process which opened the circuit had
-    /// counted at that moment; 0 in states reached without a fresh trip (half-open,
-    /// or open again after a failed probe). It is not a total over the fleet.
+    /// The consecutive failures that the process which tripped the circuit had counted at that
+    /// moment. It stays through probes and reopenings, until the circuit closes. 0 while it is
+    /// closed, and where this process did not see the trip: it was held, or was first seen
+    /// half-open or reopened. It is not a total over the fleet.
     pub failure_count: u64,
     /// The time at which the circuit opened, in whole seconds since the Unix epoch. `None` while
     /// it is closed, or if the shared item has no such time.

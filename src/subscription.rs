@@ -10,7 +10,7 @@ use futures_core::Stream;
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
-use crate::transition::CircuitTransition;
+use crate::{runtime::metrics, transition::CircuitTransition};
 
 /// The transitions of every circuit of a registry, from the moment of
 /// subscription on. Also a [`Stream`].
@@ -56,7 +56,10 @@ impl Stream for Transitions {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let item = ready!(Pin::new(&mut self.stream).poll_next(context));
         Poll::Ready(item.map(|received| {
-            received.map_err(|BroadcastStreamRecvError::Lagged(missed)| Lagged(missed))
+            received.map_err(|BroadcastStreamRecvError::Lagged(missed)| {
+                metrics::lagged(missed);
+                Lagged(missed)
+            })
         }))
     }
 }

@@ -228,7 +228,7 @@ impl Breaker {
         if state == CircuitState::Closed || is_gone {
             return Ok(CallId { epoch, probe: None });
         }
-        Err(Rejection::new(circuit, circuit.retry_after_ms()))
+        Err(Rejection::new(circuit, circuit.reject()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{error::OpenError, runtime::circuit::Circuit, state::CircuitInfo};
+use crate::{error::OpenError, reason::Reason, runtime::circuit::Circuit, state::CircuitInfo};
 
 /// A rejection by [`Breaker::try_admit`](crate::Breaker::try_admit): how long it
 /// lasts is known, and the circuit is looked up when asked for.
@@ -29,6 +29,12 @@ impl<'a> Rejection<'a> {
     #[must_use]
     pub fn circuit(&self) -> CircuitInfo {
         self.circuit.snapshot.load().circuit().clone()
+    }
+
+    /// Returns why the circuit rejects calls, as this process sees it now.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.circuit.snapshot.load().reason()
     }
 }
 

@@ -67,6 +67,6 @@ impl Breaker {
     /// The rejection of a call whose service was not ready as the circuit was not closed.
     #[cold]
     pub(crate) fn rejected_unready(&self) -> OpenError {
-        self.circuit.open_error(Duration::from_millis(self.circuit.retry_after_ms()))
+        self.circuit.open_error(Duration::from_millis(self.circuit.reject()))
     }
 }

@@ -66,7 +66,7 @@ pub(crate) use self::{
     admission::{Admission, Arrival, CallId, LONGEST_BRIEF_WAIT},
     command::{Command, CommandResult},
     prober::ProbeId,
-    published::{CLOCK_TICK_MS, Published},
+    published::{CLOCK_TICK_MS, Opened, Published},
     report::CallEnd,
     storage::{Purpose, StoreRequest, StoreResponse},
 };

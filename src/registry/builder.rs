@@ -9,12 +9,16 @@ use std::{
 use tokio::{runtime::Handle, sync::broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{BreakerRegistry, Inner, entropy::Jitter};
+use super::{
+    BreakerRegistry, Inner,
+    entropy::{Jitter, Numbers},
+};
 use crate::{
     clock::{self, Clock},
     config::Config,
     error::{ConfigError, SpawnError},
     runtime::actor::Environment,
+    runtime::key_prefix::KeyPrefix,
     runtime::log,
     runtime::metrics,
     runtime::reachability::Reachability,
@@ -27,6 +31,7 @@ pub const DISABLED_ENV: &str = "POWERTOOLS_CIRCUIT_BREAKER_DISABLED";
 
 pub(super) const DEFAULT_TRANSITION_CAPACITY: usize = 1_024;
 const MOST_TRANSITION_CAPACITY: usize = 1 << 20;
+const MOST_INSTANCE_BYTES: usize = 128;
 
 /// Builds and spawns a [`BreakerRegistry`].
 #[must_use = "a builder does nothing until `spawn` is called"]
@@ -34,7 +39,9 @@ pub struct RegistryBuilder {
     pub(super) store: Arc<dyn ErasedStore>,
     pub(super) config: Config,
     pub(super) clock: Clock,
-    pub(super) jitter: Jitter,
+    pub(super) numbers: Numbers,
+    pub(super) prefix: String,
+    pub(super) instance: Option<String>,
     pub(super) disabled: Option<bool>,
     pub(super) transition_capacity: usize,
 }
@@ -58,7 +65,51 @@ impl RegistryBuilder {
     /// seed retry at the same instant. Lease tokens and an SDK's own retries stay random.
     /// Default: random numbers of the operating system.
     pub fn jitter_seed(mut self, seed: u64) -> Self {
-        self.jitter = Jitter::seeded(seed);
+        self.numbers = Numbers::seeded(seed);
+        self
+    }
+
+    /// Sets what comes before each circuit's name in the key of its item. Default: nothing; at most
+    /// 1,024 bytes.
+    ///
+    /// Processes share a circuit if they have the same table, prefix and name. Two services that
+    /// both name a circuit `db` in one table share it by accident, unless their prefixes differ.
+    /// The name alone is what the program sees: in transitions, errors, metrics and the log. The
+    /// prefix is in the table alone, and a name and its prefix have at most 2,048 bytes together.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// let store = MemoryStore::new();
+    /// let registry = BreakerRegistry::builder(store.clone()).prefix("orders/").spawn()?;
+    /// let db = registry.breaker("db")?;
+    /// # for _ in 0..5 { db.admit().await?.failure().settled().await; }
+    /// assert!(store.record("orders/db").is_some());
+    /// assert_eq!(db.snapshot().circuit().name.as_str(), "db");
+    /// # Ok(()) }
+    /// ```
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Sets the name of this process, for who looks at the table: `half_open_owner` shows it before
+    /// the token of a probe's lease, as in `task-42/0f3c…`, and the log shows it with each
+    /// transition. Default: none. 1 to 128 bytes, without `#`, `/` and control characters.
+    ///
+    /// It is for people. No decision depends on it, and two processes may have the same.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// let host = std::env::var("HOSTNAME").unwrap_or("task-42".into());
+    /// let registry = BreakerRegistry::builder(MemoryStore::new()).instance(host).spawn()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn instance(mut self, instance: impl Into<String>) -> Self {
+        self.instance = Some(instance.into());
         self
     }
 
@@ -107,6 +158,9 @@ impl RegistryBuilder {
             )
             .into());
         }
+        let prefix = KeyPrefix::new(&self.prefix)?;
+        let instance = self.instance.map(checked_instance).transpose()?;
+        let jitter = Jitter::new(self.numbers, instance.clone());
         metrics::describe();
         let config = self.config.for_store(self.store.is_shared());
         let cancel = CancellationToken::new();
@@ -114,7 +168,10 @@ impl RegistryBuilder {
             inner: Arc::new(Inner {
                 environment: Arc::new(Environment {
                     store: self.store,
-                    reachability: Reachability::new(Box::new(self.jitter.clone())),
+                    prefix,
+                    instance,
+                    observed: metrics::Observed::default(),
+                    reachability: Reachability::new(Box::new(jitter.clone())),
                     clock: self.clock.of_registry(runtime.clone()),
                     pending: Arc::default(),
                     rights: Arc::default(),
@@ -122,7 +179,7 @@ impl RegistryBuilder {
                     transitions: broadcast::channel(self.transition_capacity).0,
                 }),
                 config: Arc::new(config),
-                jitter: self.jitter,
+                jitter,
                 disabled,
                 tracker: TaskTracker::new(),
                 _cancel_on_drop: cancel.clone().drop_guard(),
@@ -139,9 +196,22 @@ impl fmt::Debug for RegistryBuilder {
         f.debug_struct("RegistryBuilder")
             .field("config", &self.config)
             .field("disabled", &self.disabled)
+            .field("prefix", &self.prefix)
+            .field("instance", &self.instance)
             .field("transition_capacity", &self.transition_capacity)
             .finish_non_exhaustive()
     }
+}
+
+/// Refuses what would break the form of an owner: `instance/token`, or `hold#reason`.
+fn checked_instance(instance: String) -> Result<Arc<str>, ConfigError> {
+    let is_refused = |letter: char| matches!(letter, '#' | '/') || letter.is_control();
+    if instance.is_empty() || instance.len() > MOST_INSTANCE_BYTES || instance.contains(is_refused)
+    {
+        let requirement = "must have 1 to 128 bytes, without #, / and control characters";
+        return Err(ConfigError::new("instance", instance, requirement));
+    }
+    Ok(instance.into())
 }
 
 /// Reads the environment variable by the reference's rules.

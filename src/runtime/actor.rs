@@ -12,6 +12,7 @@ mod commands;
 mod environment;
 mod keeping;
 mod leaving;
+mod observers;
 mod offered_probe;
 mod operation;
 mod publishing;
@@ -25,7 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{announcing::LastAnnounced, environment::Environment};
 use self::{
-    commands::Commands, offered_probe::OfferedProbe, operation::InFlight, publishing::Shown,
+    commands::Commands, observers::Observers, offered_probe::OfferedProbe, operation::InFlight,
+    publishing::Shown,
 };
 use crate::{
     clock::Clock,
@@ -76,6 +78,7 @@ pub(crate) struct Actor {
     /// True while one of the waiters is to become the offered probe.
     awaits_offered_probe: bool,
     commands: Commands,
+    observers: Observers,
     /// Keeps `flush` waiting while this process holds the right to probe.
     right: Option<PendingGuard>,
     /// True while a flush runs: an unused right to probe is then given back.
@@ -116,6 +119,7 @@ impl Actor {
             offered_probe: None,
             awaits_offered_probe: false,
             commands: Commands::default(),
+            observers: Observers::default(),
             right: None,
             is_resigning: false,
             announced_before: None,
@@ -253,6 +257,7 @@ impl Actor {
                 self.admit(at, reply, arrival);
             }
             Message::Outcome { at, pass, end, settle } => {
+                self.count_probe(circuit, pass, end);
                 self.machine.report(at, pass, end);
                 self.settles.extend(settle);
             }
@@ -262,6 +267,7 @@ impl Actor {
                 self.commands.push(command, reply);
                 self.begin_command(at);
             }
+            Message::Look { at, reply } => self.look(at, reply),
             Message::Flush(_until_here) => self.flush(),
             // They only start a turn, which looks at the counting, the gate and the handles.
             Message::Wake | Message::Released => {}
@@ -315,6 +321,7 @@ impl Actor {
             .partition(|waiter| !waiter.reply.is_abandoned());
         self.settles.extend(abandoned.into_iter().map(|waiter| Settle::unclaimed(waiter.pending)));
         self.awaits_offered_probe = false;
+        let fault = observers::fault(&response);
         let arrivals: Vec<_> = waiting.iter().map(|waiter| waiter.arrival).collect();
         let admissions = self.machine.on_response(now, response, &arrivals);
         for (waiter, admission) in waiting.into_iter().zip(admissions) {
@@ -326,6 +333,8 @@ impl Actor {
             // or given back.
             self.settles.push(Settle::unclaimed(pending));
         }
+        // Last: a read for observers must not come before one that a call begins.
+        self.show_observers(now, fault);
     }
 
     /// Forgets the circuit if no handle is left and a new actor would read or count all that

@@ -3,6 +3,7 @@
 mod counted;
 mod handle;
 pub(crate) mod message;
+mod showing;
 pub(crate) mod undelivered;
 
 use std::{
@@ -22,13 +23,15 @@ use crate::{
     error::OpenError,
     name::CircuitName,
     panics::caught,
-    protocol::machine::{CallEnd, CallId, Published},
+    protocol::machine::{CallEnd, CallId},
     protocol::moment::Moment,
     runtime::circuit::message::Message,
     runtime::ending::Ending,
     runtime::gate::{Decision, Gate},
+    runtime::metrics::Counts,
     runtime::sync::{AtomicU64, AtomicUsize, Notify, OnceLock, flume, oneshot},
-    state::{CircuitInfo, CircuitState},
+    snapshot::Snapshot,
+    state::CircuitState,
 };
 
 /// How many messages wait for the actor of one circuit before admissions wait for
@@ -37,56 +40,6 @@ const MAILBOX_CAPACITY: usize = 1_024;
 
 /// What a caller waits beyond the store's own limit for the actor's answer.
 pub(crate) const GRACE: Duration = Duration::from_millis(100);
-
-/// What the actor of a circuit published last.
-///
-/// A snapshot is a value: it does not change, and may be outdated as soon as
-/// it is loaded. Admission does not need it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    circuit: Arc<CircuitInfo>,
-    epoch: u64,
-    retry_at_ms: u64,
-}
-
-impl Snapshot {
-    pub(crate) fn new(name: &CircuitName, digest: &Published) -> Self {
-        Self {
-            circuit: Arc::new(CircuitInfo {
-                name: name.clone(),
-                state: digest.state,
-                failure_count: digest.failure_count,
-                opened_at: digest.opened_at,
-            }),
-            epoch: digest.epoch,
-            retry_at_ms: digest.retry_at_ms,
-        }
-    }
-
-    /// Returns the circuit as it was published.
-    #[must_use]
-    pub fn circuit(&self) -> &CircuitInfo {
-        &self.circuit
-    }
-
-    /// A rejection as of this snapshot.
-    pub(crate) fn rejection(&self, retry_after: Duration) -> OpenError {
-        OpenError::new(Arc::clone(&self.circuit), retry_after)
-    }
-
-    /// Returns the state as it was published.
-    #[must_use]
-    pub fn state(&self) -> CircuitState {
-        self.circuit.state
-    }
-
-    /// Returns how many state changes this process has seen, plus one. Only
-    /// good for telling two snapshots of one process apart.
-    #[must_use]
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-}
 
 /// Outcomes on their way to the store, over all circuits of a registry.
 #[derive(Debug, Default)]
@@ -190,6 +143,8 @@ pub(crate) struct Circuit {
     pub(crate) pending: Arc<Pending>,
     /// User handles; the registry's own reference does not count.
     pub(crate) handles: AtomicUsize,
+    /// Of no size without the feature `metrics`.
+    pub(crate) counts: Counts,
     /// How often the actor has run, and how often it had when a caller found that
     /// it does not.
     turns: AtomicU64,
@@ -208,17 +163,7 @@ impl Circuit {
         gate: Gate,
     ) -> (Arc<Self>, flume::Receiver<Message>) {
         let (mailbox, inbox) = flume::bounded(MAILBOX_CAPACITY);
-        let digest = Published {
-            epoch: 1,
-            state: CircuitState::Closed,
-            failure_count: 0,
-            opened_at: None,
-            from_ms: 0,
-            span_ms: 0,
-            refresh_ms: u64::MAX,
-            retry_at_ms: 0,
-        };
-        let snapshot = ArcSwap::from_pointee(Snapshot::new(&name, &digest));
+        let snapshot = ArcSwap::from_pointee(Snapshot::of_unread(name.clone()));
         let handles = AtomicUsize::new(0);
         let freezes = AtomicU64::new(clock.freezes(clock.now()));
         let (turns, stalled_since) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
@@ -232,6 +177,7 @@ impl Circuit {
             clock,
             pending,
             handles,
+            counts: Counts::default(),
             turns,
             stalled_since,
             freezes,
@@ -254,13 +200,11 @@ impl Circuit {
 
     #[inline(never)]
     fn check_closely(&self, now_ms: u64) -> Decision {
-        self.gate.check(now_ms, || self.claim_refresh())
-    }
-
-    /// Publishes what the machine decided. Called by the actor alone.
-    pub(crate) fn publish(&self, digest: &Published) {
-        let show = || self.snapshot.store(Arc::new(Snapshot::new(&self.name, digest)));
-        self.gate.publish(digest, show);
+        let decision = self.gate.check(now_ms, || self.claim_refresh());
+        if let Decision::Reject { .. } = decision {
+            self.counts.reject();
+        }
+        decision
     }
 
     /// Sends for the one read ahead of this window, if nobody has. Once in each window, so
@@ -330,7 +274,7 @@ impl Circuit {
             // reject for good.
             self.pending.ending.found_by(&self.name);
         } else if fresh.is_some_and(|state| state != CircuitState::Closed) {
-            return Err(self.open_error(Duration::from_millis(self.retry_after_ms())));
+            return Err(self.open_error(Duration::from_millis(self.reject())));
         }
         Ok(CallId { epoch, probe: None })
     }
@@ -350,14 +294,16 @@ impl Circuit {
         None
     }
 
-    /// How many milliseconds until a probe may run, as of the last snapshot.
-    pub(crate) fn retry_after_ms(&self) -> u64 {
-        self.snapshot.load().retry_at_ms.saturating_sub(self.clock.coarse_wall_ms())
+    /// Counts a rejection by what is known. Returns how many milliseconds until a probe may run,
+    /// as of the last snapshot.
+    pub(crate) fn reject(&self) -> u64 {
+        self.counts.reject();
+        self.snapshot.load().retry_at_ms().saturating_sub(self.clock.coarse_wall_ms())
     }
 
     /// A rejection as of the last snapshot.
     pub(crate) fn open_error(&self, retry_after: Duration) -> OpenError {
-        self.snapshot.load().rejection(retry_after)
+        OpenError::new(self.snapshot.load_full(), retry_after)
     }
 
     /// Tells the actor that the holder of a probe is alive.

@@ -14,8 +14,8 @@ use crate::{
     transition::{Cause, CircuitTransition},
 };
 
-/// A circuit changed its state.
-pub(crate) fn transition(transition: &CircuitTransition) {
+/// A circuit changed its state. `instance` is the name of this process, if it has one.
+pub(crate) fn transition(transition: &CircuitTransition, instance: Option<&str>) {
     caught(|| {
         tracing::info!(
             circuit = %transition.circuit_name,
@@ -23,6 +23,7 @@ pub(crate) fn transition(transition: &CircuitTransition) {
             to = %transition.to_state,
             cause = ?transition.cause,
             origin = ?transition.origin,
+            instance,
             "circuit changed its state"
         );
         if transition.cause == Cause::Refuted {

@@ -19,6 +19,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("outcome", 0),
     ("panics", 0),
     ("protocol/", 0),
+    ("reason", 0),
+    ("snapshot", 0),
     ("state", 0),
     ("transition", 0),
     // 1: what one process decides.
@@ -61,6 +63,7 @@ const ABSENCES: &[(&str, &[&str])] = &[
     ("catch_unwind", &["clock.rs", "panics.rs"]),
     ("counter!(", &["runtime/metrics/"]),
     ("gauge!(", &["runtime/metrics/"]),
+    ("histogram!(", &["runtime/metrics/"]),
     ("unsafe ", &[]),
 ];
 

@@ -11,3 +11,4 @@ mod items;
 mod open;
 mod operator;
 pub(crate) mod rows;
+mod sharing;

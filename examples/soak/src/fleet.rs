@@ -110,7 +110,7 @@ impl Fleet {
 
     /// Circuits that have an actor.
     pub(crate) fn circuits(&self) -> usize {
-        self.0.iter().map(|one| one.registry.circuit_count()).fold(0, usize::saturating_add)
+        self.0.iter().map(|one| one.registry.len()).fold(0, usize::saturating_add)
     }
 
     /// What all registries asked of their stores.

@@ -9,9 +9,12 @@ use super::{
     storage::PendingWrite,
 };
 use crate::{
+    protocol::answer::Consistency,
     protocol::health::Access,
     protocol::moment::{Moment, millis},
+    protocol::record::HOLD_PREFIX,
     state::CircuitState,
+    transition::Cause,
 };
 
 /// The most by which the gate's coarse clock may lag: one tick of the kernel (10 ms at
@@ -39,6 +42,19 @@ pub(crate) struct Published {
     /// The end of the time in which every call is rejected, in milliseconds since the Unix
     /// epoch.
     pub(crate) retry_at_ms: u64,
+    /// When the store last showed the record, in milliseconds since the Unix epoch; zero before
+    /// the first time.
+    pub(crate) as_of_ms: u64,
+    /// True if the circuit is closed and the last read failed: calls run, whatever the record
+    /// says.
+    pub(crate) is_unread: bool,
+}
+
+/// The opening that a circuit is in, for observers. Its cause is the one of the latest opening.
+pub(crate) struct Opened<'a> {
+    pub(crate) cause: Cause,
+    /// The reason of the operator who holds the circuit open, as the record carries it.
+    pub(crate) held: Option<&'a str>,
 }
 
 impl Machine {
@@ -70,7 +86,54 @@ impl Machine {
                     self.now.wall_ms().saturating_add(millis_up(self.retry_after()))
                 }
             },
+            as_of_ms: self.cache.at.map_or(0, Moment::wall_ms),
+            is_unread: matches!(self.phase, Phase::Closed { .. })
+                && self.cache.reads > 0
+                && !self.cache.last_read_ok,
         }
+    }
+
+    /// Returns the opening that the circuit is in; `None` while it is closed.
+    pub(crate) fn opened(&self) -> Option<Opened<'_>> {
+        match &self.phase {
+            Phase::Closed { .. } => None,
+            Phase::Open(opening) if opening.held => {
+                let owner = self.cache.record().and_then(|record| record.owner.valid());
+                let reason = owner.and_then(|owner| owner.strip_prefix(HOLD_PREFIX));
+                Some(Opened { cause: Cause::Hold, held: Some(reason.unwrap_or_default()) })
+            }
+            Phase::Open(opening) => Some(Opened { cause: opening.cause.clone(), held: None }),
+            Phase::HalfOpen(_) => Some(Opened { cause: Cause::Elsewhere, held: None }),
+        }
+    }
+
+    /// Reads the record for an observer, unless an operation is under way, which will show it as
+    /// well. Returns `false` if reads are backed off: nothing is begun then.
+    pub(crate) fn look(&mut self, now: Moment) -> bool {
+        self.advance(now);
+        if self.is_operating() {
+            return true;
+        }
+        let is_usable = self.health.is_usable(Access::Read, self.now);
+        if is_usable {
+            self.begin_read(Consistency::Strong);
+        }
+        is_usable
+    }
+
+    /// Returns `true` if a store operation is under way.
+    pub(crate) fn is_operating(&self) -> bool {
+        self.request.in_flight.is_some()
+    }
+
+    /// Returns the number of reads that have ended, with or without a record.
+    pub(crate) fn reads(&self) -> u64 {
+        self.cache.reads
+    }
+
+    /// Returns `true` if the store has shown the record since so many reads had ended.
+    pub(crate) fn has_read_since(&self, reads: u64) -> bool {
+        self.cache.reads > reads && self.cache.last_read_ok
     }
 
     /// Returns how much longer a probe may be offered to calls that do not wait: two thirds

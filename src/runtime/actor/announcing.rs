@@ -40,7 +40,7 @@ impl Actor {
     }
 
     fn tell(&self, transition: CircuitTransition) {
-        log::transition(&transition);
+        log::transition(&transition, self.environment.instance.as_deref());
         metrics::transition(&transition);
         // There may be no subscriber. The wakers of subscribers are not our code.
         caught(|| self.environment.transitions.send(transition));
@@ -58,6 +58,10 @@ impl Actor {
             }
         };
         let is_forgotten = (self.forget)(circuit, is_clean, announced);
+        if is_forgotten {
+            circuit.counts.drain(&circuit.snapshot.load());
+            self.environment.observed.forget(&circuit.name);
+        }
         if let Some(LastAnnounced { state, opened_at }) = announced
             && is_forgotten
         {

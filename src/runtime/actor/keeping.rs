@@ -59,8 +59,9 @@ impl Actor {
         // Publish now, not at the next turn: until then callers would be admitted in an epoch
         // that is over. Callers that wait for a trip of that epoch are released below.
         let published = self.machine.digest();
-        circuit.publish(&published);
-        let freezes = self.clock().freezes(self.clock().now());
+        let now = self.clock().now();
+        circuit.publish(&published, self.machine.opened(), now);
+        let freezes = self.clock().freezes(now);
         let (is_contradicted, is_thaw, trip) = (false, false, None);
         let turn = Turn { published: &published, is_contradicted, is_thaw, freezes, trip };
         drop_each(circuit.follow(&turn).settles);
@@ -74,6 +75,7 @@ impl Actor {
         drop_each(std::mem::take(&mut self.settles));
         drop_each(std::mem::take(&mut self.replies));
         self.commands.clear();
+        self.observers.clear();
         self.right = None;
         self.is_resigning = false;
     }
@@ -137,6 +139,9 @@ mod tests {
         let wall = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(1_000_000)).unwrap();
         let clock = Clock::from(&VirtualClock::following_tokio(wall));
         let environment = Arc::new(Environment {
+            prefix: crate::runtime::key_prefix::KeyPrefix::default(),
+            instance: None,
+            observed: crate::runtime::metrics::Observed::default(),
             store: Arc::new(MemoryStore::new()),
             reachability: Reachability::new(Box::new(PanicsAtFirst(0))),
             clock: clock.clone(),

@@ -9,6 +9,7 @@ use crate::{
     protocol::moment::{self, Moment},
     runtime::circuit::Circuit,
     runtime::circuit::message::Settle,
+    runtime::metrics,
 };
 
 /// The probe that is on offer at the gate.
@@ -69,7 +70,15 @@ impl Actor {
             // over, so that `flush` goes on waiting until the verdict is written.
             self.settles.push(Settle::unclaimed(circuit.pending.resume()));
             let call = CallId { epoch: circuit.gate.epoch(), probe: Some(probe) };
+            self.count_probe(circuit, call, end);
             self.machine.report(now, call, end);
+        }
+    }
+
+    /// Counts the end of the current probe, for the metrics.
+    pub(super) fn count_probe(&self, circuit: &Circuit, call: CallId, end: CallEnd) {
+        if self.machine.is_probing(call) {
+            metrics::probe(&circuit.name, end);
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) type InFlight = Pin<Box<dyn Future<Output = StoreResponse> + Send>>;
 pub(super) struct StoreClient {
     pub(super) environment: Arc<Environment>,
     pub(super) name: CircuitName,
+    /// The key of the item: the name, after the registry's prefix.
+    pub(super) key: CircuitName,
     pub(super) config: Arc<Config>,
 }
 
@@ -100,13 +102,13 @@ impl StoreClient {
                 StoreRequest::Read { consistency, .. } => self
                     .environment
                     .store
-                    .read(&self.name, *consistency)
+                    .read(&self.key, *consistency)
                     .await
                     .map(StoreResponse::Read),
                 StoreRequest::Write { operation, .. } => self
                     .environment
                     .store
-                    .write(&self.name, operation)
+                    .write(&self.key, operation)
                     .await
                     .map(StoreResponse::Written),
             }
@@ -114,6 +116,9 @@ impl StoreClient {
         // A store is foreign code. A panic in it is a bad answer, and not the end of the actor.
         let result = self.environment.clock.within(limit, Caught::new(running)).await;
         let now = self.environment.clock.now();
+        if !now.was_frozen_since(begun_at, limit) {
+            metrics::store_seconds(name_of(request), now.since(begun_at));
+        }
         // Only a reading from this operation: its begin and end bound the moment of the reading.
         if let Some(time) = self.server_time()
             && Some(time) != time_before
@@ -173,10 +178,7 @@ impl StoreClient {
 
     fn log_failure(&self, request: &StoreRequest, error: &StoreError) {
         let kind = error.kind();
-        let operation = match request {
-            StoreRequest::Read { .. } => "read",
-            StoreRequest::Write { operation, .. } => operation.name(),
-        };
+        let operation = name_of(request);
         metrics::store_fault(operation, kind);
         if kind == StoreErrorKind::Misconfigured {
             let should_log = self.environment.reachability.should_log(request.access());
@@ -184,6 +186,14 @@ impl StoreClient {
         } else {
             log::store_failed(&self.name, operation, error, kind);
         }
+    }
+}
+
+/// Returns the name of an operation in the log and in metrics.
+fn name_of(request: &StoreRequest) -> &'static str {
+    match request {
+        StoreRequest::Read { .. } => "read",
+        StoreRequest::Write { operation, .. } => operation.name(),
     }
 }
 

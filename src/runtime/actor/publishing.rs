@@ -58,6 +58,7 @@ impl Actor {
         for (reply, admission) in std::mem::take(&mut self.replies) {
             self.answer(circuit, reply, admission);
         }
+        self.tell_observers();
         // After the answers, which may have put a probe on offer: `flush` waits for its right.
         self.account_for_right();
         if self.machine.is_settled() {
@@ -82,7 +83,7 @@ impl Actor {
             // Before the effects: a subscriber that hears of an opening and calls must be
             // rejected.
             if self.published.as_ref() != Some(&published) {
-                circuit.publish(&published);
+                circuit.publish(&published, self.machine.opened(), self.clock().now());
                 self.published = Some(published.clone());
             }
             if effects.is_empty() {
@@ -100,6 +101,10 @@ impl Actor {
             Effect::Start(request) => {
                 let store = StoreClient {
                     environment: Arc::clone(&self.environment),
+                    key: self.environment.prefix.key(&circuit.name).unwrap_or_else(|_| {
+                        // Never: the registry has refused such a name.
+                        circuit.name.clone()
+                    }),
                     name: circuit.name.clone(),
                     config: Arc::clone(&circuit.config),
                 };
@@ -121,6 +126,10 @@ impl Actor {
                 Reply::Caller(reply),
                 Admission::Rejected | Admission::Wait | Admission::WaitBriefly,
             ) => {
+                // One that has given up was told before.
+                if !reply.is_closed() {
+                    circuit.counts.reject();
+                }
                 let open = self.rejection(circuit);
                 caught(|| reply.send(Err(open)));
             }
@@ -133,6 +142,6 @@ impl Actor {
     }
 
     fn rejection(&self, circuit: &Circuit) -> OpenError {
-        circuit.snapshot.load().rejection(self.machine.retry_after())
+        circuit.open_error(self.machine.retry_after())
     }
 }

@@ -198,6 +198,7 @@ impl Circuit {
             counting.start_epoch(epoch, counted.place(counting), false);
         }
         *failures = failures.wrapping_add(1);
+        self.counts.fail();
         // Read the clock under the lock, so that stamps never fall.
         counting.failure(counted.place(counting), self.clock.now());
         // Under the lock too: shown later, `watched` could undo what a newer failure has shown,

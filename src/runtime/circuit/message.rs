@@ -3,6 +3,7 @@
 use crate::{
     error::OpenError,
     panics::caught,
+    protocol::answer::StoreErrorKind,
     protocol::machine::{CallEnd, CallId, Command, CommandResult},
     protocol::moment::Moment,
     runtime::circuit::PendingGuard,
@@ -25,6 +26,8 @@ pub(crate) enum Message {
     Refresh { at: Moment },
     /// An operator's command.
     Command { at: Moment, command: Command, reply: oneshot::Sender<CommandResult> },
+    /// An observer asks for a read of the record.
+    Look { at: Moment, reply: oneshot::Sender<LookResult> },
     /// A flush begins. The guard ends when the actor takes this message, and with it all
     /// messages that were sent before.
     Flush(PendingGuard),
@@ -32,6 +35,17 @@ pub(crate) enum Message {
     Wake,
     /// The last handle of the circuit was dropped.
     Released,
+}
+
+/// The result of a [`Message::Look`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LookResult {
+    /// The snapshot shows the record as the store has just shown it.
+    Shown,
+    /// The store failed.
+    Failed(StoreErrorKind),
+    /// Nothing was sent: the store is left alone for now.
+    BackedOff,
 }
 
 /// The addressee of the answer to a [`Message::Admit`].

@@ -16,6 +16,8 @@ fn digest(epoch: u64, state: CircuitState) -> Published {
         span_ms: 5_000,
         refresh_ms: 4_000,
         retry_at_ms: 0,
+        as_of_ms: 0,
+        is_unread: false,
     }
 }
 

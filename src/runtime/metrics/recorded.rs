@@ -1,18 +1,35 @@
-//! The metrics that `docs/metrics.md` lists. Only transitions have a circuit as a label: when the
-//! store fails it fails for all circuits, and a fault with that label would make as many
-//! series as there are circuits.
+//! The metrics that `docs/metrics.md` lists. Those of the store have no circuit as a label: when
+//! it fails it fails for all circuits, and a fault with that label would make as many series as
+//! there are circuits.
 
-use ::metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use std::time::Duration;
+
+use ::metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 use crate::{
+    name::CircuitName,
     panics::caught,
     protocol::answer::StoreErrorKind,
+    protocol::machine::CallEnd,
     transition::{Cause, CircuitTransition, Origin},
 };
 
 pub(super) const TRANSITIONS: &str = "fuseboard_transitions_total";
 pub(super) const STORE_FAULTS: &str = "fuseboard_store_faults_total";
 pub(super) const STORE_MISCONFIGURED: &str = "fuseboard_store_misconfigured";
+pub(super) const STORE_SECONDS: &str = "fuseboard_store_seconds";
+pub(super) const PROBES: &str = "fuseboard_probes_total";
+pub(super) const REJECTIONS: &str = "fuseboard_rejections_total";
+pub(super) const FAILURES: &str = "fuseboard_failures_total";
+pub(super) const LAGGED: &str = "fuseboard_lagged_total";
+pub(super) const STATE: &str = "fuseboard_circuit_state";
+pub(super) const DOWN_SINCE: &str = "fuseboard_circuit_down_since_seconds";
+pub(super) const RETRY_AT: &str = "fuseboard_circuit_retry_at_seconds";
+pub(super) const HELD: &str = "fuseboard_circuit_held";
+pub(super) const SNAPSHOT_AGE: &str = "fuseboard_snapshot_age_seconds";
+pub(super) const FAILING_OPEN: &str = "fuseboard_failing_open";
 
 /// Describes every metric to the recorder that is installed.
 pub(crate) fn describe() {
@@ -27,9 +44,63 @@ pub(crate) fn describe() {
             STORE_MISCONFIGURED,
             "1 while the store refuses reads or writes as misconfigured, 0 otherwise."
         );
+        describe_counter!(PROBES, Unit::Count, "Probes of this process that have ended.");
+        describe_counter!(REJECTIONS, Unit::Count, "Calls that a circuit rejected.");
+        describe_counter!(
+            FAILURES,
+            Unit::Count,
+            "Failed calls of a closed circuit that counted towards a trip."
+        );
+        describe_counter!(LAGGED, Unit::Count, "Transitions that slow subscribers have lost.");
+        describe_histogram!(STORE_SECONDS, Unit::Seconds, "How long store operations took.");
+        describe_gauges();
         // Registered from the start, without a value: another registry may have set it.
         let _ = gauge!(STORE_MISCONFIGURED);
     });
+}
+
+fn describe_gauges() {
+    describe_gauge!(STATE, "1 for the state that the circuit is in, 0 for the others.");
+    describe_gauge!(
+        DOWN_SINCE,
+        Unit::Seconds,
+        "Unix time at which the outage began as this process saw it; 0 while closed."
+    );
+    describe_gauge!(
+        RETRY_AT,
+        Unit::Seconds,
+        "Unix time from which on a call may probe; 0 while closed."
+    );
+    describe_gauge!(HELD, "1 while an operator holds the circuit open.");
+    describe_gauge!(
+        SNAPSHOT_AGE,
+        Unit::Seconds,
+        "Time since the item was last read; NaN before the first time."
+    );
+    describe_gauge!(FAILING_OPEN, "1 while the circuit is closed and its item cannot be read.");
+}
+
+/// Counts the end of a probe of this process.
+pub(crate) fn probe(circuit: &CircuitName, end: CallEnd) {
+    let outcome = match end {
+        CallEnd::Success => "success",
+        CallEnd::Failure => "failure",
+        CallEnd::Ignored => "ignored",
+        CallEnd::Dropped => "dropped",
+    };
+    caught(|| {
+        counter!(PROBES, "circuit" => circuit.to_string(), "outcome" => outcome).increment(1);
+    });
+}
+
+/// Counts transitions that a subscriber has lost.
+pub(crate) fn lagged(lost: u64) {
+    caught(|| counter!(LAGGED).increment(lost));
+}
+
+/// Records how long an operation of the store took, whatever its end.
+pub(crate) fn store_seconds(operation: &'static str, took: Duration) {
+    caught(|| histogram!(STORE_SECONDS, "operation" => operation).record(took.as_secs_f64()));
 }
 
 /// Counts a transition.

@@ -1,5 +1,6 @@
 //! Circuits whose metrics go to a recorder of this thread.
 
+mod observing;
 mod world;
 
 use std::sync::Arc;
@@ -189,25 +190,32 @@ fn what_changes_while_it_is_shown_is_shown_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn healthy_calls_and_rejections_touch_no_metric() {
+async fn case_191_healthy_calls_and_rejections_touch_no_metric() {
     let recorded = Recorded::default();
     let _guard = set_default_local_recorder(&recorded);
     let process = World::new().process();
     let breaker = process.breaker();
-    recorded.take();
+    assert_eq!(succeed(&breaker).await, Ok(()));
+    recorded.take_all();
+    for _ in 0..1_000 {
+        assert_eq!(succeed(&breaker).await, Ok(()));
+        breaker.try_admit().unwrap().success();
+    }
+    assert_eq!(recorded.take_all(), [""; 0]);
     for _ in 0..100 {
         assert_eq!(succeed(&breaker).await, Ok(()));
         pass(1).await;
     }
-    assert!(recorded.take().is_empty(), "nor do the reads between them");
+    let between = recorded.take_all();
+    let is_read = |event: &String| event.starts_with("fuseboard_store_seconds operation=read");
+    assert!(!between.is_empty() && between.iter().all(is_read), "the reads alone: {between:?}");
     trip(&breaker).await;
-    recorded.take();
+    recorded.take_all();
     for _ in 0..29 {
         assert!(is_rejected(&breaker).await);
         assert!(breaker.try_admit().is_err());
-        pass(1).await;
     }
-    assert!(recorded.take().is_empty());
+    assert_eq!(recorded.take_all(), [""; 0], "they are counted in the circuit");
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,7 +245,7 @@ async fn a_registry_describes_every_metric_and_the_page_names_it() {
     let _guard = set_default_local_recorder(&recorded);
     drop(World::new().process());
     let page = include_str!("../../../docs/metrics.md");
-    let described = recorded.take();
+    let described = recorded.take_all();
     let heads: Vec<_> = described.iter().filter_map(|line| line.split_once(": ")).collect();
     let heads: Vec<_> = heads.into_iter().map(|(head, _)| head).collect();
     assert_eq!(
@@ -246,6 +254,17 @@ async fn a_registry_describes_every_metric_and_the_page_names_it() {
             "counter fuseboard_transitions_total Some(Count)",
             "counter fuseboard_store_faults_total Some(Count)",
             "gauge fuseboard_store_misconfigured None",
+            "counter fuseboard_probes_total Some(Count)",
+            "counter fuseboard_rejections_total Some(Count)",
+            "counter fuseboard_failures_total Some(Count)",
+            "counter fuseboard_lagged_total Some(Count)",
+            "histogram fuseboard_store_seconds Some(Seconds)",
+            "gauge fuseboard_circuit_state None",
+            "gauge fuseboard_circuit_down_since_seconds Some(Seconds)",
+            "gauge fuseboard_circuit_retry_at_seconds Some(Seconds)",
+            "gauge fuseboard_circuit_held None",
+            "gauge fuseboard_snapshot_age_seconds Some(Seconds)",
+            "gauge fuseboard_failing_open None",
         ]
     );
     assert_eq!(recorded.gauges(), ["fuseboard_store_misconfigured"], "before it is set");

@@ -94,7 +94,7 @@ async fn a_store_that_panics_takes_nobody_with_it() {
     pass(60.0).await;
     recover(&breaker).await;
     settle().await;
-    assert_eq!(process.registry.circuit_count(), 1);
+    assert_eq!(process.registry.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

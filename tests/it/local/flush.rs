@@ -116,7 +116,7 @@ async fn a_shutdown_flushes_and_then_lets_every_call_through() {
     }
     assert_eq!(process.registry.shutdown(BUDGET).await, Ok(()));
     assert_eq!(world.stored_state(), Some(CircuitState::Open));
-    assert_eq!(process.registry.circuit_count(), 0);
+    assert_eq!(process.registry.len(), 0);
     assert_eq!(process.registry.breaker(CIRCUIT).unwrap_err(), RegistryError::ShutDown);
     // Once what it last knew is too old.
     pass(5.0).await;

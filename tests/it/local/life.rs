@@ -47,12 +47,12 @@ async fn a_closed_circuit_without_handles_is_forgotten() {
     let _ = succeed(&breaker).await;
     drop(breaker);
     settle().await;
-    assert_eq!(process.registry.circuit_count(), 1, "a clone is left");
+    assert_eq!(process.registry.len(), 1, "a clone is left");
     drop(clone);
     pass(4.9).await;
-    assert_eq!(process.registry.circuit_count(), 1, "what it knows is fresh");
+    assert_eq!(process.registry.len(), 1, "what it knows is fresh");
     pass(0.1).await;
-    assert_eq!(process.registry.circuit_count(), 0);
+    assert_eq!(process.registry.len(), 0);
     assert_eq!(succeed(&process.breaker()).await, Ok(42), "and may come again");
 }
 
@@ -73,7 +73,7 @@ async fn a_circuit_that_was_never_called_is_forgotten() {
     let process = world.process();
     drop(process.breaker());
     settle().await;
-    assert_eq!(process.registry.circuit_count(), 0);
+    assert_eq!(process.registry.len(), 0);
     assert!(process.store.log().is_empty());
 }
 
@@ -85,7 +85,7 @@ async fn case_78_an_open_circuit_without_handles_is_not_forgotten() {
     process.store.meets(Fault::Hang);
     trip(&process.breaker()).await;
     settle().await;
-    assert_eq!(process.registry.circuit_count(), 1);
+    assert_eq!(process.registry.len(), 1);
     pass(2.0).await;
     assert!(is_rejected(&succeed(&process.breaker()).await));
 }
@@ -111,7 +111,7 @@ async fn a_handle_that_is_taken_again_keeps_the_circuit() {
     // Before the actor has heard that nobody holds it.
     let again = process.breaker();
     settle().await;
-    assert_eq!(process.registry.circuit_count(), 1);
+    assert_eq!(process.registry.len(), 1);
     trip(&again).await;
     assert!(is_rejected(&succeed(&process.breaker()).await), "one circuit, one state");
 }
@@ -122,7 +122,7 @@ async fn a_permit_keeps_its_circuit() {
     let process = world.process();
     let permit = process.breaker().admit_owned().await.unwrap();
     settle().await;
-    assert_eq!(process.registry.circuit_count(), 1);
+    assert_eq!(process.registry.len(), 1);
     permit.failure().settled().await;
     assert_eq!(process.breaker().snapshot().state(), CircuitState::Open);
 }
@@ -135,12 +135,12 @@ async fn case_78_many_names_in_a_loop_stay_bounded() {
     for number in 0..10_000 {
         let breaker = process.registry.breaker(format!("tenant-{number}")).unwrap();
         assert!(breaker.admit().await.is_ok());
-        most = most.max(process.registry.circuit_count());
+        most = most.max(process.registry.len());
         pass(0.01).await;
     }
     assert!(most <= 501, "those of the last 5 s, at 100 a second; {most} at once");
     pass(5.0).await;
-    assert_eq!(process.registry.circuit_count(), 0);
+    assert_eq!(process.registry.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +151,7 @@ async fn a_disabled_registry_keeps_no_circuits() {
         let breaker = process.registry.breaker(format!("tenant-{number}")).unwrap();
         assert!(breaker.admit().await.is_ok());
     }
-    assert_eq!(process.registry.circuit_count(), 0);
+    assert_eq!(process.registry.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,9 +189,9 @@ async fn a_streak_is_forgotten_when_nobody_calls_for_as_long_as_a_trip_lasts() {
         let _ = fail(&process.registry.breaker(format!("tenant-{number}")).unwrap()).await;
     }
     settle().await;
-    assert_eq!(process.registry.circuit_count(), 100);
+    assert_eq!(process.registry.len(), 100);
     pass(30.5).await;
-    assert_eq!(process.registry.circuit_count(), 0);
+    assert_eq!(process.registry.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,9 +200,9 @@ async fn case_78_an_opening_is_kept_for_as_long_as_its_record() {
     let process = world.process();
     trip(&process.breaker()).await;
     pass(3_629.0).await;
-    assert_eq!(process.registry.circuit_count(), 1);
+    assert_eq!(process.registry.len(), 1);
     pass(2.0).await;
-    assert_eq!(process.registry.circuit_count(), 0, "and not for ever");
+    assert_eq!(process.registry.len(), 0, "and not for ever");
 }
 
 fn runtime() -> Runtime {
@@ -228,7 +228,7 @@ fn case_165_a_registry_whose_runtime_has_ended_says_so_and_keeps_nothing() {
             assert_eq!(refused, RegistryError::RuntimeEnded);
         }
         assert_eq!(registry.breaker(CIRCUIT).unwrap_err(), RegistryError::RuntimeEnded);
-        assert_eq!(registry.circuit_count(), 0);
+        assert_eq!(registry.len(), 0);
         for breaker in [&kept, &other] {
             for _ in 0..2_000 {
                 let _ = fail(breaker).await;
@@ -287,7 +287,7 @@ fn case_169_a_breaker_in_a_static_is_no_warning_when_main_returns() {
 /// Nobody calls for so long that a circuit is forgotten though it is open.
 async fn forgotten(process: &Process) {
     pass(3_632.0).await;
-    assert_eq!(process.registry.circuit_count(), 0);
+    assert_eq!(process.registry.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]

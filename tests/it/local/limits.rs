@@ -22,7 +22,7 @@ async fn names_of_1_and_2_048_bytes_work_and_others_are_refused() {
     let long = "x".repeat(MAX_NAME_BYTES + 1);
     assert_eq!(refused(&long), RegistryError::Name(NameError::TooLong { bytes: 2_049 }));
     assert_eq!(refused(&long).to_string(), "a circuit name has at most 2,048 bytes, got 2049");
-    assert_eq!(registry.circuit_count(), 3);
+    assert_eq!(registry.len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,13 +44,13 @@ async fn case_78_a_hundred_thousand_names_forget_no_opening_and_leave_nothing_el
                 false => permit.success(),
             });
         }
-        most = most.max(registry.circuit_count());
+        most = most.max(registry.len());
         // What is known of the closed ones is too old to matter.
         pass(6.0).await;
     }
     let open: Vec<_> = (0..NAMES).filter(opens).collect();
     assert!(most <= AT_ONCE + open.len(), "{most} circuits at once");
-    assert_eq!(registry.circuit_count(), open.len(), "the open ones, and no other");
+    assert_eq!(registry.len(), open.len(), "the open ones, and no other");
     for number in open {
         let breaker = registry.breaker(format!("tenant-{number}")).unwrap();
         assert_eq!(breaker.snapshot().state(), CircuitState::Open, "tenant-{number}");

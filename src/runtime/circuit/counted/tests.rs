@@ -27,6 +27,8 @@ fn published_in(epoch: u64, state: CircuitState) -> Published {
         span_ms: u64::MAX,
         refresh_ms: u64::MAX,
         retry_at_ms: u64::MAX,
+        as_of_ms: 0,
+        is_unread: false,
     }
 }
 
@@ -48,6 +50,10 @@ impl Counter {
             Gate::new(),
         );
         Self { clock, circuit, inbox }
+    }
+
+    fn publish(&self, published: &Published) {
+        self.circuit.publish(published, None, self.circuit.now());
     }
 
     fn end(&self, epoch: u64, end: CallEnd) -> Outstanding {
@@ -165,7 +171,7 @@ fn a_failure_between_publication_and_new_epoch_waits_for_the_trip() {
     let counter = Counter::new(1);
     drop(counter.fail(1));
     let trip = counter.circuit.trip();
-    counter.circuit.publish(&published_in(2, CircuitState::Open));
+    counter.publish(&published_in(2, CircuitState::Open));
     assert!(counter.fail(1).is_some());
     let followed = counter.follow(&published_in(2, CircuitState::Open), trip, false);
     assert_eq!(followed.settles.len(), 1);
@@ -177,7 +183,7 @@ fn a_trip_of_a_new_epoch_that_the_actor_has_yet_to_count_is_kept() {
     let counter = Counter::new(1);
     drop(counter.fail(1));
     let trip = counter.circuit.trip();
-    counter.circuit.publish(&published_in(2, CircuitState::Closed));
+    counter.publish(&published_in(2, CircuitState::Closed));
     let newer = counter.fail(2);
     let followed = counter.follow(&published_in(2, CircuitState::Closed), trip, true);
     assert_eq!(followed.settles.len(), 1, "that of the epoch that is over");
@@ -217,7 +223,7 @@ fn good_calls_are_watched_from_the_first_failure_until_a_turn_finds_them() {
 #[test]
 fn case_99_what_hurts_is_looked_at_again_before_anything_is_read_for_it() {
     let counter = Counter::new(5);
-    counter.circuit.publish(&published_in(1, CircuitState::Closed));
+    counter.publish(&published_in(1, CircuitState::Closed));
     assert!(counter.passes());
     drop((counter.fail(1), counter.fail(1)));
     assert!(!counter.passes() && counter.circuit.is_asked_only_for_failing());

@@ -10,8 +10,8 @@ use std::{
 };
 
 use ::metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString,
-    Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit,
 };
 
 use crate::{
@@ -40,8 +40,21 @@ struct Series {
 }
 
 impl Recorded {
-    /// Returns the records since the last call.
+    /// Returns the records of transitions and of the store's faults since the last call.
     pub(super) fn take(&self) -> Vec<String> {
+        let faults = ["fuseboard_store_faults", "fuseboard_store_misconfigured"];
+        self.take_of(&[&["fuseboard_transitions"], &faults[..]].concat())
+    }
+
+    /// Returns the records of some metrics since the last call; drops those of others.
+    pub(super) fn take_of(&self, names: &[&str]) -> Vec<String> {
+        let mut events = self.take_all();
+        events.retain(|event| names.iter().any(|name| event.starts_with(name)));
+        events
+    }
+
+    /// Returns all records since the last call.
+    pub(super) fn take_all(&self) -> Vec<String> {
         std::mem::take(&mut self.inner().events)
     }
 
@@ -87,8 +100,8 @@ impl Recorder for Recorded {
         self.note(format_args!("gauge {} {unit:?}: {text}", name.as_str()));
     }
 
-    fn describe_histogram(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
-        panic!("there is no histogram: {}", name.as_str());
+    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.note(format_args!("histogram {} {unit:?}: {text}", name.as_str()));
     }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
@@ -102,7 +115,7 @@ impl Recorder for Recorded {
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        panic!("there is no histogram: {key}");
+        Histogram::from_arc(self.series(key))
     }
 }
 
@@ -123,6 +136,12 @@ impl CounterFn for Series {
 
     fn absolute(&self, value: u64) {
         self.recorded.note(format_args!("{self} is {value}"));
+    }
+}
+
+impl HistogramFn for Series {
+    fn record(&self, value: f64) {
+        self.recorded.note(format_args!("{self} took {value}"));
     }
 }
 

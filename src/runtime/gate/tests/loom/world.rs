@@ -147,6 +147,9 @@ impl World {
         let pending = Arc::<Pending>::default();
         let (sender, transitions) = broadcast::channel(8);
         let environment = Arc::new(Environment {
+            prefix: crate::runtime::key_prefix::KeyPrefix::default(),
+            instance: None,
+            observed: crate::runtime::metrics::Observed::default(),
             store: Arc::new(store),
             reachability: Reachability::new(Box::new(NoEntropy)),
             clock: clock.clone(),

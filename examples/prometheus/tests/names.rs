@@ -1,0 +1,74 @@
+//! The dashboard and the alarms ask for metrics and labels that are there.
+#![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+/// The labels that every scrape adds, and those of a histogram.
+const OF_PROMETHEUS: &[&str] = &["instance", "job", "le"];
+
+/// The labels of each metric, as `docs/metrics.md` lists them; that its list is complete is held
+/// by a test of the crate.
+fn documented(root: &Path) -> BTreeMap<String, Vec<String>> {
+    let page = fs::read_to_string(root.join("../../docs/metrics.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `fuseboard_"));
+    rows.map(|row| {
+        let cells: Vec<_> = row.split(" | ").collect();
+        let quoted = |cell: &str| {
+            let words: Vec<_> = cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+            words
+        };
+        (quoted(cells.first().unwrap()).remove(0), quoted(cells.get(2).unwrap()))
+    })
+    .collect()
+}
+
+/// The words of a query that could be names of metrics or labels.
+fn words(query: &str) -> impl Iterator<Item = &str> {
+    query.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+}
+
+/// The queries of the dashboard and of the alarms.
+fn queries(root: &Path) -> Vec<String> {
+    let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&read("grafana.json")).unwrap();
+    let panels = dashboard.get("panels").and_then(serde_json::Value::as_array).unwrap();
+    let mut queries = Vec::new();
+    for panel in panels {
+        for target in panel.get("targets").and_then(serde_json::Value::as_array).unwrap() {
+            queries
+                .push(target.get("expr").and_then(serde_json::Value::as_str).unwrap().to_owned());
+        }
+    }
+    let alarms = read("alerts.yml");
+    let is_query = |line: &&str| line.contains("fuseboard_");
+    queries.extend(alarms.lines().filter(is_query).map(str::to_owned));
+    assert!(queries.len() >= 18, "{} queries", queries.len());
+    queries
+}
+
+#[test]
+fn every_query_asks_for_metrics_and_labels_that_are_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documented = documented(root);
+    assert_eq!(documented.len(), 14, "{documented:?}");
+    for query in queries(root) {
+        let mut labels = OF_PROMETHEUS.to_vec();
+        for word in words(&query).filter(|word| word.starts_with("fuseboard_")) {
+            let found = documented.get(word.trim_end_matches("_bucket"));
+            let Some(found) = found else { panic!("{query}: {word} is not there") };
+            labels.extend(found.iter().map(String::as_str));
+        }
+        // What stands in `by (...)`, `on (...)` and before `=`, `!=` and `=~`.
+        let grouped = query.split(" by (").skip(1).chain(query.split(" on (").skip(1));
+        let grouped =
+            grouped.filter_map(|rest| rest.split_once(')')).flat_map(|(inner, _)| words(inner));
+        let mut before: Vec<_> = query.split(['=', '!']).collect();
+        let _after_the_last = before.pop();
+        let matched = before.into_iter().filter_map(|before| words(before).last());
+        for label in grouped.chain(matched).filter(|word| !word.is_empty()) {
+            let is_value = query.contains(&format!("\"{label}\""));
+            let is_metric = label.starts_with("fuseboard_");
+            assert!(is_value || is_metric || labels.contains(&label), "{query}: {label}");
+        }
+    }
+}

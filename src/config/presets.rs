@@ -1,0 +1,46 @@
+//! Settings for a kind of process.
+
+use std::time::Duration;
+
+use super::{Config, ConfigBuilder};
+
+impl Config {
+    /// Returns a builder with settings for AWS Lambda functions of which each environment is called
+    /// rarely: once in some seconds or less. Give all functions of a circuit the same settings.
+    ///
+    /// | setting | here | because |
+    /// |---|---|---|
+    /// | `failure_threshold` | 3, not 5 | each environment counts for itself: one that is called every 20 s would take 100 s to see five failures |
+    /// | `success_threshold` | 2, not 3 | each probe is an invocation, and they are rare: the circuit closes one invocation sooner |
+    /// | `refresh_ahead` | off | a read in the background is cut off when the environment is frozen after the response, and is then made again |
+    /// | `probe_lease` | 10 s, not 30 s | a dependency that hangs until the function's timeout kills the prober. Others take over 20 s sooner; [`call`](crate::Breaker::call) renews the lease while a probe runs |
+    /// | `probe_limit` | 2 min, as by default | it would follow `probe_lease`, and be too short for a slow function |
+    /// | `count_cancelled` | on | nothing but a timeout drops a call in an environment, so that one outside of `call` counts too |
+    ///
+    /// And kept as they are:
+    ///
+    /// | setting | value | because |
+    /// |---|---|---|
+    /// | `local_cache_max_age` | 5 s | an environment that is called less often reads before each call. That costs some milliseconds, and is how it learns of an outage that others found: with a longer age it would call a dead dependency instead |
+    /// | `store_timeout` | 1 s | the first read of a cold start makes a connection. With less it would fail, and the circuit would be unprotected when it starts |
+    /// | `await_trip_write` | on | a write that no call awaits lands when the environment is thawed, or never |
+    /// | `on_store_outage` | `FailOpen` | an environment may not live as long as an outage of the store |
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use fuseboard::Config;
+    ///
+    /// let config = Config::for_lambda().recovery_timeout(Duration::from_secs(60)).build()?;
+    /// assert_eq!(config.failure_threshold().get(), 3);
+    /// # Ok::<(), fuseboard::ConfigError>(())
+    /// ```
+    pub fn for_lambda() -> ConfigBuilder {
+        Self::builder()
+            .failure_threshold(3)
+            .success_threshold(2)
+            .refresh_ahead(false)
+            .probe_lease(Duration::from_secs(10))
+            .probe_limit(Duration::from_secs(120))
+            .count_cancelled(true)
+    }
+}

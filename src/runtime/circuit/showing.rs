@@ -1,0 +1,89 @@
+//! Makes the snapshots of a circuit from what its machine decided.
+
+use std::sync::Arc;
+
+use super::Circuit;
+use crate::{
+    name::CircuitName,
+    protocol::machine::{Opened, Published},
+    protocol::moment::{Moment, millis},
+    snapshot::{Outage, Snapshot, Trouble},
+    state::{CircuitInfo, CircuitState},
+};
+
+impl Circuit {
+    /// Publishes what the machine decided. `opened` is the opening that the circuit is in, if it
+    /// is not closed. Called by the actor alone.
+    pub(crate) fn publish(&self, published: &Published, opened: Option<Opened<'_>>, now: Moment) {
+        let show = || {
+            let before = self.snapshot.load();
+            self.counts.drain(&before);
+            let snapshot = next(&before, published, opened, now);
+            self.snapshot.store(Arc::new(snapshot));
+        };
+        self.gate.publish(published, show);
+    }
+}
+
+/// Makes the snapshot that follows another. What an outage began with is carried from one to
+/// the next, so that an idle circuit needs no room for it.
+fn next(
+    before: &Snapshot,
+    published: &Published,
+    opened: Option<Opened<'_>>,
+    now: Moment,
+) -> Snapshot {
+    let outage = opened.map(|opened| outage(before, published, opened, now));
+    let failure_count = match before.outage() {
+        // The item has none after a failed probe: that of the trip stays.
+        Some(_) if outage.is_some() && published.failure_count == 0 => before.circuit.failure_count,
+        Some(_) | None => published.failure_count,
+    };
+    let trouble = match outage {
+        Some(outage) => Some(Box::new(Trouble::Down(outage))),
+        None => published.is_unread.then(|| Box::new(Trouble::Unread)),
+    };
+    Snapshot {
+        circuit: CircuitInfo {
+            name: before.circuit.name.clone(),
+            state: published.state,
+            failure_count,
+            opened_at: published.opened_at,
+        },
+        epoch: published.epoch,
+        as_of_ms: published.as_of_ms,
+        trouble,
+    }
+}
+
+fn outage(before: &Snapshot, published: &Published, opened: Opened<'_>, now: Moment) -> Outage {
+    let Opened { cause, held } = opened;
+    let (retry_at_ms, held) = (published.retry_at_ms, held.map(Arc::from));
+    match before.outage() {
+        Some(outage) => Outage { retry_at_ms, held, ..outage.clone() },
+        None => Outage {
+            retry_at_ms,
+            since_ms: began_at_ms(published, held.is_some(), now),
+            cause,
+            held,
+        },
+    }
+}
+
+/// Returns when an opening began that this process sees for the first time, by its own clock.
+fn began_at_ms(published: &Published, is_held: bool, now: Moment) -> u64 {
+    // The stamp of a hold says when it ends.
+    let stamp = published.opened_at.filter(|_| !is_held);
+    // A stamp is of the clock that the fleet shares, and was rounded up.
+    let age = stamp.map(|stamp| now.elapsed_since_stamp(stamp)).unwrap_or_default();
+    millis(now.wall().saturating_sub(age))
+}
+
+impl Snapshot {
+    /// Makes the snapshot of a circuit that was never read.
+    pub(super) fn of_unread(name: CircuitName) -> Self {
+        let state = CircuitState::Closed;
+        let circuit = CircuitInfo { name, state, failure_count: 0, opened_at: None };
+        Self { circuit, epoch: 1, as_of_ms: 0, trouble: None }
+    }
+}

@@ -1,0 +1,177 @@
+//! What a process knows of a circuit, as a value.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    reason::Reason,
+    state::{CircuitInfo, CircuitState},
+    transition::Cause,
+};
+
+/// What this process knows of a circuit.
+///
+/// A snapshot is a value: it does not change, and may be outdated as soon as
+/// it is loaded. Admission does not need it.
+///
+/// A process reads the shared item when calls need it. In a process without calls a snapshot
+/// grows old: [`age`](Self::age) says how old, and [`Breaker::refresh`](crate::Breaker::refresh)
+/// reads now.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use fuseboard::{BreakerRegistry, Cause, MemoryStore};
+/// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+/// # let payments = registry.breaker("payment-backend")?;
+/// # for _ in 0..5 { payments.admit().await?.failure().settled().await; }
+/// use std::time::SystemTime;
+///
+/// let snapshot = payments.snapshot();
+/// if let Some(since) = snapshot.down_since() {
+///     let down_for = SystemTime::now().duration_since(since).unwrap_or_default();
+///     println!("{} for {down_for:?}: {:?}", snapshot.state(), snapshot.cause());
+/// }
+/// # assert_eq!(snapshot.cause(), Some(&Cause::FailureThreshold));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub(crate) circuit: CircuitInfo,
+    pub(crate) epoch: u64,
+    /// Milliseconds since the Unix epoch; zero before the first read.
+    pub(crate) as_of_ms: u64,
+    /// `None` while all is well. Boxed: most circuits of a process are.
+    pub(crate) trouble: Option<Box<Trouble>>,
+}
+
+/// What a snapshot of a circuit that is not well has beside the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The circuit is closed here, and the last read of its item failed.
+    Unread,
+    /// The circuit is open or half-open.
+    Down(Outage),
+}
+
+/// The time from an opening of the circuit to the closing after it, reopenings included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outage {
+    /// Milliseconds since the Unix epoch.
+    pub(crate) retry_at_ms: u64,
+    pub(crate) since_ms: u64,
+    /// The cause of the first opening.
+    pub(crate) cause: Cause,
+    /// The reason of the operator who holds the circuit open.
+    pub(crate) held: Option<Arc<str>>,
+}
+
+impl Snapshot {
+    /// Returns the circuit as it was published.
+    #[must_use]
+    pub fn circuit(&self) -> &CircuitInfo {
+        &self.circuit
+    }
+
+    /// Returns the state as it was published.
+    #[must_use]
+    pub fn state(&self) -> CircuitState {
+        self.circuit.state
+    }
+
+    /// Returns how many state changes this process has seen, plus one. Only
+    /// good for telling two snapshots of one process apart.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Returns the time at which the store last showed this process the item, by the answer to
+    /// a read or a write; `None` before the first time. By this process's wall clock.
+    #[must_use]
+    pub fn as_of(&self) -> Option<SystemTime> {
+        (self.as_of_ms > 0).then(|| at(self.as_of_ms))
+    }
+
+    /// Returns how old the snapshot is at `now`: the time since [`as_of`](Self::as_of). `None`
+    /// before the first read, and zero if `now` is earlier.
+    ///
+    /// Pass `SystemTime::now()`, or [`VirtualClock::wall`](crate::VirtualClock::wall) where the
+    /// registry has a virtual clock: a snapshot is a value, and reads no clock.
+    #[must_use]
+    pub fn age(&self, now: SystemTime) -> Option<Duration> {
+        self.as_of().map(|as_of| now.duration_since(as_of).unwrap_or_default())
+    }
+
+    /// Returns the time from which on a call may be a probe, as far as this process knows;
+    /// `None` while the circuit is closed. While a probe runs, in any process, this is at most
+    /// one `handoff` after the snapshot was published.
+    #[must_use]
+    pub fn retry_at(&self) -> Option<SystemTime> {
+        self.outage().map(|outage| at(outage.retry_at_ms))
+    }
+
+    /// Returns the time at which the outage began: the first opening, and not the last
+    /// reopening. `None` while the circuit is closed.
+    ///
+    /// It is what this process saw. An opening that it learned of by a read counts from the
+    /// item's `opened_at`, which a reopening by another process may have set; a hold that it
+    /// learned of counts from that read. A process that starts during an outage sees a part of
+    /// it.
+    #[must_use]
+    pub fn down_since(&self) -> Option<SystemTime> {
+        self.outage().map(|outage| at(outage.since_ms))
+    }
+
+    /// Returns the cause of the first opening of the outage; `None` while the circuit is
+    /// closed. [`Cause::Elsewhere`] if this process learned of it by a read.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        self.outage().map(|outage| &outage.cause)
+    }
+
+    /// Returns the operator's reason if the circuit is held open, also by another process;
+    /// `None` if it is not held. It may be empty.
+    ///
+    /// A hold whose time is over is returned until the first probe: until then the item
+    /// carries it.
+    #[must_use]
+    pub fn held(&self) -> Option<&str> {
+        self.outage().and_then(|outage| outage.held.as_deref())
+    }
+
+    /// Returns `true` if the circuit is closed here and the last read of its item failed. Calls
+    /// run, whatever the item says.
+    #[must_use]
+    pub fn is_failing_open(&self) -> bool {
+        matches!(self.trouble.as_deref(), Some(Trouble::Unread))
+    }
+
+    /// Why a call is rejected. A circuit that has closed since the rejection counts as tripped.
+    pub(crate) fn reason(&self) -> Reason {
+        match (self.state(), self.outage().and_then(|outage| outage.held.clone())) {
+            (_, Some(reason)) => Reason::Held { reason },
+            (CircuitState::HalfOpen, None) => Reason::Probing,
+            (CircuitState::Open | CircuitState::Closed, None) => Reason::Tripped,
+        }
+    }
+
+    pub(crate) fn outage(&self) -> Option<&Outage> {
+        match self.trouble.as_deref() {
+            Some(Trouble::Down(outage)) => Some(outage),
+            Some(Trouble::Unread) | None => None,
+        }
+    }
+
+    /// Zero while the circuit is closed.
+    pub(crate) fn retry_at_ms(&self) -> u64 {
+        self.outage().map_or(0, |outage| outage.retry_at_ms)
+    }
+}
+
+fn at(ms: u64) -> SystemTime {
+    let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms));
+    at.unwrap_or(SystemTime::UNIX_EPOCH)
+}
