@@ -33,6 +33,8 @@
 //!   [`Permit`] that runs the call, or whose outcome you report yourself.
 //! - [`CallError`], and [`OpenError::find`], which finds a rejection that others have wrapped.
 //! - [`Breaker::classified_by`]: judge the whole `Result`, by a closure or a [`Classify`].
+//! - `aws` (feature `aws-sdk`): a rule for the results of the AWS SDK, and a breaker among a
+//!   client's interceptors.
 //! - [`Config`]: every setting, its default and its range.
 //! - [`BreakerRegistry::subscribe`]: every [`CircuitTransition`], with its cause and the
 //!   process that made it.
@@ -55,7 +57,10 @@
 //! | `store-contract` | no | `store::contract`, which checks a store of your own |
 //! | `metrics` | no | transitions, rejections, probes and the store are counted, and `BreakerRegistry::observe` shows the circuits: [`guide::metrics`] |
 //! | `tower` | no | `tower::BreakerLayer`, around axum, reqwest, tonic, hyper; `tower::FlushLayer`, which writes what is outstanding after each request |
+//! | `aws-sdk` | no | `aws::SdkFaults` and `aws::BreakerInterceptor`, for clients of the AWS SDK |
 
+#[cfg(feature = "aws-sdk")]
+pub mod aws;
 mod breaker;
 mod classifier;
 mod clock;

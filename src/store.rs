@@ -86,6 +86,8 @@ mod server_time;
 
 use std::{error::Error, fmt, future::Future, pin::Pin};
 
+#[cfg(all(feature = "dynamodb", feature = "aws-sdk"))]
+pub(crate) use self::dynamodb::OwnOperation;
 #[cfg(feature = "dynamodb")]
 pub use self::dynamodb::{
     DynamoDbStore, DynamoDbStoreBuilder, Misconfiguration, NotChecked, Verified, VerifyError,

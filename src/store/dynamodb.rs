@@ -14,6 +14,8 @@ mod expression;
 mod fault;
 mod item;
 mod misconfiguration;
+#[cfg(feature = "aws-sdk")]
+mod own;
 mod request;
 mod table;
 mod timeouts;
@@ -23,6 +25,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{Client, config};
 
+#[cfg(feature = "aws-sdk")]
+pub(crate) use self::own::OwnOperation;
 pub use self::{
     builder::DynamoDbStoreBuilder,
     misconfiguration::{Misconfiguration, NotChecked, Verified, VerifyError},
@@ -177,6 +181,10 @@ impl DynamoDbStore {
     ) -> Self {
         let credentials = Credentials::of(&client);
         let mut overrides = timeouts.to_override().identity_cache(credentials);
+        #[cfg(feature = "aws-sdk")]
+        {
+            overrides = overrides.interceptor(OwnOperation);
+        }
         if let Some(dates) = &dates {
             overrides = overrides.interceptor(dates.clone());
         }

@@ -38,6 +38,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("registry", 4),
     ("subscription", 4),
     // 5: what carries them into other libraries.
+    ("aws", 5),
     ("tower", 5),
 ];
 
@@ -57,7 +58,7 @@ const ABSENCES: &[(&str, &[&str])] = &[
         "thread::Builder",
         &["runtime/gate/tests/loom.rs", "runtime/heartbeat.rs", "runtime/slots/tests.rs"],
     ),
-    ("aws_", &["store/dynamodb"]),
+    ("aws_", &["aws.rs", "aws/", "store/dynamodb"]),
     // Code of others is called where its panics are caught.
     ("tracing::", &["runtime/log.rs", "store/dynamodb"]),
     ("catch_unwind", &["clock.rs", "panics.rs"]),

@@ -9,6 +9,8 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+#[cfg(all(feature = "aws-sdk", feature = "dynamodb"))]
+mod aws;
 mod documents;
 #[cfg(feature = "dynamodb")]
 mod interop;
