@@ -31,7 +31,7 @@
 //!
 //! After it has fed the events of one turn, the owner drains the machine, in this order:
 //!
-//! 1. [`Machine::take_effects`] and [`Machine::digest`]; it publishes the [`Published`],
+//! 1. [`Machine::take_effects`] and [`Machine::published`]; it publishes the [`Published`],
 //!    and only then carries out the [`Effect`]s, in the order in which they were decided.
 //!    It repeats this until no effect is left.
 //! 2. It tells [`Machine::learn_whether_failures_stand`] what the counting holds in the

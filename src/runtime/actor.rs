@@ -256,12 +256,12 @@ impl Actor {
                 let arrival = self.machine.arrival(is_failing && circuit.check_is_failing());
                 self.admit(at, reply, arrival);
             }
-            Message::Outcome { at, pass, end, settle } => {
-                self.count_probe(circuit, pass, end);
-                self.machine.report(at, pass, end);
+            Message::Outcome { at, call, end, settle } => {
+                self.count_probe(circuit, call, end);
+                self.machine.report(at, call, end);
                 self.settles.extend(settle);
             }
-            Message::KeepAlive { at, pass } => self.machine.keep_alive(at, pass),
+            Message::KeepAlive { at, call } => self.machine.keep_alive(at, call),
             Message::Refresh { at } => self.machine.refresh(at),
             Message::Command { at, command, reply } => {
                 self.commands.push(command, reply);

@@ -309,7 +309,7 @@ impl Circuit {
     /// Tells the actor that the holder of a probe is alive.
     pub(crate) fn keep_alive(&self, id: CallId) {
         // Given up if the mailbox is full: the call tries again a third of the lease later.
-        let _ = self.mailbox.try_send(Message::KeepAlive { at: self.clock.now(), pass: id });
+        let _ = self.mailbox.try_send(Message::KeepAlive { at: self.clock.now(), call: id });
     }
 
     pub(crate) fn now(&self) -> Moment {

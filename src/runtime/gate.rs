@@ -224,24 +224,24 @@ impl Gate {
 
     /// Publishes what the machine decided, after it was shown to observers: a call that
     /// the gate rejects finds a snapshot at least as new. Called by the actor alone.
-    pub(crate) fn publish(&self, digest: &Published, show: impl FnOnce()) {
+    pub(crate) fn publish(&self, published: &Published, show: impl FnOnce()) {
         show();
         let number = self.number.fetch_add(1, Relaxed) & NUMBER_MASK;
         // Calls that fail have closed the short way: a publication does not open it again,
         // or a call would be admitted by what is too old while failures stand.
-        let quiet = if self.is_failing() { 0 } else { quiet_ms(digest) };
+        let quiet = if self.is_failing() { 0 } else { quiet_ms(published) };
         // Both windows are shut before the word changes, and the word releases that: a
         // reader of the new word cannot pair it with a window of the old publication.
         self.quiet.store(0, Relaxed);
         self.span.store(0, Relaxed);
-        self.word.store(pack(digest.epoch, number, digest.state), Release);
+        self.word.store(pack(published.epoch, number, published.state), Release);
         // Each is released: a reader of one of these sees the new word at its second load,
         // and does not decide by two publications.
-        self.from.store(digest.from_ms, Release);
-        self.refresh.store(digest.refresh_ms, Release);
-        self.retry_at.store(digest.retry_at_ms, Release);
+        self.from.store(published.from_ms, Release);
+        self.refresh.store(published.refresh_ms, Release);
+        self.retry_at.store(published.retry_at_ms, Release);
         // Last: a reader that finds a window open finds all of the above.
-        self.span.store(digest.span_ms, Release);
+        self.span.store(published.span_ms, Release);
         self.quiet.store(quiet, Release);
     }
 
@@ -278,8 +278,8 @@ impl Gate {
 
     /// Whether an outcome changes nothing, and need not be reported.
     #[inline]
-    pub(crate) fn is_silent(&self, pass: CallId, report: CallEnd) -> bool {
-        matches!((pass.probe, report), (None, CallEnd::Success)) && !self.is_watched()
+    pub(crate) fn is_silent(&self, call: CallId, report: CallEnd) -> bool {
+        matches!((call.probe, report), (None, CallEnd::Success)) && !self.is_watched()
     }
 
     /// Shows what stands. Called under the counting's mutex alone.
@@ -312,9 +312,9 @@ fn set(word: &AtomicU64, value: u64) {
 }
 
 /// For how long calls are admitted by `Gate::quiet_epoch`.
-fn quiet_ms(digest: &Published) -> u64 {
-    match digest.state {
-        CircuitState::Closed => digest.span_ms.min(digest.refresh_ms),
+fn quiet_ms(published: &Published) -> u64 {
+    match published.state {
+        CircuitState::Closed => published.span_ms.min(published.refresh_ms),
         CircuitState::Open | CircuitState::HalfOpen => 0,
     }
 }

@@ -59,7 +59,7 @@ pub(crate) struct Opened<'a> {
 
 impl Machine {
     /// Returns the [`Published`] as of the machine's latest moment.
-    pub(crate) fn digest(&self) -> Published {
+    pub(crate) fn published(&self) -> Published {
         let (from_ms, span_ms) = self.window();
         // Only a closed circuit is read ahead: on any other, calls are rejected at once, and the
         // read that may change that is begun by a call.

@@ -50,7 +50,7 @@ impl Actor {
     /// was not of a closed circuit, announces [`Cause::Forgotten`]: a subscriber that counts
     /// open circuits would otherwise count this one for ever.
     pub(super) fn leave(&self, circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool) -> bool {
-        let published = self.machine.digest();
+        let published = self.machine.published();
         let announced = match published.state {
             CircuitState::Closed => None,
             state @ (CircuitState::Open | CircuitState::HalfOpen) => {

@@ -58,7 +58,7 @@ impl Actor {
         let _ = circuit.gate.take_offered_probe();
         // Publish now, not at the next turn: until then callers would be admitted in an epoch
         // that is over. Callers that wait for a trip of that epoch are released below.
-        let published = self.machine.digest();
+        let published = self.machine.published();
         let now = self.clock().now();
         circuit.publish(&published, self.machine.opened(), now);
         let freezes = self.clock().freezes(now);

@@ -79,7 +79,7 @@ impl Actor {
             self.withdraw_offered_probe(circuit, now);
             self.resign(now);
             let effects = self.machine.take_effects();
-            let published = self.machine.digest();
+            let published = self.machine.published();
             // Before the effects: a subscriber that hears of an opening and calls must be
             // rejected.
             if self.published.as_ref() != Some(&published) {

@@ -135,20 +135,20 @@ impl Circuit {
     /// Reports the end of a call. Returns something to wait for only if the outcome may lead
     /// to a write.
     #[inline]
-    pub(crate) fn report(&self, pass: CallId, end: CallEnd) -> Outstanding {
-        if self.gate.is_silent(pass, end) { None } else { self.report_counted(pass, end) }
+    pub(crate) fn report(&self, call: CallId, end: CallEnd) -> Outstanding {
+        if self.gate.is_silent(call, end) { None } else { self.report_counted(call, end) }
     }
 
     #[inline(never)]
-    fn report_counted(&self, pass: CallId, end: CallEnd) -> Outstanding {
-        match (pass.probe, end) {
-            (Some(_), _) => self.report_probe(pass, end),
-            (None, CallEnd::Failure) => self.count_failure(pass.epoch),
+    fn report_counted(&self, call: CallId, end: CallEnd) -> Outstanding {
+        match (call.probe, end) {
+            (Some(_), _) => self.report_probe(call, end),
+            (None, CallEnd::Failure) => self.count_failure(call.epoch),
             (None, CallEnd::Success) => {
                 // Without counts the first failure is being counted right now: concurrent with
                 // this call, which may come before it.
                 if let Some(counted) = self.counted.get() {
-                    counted.slots.count_good(pass.epoch);
+                    counted.slots.count_good(call.epoch);
                 }
                 None
             }
@@ -340,7 +340,7 @@ impl Circuit {
         }
     }
 
-    fn report_probe(&self, pass: CallId, end: CallEnd) -> Outstanding {
+    fn report_probe(&self, call: CallId, end: CallEnd) -> Outstanding {
         // A probe that a freeze has cut off says nothing of the dependency. As an ignored call
         // it leaves the right to probe to the next call; as a failure it would reopen.
         let is_cut_off = end == CallEnd::Failure && self.is_cut_off();
@@ -356,7 +356,7 @@ impl Circuit {
         let (done, settled) = oneshot::channel();
         let settle = Settle::of_probe(self.pending.start(), done);
         let at = self.clock.now();
-        let message = Message::Outcome { at, pass, end, settle: Some(settle) };
+        let message = Message::Outcome { at, call, end, settle: Some(settle) };
         match self.mailbox.try_send(message) {
             Ok(()) => Some(self.awaited(Settled::Answered(settled))),
             Err(flume::TrySendError::Disconnected(_)) => {
@@ -364,19 +364,19 @@ impl Circuit {
                 None
             }
             Err(flume::TrySendError::Full(_)) => {
-                self.note_at_gate(pass, end);
+                self.note_at_gate(call, end);
                 Some(self.awaited(Settled::Idle(Arc::clone(&self.pending))))
             }
         }
     }
 
     /// Notes the verdict of a probe in one word at the gate: the mailbox is full.
-    fn note_at_gate(&self, pass: CallId, end: CallEnd) {
+    fn note_at_gate(&self, call: CallId, end: CallEnd) {
         // The word counts as one pending outcome however many verdicts it replaces. Start the
         // count before writing the word, or the actor could take the word and end the count
         // first.
         let pending = self.pending.start();
-        if pass.probe.is_some_and(|probe| self.gate.note_probe(probe, end)) {
+        if call.probe.is_some_and(|probe| self.gate.note_probe(probe, end)) {
             pending.keep();
         }
         // The actor may have emptied its mailbox in between and gone to sleep: wake it.

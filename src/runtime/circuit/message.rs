@@ -19,9 +19,9 @@ pub(crate) enum Message {
     /// gate, when it asked.
     Admit { at: Moment, reply: Reply, is_failing: bool },
     /// A probe ended.
-    Outcome { at: Moment, pass: CallId, end: CallEnd, settle: Option<Settle> },
+    Outcome { at: Moment, call: CallId, end: CallEnd, settle: Option<Settle> },
     /// The holder of a probe is alive.
-    KeepAlive { at: Moment, pass: CallId },
+    KeepAlive { at: Moment, call: CallId },
     /// The cached record nears its maximum age, and there is traffic: read ahead.
     Refresh { at: Moment },
     /// An operator's command.

@@ -6,7 +6,7 @@ use crate::protocol::machine::ProbeId;
 #[cfg(fuseboard_loom)]
 mod loom;
 
-fn digest(epoch: u64, state: CircuitState) -> Published {
+fn publication(epoch: u64, state: CircuitState) -> Published {
     Published {
         epoch,
         state,
@@ -37,9 +37,9 @@ fn decided(gate: &Gate, now_ms: u64) -> Decision {
     checked(gate, now_ms).0
 }
 
-fn published(digest: &Published) -> Gate {
+fn published(publication: &Published) -> Gate {
     let gate = Gate::new();
-    gate.publish(digest, || ());
+    gate.publish(publication, || ());
     gate
 }
 
@@ -55,7 +55,7 @@ fn a_new_gate_asks_and_a_disabled_one_never_does() {
 
 #[test]
 fn a_closed_gate_admits_from_the_start_of_its_window_to_just_before_its_end() {
-    let gate = published(&digest(7, CircuitState::Closed));
+    let gate = published(&publication(7, CircuitState::Closed));
     assert_eq!(checked(&gate, 1_000), admit(false));
     assert_eq!(checked(&gate, 4_999), admit(false));
     assert_eq!(checked(&gate, 5_000), admit(true));
@@ -66,7 +66,7 @@ fn a_closed_gate_admits_from_the_start_of_its_window_to_just_before_its_end() {
 
 #[test]
 fn a_clock_set_back_shuts_the_window() {
-    let gate = published(&digest(7, CircuitState::Closed));
+    let gate = published(&publication(7, CircuitState::Closed));
     assert_eq!(decided(&gate, 999), Decision::AskActor);
     assert_eq!(decided(&gate, 0), Decision::AskActor);
 }
@@ -74,12 +74,12 @@ fn a_clock_set_back_shuts_the_window() {
 #[test]
 fn an_open_gate_rejects_until_the_retry_or_the_end_of_its_window() {
     for state in [CircuitState::Open, CircuitState::HalfOpen] {
-        let gate = published(&Published { retry_at_ms: 3_000, ..digest(2, state) });
+        let gate = published(&Published { retry_at_ms: 3_000, ..publication(2, state) });
         assert_eq!(decided(&gate, 1_000), Decision::Reject { retry_after_ms: 2_000 });
         assert_eq!(decided(&gate, 2_999), Decision::Reject { retry_after_ms: 1 });
         assert_eq!(decided(&gate, 3_000), Decision::AskActor);
         assert_eq!(decided(&gate, 999), Decision::AskActor);
-        let gate = published(&Published { retry_at_ms: 90_000, ..digest(2, state) });
+        let gate = published(&Published { retry_at_ms: 90_000, ..publication(2, state) });
         assert_eq!(decided(&gate, 5_999), Decision::Reject { retry_after_ms: 84_001 });
         assert_eq!(decided(&gate, 6_000), Decision::AskActor);
     }
@@ -88,7 +88,8 @@ fn an_open_gate_rejects_until_the_retry_or_the_end_of_its_window() {
 #[test]
 fn a_shut_window_asks_in_every_state() {
     for state in [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen] {
-        let gate = published(&Published { span_ms: 0, retry_at_ms: u64::MAX, ..digest(2, state) });
+        let gate =
+            published(&Published { span_ms: 0, retry_at_ms: u64::MAX, ..publication(2, state) });
         assert_eq!(decided(&gate, 1_000), Decision::AskActor);
         assert_eq!(gate.epoch_and_state(), (2, state));
     }
@@ -96,22 +97,25 @@ fn a_shut_window_asks_in_every_state() {
 
 #[test]
 fn a_refresh_is_claimed_once_in_each_window() {
-    let gate = published(&digest(7, CircuitState::Closed));
+    let gate = published(&publication(7, CircuitState::Closed));
     assert!(gate.claim_refresh(|| true));
     assert!(!gate.claim_refresh(|| true));
     assert_eq!(checked(&gate, 5_999), admit(false));
-    gate.publish(&digest(7, CircuitState::Closed), || ());
+    gate.publish(&publication(7, CircuitState::Closed), || ());
     assert!(gate.claim_refresh(|| true));
-    gate.publish(&Published { refresh_ms: u64::MAX, ..digest(7, CircuitState::Closed) }, || ());
+    gate.publish(
+        &Published { refresh_ms: u64::MAX, ..publication(7, CircuitState::Closed) },
+        || (),
+    );
     assert!(!gate.claim_refresh(|| true));
 }
 
 #[test]
 fn a_refresh_that_could_not_be_sent_for_is_due_as_the_newest_window_says() {
-    let gate = published(&digest(7, CircuitState::Closed));
+    let gate = published(&publication(7, CircuitState::Closed));
     assert!(!gate.claim_refresh(|| false));
     assert_eq!(checked(&gate, 5_000), admit(true));
-    let later = Published { refresh_ms: 4_500, ..digest(7, CircuitState::Closed) };
+    let later = Published { refresh_ms: 4_500, ..publication(7, CircuitState::Closed) };
     assert!(!gate.claim_refresh(|| {
         gate.publish(&later, || ());
         false
@@ -123,11 +127,11 @@ fn a_refresh_that_could_not_be_sent_for_is_due_as_the_newest_window_says() {
 #[test]
 fn a_success_is_silent_unless_something_is_watched() {
     let gate = Gate::new();
-    let pass = CallId { epoch: 1, probe: None };
-    let is_silent = |report| gate.is_silent(pass, report);
+    let call = CallId { epoch: 1, probe: None };
+    let is_silent = |report| gate.is_silent(call, report);
     assert!(is_silent(CallEnd::Success));
     assert!(!is_silent(CallEnd::Failure));
-    assert!(!gate.is_silent(CallId { probe: Some(ProbeId::FIRST), ..pass }, CallEnd::Success));
+    assert!(!gate.is_silent(CallId { probe: Some(ProbeId::FIRST), ..call }, CallEnd::Success));
     gate.show_counting(true, false);
     assert!(!is_silent(CallEnd::Success));
     gate.show_counting(false, false);
@@ -136,7 +140,7 @@ fn a_success_is_silent_unless_something_is_watched() {
 
 #[test]
 fn case_99_while_it_hurts_knowledge_of_a_closed_circuit_is_good_for_a_quarter_second() {
-    let closed = digest(7, CircuitState::Closed);
+    let closed = publication(7, CircuitState::Closed);
     let gate = published(&closed);
     gate.show_counting(true, false);
     assert_eq!(gate.quiet_epoch(1_999), Some(7), "one failure alone does not hurt");
@@ -162,7 +166,7 @@ fn case_99_while_it_hurts_knowledge_of_a_closed_circuit_is_good_for_a_quarter_se
 
 #[test]
 fn case_99_what_hurts_asks_nothing_of_an_open_circuit() {
-    let open = Published { retry_at_ms: 3_000, ..digest(2, CircuitState::Open) };
+    let open = Published { retry_at_ms: 3_000, ..publication(2, CircuitState::Open) };
     let gate = published(&open);
     gate.show_counting(true, true);
     assert_eq!(decided(&gate, 2_000), Decision::Reject { retry_after_ms: 1_000 });
@@ -224,8 +228,8 @@ proptest! {
     ) {
         let epoch = 7;
         let next = Published { epoch, state, from_ms, span_ms, refresh_ms, retry_at_ms,
-            ..digest(epoch, state) };
-        let gate = published(&digest(6, CircuitState::Closed));
+            ..publication(epoch, state) };
+        let gate = published(&publication(6, CircuitState::Closed));
         gate.publish(&next, || ());
         for now in nows {
             let (first, closer) = looks(&gate, now);

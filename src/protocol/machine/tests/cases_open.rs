@@ -31,9 +31,9 @@ fn case_16_open_rejects_without_requests_while_the_cache_is_fresh() {
         assert_eq!(world.call(0), Call::Rejected);
     }
     assert_eq!((world.reads, world.writes), (1, 0));
-    let digest = world.nodes[0].machine.digest();
-    assert_eq!((digest.failure_count, digest.opened_at), (5, Some(START_UNIX - 10)));
-    assert_eq!(digest.retry_at_ms, 1_000_020_000);
+    let published = world.nodes[0].machine.published();
+    assert_eq!((published.failure_count, published.opened_at), (5, Some(START_UNIX - 10)));
+    assert_eq!(published.retry_at_ms, 1_000_020_000);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn case_30_a_live_lease_of_another_rejects() {
     let mut world = seen(half_open("another", START_UNIX + 20));
     assert_eq!(world.call(0), Call::Rejected);
     assert_eq!(world.state(0), CircuitState::HalfOpen);
-    assert_eq!(world.nodes[0].machine.digest().retry_at_ms, 1_000_001_000);
+    assert_eq!(world.nodes[0].machine.published().retry_at_ms, 1_000_001_000);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn case_21_after_a_read_that_failed_no_call_is_rejected_by_old_knowledge() {
         assert!(world.nodes[0].looks(call));
         world.nodes[0].forget_waiters();
         world.settle(0);
-        assert_eq!(world.nodes[0].machine.digest().span_ms, 0);
+        assert_eq!(world.nodes[0].machine.published().span_ms, 0);
         assert!(matches!(world.call(0), Call::Runs(CallId { probe: None, .. })));
     }
 }

@@ -199,9 +199,9 @@ impl Node {
             }
             Admission::Rejected => {
                 assert_ne!(self.state(), CircuitState::Closed, "a closed circuit rejects nobody");
-                let digest = self.machine.digest();
+                let published = self.machine.published();
                 assert!(
-                    digest.retry_at_ms >= self.machine.now.wall_ms(),
+                    published.retry_at_ms >= self.machine.now.wall_ms(),
                     "retry_at lies in the past"
                 );
                 Call::Rejected

@@ -131,7 +131,7 @@ fn nobody_is_told_to_come_back_early() {
     assert_eq!(world.call(0), Call::Rejected);
     world.advance(Duration::from_micros(500));
     world.nodes[0].pass_time();
-    assert_eq!(world.nodes[0].machine.digest().retry_at_ms, 1_000_030_000);
+    assert_eq!(world.nodes[0].machine.published().retry_at_ms, 1_000_030_000);
 }
 
 #[test]
@@ -139,8 +139,8 @@ fn while_the_store_is_left_alone_the_gate_decides_alone() {
     let mut world = World::new(1, &Config::default());
     world.down = Some(StoreErrorKind::Timeout);
     assert!(matches!(world.call(0), Call::Runs(_)));
-    let digest = world.nodes[0].machine.digest();
-    assert_eq!((digest.from_ms, digest.span_ms), (1_000_000_000 - 16, 1_016));
+    let published = world.nodes[0].machine.published();
+    assert_eq!((published.from_ms, published.span_ms), (1_000_000_000 - 16, 1_016));
 }
 
 #[test]

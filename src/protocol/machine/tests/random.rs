@@ -279,9 +279,9 @@ fn apply(node: &mut Node, passes: &mut Vec<CallId>, op: Op) {
             }
         }
     }
-    let digest = node.machine.digest();
-    assert_eq!(digest.epoch, node.machine.epoch());
-    assert_eq!(digest.state, node.state());
+    let published = node.machine.published();
+    assert_eq!(published.epoch, node.machine.epoch());
+    assert_eq!(published.state, node.state());
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn case_97_an_opening_of_another_is_adopted_by_who_is_open_for_itself() {
     world.record = Some(open(now));
     world.pass(s(6));
     assert_eq!(world.call(0), Call::Rejected);
-    assert_eq!(world.nodes[0].machine.digest().opened_at, Some(now));
+    assert_eq!(world.nodes[0].machine.published().opened_at, Some(now));
     // Refuted or not, it is the last to probe.
     world.pass(s(24));
     assert_eq!(world.call(0), Call::Rejected);

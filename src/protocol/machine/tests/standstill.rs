@@ -182,11 +182,11 @@ fn case_198_a_probe_that_a_freeze_cut_off_does_not_reopen_the_circuit() {
     world.nodes[0].machine.thawed(now);
     world.nodes[0].end(cut_off, CallEnd::Failure);
     world.settle(0);
-    assert_eq!(world.nodes[0].machine.digest().state, CircuitState::HalfOpen);
+    assert_eq!(world.nodes[0].machine.published().state, CircuitState::HalfOpen);
     let Call::Runs(next) = world.call(0) else { panic!("the right stays for the next call") };
     world.nodes[0].end(next, CallEnd::Failure);
     world.settle(0);
-    assert_eq!(world.nodes[0].machine.digest().state, CircuitState::Open);
+    assert_eq!(world.nodes[0].machine.published().state, CircuitState::Open);
 }
 
 #[test]
@@ -196,5 +196,5 @@ fn case_198_a_good_probe_counts_whatever_came_between() {
     world.nodes[0].machine.thawed(now);
     world.nodes[0].end(probe, CallEnd::Success);
     world.settle(0);
-    assert_eq!(world.nodes[0].machine.digest().state, CircuitState::Closed);
+    assert_eq!(world.nodes[0].machine.published().state, CircuitState::Closed);
 }

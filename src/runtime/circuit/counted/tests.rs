@@ -263,9 +263,9 @@ fn no_caller_waits_once_the_actor_has_gone() {
     assert!(is_over(&waits));
     assert_eq!(circuit.pending.count(), 0);
     assert!(!circuit.gate.is_watched());
-    let pass = CallId { epoch: 1, probe: None };
+    let call = CallId { epoch: 1, probe: None };
     for _ in 0..10 {
-        assert!(circuit.report(pass, CallEnd::Failure).is_none());
+        assert!(circuit.report(call, CallEnd::Failure).is_none());
     }
     assert_eq!(circuit.pending.count(), 0);
 }

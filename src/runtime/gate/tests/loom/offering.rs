@@ -10,7 +10,7 @@ fn probe(number: u64) -> ProbeId {
 
 /// A window in which a refresh is due after so long.
 fn due_after(refresh_ms: u64) -> Published {
-    let closed = digest(1, CircuitState::Closed);
+    let closed = publication(1, CircuitState::Closed);
     Published { from_ms: 0, span_ms: 100, refresh_ms, ..closed }
 }
 

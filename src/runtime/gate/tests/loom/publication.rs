@@ -8,7 +8,7 @@ const CLOSED: CircuitState = CircuitState::Closed;
 
 fn window(epoch: u64, state: CircuitState, from_ms: u64, span_ms: u64) -> Published {
     let refresh_ms = u64::MAX;
-    Published { from_ms, span_ms, refresh_ms, ..digest(epoch, state) }
+    Published { from_ms, span_ms, refresh_ms, ..publication(epoch, state) }
 }
 
 fn open(epoch: u64, retry_at_ms: u64) -> Published {
@@ -17,27 +17,30 @@ fn open(epoch: u64, retry_at_ms: u64) -> Published {
 
 /// A gate at which the first of these was published, and a thread that publishes
 /// the others.
-fn publishing(digests: Vec<Published>) -> (Arc<Gate>, JoinHandle<()>) {
-    let gate = Arc::new(published(&digests[0]));
+fn publishing(publications: Vec<Published>) -> (Arc<Gate>, JoinHandle<()>) {
+    let gate = Arc::new(published(&publications[0]));
     let writer = {
         let gate = Arc::clone(&gate);
-        in_thread(move || digests[1..].iter().for_each(|digest| gate.publish(digest, || ())))
+        in_thread(move || {
+            publications[1..].iter().for_each(|publication| gate.publish(publication, || ()))
+        })
     };
     (gate, writer)
 }
 
-fn covers(digest: &Published, now_ms: u64) -> bool {
-    digest.from_ms <= now_ms && now_ms < digest.from_ms.saturating_add(digest.span_ms)
+fn covers(publication: &Published, now_ms: u64) -> bool {
+    publication.from_ms <= now_ms
+        && now_ms < publication.from_ms.saturating_add(publication.span_ms)
 }
 
 /// What a publication alone says of a call at this time, and whether a read ahead is due,
 /// if it covers it.
-fn said(digest: &Published, now_ms: u64) -> Option<(Decision, bool)> {
-    let refreshes = now_ms.wrapping_sub(digest.from_ms) >= digest.refresh_ms;
-    covers(digest, now_ms).then_some(match digest.state {
-        CLOSED => (Decision::Admit { epoch: digest.epoch }, refreshes),
+fn said(publication: &Published, now_ms: u64) -> Option<(Decision, bool)> {
+    let refreshes = now_ms.wrapping_sub(publication.from_ms) >= publication.refresh_ms;
+    covers(publication, now_ms).then_some(match publication.state {
+        CLOSED => (Decision::Admit { epoch: publication.epoch }, refreshes),
         CircuitState::Open | CircuitState::HalfOpen => {
-            let retry_after_ms = digest.retry_at_ms.saturating_sub(now_ms);
+            let retry_after_ms = publication.retry_at_ms.saturating_sub(now_ms);
             (Decision::Reject { retry_after_ms }, false)
         }
     })
@@ -46,14 +49,14 @@ fn said(digest: &Published, now_ms: u64) -> Option<(Decision, bool)> {
 /// Looks while all of these are published, in every way: each look asks, or says
 /// what one publication says, and for each there is a look that says it.
 fn every_look_is_at_one_publication(
-    digests: impl Fn() -> Vec<Published> + Copy + Send + Sync + 'static,
+    publications: impl Fn() -> Vec<Published> + Copy + Send + Sync + 'static,
     look: impl Fn(&Gate) -> (Decision, bool) + Copy + Send + Sync + 'static,
     says: impl Fn(&Published) -> Option<(Decision, bool)>,
 ) {
     let seen = std::sync::Arc::new(Mutex::new(Vec::new()));
     let all_seen = std::sync::Arc::clone(&seen);
     explore(None, move || {
-        let (gate, writer) = publishing(digests());
+        let (gate, writer) = publishing(publications());
         let decision = look(&gate);
         let mut seen = all_seen.lock().unwrap();
         if !seen.contains(&decision) {
@@ -63,7 +66,7 @@ fn every_look_is_at_one_publication(
         writer.join().unwrap();
     });
     let seen = seen.lock().unwrap();
-    let said: Vec<_> = digests().iter().filter_map(says).collect();
+    let said: Vec<_> = publications().iter().filter_map(says).collect();
     for decision in seen.iter().filter(|decision| decision.0 != Decision::AskActor) {
         assert!(said.contains(decision), "{decision:?} is not of {said:?}");
     }
@@ -72,7 +75,7 @@ fn every_look_is_at_one_publication(
 
 /// One look, and a closer one, at each of these times.
 fn looks_are_at_one_publication(
-    digests: impl Fn() -> Vec<Published> + Copy + Send + Sync + 'static,
+    publications: impl Fn() -> Vec<Published> + Copy + Send + Sync + 'static,
     nows: &[u64],
 ) {
     for now in nows.iter().copied() {
@@ -81,9 +84,11 @@ fn looks_are_at_one_publication(
             None => (Decision::AskActor, false),
         };
         let passes = |said: &(Decision, bool)| matches!(said, (Decision::Admit { .. }, false));
-        let says = |digest: &Published| said(digest, now);
-        every_look_is_at_one_publication(digests, first, |digest| says(digest).filter(passes));
-        every_look_is_at_one_publication(digests, move |gate| checked(gate, now), says);
+        let says = |publication: &Published| said(publication, now);
+        every_look_is_at_one_publication(publications, first, |publication| {
+            says(publication).filter(passes)
+        });
+        every_look_is_at_one_publication(publications, move |gate| checked(gate, now), says);
     }
 }
 
@@ -115,12 +120,13 @@ fn a_window_is_never_read_half_from_the_one_before() {
 
 #[test]
 fn what_is_known_is_of_one_publication() {
-    let digests = || vec![window(1, CLOSED, 0, 100), window(2, CLOSED, 50, 10)];
+    let publications = || vec![window(1, CLOSED, 0, 100), window(2, CLOSED, 50, 10)];
     for now in [5, 55, 120] {
         explore(Some(3), move || {
-            let (gate, writer) = publishing(digests());
+            let (gate, writer) = publishing(publications());
             let (epoch, fresh) = gate.state_if_fresh(now);
-            let of = digests().into_iter().find(|digest| digest.epoch == epoch).unwrap();
+            let of =
+                publications().into_iter().find(|publication| publication.epoch == epoch).unwrap();
             let is_one = fresh.is_none_or(|state| state == of.state && covers(&of, now));
             assert!(is_one, "epoch {epoch} at {now}");
             writer.join().unwrap();
@@ -156,8 +162,8 @@ fn whoever_sees_an_epoch_at_the_gate_finds_a_snapshot_of_it_or_a_later_one() {
         let writer = {
             let (gate, snapshot) = (Arc::clone(&gate), Arc::clone(&snapshot));
             in_thread(move || {
-                for digest in [open(2, 500), open(3, 600)] {
-                    gate.publish(&digest, || snapshot.store(digest.epoch, Relaxed));
+                for publication in [open(2, 500), open(3, 600)] {
+                    gate.publish(&publication, || snapshot.store(publication.epoch, Relaxed));
                 }
             })
         };
