@@ -1,5 +1,8 @@
 //! The guide: one page for each subject.
 
+#[doc = include_str!("../docs/clients.md")]
+pub mod clients {}
+
 #[doc = include_str!("../docs/failure-modes.md")]
 pub mod failure_modes {}
 

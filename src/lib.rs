@@ -45,7 +45,8 @@
 //!   checks it.
 //! - [`VirtualClock`]: a clock that a test moves.
 //! - [`guide`]: failures and what callers see of them, the cost of sharing by the size of a
-//!   fleet, the time that a call takes, AWS Lambda, metrics, and a table that is shared with Python.
+//!   fleet, the time that a call takes, AWS Lambda, rules for reqwest, tonic and sqlx, metrics, and a
+//!   table that is shared with Python.
 //!
 //! # Features
 //!

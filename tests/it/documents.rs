@@ -1,6 +1,7 @@
 //! The documents name the tests that hold what they say; those tests are there.
 
 mod cases;
+mod clients;
 mod paths;
 
 use std::{
@@ -111,7 +112,7 @@ fn named_alone(document: &str) -> Vec<String> {
 /// No name in the API or in an item has so many.
 const LEAST_UNDERSCORES: usize = 3;
 
-/// The sources of all tests in `tests/`.
+/// All sources in a folder.
 fn all_tests(folder: &Path) -> String {
     let mut sources = String::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -134,7 +135,7 @@ fn exists_alone(name: &str, tests: &str) -> bool {
 
 #[test]
 fn every_test_that_a_document_names_by_its_name_alone_is_there() {
-    let tests = all_tests(&root().join("tests"));
+    let tests = all_tests(&root().join("tests")) + &all_tests(&root().join("src"));
     let mut count = 0;
     for document in DOCUMENTS {
         for name in named_alone(document) {
