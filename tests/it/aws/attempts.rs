@@ -1,9 +1,9 @@
 //! When the interceptor asks and reports: once for an operation, or for each of its attempts.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use fuseboard::{CircuitState, aws::BreakerInterceptor};
+use aws_sdk_dynamodb::{error::SdkError, types::AttributeValue};
+use fuseboard::{CircuitState, OpenError, aws::BreakerInterceptor};
 use futures::FutureExt as _;
 
 use super::client::{ORDERS, PROGRAM, client, hold, is_rejected, look, program};
@@ -145,4 +145,26 @@ async fn one_without_a_breaker_lets_all_pass_and_gets_one_breaker_for_all_clones
     }
     registry.flush(Duration::from_secs(1)).await.unwrap();
     assert!(is_rejected(&look(&client).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_is_found_in_every_form_of_the_sdks_error() {
+    let (engine, registry) = program().await;
+    let orders = registry.breaker("orders").unwrap();
+    hold(&orders).await;
+    let interceptor = BreakerInterceptor::new(orders);
+    let whole = look(&client(&engine, interceptor.clone(), 1)).await.unwrap_err();
+    assert!(matches!(whole, SdkError::ConstructionFailure(_)), "{whole:?}");
+    let of_operation = look(&client(&engine, interceptor.clone(), 1)).await.unwrap_err();
+    let attempt = look(&client(&engine, interceptor.per_attempt(), 1)).await.unwrap_err();
+    assert!(matches!(attempt, SdkError::DispatchFailure(_)), "{attempt:?}");
+    let forms: [Box<dyn Error>; 3] = [
+        Box::new(of_operation.into_service_error()),
+        Box::new(aws_sdk_dynamodb::Error::from(whole)),
+        Box::new(aws_sdk_dynamodb::Error::from(attempt)),
+    ];
+    for form in forms {
+        let open = OpenError::find(&*form).unwrap();
+        assert_eq!(open.circuit().name.as_str(), "orders");
+    }
 }

@@ -91,14 +91,15 @@ async fn case_189_the_stores_own_operations_neither_count_nor_are_rejected() {
 
 #[tokio::test(start_paused = true)]
 async fn case_189_an_open_circuit_does_not_keep_its_store_from_the_table() {
-    let interceptor = BreakerInterceptor::unset();
-    let (world, client, process) = program(&interceptor).await;
-    hold(process.circuit()).await;
-    assert!(is_rejected(&look(&client).await));
-    // What a program asks of a store at its start is the store's too.
-    let alone = world.engine.store("alone").verify().await;
-    let shared = DynamoDbStore::new(client.clone(), TABLE).verify().await;
-    assert_eq!(format!("{shared:?}"), format!("{alone:?}"));
-    process.circuit().release().await.unwrap();
-    assert!(look(&client).await.is_ok());
+    for interceptor in [BreakerInterceptor::unset(), BreakerInterceptor::unset().per_attempt()] {
+        let (world, client, process) = program(&interceptor).await;
+        hold(process.circuit()).await;
+        assert!(is_rejected(&look(&client).await));
+        // What a program asks of a store at its start is the store's too.
+        let alone = world.engine.store("alone").verify().await;
+        let shared = DynamoDbStore::new(client.clone(), TABLE).verify().await;
+        assert_eq!(format!("{shared:?}"), format!("{alone:?}"));
+        process.circuit().release().await.unwrap();
+        assert!(look(&client).await.is_ok());
+    }
 }
