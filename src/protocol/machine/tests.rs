@@ -1,6 +1,6 @@
 //! The machine, proved by a table, by named cases, and by random operations.
 //!
-//! [`node`] drives one machine as its actor does and checks invariants after
+//! [`process`] drives one machine as its actor does and checks invariants after
 //! every step; [`world`] lets several share one record, on a virtual clock, and
 //! [`watch`] judges what becomes of it.
 
@@ -17,7 +17,7 @@ mod fleet_faults;
 mod fleet_rights;
 mod fleet_rules;
 mod looks;
-mod node;
+mod process;
 mod promises;
 mod random;
 mod random_ops;
@@ -73,7 +73,7 @@ fn build(builder: ConfigBuilder) -> Config {
 /// Counted tokens, and no jitter.
 #[derive(Clone, Debug)]
 struct Counted {
-    node: usize,
+    process: usize,
     tokens: u64,
     draw: u8,
     /// What each draw moves it by; zero draws the same each time.
@@ -83,7 +83,7 @@ struct Counted {
 impl Entropy for Counted {
     fn token(&mut self) -> LeaseToken {
         self.tokens += 1;
-        LeaseToken::new(format!("node{}-{}", self.node, self.tokens))
+        LeaseToken::new(format!("node{}-{}", self.process, self.tokens))
     }
 
     fn jitter(&mut self) -> u8 {
@@ -96,13 +96,13 @@ impl Entropy for Counted {
     }
 }
 
-fn machine(node: usize, config: Config) -> Machine {
+fn machine(process: usize, config: Config) -> Machine {
     let name = CircuitName::new("payments").expect("a good name");
     // Without spread, so that cases hold to the millisecond; `fleet_rules` sets one.
     Machine::new(
         name,
         Arc::new(config.for_store(false)),
-        Box::new(Counted { node, tokens: 0, draw: 0, step: 0 }),
+        Box::new(Counted { process, tokens: 0, draw: 0, step: 0 }),
     )
 }
 

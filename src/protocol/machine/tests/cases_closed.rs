@@ -1,6 +1,6 @@
 //! CASES.md, "Closed": counting and tripping.
 
-use super::{node::*, world::*, *};
+use super::{process::*, world::*, *};
 
 const CLOSED_TO_OPEN: (CircuitState, CircuitState) = (CircuitState::Closed, CircuitState::Open);
 
@@ -9,7 +9,7 @@ fn case_01_a_success_without_a_record_costs_one_read() {
     let mut world = World::new(1, &Config::default());
     world.succeed(0);
     assert_eq!((world.reads, world.writes, &world.record), (1, 0, &None));
-    assert!(world.nodes[0].transitions.is_empty());
+    assert!(world.processes[0].transitions.is_empty());
 }
 
 #[test]
@@ -19,8 +19,8 @@ fn case_02_a_cache_is_used_until_its_age_and_read_ahead_before() {
     world.advance(ms(4_999));
     world.succeed(0);
     assert_eq!(world.reads, 1);
-    world.nodes[0].refresh();
-    assert!(matches!(world.nodes[0].call(), Call::Runs(_)), "nobody waits for a read ahead");
+    world.processes[0].refresh();
+    assert!(matches!(world.processes[0].call(), Call::Runs(_)), "nobody waits for a read ahead");
     world.settle(0);
     assert_eq!(world.reads, 2);
     world.advance(s(5));
@@ -61,7 +61,7 @@ fn case_05_the_last_of_enough_failures_trips_with_one_write() {
     assert_eq!(world.record, Some(expected));
     assert_eq!(world.writes, 1);
     assert_eq!(world.local(0), [CLOSED_TO_OPEN]);
-    let told = &world.nodes[0].transitions;
+    let told = &world.processes[0].transitions;
     assert_eq!((told.len(), told[0].opened_at), (1, Some(START_UNIX)));
     assert_eq!(told[0].cause, Cause::FailureThreshold);
 }
@@ -117,7 +117,7 @@ fn case_11_64_calls_in_flight_that_fail_make_one_trip() {
     let mut world = World::new(1, &Config::default());
     let passes: Vec<_> = (0..64).map(|_| world.admit(0)).collect();
     for pass in passes {
-        world.nodes[0].end(pass, CallEnd::Failure);
+        world.processes[0].end(pass, CallEnd::Failure);
     }
     world.settle(0);
     assert_eq!((world.writes, world.local(0).len()), (1, 1));
@@ -131,7 +131,7 @@ fn case_12_twenty_that_trip_together_announce_one_trip() {
     }
     for number in 0..20 {
         let pass = world.admit(number);
-        world.nodes[number].end(pass, CallEnd::Failure);
+        world.processes[number].end(pass, CallEnd::Failure);
         world.advance(ms(100));
     }
     for number in 0..20 {

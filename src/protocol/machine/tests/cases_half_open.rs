@@ -1,6 +1,6 @@
 //! CASES.md, "Half-open".
 
-use super::{faults::probing, node::*, world::*, *};
+use super::{faults::probing, process::*, world::*, *};
 use crate::config::OnStoreOutage;
 
 const HALF_OPEN_TO_CLOSED: (CircuitState, CircuitState) =
@@ -121,7 +121,7 @@ fn case_55_a_probe_longer_than_its_lease_is_renewed_while_it_runs() {
     let (mut world, pass) = probing(&Config::default(), 2);
     for _ in 0..12 {
         world.advance(s(10));
-        world.nodes[0].keep_alive(pass);
+        world.processes[0].keep_alive(pass);
         world.settle(0);
         assert_eq!(world.call(1), Call::Rejected);
         assert_eq!(world.call(0), Call::Rejected);
@@ -174,7 +174,7 @@ fn case_58_half_open_without_a_lease_is_taken_over_after_the_timeout() {
             world.advance(s(1));
         }
         assert!(world.admit(0).probe.is_some());
-        assert_eq!(world.nodes[0].defects.len(), 1, "said once per change");
+        assert_eq!(world.processes[0].defects.len(), 1, "said once per change");
     }
 }
 
@@ -187,7 +187,7 @@ fn case_59_a_close_that_fails_is_written_later_and_told_once() {
         assert_eq!(world.state(0), CircuitState::Closed);
         world.pass(s(2));
         assert_eq!(world.stored().state, CircuitState::Closed.into());
-        let told = world.nodes[0].transitions.iter();
+        let told = world.processes[0].transitions.iter();
         assert_eq!(told.filter(|told| told.to_state == CircuitState::Closed).count(), 1);
         world.succeed(0);
     }
@@ -214,10 +214,10 @@ fn case_60_a_reopening_that_fails_holds_here_for_the_timeout() {
 fn cases_81_and_86_a_thousand_calls_when_recovery_is_due_make_one_probe() {
     let mut world = World::new(1, &Config::default());
     world.record = Some(open(START_UNIX - 60));
-    let calls: Vec<_> = (0..1_000).map(|_| world.nodes[0].call()).collect();
+    let calls: Vec<_> = (0..1_000).map(|_| world.processes[0].call()).collect();
     world.settle(0);
     let decided: Vec<_> =
-        calls.into_iter().map(|call| world.nodes[0].decision(call).expect("decided")).collect();
+        calls.into_iter().map(|call| world.processes[0].decision(call).expect("decided")).collect();
     assert_eq!(decided.iter().filter(|call| matches!(call, Call::Runs(_))).count(), 1);
     // The permit is leaked: the slot is back when its lease ends.
     world.advance(s(29));
@@ -275,9 +275,9 @@ fn case_82_an_outcome_of_an_older_epoch_changes_nothing() {
                     }
                     assert_eq!(world.state(0), *state);
                 }
-                let before = (world.record.clone(), world.nodes[0].machine.epoch());
+                let before = (world.record.clone(), world.processes[0].machine.epoch());
                 world.end(0, late.expect("admitted"), report);
-                let after = (world.record.clone(), world.nodes[0].machine.epoch());
+                let after = (world.record.clone(), world.processes[0].machine.epoch());
                 assert_eq!(before, after, "admitted in {admitted}, ended in {ended}");
                 pairs += 1;
             }
@@ -302,11 +302,11 @@ fn case_55_a_short_lease_covers_its_probe_and_does_not_run_ahead_of_it() {
             for _ in 0..300 {
                 world.advance(lease / 3 + ms(5));
                 assert_eq!(world.call(1), Call::Rejected, "{lease:?} after {start} ms");
-                world.nodes[0].keep_alive(pass);
+                world.processes[0].keep_alive(pass);
                 world.settle(0);
                 assert_eq!([world.call(0), world.call(1)], [Call::Rejected; 2]);
                 let until = world.stored().lease_until.valid().copied().expect("a lease");
-                let ahead = until - world.nodes[0].now.unix_ceil(lease);
+                let ahead = until - world.processes[0].now.unix_ceil(lease);
                 assert!(ahead <= 1, "{lease:?} after {start} ms: {ahead} s ahead");
             }
         }

@@ -1,6 +1,6 @@
 //! CASES.md, "Open" and "Election".
 
-use super::{faults::probing, node::*, world::*, *};
+use super::{faults::probing, process::*, world::*, *};
 use crate::{protocol::machine::StoreRequest, protocol::record::Malformed};
 
 fn seen(record: Record) -> World {
@@ -31,7 +31,7 @@ fn case_16_open_rejects_without_requests_while_the_cache_is_fresh() {
         assert_eq!(world.call(0), Call::Rejected);
     }
     assert_eq!((world.reads, world.writes), (1, 0));
-    let published = world.nodes[0].machine.published();
+    let published = world.processes[0].machine.published();
     assert_eq!((published.failure_count, published.opened_at), (5, Some(START_UNIX - 10)));
     assert_eq!(published.retry_at_ms, 1_000_020_000);
 }
@@ -59,7 +59,7 @@ fn case_20_open_without_a_time_is_probed_after_the_timeout() {
     for opened_at in [Field::Absent, Field::Malformed(Malformed::new("{\"S\":\"x\"}"))] {
         let mut world = seen(Record { opened_at, ..open(START_UNIX) });
         assert_eq!(waits(&mut world), 30);
-        assert_eq!(world.nodes[0].defects.first(), Some(&"opened_at"));
+        assert_eq!(world.processes[0].defects.first(), Some(&"opened_at"));
     }
 }
 
@@ -153,8 +153,11 @@ fn case_27_an_election_is_one_write_announced_before_the_probe() {
 fn case_28_of_many_calls_in_many_environments_one_runs() {
     let mut world = World::new(8, &Config::default());
     world.record = Some(open(START_UNIX - 60));
-    let calls: Vec<Vec<Call>> =
-        world.nodes.iter_mut().map(|node| (0..16).map(|_| node.call()).collect()).collect();
+    let calls: Vec<Vec<Call>> = world
+        .processes
+        .iter_mut()
+        .map(|process| (0..16).map(|_| process.call()).collect())
+        .collect();
     for _ in 0..4 {
         (0..8).for_each(|number| world.arrive(number));
         (0..8).for_each(|number| world.deliver(number));
@@ -162,22 +165,22 @@ fn case_28_of_many_calls_in_many_environments_one_runs() {
     let mut ran = 0;
     for (number, calls) in calls.into_iter().enumerate() {
         for call in calls {
-            let decided = world.nodes[number].decision(call).expect("decided");
+            let decided = world.processes[number].decision(call).expect("decided");
             ran += usize::from(matches!(decided, Call::Runs(_)));
         }
     }
     assert_eq!(ran, 1);
 }
 
-/// A node whose call has looked at an opening that is due, and elects it.
+/// A process whose call has looked at an opening that is due, and elects it.
 pub(super) fn electing_after_a_look() -> (World, Call) {
     let mut world = seen(open(START_UNIX - 28));
     assert_eq!(world.call(0), Call::Rejected);
     world.advance(s(2));
-    let call = world.nodes[0].call();
+    let call = world.processes[0].call();
     world.arrive(0);
     world.deliver(0);
-    assert!(matches!(world.nodes[0].job, Some(StoreRequest::Write { .. })), "an election");
+    assert!(matches!(world.processes[0].job, Some(StoreRequest::Write { .. })), "an election");
     (world, call)
 }
 
@@ -186,7 +189,7 @@ fn case_29_an_election_on_an_outdated_opening_is_lost() {
     let (mut world, call) = electing_after_a_look();
     world.record = Some(open(START_UNIX + 1));
     world.settle(0);
-    assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
+    assert_eq!(world.processes[0].decision(call), Some(Call::Rejected));
     assert_eq!((world.record.clone(), world.writes), (Some(open(START_UNIX + 1)), 1));
 }
 
@@ -195,7 +198,7 @@ fn case_30_a_live_lease_of_another_rejects() {
     let mut world = seen(half_open("another", START_UNIX + 20));
     assert_eq!(world.call(0), Call::Rejected);
     assert_eq!(world.state(0), CircuitState::HalfOpen);
-    assert_eq!(world.nodes[0].machine.published().retry_at_ms, 1_000_001_000);
+    assert_eq!(world.processes[0].machine.published().retry_at_ms, 1_000_001_000);
 }
 
 #[test]
@@ -206,7 +209,7 @@ fn cases_31_and_39_an_expired_lease_is_taken_over_and_named() {
     assert_eq!(record.owner, LeaseToken::new("node0-1").as_owner());
     assert_eq!(record.lease_until, (START_UNIX + 30).into());
     assert_eq!(record.opened_at, (START_UNIX - 100).into());
-    let told = world.nodes[0].transitions.last().expect("an event");
+    let told = world.processes[0].transitions.last().expect("an event");
     let cause = Cause::TakeOver { previous_owner: Some("another".into()), owner: "node0-1".into() };
     assert_eq!((told.cause.clone(), told.origin), (cause, Origin::Local));
     assert_eq!((told.from_state, told.to_state), (CircuitState::HalfOpen, CircuitState::HalfOpen));
@@ -216,12 +219,12 @@ fn cases_31_and_39_an_expired_lease_is_taken_over_and_named() {
 fn case_32_of_two_takeovers_one_wins() {
     let mut world = World::new(2, &Config::default());
     world.record = Some(half_open("another", START_UNIX - 2));
-    let calls = [world.nodes[0].call(), world.nodes[1].call()];
+    let calls = [world.processes[0].call(), world.processes[1].call()];
     for _ in 0..3 {
         (0..2).for_each(|number| world.arrive(number));
         (0..2).for_each(|number| world.deliver(number));
     }
-    let decided = [0, 1].map(|number| world.nodes[number].decision(calls[number]).unwrap());
+    let decided = [0, 1].map(|number| world.processes[number].decision(calls[number]).unwrap());
     assert!(matches!(decided, [Call::Runs(_), Call::Rejected]), "{decided:?}");
 }
 
@@ -241,7 +244,7 @@ fn case_35_a_lost_election_adopts_what_it_was_shown() {
     world.record = Some(closed(START_UNIX + 50));
     let reads = world.reads;
     world.settle(0);
-    let decision = world.nodes[0].decision(call);
+    let decision = world.processes[0].decision(call);
     assert!(matches!(decision, Some(Call::Runs(CallId { probe: None, .. }))), "it flows");
     assert_eq!(world.admit(0).probe, None, "and so does the very next call");
     assert_eq!((world.reads, world.writes), (reads, 1));
@@ -255,7 +258,7 @@ fn case_36_an_election_that_errors_rejects_and_is_tried_again_after_a_back_off()
         world.advance(s(2));
         world.deny_writes = Some(kind);
         assert_eq!(world.call(0), Call::Rejected);
-        let retry = world.nodes[0].machine.retry_after();
+        let retry = world.processes[0].machine.retry_after();
         let throttled = kind == StoreErrorKind::Throttled;
         assert_eq!(retry, if throttled { ms(500) } else { s(1) });
         world.deny_writes = None;
@@ -271,7 +274,7 @@ fn case_37_an_election_applied_but_unanswered_is_recognised() {
     let (mut world, call) = electing_after_a_look();
     world.faults.push_back(Fault::LostAnswer);
     world.settle(0);
-    assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
+    assert_eq!(world.processes[0].decision(call), Some(Call::Rejected));
     world.advance(s(1));
     assert!(world.admit(0).probe.is_some());
     assert_eq!(world.applied, [(0, "elect")]);
@@ -282,20 +285,20 @@ fn case_37_an_election_applied_but_unanswered_is_recognised() {
 #[test]
 fn case_37_an_election_refused_by_its_own_first_attempt_is_won() {
     let (mut world, call) = electing_after_a_look();
-    let Some(StoreRequest::Write { operation, .. }) = world.nodes[0].job.clone() else {
+    let Some(StoreRequest::Write { operation, .. }) = world.processes[0].job.clone() else {
         panic!("an election");
     };
     world.record = operation.apply(world.record.as_ref());
     world.applied.push((0, operation.name()));
     world.settle(0);
-    assert!(matches!(world.nodes[0].decision(call), Some(Call::Runs(_))));
+    assert!(matches!(world.processes[0].decision(call), Some(Call::Runs(_))));
 }
 
 /// Beyond the tolerated skew it is the corrected wall clock that has to help.
 #[test]
 fn case_38_a_clock_ahead_within_the_skew_takes_no_live_lease() {
     let mut world = seen(half_open("another", START_UNIX + 30));
-    world.nodes[0].now = world.nodes[0].now.moved(0, 1_999);
+    world.processes[0].now = world.processes[0].now.moved(0, 1_999);
     for _ in 0..30 {
         assert_eq!(world.call(0), Call::Rejected);
         world.advance(s(1));
@@ -307,7 +310,7 @@ fn case_38_a_clock_ahead_within_the_skew_takes_no_live_lease() {
 #[test]
 fn case_38_a_clock_ahead_that_saw_the_circuit_closed_does_not_skip_the_timeout() {
     let mut world = World::new(1, &Config::default());
-    world.nodes[0].now = world.nodes[0].now.moved(0, 60_000);
+    world.processes[0].now = world.processes[0].now.moved(0, 60_000);
     world.succeed(0);
     world.advance(s(5));
     world.record = Some(open(START_UNIX + 5));
@@ -317,10 +320,10 @@ fn case_38_a_clock_ahead_that_saw_the_circuit_closed_does_not_skip_the_timeout()
 #[test]
 fn case_40_64_calls_on_an_old_cache_share_one_read() {
     let mut world = World::new(1, &Config::default());
-    let calls: Vec<_> = (0..64).map(|_| world.nodes[0].call()).collect();
+    let calls: Vec<_> = (0..64).map(|_| world.processes[0].call()).collect();
     world.settle(0);
     assert_eq!(world.reads, 1);
     for call in calls {
-        assert!(matches!(world.nodes[0].decision(call), Some(Call::Runs(_))));
+        assert!(matches!(world.processes[0].decision(call), Some(Call::Runs(_))));
     }
 }

@@ -1,6 +1,6 @@
 //! CASES.md, "Store", "Clocks" and "Limits", as far as the machine decides them.
 
-use super::{faults::probing, node::*, world::*, *};
+use super::{faults::probing, process::*, world::*, *};
 use crate::config::OnStoreOutage;
 
 #[test]
@@ -66,7 +66,7 @@ fn case_65_with_both_down_few_calls_reach_the_dependency() {
         world.pass(s(1));
     }
     assert!((6..=5 + 200 / 30).contains(&reached), "{reached} calls");
-    assert!(world.nodes[0].transitions.iter().all(|told| told.origin == Origin::WithoutStore));
+    assert!(world.processes[0].transitions.iter().all(|told| told.origin == Origin::WithoutStore));
 }
 
 #[test]
@@ -75,10 +75,10 @@ fn case_66_a_dead_store_is_asked_once_per_back_off() {
     world.down = Some(StoreErrorKind::Timeout);
     let mut waited = 0;
     for _ in 0..1_000 {
-        let call = world.nodes[0].call();
+        let call = world.processes[0].call();
         waited += usize::from(matches!(call, Call::Waits(_)));
         world.settle(0);
-        let decision = world.nodes[0].decision(call);
+        let decision = world.processes[0].decision(call);
         assert!(matches!(decision, Some(Call::Runs(_))));
         world.advance(ms(100));
     }
@@ -123,10 +123,10 @@ fn case_68_an_unknown_state_admits_warns_once_and_is_not_read_per_call() {
     for _ in 0..10 {
         world.succeed(0);
     }
-    assert_eq!((world.reads, world.nodes[0].defects.as_slice()), (1, ["state"].as_slice()));
+    assert_eq!((world.reads, world.processes[0].defects.as_slice()), (1, ["state"].as_slice()));
     world.advance(s(5));
     world.fail(0, 5);
-    assert_eq!(world.nodes[0].defects.len(), 1);
+    assert_eq!(world.processes[0].defects.len(), 1);
     assert_eq!(world.stored().defect(), None, "the next write mends it");
 }
 
@@ -134,7 +134,7 @@ fn case_68_an_unknown_state_admits_warns_once_and_is_not_read_per_call() {
 fn case_72_a_wall_clock_set_back_does_not_keep_a_cache_alive() {
     let mut world = World::new(1, &Config::default());
     world.succeed(0);
-    world.nodes[0].now = world.nodes[0].now.moved(0, -3_600_000);
+    world.processes[0].now = world.processes[0].now.moved(0, -3_600_000);
     world.succeed(0);
     world.succeed(0);
     assert_eq!(world.reads, 2);
@@ -147,7 +147,7 @@ fn case_72_a_wall_clock_set_back_does_not_keep_a_cache_alive() {
 fn case_73_after_a_freeze_the_first_call_reads() {
     let mut world = World::new(1, &Config::default());
     world.succeed(0);
-    world.nodes[0].now = world.nodes[0].now.moved(0, 600_000); // the monotonic clock stood still
+    world.processes[0].now = world.processes[0].now.moved(0, 600_000); // the monotonic clock stood still
     world.succeed(0);
     assert_eq!(world.reads, 2);
 }
@@ -165,7 +165,7 @@ fn case_91_the_longest_settings_are_no_trouble() {
         .max_clock_skew(s(3_600));
     let mut world = World::new(2, &build(config));
     world.fail(0, 1);
-    assert_eq!(world.nodes[0].machine.retry_after(), year);
+    assert_eq!(world.processes[0].machine.retry_after(), year);
     world.advance(year);
     let pass = world.admit(0);
     world.end(0, pass, CallEnd::Success);
@@ -177,8 +177,8 @@ fn case_91_the_longest_settings_are_no_trouble() {
 fn a_right_without_a_caller_is_given_back_after_a_handoff() {
     let (mut world, pass) = probing(&Config::default(), 2);
     world.end(0, pass, CallEnd::Success);
-    let _ = world.nodes[0].call();
-    world.nodes[0].forget_waiters();
+    let _ = world.processes[0].call();
+    world.processes[0].forget_waiters();
     world.settle(0);
     world.pass(s(1));
     assert_eq!(world.stored().success_count, 1.into(), "the count stands as before");

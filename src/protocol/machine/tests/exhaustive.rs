@@ -2,7 +2,7 @@
 //!
 //! A walk begins with processes that know nothing. From each state it takes every step that
 //! the bounds allow, and each state that it reaches is judged as in a random world: by
-//! [`node`](super::node) and by [`watch`](super::watch). States that print alike are one.
+//! [`process`](super::process) and by [`watch`](super::watch). States that print alike are one.
 //!
 //! The model (`tests/model`) goes further, with time and records in the abstract, but it is a
 //! second machine. This one cannot differ from what is shipped.

@@ -1,14 +1,14 @@
 //! What crosses on the way: verdicts, writes and answers that overtake each other.
 
-use super::{node::*, world::*, *};
+use super::{process::*, world::*, *};
 use crate::{
     config::OnStoreOutage,
     protocol::machine::{StoreRequest, StoreResponse},
 };
 
-/// A world whose first node runs the first probe of an opening.
-pub(super) fn probing(config: &Config, nodes: usize) -> (World, CallId) {
-    let mut world = World::new(nodes, config);
+/// A world whose first process runs the first probe of an opening.
+pub(super) fn probing(config: &Config, processes: usize) -> (World, CallId) {
+    let mut world = World::new(processes, config);
     world.record = Some(open(START_UNIX - 60));
     let pass = world.admit(0);
     assert!(pass.probe.is_some());
@@ -19,8 +19,8 @@ pub(super) fn probing(config: &Config, nodes: usize) -> (World, CallId) {
 fn renewing(config: &Config) -> (World, CallId) {
     let (mut world, pass) = probing(config, 1);
     world.advance(s(11));
-    world.nodes[0].keep_alive(pass);
-    assert!(world.nodes[0].job.is_some());
+    world.processes[0].keep_alive(pass);
+    assert!(world.processes[0].job.is_some());
     (world, pass)
 }
 
@@ -46,7 +46,7 @@ fn a_verdict_outlives_the_renewal_that_it_overtakes() {
         for fault in [None, Some(Fault::LostAnswer), Some(Fault::LostRequest)] {
             let (mut world, pass) = renewing(&quick(5, 1));
             world.faults.extend(fault);
-            world.nodes[0].end(pass, report);
+            world.processes[0].end(pass, report);
             world.settle(0);
             world.pass(s(2));
             assert_eq!(world.stored().state, state.into(), "{report:?}");
@@ -66,12 +66,12 @@ fn an_election_that_is_found_late_is_told_with_the_time_of_the_opening() {
     world.record = Some(open(START_UNIX - 26));
     assert_eq!(world.call(0), Call::Rejected);
     world.pass(s(4));
-    let call = world.nodes[0].call();
+    let call = world.processes[0].call();
     world.arrive(0);
     world.deliver(0); // the look; now the election is under way
     world.faults.push_back(Fault::LostAnswer);
     world.settle(0);
-    assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected), "its answer was lost");
+    assert_eq!(world.processes[0].decision(call), Some(Call::Rejected), "its answer was lost");
     world.down = Some(StoreErrorKind::Timeout);
     world.pass(s(6));
     world.call(0);
@@ -81,7 +81,7 @@ fn an_election_that_is_found_late_is_told_with_the_time_of_the_opening() {
         world.pass(s(1));
         world.call(0);
     }
-    let told = &world.nodes[0].transitions;
+    let told = &world.processes[0].transitions;
     let elected = told.iter().find(|told| told.origin == Origin::Local).unwrap();
     assert_eq!(
         (elected.from_state, elected.to_state),
@@ -108,10 +108,10 @@ fn a_close_that_lands_late_does_not_undo_a_newer_trip() {
     assert_eq!(world.state(0), CircuitState::Closed);
     let late = world.admit(0);
     world.advance(s(2));
-    world.nodes[0].tick();
+    world.processes[0].tick();
     world.arrive(0);
     world.deliver(0); // the read after the lost answer; now the close is under way
-    world.nodes[0].end(late, CallEnd::Failure);
+    world.processes[0].end(late, CallEnd::Failure);
     world.settle(0);
     assert_eq!(world.state(0), CircuitState::Open);
     assert_eq!(world.stored().state, CircuitState::Open.into());
@@ -161,7 +161,7 @@ fn a_token_left_by_a_trip_does_not_probe_again() {
     let pass = world.admit(0);
     assert_eq!(pass.probe, None, "closed here, while the request may land yet");
     world.advance(s(2));
-    world.nodes[0].end(pass, CallEnd::Failure);
+    world.processes[0].end(pass, CallEnd::Failure);
     world.settle(0);
     assert_eq!(world.stored().owner, owner);
     assert_eq!(world.call(0), Call::Rejected);
@@ -182,16 +182,16 @@ fn a_reopening_that_lands_after_a_newer_trip_is_not_taken_for_it() {
     assert_eq!((world.state(0), late.probe), (CircuitState::Closed, None), "closed alone");
     world.down = None;
     world.advance(s(60));
-    world.nodes[0].tick();
+    world.processes[0].tick();
     world.arrive(0);
     world.deliver(0); // the read; now the reopening is under way
-    world.nodes[0].end(late, CallEnd::Failure);
+    world.processes[0].end(late, CallEnd::Failure);
     world.settle(0);
     assert_eq!(world.applied.last(), Some(&(0, "reopen")));
     let opened_at = world.stored().opened_at.valid().copied();
     assert_eq!(opened_at, Some(START_UNIX), "the probe failed then");
-    assert_eq!(world.nodes[0].machine.phase.opened_at(), opened_at);
-    let told = world.nodes[0].transitions.last().expect("it was told");
+    assert_eq!(world.processes[0].machine.phase.opened_at(), opened_at);
+    let told = world.processes[0].transitions.last().expect("it was told");
     assert_eq!((told.to_state, told.origin), (CircuitState::Open, Origin::Observed));
     assert_eq!(told.opened_at, opened_at);
 }
@@ -203,8 +203,8 @@ fn a_hand_over_that_arrives_again_does_not_touch_a_later_probe() {
     let (mut world, mut pass) = probing(&quick(5, 5), 1);
     let mut sent = Vec::new();
     for _ in 0..4 {
-        world.nodes[0].end(pass, CallEnd::Success);
-        let Some(StoreRequest::Write { operation, .. }) = world.nodes[0].job.clone() else {
+        world.processes[0].end(pass, CallEnd::Success);
+        let Some(StoreRequest::Write { operation, .. }) = world.processes[0].job.clone() else {
             panic!("a good probe is written down");
         };
         sent.push(operation);
@@ -232,8 +232,8 @@ fn a_closing_after_the_own_lease_is_not_taken_for_another_of_the_same_second() {
 #[test]
 fn a_closing_that_was_applied_before_its_refusal_is_told_as_own() {
     let (mut world, pass) = probing(&quick(5, 1), 1);
-    world.nodes[0].end(pass, CallEnd::Success);
-    let Some(StoreRequest::Write { operation, .. }) = world.nodes[0].job.clone() else {
+    world.processes[0].end(pass, CallEnd::Success);
+    let Some(StoreRequest::Write { operation, .. }) = world.processes[0].job.clone() else {
         panic!("the last good probe closes");
     };
     // The store client tried twice, and only the second try was answered.
@@ -254,12 +254,12 @@ fn a_lease_found_again_after_an_outage_is_renewed_before_it_is_probed() {
     world.down = None;
     world.advance(s(31));
     // The lease was handed over and is long past: the other one takes it.
-    let call = world.nodes[0].call();
+    let call = world.processes[0].call();
     world.arrive(0);
     world.admit(1);
     world.deliver(0);
     world.settle(0);
-    assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
+    assert_eq!(world.processes[0].decision(call), Some(Call::Rejected));
 }
 
 #[test]
@@ -267,25 +267,25 @@ fn a_right_given_back_unasked_is_not_used_again_when_the_answer_is_lost() {
     let config = quick(5, 3);
     let mut world = World::new(2, &config);
     world.record = Some(open(START_UNIX - 60));
-    let _ = world.nodes[0].call();
+    let _ = world.processes[0].call();
     world.arrive(0);
     world.deliver(0); // read; the election is under way
-    world.nodes[0].forget_waiters();
+    world.processes[0].forget_waiters();
     world.arrive(0);
     world.deliver(0); // elected, nobody there: kept for one handoff
     world.advance(s(1));
-    world.nodes[0].tick();
+    world.processes[0].tick();
     world.faults.push_back(Fault::LostAnswer);
     world.arrive(0);
     world.deliver(0);
     world.advance(s(2));
-    let call = world.nodes[0].call();
+    let call = world.processes[0].call();
     world.arrive(0); // the read that finds out
     let other = world.admit(1);
     assert!(other.probe.is_some());
     world.deliver(0);
     world.settle(0);
-    assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
+    assert_eq!(world.processes[0].decision(call), Some(Call::Rejected));
 }
 
 #[test]
@@ -293,12 +293,12 @@ fn a_verdict_after_the_own_takeover_does_not_disturb_it() {
     for report in [CallEnd::Success, CallEnd::Failure, CallEnd::Dropped] {
         let (mut world, leaked) = probing(&quick(5, 1), 1);
         world.advance(s(31));
-        let call = world.nodes[0].call();
+        let call = world.processes[0].call();
         world.arrive(0);
         world.deliver(0); // the look; now the takeover is under way
-        world.nodes[0].end(leaked, report);
+        world.processes[0].end(leaked, report);
         world.settle(0);
-        let Some(Call::Runs(pass)) = world.nodes[0].decision(call) else {
+        let Some(Call::Runs(pass)) = world.processes[0].decision(call) else {
             panic!("the takeover was ours");
         };
         assert_eq!(world.state(0), CircuitState::HalfOpen, "{report:?}");
@@ -313,13 +313,13 @@ fn an_event_that_was_overtaken_is_no_clock_set_back() {
     let mut world = World::new(1, &Config::default());
     world.succeed(0);
     world.advance(ms(10));
-    world.nodes[0].tick();
+    world.processes[0].tick();
     world.advance(s(6));
-    let overtaken = world.nodes[0].now;
+    let overtaken = world.processes[0].now;
     world.advance(ms(1));
     world.succeed(0);
     assert_eq!(world.reads, 2);
-    world.nodes[0].now = overtaken;
+    world.processes[0].now = overtaken;
     world.succeed(0);
     assert_eq!(world.reads, 2, "what was just read is fresh for whoever asked before");
 }
@@ -343,10 +343,10 @@ fn a_read_under_way_that_shows_a_newer_closed_record_ends_the_streak() {
     world.fail(0, 4);
     let pass = world.admit(0);
     world.advance(s(4));
-    world.nodes[0].refresh();
+    world.processes[0].refresh();
     // Tripped and closed again by others.
     world.record = Some(closed(START_UNIX + 20));
-    world.nodes[0].end(pass, CallEnd::Failure);
+    world.processes[0].end(pass, CallEnd::Failure);
     world.settle(0);
     assert_eq!(world.record, Some(closed(START_UNIX + 20)));
     assert_eq!(world.state(0), CircuitState::Closed);
@@ -354,13 +354,13 @@ fn a_read_under_way_that_shows_a_newer_closed_record_ends_the_streak() {
 
 #[test]
 fn a_wrong_answer_teaches_nothing() {
-    let mut node = Node::new(0, Config::default());
-    let call = node.call();
-    node.answer(StoreResponse::Written(Written::Refused(Some(open(START_UNIX)))));
-    assert_eq!(node.state(), CircuitState::Closed);
-    assert_eq!(node.decision(call), None);
-    node.answer(StoreResponse::Read(None));
-    assert!(matches!(node.decision(call), Some(Call::Runs(_))));
+    let mut process = Process::new(0, Config::default());
+    let call = process.call();
+    process.answer(StoreResponse::Written(Written::Refused(Some(open(START_UNIX)))));
+    assert_eq!(process.state(), CircuitState::Closed);
+    assert_eq!(process.decision(call), None);
+    process.answer(StoreResponse::Read(None));
+    assert!(matches!(process.decision(call), Some(Call::Runs(_))));
 }
 
 #[test]
@@ -399,14 +399,14 @@ fn a_takeover_whose_answer_was_lost_is_told_as_one() {
     let mut record = half_open("another", START_UNIX - 10);
     record.success_count = 2.into();
     world.record = Some(record);
-    let _ = world.nodes[0].call();
+    let _ = world.processes[0].call();
     world.arrive(0);
     world.faults.push_back(Fault::LostAnswer);
     world.deliver(0); // seen, and past: the takeover is under way
     world.settle(0);
     world.advance(s(2));
     let pass = world.admit(0);
-    let cause = world.nodes[0].transitions.last().map(|told| told.cause.clone());
+    let cause = world.processes[0].transitions.last().map(|told| told.cause.clone());
     assert!(matches!(cause, Some(Cause::TakeOver { .. })), "{cause:?}");
     world.end(0, pass, CallEnd::Success);
     assert_eq!(world.stored().state, CircuitState::Closed.into(), "counted on from 2");

@@ -2,7 +2,7 @@
 
 use proptest::{prelude::*, test_runner::TestRng};
 
-use super::{node::*, world::*, *};
+use super::{process::*, world::*, *};
 
 /// Serves calls until the record is closed; returns requests and time.
 fn recover(

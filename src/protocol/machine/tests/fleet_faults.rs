@@ -3,7 +3,7 @@
 use super::{
     faults::probing,
     fleet_rules::{spread, tripped},
-    node::*,
+    process::*,
     world::*,
     *,
 };
@@ -11,19 +11,19 @@ use crate::protocol::machine::{Purpose, StoreRequest};
 
 #[test]
 fn case_66_a_look_that_decides_a_call_is_not_spared_for_another_circuits_failure() {
-    let is_urgent = |world: &World| world.nodes[0].job.as_ref().map(StoreRequest::is_urgent);
+    let is_urgent = |world: &World| world.processes[0].job.as_ref().map(StoreRequest::is_urgent);
     let mut world = tripped(1, &Config::default());
     world.pass(s(25));
-    let _ = world.nodes[0].call();
+    let _ = world.processes[0].call();
     assert_eq!(is_urgent(&world), Some(true), "a look before an election");
     let mut world = World::new(1, &Config::default());
-    let _ = world.nodes[0].call();
+    let _ = world.processes[0].call();
     assert_eq!(is_urgent(&world), Some(false), "a closed circuit looks for others");
     world.settle(0);
     world.advance(s(1));
     let pass = world.admit(0);
     for _ in 0..5 {
-        world.nodes[0].end(pass, CallEnd::Failure);
+        world.processes[0].end(pass, CallEnd::Failure);
     }
     assert_eq!(is_urgent(&world), Some(true), "a look before a trip");
 }
@@ -37,11 +37,11 @@ fn case_21_after_a_read_that_failed_no_call_is_rejected_by_old_knowledge() {
         world.pass(s(6));
         world.down = Some(StoreErrorKind::Misconfigured);
         // The call was rejected before the answer came, and no caller waited for the answer.
-        let call = world.nodes[0].call();
-        assert!(world.nodes[0].looks(call));
-        world.nodes[0].forget_waiters();
+        let call = world.processes[0].call();
+        assert!(world.processes[0].looks(call));
+        world.processes[0].forget_waiters();
         world.settle(0);
-        assert_eq!(world.nodes[0].machine.published().span_ms, 0);
+        assert_eq!(world.processes[0].machine.published().span_ms, 0);
         assert!(matches!(world.call(0), Call::Runs(CallId { probe: None, .. })));
     }
 }
@@ -133,7 +133,7 @@ fn case_193_who_probes_alone_is_not_kept_waiting_by_throttled_writes() {
         let pass = world.admit(0);
         assert!(pass.probe.is_some());
         world.end(0, pass, CallEnd::Success);
-        assert_eq!(world.nodes[0].machine.retry_after(), Duration::ZERO);
+        assert_eq!(world.processes[0].machine.retry_after(), Duration::ZERO);
         probes += 1;
     }
     assert_eq!(probes, 3);
@@ -162,13 +162,13 @@ fn an_election_that_is_refused_against_its_own_record_is_not_repeated_at_once() 
 fn case_208_a_read_before_a_verdict_is_as_urgent_as_the_verdict() {
     let (mut world, pass) = probing(&quick(5, 1), 1);
     world.faults.push_back(Fault::LostAnswer);
-    world.nodes[0].end(pass, CallEnd::Success);
+    world.processes[0].end(pass, CallEnd::Success);
     world.arrive(0);
     world.deliver(0);
     world.advance(s(2));
-    world.nodes[0].tick();
+    world.processes[0].tick();
     // The closing may have been applied: what is true is read before it is written again.
-    let purpose = match &world.nodes[0].job {
+    let purpose = match &world.processes[0].job {
         Some(StoreRequest::Read { purpose, .. }) => *purpose,
         other => panic!("a read comes first, not {other:?}"),
     };

@@ -1,17 +1,17 @@
 //! CASES.md 156 to 160 and 204: rights to probe, kept, given back and bounded.
 
-use super::{faults::probing, fleet_rules::tripped, node::*, world::*, *};
+use super::{faults::probing, fleet_rules::tripped, process::*, world::*, *};
 
 #[test]
 fn case_156_a_right_that_was_won_for_a_caller_who_left_is_kept_for_the_next() {
     let mut world = tripped(1, &Config::default());
     world.pass(s(25));
-    let _ = world.nodes[0].call();
-    world.nodes[0].forget_waiters();
+    let _ = world.processes[0].call();
+    world.processes[0].forget_waiters();
     world.settle(0);
     // It waited for the look only: the next one is elected, and has left as well.
-    let _ = world.nodes[0].call();
-    world.nodes[0].forget_waiters();
+    let _ = world.processes[0].call();
+    world.processes[0].forget_waiters();
     world.settle(0);
     assert_eq!((world.writes, world.stored().state.valid()), (1, Some(&CircuitState::HalfOpen)));
     world.pass(ms(999));
@@ -55,7 +55,7 @@ fn case_159_a_probe_that_hangs_keeps_its_lease_for_four_of_them() {
     while world.call(1) == Call::Rejected {
         for _ in 0..10 {
             world.pass(ms(100));
-            world.nodes[0].keep_alive(pass);
+            world.processes[0].keep_alive(pass);
             world.settle(0);
         }
         held += 1;
@@ -76,7 +76,7 @@ fn case_159_a_hanging_probe_without_the_store_ends_as_well() {
     let pass = world.admit(0);
     let held = (0..1_000).find(|_| {
         world.pass(s(1));
-        world.nodes[0].keep_alive(pass);
+        world.processes[0].keep_alive(pass);
         matches!(world.call(0), Call::Runs(_))
     });
     assert!(held.is_some_and(|held| (120..=155).contains(&held)), "{held:?}");
@@ -87,15 +87,15 @@ fn case_160_while_a_probe_runs_a_rejection_names_a_handoff() {
     let (mut world, pass) = probing(&Config::default(), 2);
     assert_eq!(world.call(1), Call::Rejected);
     assert_eq!(world.call(0), Call::Rejected);
-    for node in &world.nodes {
-        assert_eq!(node.machine.retry_after(), s(1));
+    for process in &world.processes {
+        assert_eq!(process.machine.retry_after(), s(1));
     }
     world.end(0, pass, CallEnd::Dropped);
-    assert_eq!(world.nodes[0].machine.retry_after(), Duration::ZERO, "not the lease");
+    assert_eq!(world.processes[0].machine.retry_after(), Duration::ZERO, "not the lease");
     let (mut world, _) = probing(&Config::default(), 1);
     world.advance(ms(29_900));
-    assert_eq!(world.nodes[0].call(), Call::Rejected);
-    assert_eq!(world.nodes[0].machine.retry_after(), ms(100), "what is left of the lease");
+    assert_eq!(world.processes[0].call(), Call::Rejected);
+    assert_eq!(world.processes[0].machine.retry_after(), ms(100), "what is left of the lease");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn case_204_a_record_outlives_its_lease_by_an_hour() {
     };
     assert!(outlives(&world));
     world.advance(s(40_000));
-    world.nodes[0].keep_alive(pass);
+    world.processes[0].keep_alive(pass);
     world.settle(0);
     assert_eq!(world.writes, 2);
     assert!(outlives(&world));

@@ -1,6 +1,6 @@
 //! CASES.md, second part: a fleet that is never in step, and never alone while reads work.
 
-use super::{faults::probing, node::*, world::*, *};
+use super::{faults::probing, process::*, world::*, *};
 
 /// The defaults over a shared store.
 pub(super) fn spread() -> Config {
@@ -8,14 +8,14 @@ pub(super) fn spread() -> Config {
 }
 
 /// A fleet that has seen the circuit open since `START`, tripped by the first of it.
-pub(super) fn tripped(nodes: usize, config: &Config) -> World {
-    let mut world = World::new(nodes, config);
-    for number in 0..nodes {
+pub(super) fn tripped(processes: usize, config: &Config) -> World {
+    let mut world = World::new(processes, config);
+    for number in 0..processes {
         world.succeed(number);
     }
     world.fail(0, 5);
     world.advance(s(5));
-    for number in 0..nodes {
+    for number in 0..processes {
         assert_eq!(world.call(number), Call::Rejected);
         assert_eq!(world.state(number), CircuitState::Open);
     }
@@ -24,7 +24,7 @@ pub(super) fn tripped(nodes: usize, config: &Config) -> World {
     world
 }
 
-/// Milliseconds until a call of this node runs, in steps.
+/// Milliseconds until a call of this process runs, in steps.
 pub(super) fn waits(world: &mut World, number: usize, step: u64) -> u64 {
     let mut waited = 0;
     while world.call(number) == Call::Rejected {
@@ -102,7 +102,7 @@ fn case_192_knowledge_that_is_young_but_of_before_the_due_instant_is_looked_at_a
     assert_eq!(world.call(1), Call::Rejected);
     world.pass(s(2));
     world.reads = 0;
-    assert!(world.nodes[1].machine.is_fresh(), "read two seconds ago, and not due then");
+    assert!(world.processes[1].machine.is_fresh(), "read two seconds ago, and not due then");
     assert!(world.admit(1).probe.is_some());
     assert_eq!((world.reads, world.writes), (1, 1), "a look, and an election");
 }
@@ -167,7 +167,7 @@ fn case_195_with_writes_denied_what_is_due_is_decided_on_a_read() {
         world.pass(s(25));
         assert_eq!(world.call(0), Call::Rejected, "the first to find out is rejected");
         // Another process holds a live lease: no probe beside it.
-        let now = world.nodes[0].now.unix_floor(Duration::ZERO);
+        let now = world.processes[0].now.unix_floor(Duration::ZERO);
         world.record = Some(half_open("another", now + 60));
         for _ in 0..20 {
             assert_eq!(world.call(0), Call::Rejected, "a probe beside a live lease");
@@ -247,7 +247,7 @@ fn case_196_a_trip_from_before_a_freeze_is_not_written() {
     world.down = None;
     // Nothing ran for a while that is shorter than the timeout.
     world.advance(s(20));
-    world.nodes[0].tick();
+    world.processes[0].tick();
     world.settle(0);
     assert_eq!(world.record, Some(closed(START_UNIX + 3_600)));
     assert!(world.admit(0).probe.is_some(), "it probes first");
@@ -365,8 +365,8 @@ fn case_100_a_trip_looks_first_and_finds_that_others_were_faster() {
     }
     assert_eq!(world.state(1), CircuitState::Open);
     assert_eq!(world.writes, 1, "no trip was refused");
-    assert_eq!(world.nodes[1].transitions.len(), 1);
-    assert_eq!(world.nodes[1].transitions[0].origin, Origin::Observed);
+    assert_eq!(world.processes[1].transitions.len(), 1);
+    assert_eq!(world.processes[1].transitions[0].origin, Origin::Observed);
 }
 
 #[test]
@@ -375,12 +375,12 @@ fn case_99_while_calls_fail_the_next_one_goes_by_a_fresh_read() {
     world.fail(0, 2);
     world.record = Some(open(START_UNIX));
     world.advance(ms(251));
-    let calls: Vec<_> = (0..3).map(|_| world.nodes[0].call()).collect();
+    let calls: Vec<_> = (0..3).map(|_| world.processes[0].call()).collect();
     world.settle(0);
     for call in calls {
         assert!(matches!(call, Call::Waits(_)));
         // Case 101: what was counted here is of an epoch that is over.
-        assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
+        assert_eq!(world.processes[0].decision(call), Some(Call::Rejected));
     }
     assert_eq!((world.reads, world.writes), (2, 0), "one read for all of them");
 }
@@ -390,10 +390,10 @@ fn case_99_knowledge_of_a_quarter_of_a_second_is_young_enough() {
     let mut world = World::new(1, &Config::default());
     world.fail(0, 2);
     world.advance(ms(250));
-    assert!(matches!(world.nodes[0].call(), Call::Runs(_)));
+    assert!(matches!(world.processes[0].call(), Call::Runs(_)));
     world.advance(ms(1));
     // Without an answer the call is admitted, and while reads are left alone none waits.
     world.down = Some(StoreErrorKind::Timeout);
     assert!(matches!(world.call(0), Call::Runs(_)));
-    assert!(matches!(world.nodes[0].call(), Call::Runs(_)));
+    assert!(matches!(world.processes[0].call(), Call::Runs(_)));
 }

@@ -2,7 +2,7 @@
 
 use super::{
     fleet_rules::{spread, waits},
-    node::*,
+    process::*,
     world::*,
     *,
 };
@@ -16,10 +16,10 @@ fn case_199_a_burst_that_is_due_by_stale_knowledge_goes_by_one_look() {
         world.record = Some(closed(START_UNIX + 4_000));
         world.advance(s(3_000));
         world.reads = 0;
-        let calls: Vec<_> = (0..64).map(|_| world.nodes[0].call()).collect();
+        let calls: Vec<_> = (0..64).map(|_| world.processes[0].call()).collect();
         world.settle(0);
         for call in calls {
-            assert!(matches!(world.nodes[0].decision(call), Some(Call::Runs(_))), "rejected");
+            assert!(matches!(world.processes[0].decision(call), Some(Call::Runs(_))), "rejected");
         }
         assert_eq!((world.reads, world.writes), (1, 0));
     }
@@ -33,13 +33,13 @@ fn case_199_where_nobody_is_due_one_call_looks_and_the_others_are_rejected() {
         assert_eq!(world.call(0), Call::Rejected);
         world.advance(s(6));
         world.record = Some(closed(START_UNIX + 4_000));
-        let brief_waiter = world.nodes[0].call();
-        assert!(world.nodes[0].looks(brief_waiter), "it waits a moment only");
+        let brief_waiter = world.processes[0].call();
+        assert!(world.processes[0].looks(brief_waiter), "it waits a moment only");
         for _ in 0..63 {
-            assert_eq!(world.nodes[0].call(), Call::Rejected, "nobody else waits");
+            assert_eq!(world.processes[0].call(), Call::Rejected, "nobody else waits");
         }
         world.settle(0);
-        assert!(matches!(world.nodes[0].decision(brief_waiter), Some(Call::Runs(_))));
+        assert!(matches!(world.processes[0].decision(brief_waiter), Some(Call::Runs(_))));
         assert_eq!((world.reads, world.writes), (2, 0));
         assert!(matches!(world.call(0), Call::Runs(_)));
     }
@@ -53,13 +53,13 @@ fn case_199_the_call_that_looks_goes_by_what_confirms_its_look() {
     world.advance(s(6));
     // Closed by others since: read twice, for this process wrote the opening.
     world.record = Some(closed(START_UNIX + 4_000));
-    let brief_waiter = world.nodes[0].call();
+    let brief_waiter = world.processes[0].call();
     let reads = world.reads;
     world.arrive(0);
     world.deliver(0);
-    assert_eq!(world.nodes[0].decision(brief_waiter), None, "it waits for what is left");
+    assert_eq!(world.processes[0].decision(brief_waiter), None, "it waits for what is left");
     world.settle(0);
-    assert!(matches!(world.nodes[0].decision(brief_waiter), Some(Call::Runs(_))));
+    assert!(matches!(world.processes[0].decision(brief_waiter), Some(Call::Runs(_))));
     assert_eq!(world.reads - reads, 2);
 }
 
@@ -85,7 +85,7 @@ fn case_199_what_followed_the_opening_that_is_known_is_read_once() {
         let call = world.call(0);
         assert_eq!(world.reads, 1, "{shown:?}");
         assert_eq!(matches!(call, Call::Runs(_)), shown == closed(START_UNIX + 3_630));
-        assert_eq!(world.nodes[0].machine.cache.record(), Some(&shown));
+        assert_eq!(world.processes[0].machine.cache.record(), Some(&shown));
     }
 }
 
@@ -116,10 +116,10 @@ fn case_210_a_call_that_would_be_rejected_looks_once_for_each_back_off() {
     world.down = Some(StoreErrorKind::Throttled);
     let mut looked = 0;
     for _ in 0..200 {
-        let call = world.nodes[0].call();
-        looked += usize::from(world.nodes[0].looks(call));
+        let call = world.processes[0].call();
+        looked += usize::from(world.processes[0].looks(call));
         world.settle(0);
-        assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
+        assert_eq!(world.processes[0].decision(call), Some(Call::Rejected));
         world.pass(ms(1));
     }
     assert_eq!(looked, 1, "reads are left alone, and nobody waits for them");
@@ -135,10 +135,10 @@ fn case_210_throttled_reads_let_no_call_through_and_keep_none_waiting() {
         let mut waited = 0;
         for _ in 0..600 {
             world.pass(ms(100));
-            let call = world.nodes[0].call();
+            let call = world.processes[0].call();
             waited += usize::from(matches!(call, Call::Waits(_)));
             world.settle(0);
-            assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
+            assert_eq!(world.processes[0].decision(call), Some(Call::Rejected));
         }
         assert!(waited <= 40, "{waited} of 600 calls waited for a look");
         world.down = None;

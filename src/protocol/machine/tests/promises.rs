@@ -1,6 +1,6 @@
 //! What a change of the machine once survived: small promises, one each.
 
-use super::{faults::probing, node::*, world::*, *};
+use super::{faults::probing, process::*, world::*, *};
 
 fn seen(record: Record) -> World {
     let mut world = World::new(1, &Config::default());
@@ -14,8 +14,8 @@ fn a_read_that_failed_with_nobody_waiting_fails_open_for_the_next_call() {
         let mut world = seen(record);
         assert_eq!(world.call(0), Call::Rejected);
         world.advance(s(6));
-        let _ = world.nodes[0].call();
-        world.nodes[0].forget_waiters();
+        let _ = world.processes[0].call();
+        world.processes[0].forget_waiters();
         world.faults.push_back(Fault::LostRequest);
         world.settle(0);
         assert!(matches!(world.call(0), Call::Runs(CallId { probe: None, .. })));
@@ -43,9 +43,9 @@ fn a_lease_seen_unchanged_is_taken_over_after_its_length_and_the_rounding_of_its
 #[test]
 fn one_call_waits_while_a_verdict_is_written_and_the_others_are_rejected() {
     let (mut world, pass) = probing(&quick(5, 2), 1);
-    world.nodes[0].end(pass, CallEnd::Success);
-    assert!(matches!(world.nodes[0].call(), Call::Waits(_)));
-    assert_eq!(world.nodes[0].call(), Call::Rejected);
+    world.processes[0].end(pass, CallEnd::Success);
+    assert!(matches!(world.processes[0].call(), Call::Waits(_)));
+    assert_eq!(world.processes[0].call(), Call::Rejected);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_local_probe_that_outlived_its_lease_is_not_kept_alive() {
     world.advance(s(30));
     let late = world.admit(0);
     world.advance(s(31));
-    world.nodes[0].keep_alive(late);
+    world.processes[0].keep_alive(late);
     let next = world.admit(0);
     assert!(next.probe > late.probe);
 }
@@ -92,7 +92,7 @@ fn leases_are_stamped_rounded_up() {
 #[test]
 fn a_late_renewal_with_the_lease_of_the_handover_is_not_taken_for_it() {
     let (mut world, pass) = probing(&quick(5, 2), 1);
-    world.nodes[0].end(pass, CallEnd::Success);
+    world.processes[0].end(pass, CallEnd::Success);
     // A renewal whose answer was lost lands late, with the very same end.
     world.record.as_mut().unwrap().lease_until = (START_UNIX + 1).into();
     world.settle(0);
@@ -130,8 +130,8 @@ fn nobody_is_told_to_come_back_early() {
     let mut world = seen(open(START_UNIX));
     assert_eq!(world.call(0), Call::Rejected);
     world.advance(Duration::from_micros(500));
-    world.nodes[0].pass_time();
-    assert_eq!(world.nodes[0].machine.published().retry_at_ms, 1_000_030_000);
+    world.processes[0].pass_time();
+    assert_eq!(world.processes[0].machine.published().retry_at_ms, 1_000_030_000);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn while_the_store_is_left_alone_the_gate_decides_alone() {
     let mut world = World::new(1, &Config::default());
     world.down = Some(StoreErrorKind::Timeout);
     assert!(matches!(world.call(0), Call::Runs(_)));
-    let published = world.nodes[0].machine.published();
+    let published = world.processes[0].machine.published();
     assert_eq!((published.from_ms, published.span_ms), (1_000_000_000 - 16, 1_016));
 }
 
@@ -149,10 +149,10 @@ fn the_back_off_doubles_up_to_half_a_minute() {
     world.down = Some(StoreErrorKind::Timeout);
     let mut asked_at = Vec::new();
     for _ in 0..2_000 {
-        let before = world.nodes[0].machine.cache.reads;
+        let before = world.processes[0].machine.cache.reads;
         assert!(matches!(world.call(0), Call::Runs(_)));
-        if world.nodes[0].machine.cache.reads > before {
-            asked_at.push(world.nodes[0].now);
+        if world.processes[0].machine.cache.reads > before {
+            asked_at.push(world.processes[0].now);
         }
         world.advance(ms(100));
     }
@@ -165,9 +165,9 @@ fn the_back_off_doubles_up_to_half_a_minute() {
 #[test]
 fn a_release_in_the_second_of_a_closing_is_not_told_as_that_closing() {
     let (mut world, pass) = probing(&quick(5, 1), 1);
-    world.nodes[0].end(pass, CallEnd::Success);
+    world.processes[0].end(pass, CallEnd::Success);
     // An operator is first, and both writes would leave the same `expiration`.
-    let expires_at = world.nodes[0].machine.expires_at();
+    let expires_at = world.processes[0].machine.expires_at();
     world.record = Some(Record { released: START_UNIX.into(), ..closed(expires_at) });
     world.settle(0);
     assert_eq!(world.state(0), CircuitState::Closed);

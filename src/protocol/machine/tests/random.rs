@@ -1,9 +1,9 @@
 //! Random operations on one machine, among them all that a shared table, a
-//! wrong clock or a caller can do wrong. [`Node`] checks after every step.
+//! wrong clock or a caller can do wrong. [`Process`] checks after every step.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::{node::*, seeds::play_seeds, *};
+use super::{process::*, seeds::play_seeds, *};
 use crate::{
     config::OnStoreOutage,
     protocol::machine::{Command, StoreRequest, StoreResponse},
@@ -188,9 +188,9 @@ pub(super) fn config() -> impl Strategy<Value = Config> {
         })
 }
 
-fn answer(node: &Node, reply: Reply) -> StoreResponse {
+fn answer(process: &Process, reply: Reply) -> StoreResponse {
     let own = |mut record: Record| {
-        if let Some(election) = &node.machine.cache.election {
+        if let Some(election) = &process.machine.cache.election {
             record.owner = election.token.as_owner();
         }
         Some(record)
@@ -201,16 +201,16 @@ fn answer(node: &Node, reply: Reply) -> StoreResponse {
         Reply::Refused(record) => StoreResponse::Written(Written::Refused(record)),
         Reply::RefusedOwn(record) => StoreResponse::Written(Written::Refused(own(record))),
         Reply::Failed(kind) => StoreResponse::Failed(kind),
-        Reply::Applied => match &node.job {
+        Reply::Applied => match &process.job {
             Some(StoreRequest::Write { operation, .. }) => {
-                let known = node.machine.cache.record();
+                let known = process.machine.cache.record();
                 StoreResponse::Written(match operation.apply(known) {
                     Some(record) => Written::Applied(record),
                     None => Written::Refused(known.cloned()),
                 })
             }
             Some(StoreRequest::Read { .. }) | None => {
-                StoreResponse::Read(node.machine.cache.record().cloned())
+                StoreResponse::Read(process.machine.cache.record().cloned())
             }
         },
     }
@@ -220,80 +220,81 @@ fn set_wall(moment: Moment, by: i64) -> Moment {
     moment.moved(0, by.saturating_mul(1_000))
 }
 
-fn apply(node: &mut Node, passes: &mut Vec<CallId>, op: Op) {
+fn apply(process: &mut Process, passes: &mut Vec<CallId>, op: Op) {
     match op {
         Op::Call => {
-            if let Call::Runs(pass) = node.call() {
+            if let Call::Runs(pass) = process.call() {
                 passes.push(pass);
             }
         }
         Op::Row(report, times) => {
             for _ in 0..times {
-                if let Call::Runs(pass) = node.call() {
-                    node.end(pass, report);
+                if let Call::Runs(pass) = process.call() {
+                    process.end(pass, report);
                 }
             }
         }
         // Ended late, twice, or in another epoch: all passes are kept.
         Op::End(at, report) => {
             if !passes.is_empty() {
-                node.end(passes[passes.len() - 1 - at % passes.len()], report);
+                process.end(passes[passes.len() - 1 - at % passes.len()], report);
             }
         }
         Op::KeepAlive(at) => {
             if !passes.is_empty() {
-                node.keep_alive(passes[passes.len() - 1 - at % passes.len()]);
+                process.keep_alive(passes[passes.len() - 1 - at % passes.len()]);
             }
         }
-        Op::Refresh => node.refresh(),
-        Op::Tick => node.tick(),
+        Op::Refresh => process.refresh(),
+        Op::Tick => process.tick(),
         Op::AtDeadline => {
-            if let Some(deadline) = node.machine.deadline() {
-                node.now = later(node.now, deadline);
-                node.tick();
-                assert_ne!(node.machine.deadline(), Some(Duration::ZERO), "a spin");
+            if let Some(deadline) = process.machine.deadline() {
+                process.now = later(process.now, deadline);
+                process.tick();
+                assert_ne!(process.machine.deadline(), Some(Duration::ZERO), "a spin");
             }
         }
-        Op::GiveUpWaiting => node.forget_waiters(),
-        Op::CallId(by) => node.now = later(node.now, by),
+        Op::GiveUpWaiting => process.forget_waiters(),
+        Op::CallId(by) => process.now = later(process.now, by),
         Op::Overtaken(by) => {
-            let now = node.now;
+            let now = process.now;
             let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-            node.now = now.moved(-by, -by);
-            let call = node.call();
-            node.now = now;
+            process.now = now.moved(-by, -by);
+            let call = process.call();
+            process.now = now;
             if let Call::Runs(pass) = call {
                 passes.push(pass);
             }
         }
-        Op::StepWall(by) => node.now = set_wall(node.now, by),
-        Op::Command(command) => node.command(command),
+        Op::StepWall(by) => process.now = set_wall(process.now, by),
+        Op::Command(command) => process.command(command),
         Op::StoreResponse(reply) => {
-            let waiting = node.waiters();
-            let answer = answer(node, reply);
-            node.answer(answer);
+            let waiting = process.waiters();
+            let answer = answer(process, reply);
+            process.answer(answer);
             for call in waiting {
-                if let Some(Call::Runs(pass)) = node.decision(call) {
+                if let Some(Call::Runs(pass)) = process.decision(call) {
                     passes.push(pass);
                 }
             }
         }
     }
-    let published = node.machine.published();
-    assert_eq!(published.epoch, node.machine.epoch());
-    assert_eq!(published.state, node.state());
+    let published = process.machine.published();
+    assert_eq!(published.epoch, process.machine.epoch());
+    assert_eq!(published.state, process.state());
 }
 
 #[test]
 fn no_sequence_of_events_breaks_a_machine() {
     let inputs = (config(), 0_u8..8, vec(op(), 1..120));
     play_seeds("machine::tests::random::no_", SEEDS, &inputs, |(config, step, ops)| {
-        let mut node = Node::new(0, config);
+        let mut process = Process::new(0, config);
         // Draws that differ: without a step each turn is the first one.
-        node.machine.entropy = Box::new(Counted { node: 0, tokens: 0, draw: 0, step: step * 36 });
+        process.machine.entropy =
+            Box::new(Counted { process: 0, tokens: 0, draw: 0, step: step * 36 });
         let mut passes = Vec::new();
         for op in ops {
-            apply(&mut node, &mut passes, op);
+            apply(&mut process, &mut passes, op);
         }
     });
 }
@@ -303,25 +304,25 @@ fn consecutive_failures_are_counted_as_by_a_simple_counter() {
     let inputs = (1_u32..6, vec(report(), 0..60));
     play_seeds("machine::tests::random::consecutive_", SEEDS, &inputs, |(threshold, reports)| {
         let config = Config::builder().failure_threshold(threshold).local_cache_max_age(s(3_600));
-        let mut node = Node::new(0, build(config));
-        let call = node.call();
-        node.answer(StoreResponse::Read(None));
-        let Some(Call::Runs(pass)) = node.decision(call) else {
+        let mut process = Process::new(0, build(config));
+        let call = process.call();
+        process.answer(StoreResponse::Read(None));
+        let Some(Call::Runs(pass)) = process.decision(call) else {
             panic!("closed");
         };
         let mut counter = 0;
         for report in reports {
-            node.end(pass, report);
+            process.end(pass, report);
             match report {
                 CallEnd::Success => counter = 0,
                 CallEnd::Failure => counter += 1,
                 CallEnd::Ignored | CallEnd::Dropped => {}
             }
-            assert_eq!(node.state() == CircuitState::Open, counter >= threshold);
+            assert_eq!(process.state() == CircuitState::Open, counter >= threshold);
             if counter >= threshold {
                 break;
             }
-            assert_eq!(node.streak(), u64::from(counter));
+            assert_eq!(process.streak(), u64::from(counter));
         }
     });
 }
@@ -329,15 +330,15 @@ fn consecutive_failures_are_counted_as_by_a_simple_counter() {
 /// Case 84.
 #[test]
 fn case_84_failures_and_successes_in_turn_never_trip() {
-    let mut node = Node::new(0, build(Config::builder().failure_threshold(2)));
-    let call = node.call();
-    node.answer(StoreResponse::Read(None));
-    let Some(Call::Runs(pass)) = node.decision(call) else {
+    let mut process = Process::new(0, build(Config::builder().failure_threshold(2)));
+    let call = process.call();
+    process.answer(StoreResponse::Read(None));
+    let Some(Call::Runs(pass)) = process.decision(call) else {
         panic!("closed");
     };
     for _ in 0..10_000 {
-        node.end(pass, CallEnd::Failure);
-        node.end(pass, CallEnd::Success);
+        process.end(pass, CallEnd::Failure);
+        process.end(pass, CallEnd::Success);
     }
-    assert_eq!(node.state(), CircuitState::Closed);
+    assert_eq!(process.state(), CircuitState::Closed);
 }

@@ -119,12 +119,12 @@ fn weather() -> impl Strategy<Value = Op> {
 
 /// What comes upon a process, or upon the item.
 fn strike() -> impl Strategy<Value = Op> {
-    let node = || 0_usize..4;
+    let process = || 0_usize..4;
     let stop = select(vec![Stop::Frozen, Stop::Paused]);
     prop_oneof![
-        2 => node().prop_map(Op::Restart),
-        4 => (node(), stop).prop_map(|(n, stop)| Op::Stop(n, stop)),
-        6 => (node(), any::<bool>()).prop_map(|(n, notices)| Op::GoOn(n, notices)),
+        2 => process().prop_map(Op::Restart),
+        4 => (process(), stop).prop_map(|(n, stop)| Op::Stop(n, stop)),
+        6 => (process(), any::<bool>()).prop_map(|(n, notices)| Op::GoOn(n, notices)),
         2 => Just(Op::Delete),
     ]
 }
@@ -164,10 +164,10 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let node = || 0_usize..4;
+    let process = || 0_usize..4;
     prop_oneof![
-        74 => (node(), act()).prop_map(|(n, act)| Op::Act(n, act)),
-        6 => node().prop_map(Op::Arrive),
+        74 => (process(), act()).prop_map(|(n, act)| Op::Act(n, act)),
+        6 => process().prop_map(Op::Arrive),
         8 => (1_u64..2_000).prop_map(Op::Advance),
         6 => (2_000_u64..9_000).prop_map(Op::Advance),
         1 => (9_000_u64..70_000).prop_map(Op::Advance),

@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::BTreeSet};
 
 use super::{
     super::{phase::*, prober::*},
-    node::*,
+    process::*,
     random_ops::{Act, Meanwhile, Op, Trouble, worlds},
     seeds::play_seeds,
     world::*,
@@ -27,29 +27,29 @@ struct Play {
 }
 
 impl Play {
-    fn new(nodes: usize, config: Config, is_skewed: bool) -> Self {
-        let mut world = World::new(nodes, &config);
+    fn new(processes: usize, config: Config, is_skewed: bool) -> Self {
+        let mut world = World::new(processes, &config);
         world.watch.is_strict = true;
-        for number in 0..nodes {
+        for number in 0..processes {
             world.draw_at_random(number);
         }
         if is_skewed {
             world.watch.skew = s(2);
-            for (node, by) in world.nodes.iter_mut().zip([-1_000, 1_000, 0, 700]) {
-                node.now = node.now.moved(0, by);
+            for (process, by) in world.processes.iter_mut().zip([-1_000, 1_000, 0, 700]) {
+                process.now = process.now.moved(0, by);
             }
         }
-        let (passes, calls) = (vec![Vec::new(); nodes], vec![Vec::new(); nodes]);
+        let (passes, calls) = (vec![Vec::new(); processes], vec![Vec::new(); processes]);
         Self { world, config, passes, calls, history: vec![None], reached: BTreeSet::new() }
     }
 
     fn apply(&mut self, op: Op) {
-        let nodes = self.world.nodes.len();
+        let processes = self.world.processes.len();
         match op {
-            Op::Arrive(n) => self.arrive(n % nodes),
-            Op::Restart(n) => self.restart(n % nodes),
-            Op::Stop(n, stop) => self.world.stop(n % nodes, stop),
-            Op::GoOn(n, notices) => self.go_on(n % nodes, notices),
+            Op::Arrive(n) => self.arrive(n % processes),
+            Op::Restart(n) => self.restart(n % processes),
+            Op::Stop(n, stop) => self.world.stop(n % processes, stop),
+            Op::GoOn(n, notices) => self.go_on(n % processes, notices),
             Op::Advance(by) => self.world.advance(ms(by)),
             Op::Fault(trouble) => self.trouble(trouble),
             Op::Down(down) => self.world.down = down.then_some(StoreErrorKind::Unavailable),
@@ -58,9 +58,11 @@ impl Play {
                 self.world.throttle_writes = writes;
             }
             Op::Deny(kind) => self.world.deny_writes = kind,
-            Op::CutOff(n, is_cut) => self.world.cut_off[n % nodes] = is_cut,
+            Op::CutOff(n, is_cut) => self.world.cut_off[n % processes] = is_cut,
             Op::Delete => self.delete(),
-            Op::Act(n, act) if !self.world.is_stopped(n % nodes) => self.act(n % nodes, act),
+            Op::Act(n, act) if !self.world.is_stopped(n % processes) => {
+                self.act(n % processes, act);
+            }
             // Who stands still does nothing.
             Op::Act(..) => {}
         }
@@ -69,41 +71,41 @@ impl Play {
 
     /// What a process that runs does.
     fn act(&mut self, number: usize, act: Act) {
-        let node = &mut self.world.nodes[number];
+        let process = &mut self.world.processes[number];
         match act {
             Act::Visit(report) => self.visit(number, report),
             Act::Row(report, times) => (0..times).for_each(|_| self.visit(number, Some(report))),
             Act::Recover => self.recover_by(number),
             Act::Slow(other, meanwhile, report) => {
-                let other = other % self.world.nodes.len();
+                let other = other % self.world.processes.len();
                 self.is_slow(number, other, &meanwhile, report);
             }
             Act::IsContradicted(other, good) => {
-                let other = other % self.world.nodes.len();
+                let other = other % self.world.processes.len();
                 self.is_contradicted(number, other, good);
             }
-            Act::FailsAlone(other) => self.fails_alone(number, other % self.world.nodes.len()),
-            Act::IsCutOff(other) => self.is_cut_off(number, other % self.world.nodes.len()),
+            Act::FailsAlone(other) => self.fails_alone(number, other % self.world.processes.len()),
+            Act::IsCutOff(other) => self.is_cut_off(number, other % self.world.processes.len()),
             Act::Call => {
-                let call = node.call();
+                let call = process.call();
                 self.calls[number].push(call);
             }
             Act::End(at, report) => {
                 let passes = &mut self.passes[number];
                 if !passes.is_empty() {
                     let pass = passes.remove(passes.len() - 1 - at % passes.len());
-                    node.end(pass, report);
+                    process.end(pass, report);
                 }
             }
             Act::KeepAlive(at) => {
                 let passes = &self.passes[number];
                 if !passes.is_empty() {
-                    node.keep_alive(passes[passes.len() - 1 - at % passes.len()]);
+                    process.keep_alive(passes[passes.len() - 1 - at % passes.len()]);
                 }
             }
-            Act::Refresh => node.refresh(),
-            Act::Tick => node.tick(),
-            Act::GiveUpWaiting => node.forget_waiters(),
+            Act::Refresh => process.refresh(),
+            Act::Tick => process.tick(),
+            Act::GiveUpWaiting => process.forget_waiters(),
             Act::Deliver => self.world.deliver(number),
             Act::Settle => self.world.settle(number),
             Act::Command(hold) => self.command(number, hold),
@@ -112,10 +114,10 @@ impl Play {
 
     /// One order at a time, as its actor gives them.
     fn command(&mut self, number: usize, hold: Option<i64>) {
-        let node = &mut self.world.nodes[number];
-        if node.machine.command.is_none() {
-            let until = |hold: i64| node.now.unix_ceil(Duration::ZERO) + hold;
-            node.command(match hold {
+        let process = &mut self.world.processes[number];
+        if process.machine.command.is_none() {
+            let until = |hold: i64| process.now.unix_ceil(Duration::ZERO) + hold;
+            process.command(match hold {
                 Some(hold) => Command::Hold { owner: "hold#deploy".into(), until: until(hold) },
                 None => Command::Release,
             });
@@ -160,7 +162,7 @@ impl Play {
         self.world.deny_writes = None;
         self.delete();
         self.world.advance(s(1));
-        self.world.nodes[number].tick();
+        self.world.processes[number].tick();
         self.visit(number, None);
     }
 
@@ -221,11 +223,11 @@ impl Play {
 
     fn go_on(&mut self, number: usize, notices: bool) {
         let notices = notices && self.world.is_stopped(number);
-        let owes = self.world.nodes[number].owes_trip() && self.world.is_stopped(number);
+        let owes = self.world.processes[number].owes_trip() && self.world.is_stopped(number);
         self.reach(owes, "a process stood still that owed a trip");
         self.world.go_on(number);
         if notices {
-            self.world.nodes[number].thaw();
+            self.world.processes[number].thaw();
             self.reach(true, "a process notices that it stood still");
         }
     }
@@ -284,11 +286,11 @@ impl Play {
         if self.history.last() != Some(&self.world.record) {
             self.history.push(self.world.record.clone());
         }
-        for number in 0..self.world.nodes.len() {
+        for number in 0..self.world.processes.len() {
             self.note(number);
         }
         for (number, calls) in self.calls.iter_mut().enumerate() {
-            calls.retain(|call| match self.world.nodes[number].decision(*call) {
+            calls.retain(|call| match self.world.processes[number].decision(*call) {
                 Some(Call::Runs(pass)) => {
                     self.passes[number].push(pass);
                     false
@@ -300,15 +302,15 @@ impl Play {
     }
 
     fn note(&mut self, number: usize) {
-        let node = &self.world.nodes[number];
-        let (is_refuted, phase) = (node.is_refuted(), &node.machine.phase);
+        let process = &self.world.processes[number];
+        let (is_refuted, phase) = (process.is_refuted(), &process.machine.phase);
         let is_local = matches!(
             phase,
             Phase::HalfOpen(Recovery { prober: Prober::Offline(alone), .. }) if !alone.refuted
         );
         let has_lapsed =
             matches!(phase, Phase::Open(opening) if opening.standing == Standing::Lapsed);
-        let is_heard_again = node.is_heard_again;
+        let is_heard_again = process.is_heard_again;
         self.reach(is_refuted, "a process is refuted");
         self.reach(is_local, "a process probes without the store");
         self.reach(has_lapsed, "a trip lapses");
@@ -323,7 +325,7 @@ impl Play {
         (world.throttle_reads, world.throttle_writes) = (false, false);
         world.lost_answers = 0;
         world.cut_off.fill(false);
-        let all: Vec<_> = (0..world.nodes.len()).collect();
+        let all: Vec<_> = (0..world.processes.len()).collect();
         let running: Vec<_> =
             all.iter().copied().filter(|number| !world.is_stopped(*number)).collect();
         // Others need nobody who stands still, whatever right or opening is theirs.
@@ -366,7 +368,7 @@ impl Play {
     /// other, each a round of calls late.
     fn longest_recovery(&self) -> Duration {
         let config = &self.config;
-        let round = ms(500).saturating_mul(u32::try_from(self.world.nodes.len()).expect("few"));
+        let round = ms(500).saturating_mul(u32::try_from(self.world.processes.len()).expect("few"));
         let turns = u32::try_from(config.success_threshold().get()).expect("few") + 3;
         let turn = config.handoff() + config.local_cache_max_age() + s(2) + round;
         s(60 + 20) + config.recovery_timeout() + config.probe_lease() + turn.saturating_mul(turns)
@@ -390,8 +392,8 @@ const REACHED: [&str; 8] = [
 #[test]
 fn case_79_whatever_happens_one_probes_and_health_closes() {
     let reached = RefCell::new(BTreeSet::new());
-    let play = |(nodes, config, timers, is_skewed, ops)| {
-        let mut play = Play::new(nodes, config, is_skewed);
+    let play = |(processes, config, timers, is_skewed, ops)| {
+        let mut play = Play::new(processes, config, is_skewed);
         for op in ops {
             play.apply(op);
         }

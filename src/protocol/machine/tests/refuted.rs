@@ -1,6 +1,6 @@
 //! CASES.md 93 to 98: one process and the fleet.
 
-use super::{node::*, world::*, *};
+use super::{process::*, world::*, *};
 
 fn spread() -> Config {
     build(Config::builder().election_spread(s(1)))
@@ -85,9 +85,9 @@ fn contradicted() -> World {
     world.pass(s(6));
     // It hears of the closing.
     while world.state(0) != CircuitState::Closed {
-        let _ = world.nodes[0].call();
+        let _ = world.processes[0].call();
         world.settle(0);
-        world.nodes[0].forget_waiters();
+        world.processes[0].forget_waiters();
         world.pass(s(1));
     }
     world.writes = 0;
@@ -101,7 +101,7 @@ fn case_93_a_process_that_was_contradicted_opens_for_itself_alone() {
     world.fail(0, 5);
     assert_eq!(world.state(0), CircuitState::Open);
     assert_eq!((world.record.clone(), world.writes), (before, 0), "nothing is written");
-    let told = world.nodes[0].transitions.last().expect("it is told");
+    let told = world.processes[0].transitions.last().expect("it is told");
     assert_eq!((told.cause.clone(), told.origin), (Cause::Refuted, Origin::WithoutStore));
     world.pass(s(10));
     assert_eq!(world.call(0), Call::Rejected, "what the store shows closes nothing here");
@@ -166,8 +166,9 @@ fn case_95_a_sound_process_is_heard_each_time() {
         assert!(trips > tripped, "incident {incident} was not heard");
         tripped = trips;
     }
-    let refuted = |node: &Node| node.transitions.iter().any(|told| told.cause == Cause::Refuted);
-    assert!(!world.nodes.iter().any(refuted));
+    let refuted =
+        |process: &Process| process.transitions.iter().any(|told| told.cause == Cause::Refuted);
+    assert!(!world.processes.iter().any(refuted));
 }
 
 #[test]
@@ -224,11 +225,11 @@ fn case_96_a_closing_by_a_python_function_refutes_as_any_other() {
 fn case_97_an_opening_of_another_is_adopted_by_who_is_open_for_itself() {
     let mut world = contradicted();
     world.fail(0, 5);
-    let now = world.nodes[0].now.unix_floor(Duration::ZERO);
+    let now = world.processes[0].now.unix_floor(Duration::ZERO);
     world.record = Some(open(now));
     world.pass(s(6));
     assert_eq!(world.call(0), Call::Rejected);
-    assert_eq!(world.nodes[0].machine.published().opened_at, Some(now));
+    assert_eq!(world.processes[0].machine.published().opened_at, Some(now));
     // Refuted or not, it is the last to probe.
     world.pass(s(24));
     assert_eq!(world.call(0), Call::Rejected);
@@ -294,7 +295,7 @@ fn case_199_who_is_open_for_itself_alone_waits_for_no_look() {
     world.fail(0, 5);
     world.advance(s(6));
     let reads = world.reads;
-    assert_eq!(world.nodes[0].call(), Call::Rejected, "no read closes it");
+    assert_eq!(world.processes[0].call(), Call::Rejected, "no read closes it");
     world.settle(0);
     assert_eq!(world.reads - reads, 1, "read all the same: another may have opened it");
 }

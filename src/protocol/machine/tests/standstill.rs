@@ -1,10 +1,10 @@
 //! Processes that stand still while the store is asked: what they hear then is
 //! older than it looks, and a timer that ran out blames nobody.
 
-use super::{faults::probing, node::*, world::*, *};
+use super::{faults::probing, process::*, world::*, *};
 use crate::protocol::machine::{Command, CommandResult, Effect};
 
-/// The operation of the only node is answered, an hour later for the process.
+/// The operation of the only process is answered, an hour later for the process.
 fn thawed(world: &mut World, meanwhile: Record) -> Option<Record> {
     world.arrive(0);
     world.advance(s(3_600));
@@ -17,10 +17,10 @@ fn case_73_a_read_from_before_the_standstill_admits_nobody_after_it() {
     for fault in [None, Some(Fault::LostAnswer), Some(Fault::LostRequest)] {
         let mut world = World::new(1, &Config::default());
         world.faults.extend(fault);
-        let call = world.nodes[0].call();
+        let call = world.processes[0].call();
         thawed(&mut world, open(START_UNIX + 3_599));
         world.settle(0);
-        assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
+        assert_eq!(world.processes[0].decision(call), Some(Call::Rejected));
         assert!(world.of_origin(0, Origin::WithoutStore).is_empty());
     }
 }
@@ -29,11 +29,11 @@ fn case_73_a_read_from_before_the_standstill_admits_nobody_after_it() {
 fn a_store_that_is_slow_is_believed_for_a_second_longer_than_it_may_take() {
     for (took, reads) in [(s(2), 1), (ms(2_001), 2)] {
         let mut world = World::new(1, &Config::default());
-        let call = world.nodes[0].call();
+        let call = world.processes[0].call();
         world.arrive(0);
         world.advance(took);
         world.settle(0);
-        assert!(matches!(world.nodes[0].decision(call), Some(Call::Runs(_))));
+        assert!(matches!(world.processes[0].decision(call), Some(Call::Runs(_))));
         assert_eq!(world.reads, reads);
     }
 }
@@ -43,7 +43,7 @@ fn case_49_a_verdict_unanswered_over_the_standstill_is_nothing_to_whoever_took_o
     for report in [CallEnd::Success, CallEnd::Failure, CallEnd::Dropped] {
         let (mut world, pass) = probing(&quick(5, 1), 1);
         world.faults.push_back(Fault::LostRequest);
-        world.nodes[0].end(pass, report);
+        world.processes[0].end(pass, report);
         let before = thawed(&mut world, half_open("another", START_UNIX + 3_630));
         world.settle(0);
         assert_eq!(world.record, before);
@@ -59,7 +59,7 @@ fn a_verdict_unanswered_over_the_standstill_is_written_if_the_lease_is_still_our
     {
         let (mut world, pass) = probing(&quick(5, 1), 1);
         world.faults.push_back(Fault::LostRequest);
-        world.nodes[0].end(pass, report);
+        world.processes[0].end(pass, report);
         let ours = world.stored().clone();
         thawed(&mut world, ours);
         world.settle(0);
@@ -71,52 +71,52 @@ fn a_verdict_unanswered_over_the_standstill_is_written_if_the_lease_is_still_our
 #[test]
 fn case_73_a_write_from_before_the_standstill_is_as_old_as_it_is() {
     let (mut world, pass) = probing(&quick(5, 1), 1);
-    world.nodes[0].end(pass, CallEnd::Success);
-    let waits = world.nodes[0].call();
+    world.processes[0].end(pass, CallEnd::Success);
+    let waits = world.processes[0].call();
     thawed(&mut world, open(START_UNIX + 3_599));
     world.settle(0);
-    assert_eq!(world.nodes[0].decision(waits), Some(Call::Rejected), "the close is long past");
+    assert_eq!(world.processes[0].decision(waits), Some(Call::Rejected), "the close is long past");
     assert_eq!(world.call(0), Call::Rejected);
 }
 
 #[test]
 fn case_73_what_was_shown_through_two_standstills_in_a_row_is_as_old_as_it_is() {
     let mut world = World::new(1, &Config::default());
-    let call = world.nodes[0].call();
+    let call = world.processes[0].call();
     for reads in 1..=2 {
-        assert_eq!(world.nodes[0].decision(call), None, "asked {reads} times");
+        assert_eq!(world.processes[0].decision(call), None, "asked {reads} times");
         world.arrive(0);
         world.advance(s(3_600));
         world.deliver(0);
     }
     // The second time is believed by whoever waited, but by nobody who comes later.
-    assert!(matches!(world.nodes[0].decision(call), Some(Call::Runs(_))));
+    assert!(matches!(world.processes[0].decision(call), Some(Call::Runs(_))));
     world.admit(0);
     assert_eq!(world.reads, 3);
 
     // That one was in time: the next standstill is the first one again.
     world.advance(s(6));
-    let call = world.nodes[0].call();
+    let call = world.processes[0].call();
     thawed(&mut world, open(START_UNIX + 10_800));
     world.settle(0);
-    assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
+    assert_eq!(world.processes[0].decision(call), Some(Call::Rejected));
 }
 
 #[test]
 fn case_73_a_write_through_the_second_standstill_in_a_row_is_as_old_as_it_is() {
     let mut world = World::new(1, &quick(5, 1));
     world.record = Some(open(START_UNIX - 60));
-    let call = world.nodes[0].call();
+    let call = world.processes[0].call();
     world.arrive(0);
     world.deliver(0);
     // The election, within its lease.
     world.arrive(0);
     world.advance(s(3));
     world.deliver(0);
-    let Some(Call::Runs(pass)) = world.nodes[0].decision(call) else {
+    let Some(Call::Runs(pass)) = world.processes[0].decision(call) else {
         panic!("elected");
     };
-    world.nodes[0].end(pass, CallEnd::Success);
+    world.processes[0].end(pass, CallEnd::Success);
     thawed(&mut world, open(START_UNIX + 3_599));
     world.deliver(0);
     assert_eq!(world.state(0), CircuitState::Closed, "it was applied");
@@ -128,13 +128,13 @@ fn case_51_an_election_unanswered_over_the_standstill_gives_no_probe() {
     for fault in [None, Some(Fault::LostAnswer), Some(Fault::LostRequest)] {
         let mut world = World::new(1, &Config::default());
         world.record = Some(open(START_UNIX - 60));
-        let call = world.nodes[0].call();
+        let call = world.processes[0].call();
         world.arrive(0);
         world.deliver(0);
         world.faults.extend(fault);
         let before = thawed(&mut world, half_open("another", START_UNIX + 3_630));
         world.settle(0);
-        assert_eq!(world.nodes[0].decision(call), Some(Call::Rejected));
+        assert_eq!(world.processes[0].decision(call), Some(Call::Rejected));
         assert_eq!(world.record, before);
     }
 }
@@ -143,7 +143,7 @@ fn case_51_an_election_unanswered_over_the_standstill_gives_no_probe() {
 fn case_37_an_election_won_over_a_standstill_within_the_lease_is_ours() {
     let mut world = World::new(1, &Config::default());
     world.record = Some(open(START_UNIX - 60));
-    let call = world.nodes[0].call();
+    let call = world.processes[0].call();
     world.arrive(0);
     world.deliver(0);
     world.faults.push_back(Fault::LostAnswer);
@@ -151,7 +151,7 @@ fn case_37_an_election_won_over_a_standstill_within_the_lease_is_ours() {
     world.advance(s(3));
     world.settle(0);
     assert!(
-        matches!(world.nodes[0].decision(call), Some(Call::Runs(pass)) if pass.probe.is_some())
+        matches!(world.processes[0].decision(call), Some(Call::Runs(pass)) if pass.probe.is_some())
     );
     assert_eq!(world.writes, 1);
 }
@@ -163,7 +163,7 @@ fn an_order_unanswered_over_the_standstill_is_told_to_have_failed() {
         let mut world = World::new(1, &Config::default());
         let record = open(START_UNIX);
         world.record = Some(record.clone());
-        world.nodes[0].command(Command::Release);
+        world.processes[0].command(Command::Release);
         for _ in 0..answered {
             world.arrive(0);
             world.deliver(0);
@@ -171,30 +171,30 @@ fn an_order_unanswered_over_the_standstill_is_told_to_have_failed() {
         world.faults.push_back(Fault::LostRequest);
         thawed(&mut world, record);
         world.deliver(0);
-        assert!(world.nodes[0].effects.contains(&failed), "{answered} answers");
+        assert!(world.processes[0].effects.contains(&failed), "{answered} answers");
     }
 }
 
 #[test]
 fn case_198_a_probe_that_a_freeze_cut_off_does_not_reopen_the_circuit() {
     let (mut world, cut_off) = probing(&quick(5, 2), 1);
-    let now = world.nodes[0].now;
-    world.nodes[0].machine.thawed(now);
-    world.nodes[0].end(cut_off, CallEnd::Failure);
+    let now = world.processes[0].now;
+    world.processes[0].machine.thawed(now);
+    world.processes[0].end(cut_off, CallEnd::Failure);
     world.settle(0);
-    assert_eq!(world.nodes[0].machine.published().state, CircuitState::HalfOpen);
+    assert_eq!(world.processes[0].machine.published().state, CircuitState::HalfOpen);
     let Call::Runs(next) = world.call(0) else { panic!("the right stays for the next call") };
-    world.nodes[0].end(next, CallEnd::Failure);
+    world.processes[0].end(next, CallEnd::Failure);
     world.settle(0);
-    assert_eq!(world.nodes[0].machine.published().state, CircuitState::Open);
+    assert_eq!(world.processes[0].machine.published().state, CircuitState::Open);
 }
 
 #[test]
 fn case_198_a_good_probe_counts_whatever_came_between() {
     let (mut world, probe) = probing(&quick(5, 1), 1);
-    let now = world.nodes[0].now;
-    world.nodes[0].machine.thawed(now);
-    world.nodes[0].end(probe, CallEnd::Success);
+    let now = world.processes[0].now;
+    world.processes[0].machine.thawed(now);
+    world.processes[0].end(probe, CallEnd::Success);
     world.settle(0);
-    assert_eq!(world.nodes[0].machine.published().state, CircuitState::Closed);
+    assert_eq!(world.processes[0].machine.published().state, CircuitState::Closed);
 }

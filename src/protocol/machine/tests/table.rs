@@ -15,7 +15,7 @@ mod states;
 mod words;
 
 use self::{states::STATES, words::Words};
-use super::{node::*, *};
+use super::{process::*, *};
 use crate::{
     protocol::health::BackedOff,
     protocol::machine::{
@@ -61,7 +61,7 @@ enum Input {
 }
 
 /// Every input by name, as it is for a machine in this state.
-fn inputs(node: &Node) -> Vec<(String, Input)> {
+fn inputs(process: &Process) -> Vec<(String, Input)> {
     let mut inputs = vec![
         ("admit".into(), Input::Admit { looked: false }),
         ("admit after a read".into(), Input::Admit { looked: true }),
@@ -77,15 +77,15 @@ fn inputs(node: &Node) -> Vec<(String, Input)> {
     inputs.push(("refresh".into(), Input::Refresh));
     inputs.push(("tick".into(), Input::Tick));
     inputs.push(("applied".into(), Input::Applied));
-    let now = node.now.unix_floor(Duration::ZERO);
+    let now = process.now.unix_floor(Duration::ZERO);
     let hold = Command::Hold { owner: "hold#deploy".into(), until: now + 600 };
     inputs.push(("hold".into(), Input::Command(hold)));
     inputs.push(("release".into(), Input::Command(Command::Release)));
-    let held = match &node.machine.phase {
+    let held = match &process.machine.phase {
         Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => Some(&ours.token),
         Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => None,
     };
-    let elected = node.machine.cache.election.as_ref().map(|election| &election.token);
+    let elected = process.machine.cache.election.as_ref().map(|election| &election.token);
     let own = held.or(elected).map_or("node0-0", LeaseToken::as_str);
     for (word, record) in [
         ("none", None),
@@ -112,55 +112,55 @@ fn inputs(node: &Node) -> Vec<(String, Input)> {
 }
 
 /// Feeds one input and tells what it did.
-fn feed(node: &mut Node, input: Input) -> String {
-    let mut words = Words::before(node);
-    let waiting = node.waiters();
+fn feed(process: &mut Process, input: Input) -> String {
+    let mut words = Words::before(process);
+    let waiting = process.waiters();
     let old_probe = ProbeId::from_number(999_999);
-    let current_probe = node.last_probe.or(Some(ProbeId::FIRST));
+    let current_probe = process.last_probe.or(Some(ProbeId::FIRST));
     let probe = |current| if current { current_probe } else { old_probe };
-    let epoch = node.machine.epoch();
+    let epoch = process.machine.epoch();
     match input {
         Input::Admit { looked } => {
-            let call = if looked { node.call_looked() } else { node.call() };
-            words.call(call, node.looks(call));
+            let call = if looked { process.call_looked() } else { process.call() };
+            words.call(call, process.looks(call));
         }
         Input::End { epochs_ago, report } => {
-            node.end(CallId { epoch: epoch - epochs_ago, probe: None }, report);
+            process.end(CallId { epoch: epoch - epochs_ago, probe: None }, report);
         }
         Input::EndProbe { current, report } => {
-            node.end(CallId { epoch, probe: probe(current) }, report);
+            process.end(CallId { epoch, probe: probe(current) }, report);
         }
-        Input::KeepAlive { current } => node.keep_alive(CallId { epoch, probe: probe(current) }),
-        Input::Refresh => node.refresh(),
-        Input::Tick => node.tick(),
+        Input::KeepAlive { current } => process.keep_alive(CallId { epoch, probe: probe(current) }),
+        Input::Refresh => process.refresh(),
+        Input::Tick => process.tick(),
         Input::Applied => {
-            let record = match &node.job {
+            let record = match &process.job {
                 Some(StoreRequest::Write { operation, .. }) => {
-                    operation.apply(node.machine.cache.record())
+                    operation.apply(process.machine.cache.record())
                 }
                 Some(StoreRequest::Read { .. }) | None => Some(open(START_UNIX)),
             };
             let record = record.expect("an operation applies to what is known");
-            node.answer(StoreResponse::Written(Written::Applied(record)));
+            process.answer(StoreResponse::Written(Written::Applied(record)));
         }
-        Input::StoreResponse(answer) => node.answer(answer),
-        Input::Command(command) => node.command(command),
+        Input::StoreResponse(answer) => process.answer(answer),
+        Input::Command(command) => process.command(command),
     }
     for call in waiting {
-        if let Some(decided) = node.decision(call) {
+        if let Some(decided) = process.decision(call) {
             words.waiter(decided);
         }
     }
-    words.after(node)
+    words.after(process)
 }
 
 /// The section of one state as the machine has it.
-fn section(name: &str, build: fn() -> Node) -> String {
+fn section(name: &str, build: fn() -> Process) -> String {
     let mut rows: Vec<(String, Vec<String>)> = Vec::new();
     for (at, (word, _)) in inputs(&build()).into_iter().enumerate() {
-        let mut node = build();
-        let (_, input) = inputs(&node).swap_remove(at);
-        let done = feed(&mut node, input);
+        let mut process = build();
+        let (_, input) = inputs(&process).swap_remove(at);
+        let done = feed(&mut process, input);
         match rows.iter_mut().find(|(known, _)| *known == done) {
             Some((_, words)) => words.push(word),
             None => rows.push((done, vec![word])),

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{node::*, *};
+use super::{process::*, *};
 use crate::protocol::machine::{StoreRequest, StoreResponse};
 
 /// For how long a store that has failed may be left alone, and a little more.
@@ -66,7 +66,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(nodes: usize, config: &Config) -> Self {
+    pub(super) fn new(processes: usize, config: &Config) -> Self {
         Self {
             clock: Duration::ZERO,
             skew: Duration::ZERO,
@@ -77,11 +77,11 @@ impl Watch {
             good: 0,
             has_seen_failure: false,
             orphans: Vec::new(),
-            heard: (0..nodes).map(|_| None).collect(),
-            failed_at: vec![None; nodes],
-            shown_at: vec![Duration::ZERO; nodes],
-            knew_nothing: vec![0; nodes],
-            has_failed: vec![false; nodes],
+            heard: (0..processes).map(|_| None).collect(),
+            failed_at: vec![None; processes],
+            shown_at: vec![Duration::ZERO; processes],
+            knew_nothing: vec![0; processes],
+            has_failed: vec![false; processes],
         }
     }
 
@@ -152,24 +152,25 @@ impl Watch {
     pub(super) fn has_learned(
         &mut self,
         number: usize,
-        node: &Node,
+        process: &Process,
         (state, is_commanded): (CircuitState, bool),
         job: Option<&StoreRequest>,
     ) {
-        if node.machine.cache.record().is_some() {
+        if process.machine.cache.record().is_some() {
             return;
         }
         self.knew_nothing[number] = self.log.len();
         let trips = matches!(job, Some(StoreRequest::Write { operation, .. })
             if matches!(**operation, Operation::Trip { .. }));
         let may_close = state == CircuitState::Closed || is_commanded || trips;
-        let is_closed = node.state() == CircuitState::Closed;
+        let is_closed = process.state() == CircuitState::Closed;
         assert!(!is_closed || may_close, "{number} takes a deleted item for a closing");
     }
 
     /// Counts the verdicts of probes whose token the item shows.
-    pub(super) fn take_verdicts(&mut self, nodes: &mut [Node], record: Option<&Record>) {
-        for (token, is_good) in nodes.iter_mut().flat_map(|node| node.verdicts.drain(..)) {
+    pub(super) fn take_verdicts(&mut self, processes: &mut [Process], record: Option<&Record>) {
+        for (token, is_good) in processes.iter_mut().flat_map(|process| process.verdicts.drain(..))
+        {
             if !record.is_some_and(|record| record.is_leased_to(&token)) {
                 continue;
             }
@@ -203,7 +204,7 @@ impl Watch {
     /// A write was applied to what was there before.
     pub(super) fn applied(
         &mut self,
-        (by, node): (usize, &Node),
+        (by, process): (usize, &Process),
         operation: &Operation,
         before: Option<&Record>,
         after: &Record,
@@ -212,7 +213,7 @@ impl Watch {
             return;
         }
         match operation {
-            Operation::Trip { .. } => self.judge_trip(node, before),
+            Operation::Trip { .. } => self.judge_trip(process, before),
             Operation::Elect { token, .. } => {
                 self.judge_election(before.expect("it is conditional"));
                 self.holder = Some((by, token.clone()));
@@ -253,7 +254,7 @@ impl Watch {
         }
         let opens = after.state == CircuitState::Open.into();
         let opened_at = after.opened_at.valid().copied().filter(|_| opens);
-        let failed = node.failed.filter(|failed| Some(failed.stamp()) == opened_at);
+        let failed = process.failed.filter(|failed| Some(failed.stamp()) == opened_at);
         self.log.push(Write {
             by,
             name: operation.name(),
@@ -266,8 +267,8 @@ impl Watch {
 
     /// A trip lands in the epoch whose failures were counted: what closed the circuit
     /// was there when the last of them came, but where nothing was known of it yet.
-    fn judge_trip(&self, node: &Node, before: Option<&Record>) {
-        let (Some(before), Some(failed)) = (before, node.failed) else {
+    fn judge_trip(&self, process: &Process, before: Option<&Record>) {
+        let (Some(before), Some(failed)) = (before, process.failed) else {
             return;
         };
         let is_same = |write: &&Write| {
@@ -329,29 +330,29 @@ impl Watch {
     }
 
     /// What holds after each step.
-    pub(super) fn check(&self, nodes: &mut [Node]) {
+    pub(super) fn check(&self, processes: &mut [Process]) {
         let is_orphan = |token: &&LeaseToken| self.orphans.contains(&token.as_owner());
-        let probing = nodes.iter().filter_map(Node::token_probed_under);
+        let probing = processes.iter().filter_map(Process::token_probed_under);
         let probing = probing.filter(|token| !is_orphan(token)).count();
         assert!(probing <= 1, "{probing} probes under a live lease");
         if !self.is_strict {
             return;
         }
-        for (number, node) in nodes.iter().enumerate() {
-            self.check_openings(number, node);
+        for (number, process) in processes.iter().enumerate() {
+            self.check_openings(number, process);
             let last_read_unanswered =
                 |told: &CircuitTransition| told.cause == Cause::StoreUnreadable;
-            let falls_open = node.transitions.iter().any(last_read_unanswered);
+            let falls_open = process.transitions.iter().any(last_read_unanswered);
             assert!(
                 !falls_open || self.has_failed[number],
                 "{number} falls open, and the store was throttled at the most"
             );
         }
-        for number in 0..nodes.len() {
-            for lone in std::mem::take(&mut nodes[number].lone) {
-                self.check_lone(nodes, number, lone);
+        for number in 0..processes.len() {
+            for lone in std::mem::take(&mut processes[number].lone) {
+                self.check_lone(processes, number, lone);
             }
-            if let Some(record) = nodes[number].contradicted_by.take() {
+            if let Some(record) = processes[number].contradicted_by.take() {
                 self.check_contradiction(number, record.as_ref());
             }
         }
@@ -359,12 +360,12 @@ impl Watch {
 
     /// An opening that is told as a process's own is one that it wrote, and each is
     /// told once.
-    fn check_openings(&self, number: usize, node: &Node) {
+    fn check_openings(&self, number: usize, process: &Process) {
         let told = |of: &CircuitTransition| {
             let is_own = of.origin == Origin::Local && of.to_state == CircuitState::Open;
             is_own.then_some(of.opened_at).flatten()
         };
-        let openings: Vec<_> = node.transitions.iter().filter_map(told).collect();
+        let openings: Vec<_> = process.transitions.iter().filter_map(told).collect();
         for opened_at in &openings {
             let same = |write: &&Write| write.by == number && write.opened_at == Some(*opened_at);
             let made = self.log.iter().filter(same).count();
@@ -378,7 +379,7 @@ impl Watch {
 
     /// A probe without the store goes by a read that was made for it while reads work,
     /// and is not begun beside a lease that this read shows to be live.
-    fn check_lone(&self, nodes: &[Node], number: usize, lone: Lone) {
+    fn check_lone(&self, processes: &[Process], number: usize, lone: Lone) {
         let heard = self.heard[number].as_ref().filter(|heard| heard.at >= lone.came);
         let looked = heard.is_some() || self.failed_lately(number);
         assert!(looked, "a lone probe of {number} without a look");
@@ -388,7 +389,7 @@ impl Watch {
             return;
         };
         let owner = heard.record.as_ref().map(|record| record.owner.clone());
-        let live = nodes.iter().filter_map(Node::token_probed_under);
+        let live = processes.iter().filter_map(Process::token_probed_under);
         let beside = live.filter(|token| owner == Some(token.as_owner())).count();
         assert_eq!(beside, 0, "{number} probes alone beside a live lease");
     }

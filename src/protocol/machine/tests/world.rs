@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, fmt};
 
-use super::{node::*, watch::Watch, *};
+use super::{process::*, watch::Watch, *};
 use crate::protocol::machine::{StoreRequest, StoreResponse};
 
 /// What befalls the next store operation.
@@ -24,7 +24,7 @@ pub(super) enum Fault {
 #[derive(Clone, Debug)]
 pub(super) struct World {
     pub(super) record: Option<Record>,
-    pub(super) nodes: Vec<Node>,
+    pub(super) processes: Vec<Process>,
     pub(super) faults: VecDeque<Fault>,
     /// Every operation fails, until the store is mended.
     pub(super) down: Option<StoreErrorKind>,
@@ -70,32 +70,32 @@ pub(super) enum Stop {
 }
 
 impl World {
-    pub(super) fn new(nodes: usize, config: &Config) -> Self {
+    pub(super) fn new(processes: usize, config: &Config) -> Self {
         Self {
             record: None,
-            nodes: (0..nodes).map(|number| Node::new(number, config.clone())).collect(),
+            processes: (0..processes).map(|number| Process::new(number, config.clone())).collect(),
             faults: VecDeque::new(),
             down: None,
             deny_writes: None,
             throttle_writes: false,
             throttle_reads: false,
-            cut_off: vec![false; nodes],
+            cut_off: vec![false; processes],
             lost_answers: 0,
             throttled: 0,
             reads: 0,
             writes: 0,
             applied: Vec::new(),
-            watch: Watch::new(nodes, config),
-            delayed: (0..nodes).map(|_| None).collect(),
-            stops: vec![None; nodes],
-            lives: nodes,
+            watch: Watch::new(processes, config),
+            delayed: (0..processes).map(|_| None).collect(),
+            stops: vec![None; processes],
+            lives: processes,
         }
     }
 
     /// Prints all that what happens next, and its judgement, depend on.
     pub(super) fn print_state(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        let Self { record, nodes, watch, delayed, stops, applied, lives, .. } = self;
-        nodes.iter().try_for_each(|node| node.print_state(out))?;
+        let Self { record, processes, watch, delayed, stops, applied, lives, .. } = self;
+        processes.iter().try_for_each(|process| process.print_state(out))?;
         watch.print_state(out)?;
         write!(out, "{record:?}{delayed:?}{stops:?}{applied:?}{lives:?}")
     }
@@ -103,11 +103,11 @@ impl World {
     /// Time passes, for everyone.
     pub(super) fn advance(&mut self, by: Duration) {
         self.watch.advance(by);
-        for (node, stop) in self.nodes.iter_mut().zip(&self.stops) {
-            let (mono, now) = (node.now.mono(), later(node.now, by));
+        for (process, stop) in self.processes.iter_mut().zip(&self.stops) {
+            let (mono, now) = (process.now.mono(), later(process.now, by));
             let is_frozen = *stop == Some(Stop::Frozen);
-            node.now = if is_frozen { Moment::new(mono, now.wall(), 0) } else { now };
-            node.clock = self.watch.clock;
+            process.now = if is_frozen { Moment::new(mono, now.wall(), 0) } else { now };
+            process.clock = self.watch.clock;
         }
         self.check();
     }
@@ -116,13 +116,13 @@ impl World {
     pub(super) fn stop(&mut self, number: usize, stop: Stop) {
         if self.stops[number].is_none() {
             self.stops[number] = Some(stop);
-            self.nodes[number].stop();
+            self.processes[number].stop();
         }
     }
 
     pub(super) fn go_on(&mut self, number: usize) {
         if self.stops[number].take().is_some() {
-            self.nodes[number].go_on();
+            self.processes[number].go_on();
         }
     }
 
@@ -140,27 +140,27 @@ impl World {
     pub(super) fn pass(&mut self, by: Duration) {
         let mut left = by;
         while left > Duration::ZERO {
-            let running = self.nodes.iter().zip(&self.stops).filter(|(_, stop)| stop.is_none());
-            let next = running.filter_map(|(node, _)| node.machine.deadline()).min();
+            let running = self.processes.iter().zip(&self.stops).filter(|(_, stop)| stop.is_none());
+            let next = running.filter_map(|(process, _)| process.machine.deadline()).min();
             let step = next.unwrap_or(left).max(ms(1)).min(left);
             self.advance(step);
             left = left.saturating_sub(step);
-            for number in 0..self.nodes.len() {
+            for number in 0..self.processes.len() {
                 if !self.is_stopped(number) {
-                    self.nodes[number].tick();
+                    self.processes[number].tick();
                     self.settle(number);
                 }
             }
         }
     }
 
-    /// The operation of a node in flight reaches the store; its answer waits.
+    /// The operation of a process in flight reaches the store; its answer waits.
     pub(super) fn arrive(&mut self, number: usize) {
-        let Some(job) = self.nodes[number].job.clone() else {
+        let Some(job) = self.processes[number].job.clone() else {
             return;
         };
         assert!(self.delayed[number].is_none(), "the operation arrived already");
-        self.watch.take_verdicts(&mut self.nodes, self.record.as_ref());
+        self.watch.take_verdicts(&mut self.processes, self.record.as_ref());
         let cut = self.cut_off[number].then_some(Fault::LostRequest);
         let fault = cut.or(self.down.map(Fault::Fails)).or_else(|| self.fault_of(&job));
         let fault = fault.or_else(|| self.faults.pop_front());
@@ -213,18 +213,18 @@ impl World {
         self.deny_writes.map(Fault::Fails)
     }
 
-    /// A node draws something else each time, and other things than other nodes.
+    /// A process draws something else each time, and other things than other processes.
     pub(super) fn draw_at_random(&mut self, number: usize) {
         let draw = u8::try_from(number * 101 % 256).expect("a byte");
         let step = u8::try_from(number * 2 % 256).expect("a byte") | 1;
-        let entropy = Counted { node: number, tokens: 1_000, draw, step };
-        self.nodes[number].machine.entropy = Box::new(entropy);
+        let entropy = Counted { process: number, tokens: 1_000, draw, step };
+        self.processes[number].machine.entropy = Box::new(entropy);
     }
 
-    /// What a node draws from now on, whatever it draws for.
+    /// What a process draws from now on, whatever it draws for.
     pub(super) fn draws(&mut self, number: usize, draw: u8) {
-        self.nodes[number].machine.entropy =
-            Box::new(Counted { node: number, tokens: 1_000, draw, step: 0 });
+        self.processes[number].machine.entropy =
+            Box::new(Counted { process: number, tokens: 1_000, draw, step: 0 });
     }
 
     fn write(&mut self, number: usize, operation: &Operation) -> Written {
@@ -232,8 +232,8 @@ impl World {
         self.watch.sent(number, operation);
         match operation.apply(self.record.as_ref()) {
             Some(record) => {
-                let node = &self.nodes[number];
-                self.watch.applied((number, node), operation, self.record.as_ref(), &record);
+                let process = &self.processes[number];
+                self.watch.applied((number, process), operation, self.record.as_ref(), &record);
                 self.record = Some(record.clone());
                 self.applied.push((number, operation.name()));
                 Written::Applied(record)
@@ -246,61 +246,62 @@ impl World {
         self.delayed[number].is_some()
     }
 
-    /// A node is gone, and comes back without a memory.
+    /// A process is gone, and comes back without a memory.
     pub(super) fn restart(&mut self, number: usize, config: &Config) {
-        let (now, clock) = (self.nodes[number].now, self.nodes[number].clock);
-        self.nodes[number] = Node::new(number, config.clone());
-        self.nodes[number].now = now;
-        self.nodes[number].clock = clock;
+        let (now, clock) = (self.processes[number].now, self.processes[number].clock);
+        self.processes[number] = Process::new(number, config.clone());
+        self.processes[number].now = now;
+        self.processes[number].clock = clock;
         self.stops[number] = None;
         self.watch.restarted(number);
         // Tokens are random in earnest: those of a former life never come back.
         self.lives += 1;
-        self.nodes[number].machine.entropy =
-            Box::new(Counted { node: self.lives, tokens: 0, draw: 0, step: 0 });
+        self.processes[number].machine.entropy =
+            Box::new(Counted { process: self.lives, tokens: 0, draw: 0, step: 0 });
         self.delayed[number] = None;
         for (by, _) in &mut self.applied {
             *by = if *by == number { usize::MAX } else { *by };
         }
     }
 
-    /// The answer that waits reaches its node.
+    /// The answer that waits reaches its process.
     pub(super) fn deliver(&mut self, number: usize) {
         if let Some(Delayed { answer, is_stale }) = self.delayed[number].take() {
-            let job = self.nodes[number].job.clone();
+            let job = self.processes[number].job.clone();
             self.watch.answered(number, job.as_ref(), &answer, is_stale);
             let is_shown = matches!(answer, StoreResponse::Read(_) | StoreResponse::Written(_));
-            let before = (self.nodes[number].state(), self.nodes[number].machine.command.is_some());
-            self.nodes[number].answer(answer);
+            let before =
+                (self.processes[number].state(), self.processes[number].machine.command.is_some());
+            self.processes[number].answer(answer);
             if is_shown {
-                self.watch.has_learned(number, &self.nodes[number], before, job.as_ref());
+                self.watch.has_learned(number, &self.processes[number], before, job.as_ref());
             }
             self.check();
         }
     }
 
-    /// Serves a node until it has no operation in flight and none to make now.
+    /// Serves a process until it has no operation in flight and none to make now.
     pub(super) fn settle(&mut self, number: usize) {
         for _ in 0..50 {
-            if self.nodes[number].job.is_none() {
-                if self.nodes[number].machine.deadline() != Some(Duration::ZERO) {
+            if self.processes[number].job.is_none() {
+                if self.processes[number].machine.deadline() != Some(Duration::ZERO) {
                     return;
                 }
-                self.nodes[number].tick();
+                self.processes[number].tick();
             }
             if self.delayed[number].is_none() {
                 self.arrive(number);
             }
             self.deliver(number);
         }
-        panic!("a node never comes to rest");
+        panic!("a process never comes to rest");
     }
 
     /// A call, decided; the store answers as fast as it is asked.
     pub(super) fn call(&mut self, number: usize) -> Call {
-        let call = self.nodes[number].call();
+        let call = self.processes[number].call();
         self.settle(number);
-        let decision = self.nodes[number].decision(call);
+        let decision = self.processes[number].decision(call);
         self.check();
         decision.expect("every call is decided once the store has answered")
     }
@@ -313,7 +314,7 @@ impl World {
     }
 
     pub(super) fn end(&mut self, number: usize, pass: CallId, report: CallEnd) {
-        self.nodes[number].end(pass, report);
+        self.processes[number].end(pass, report);
         self.settle(number);
         self.check();
     }
@@ -333,14 +334,14 @@ impl World {
     }
 
     pub(super) fn state(&self, number: usize) -> CircuitState {
-        self.nodes[number].state()
+        self.processes[number].state()
     }
 
     pub(super) fn stored(&self) -> &Record {
         self.record.as_ref().expect("there is a record")
     }
 
-    /// The transitions of a node that its own writes made.
+    /// The transitions of a process that its own writes made.
     pub(super) fn local(&self, number: usize) -> Vec<(CircuitState, CircuitState)> {
         self.of_origin(number, Origin::Local)
     }
@@ -350,16 +351,16 @@ impl World {
         number: usize,
         origin: Origin,
     ) -> Vec<(CircuitState, CircuitState)> {
-        let transitions = self.nodes[number].transitions.iter();
+        let transitions = self.processes[number].transitions.iter();
         let of = transitions.filter(|transition| transition.origin == origin);
         of.map(|transition| (transition.from_state, transition.to_state)).collect()
     }
 
     /// What holds in every world whose clocks are honest.
     pub(super) fn check(&mut self) {
-        self.watch.take_verdicts(&mut self.nodes, self.record.as_ref());
-        self.watch.check(&mut self.nodes);
-        for (number, node) in self.nodes.iter().enumerate() {
+        self.watch.take_verdicts(&mut self.processes, self.record.as_ref());
+        self.watch.check(&mut self.processes);
+        for (number, process) in self.processes.iter().enumerate() {
             for kind in ["open", "elect", "take over", "close", "hold", "release"] {
                 let is = |name: &str| {
                     name == kind
@@ -369,14 +370,14 @@ impl World {
                 };
                 let made =
                     self.applied.iter().filter(|made| made.0 == number && is(made.1)).count();
-                let told = node.transitions.iter().filter(|told| is_told_of(told, kind)).count();
+                let told = process.transitions.iter().filter(|told| is_told_of(told, kind)).count();
                 assert!(told <= made, "{told} {kind}s told by {number}, {made} made");
             }
         }
     }
 }
 
-/// Whether a transition says that its own node made such a write.
+/// Whether a transition says that its own process made such a write.
 fn is_told_of(transition: &CircuitTransition, kind: &str) -> bool {
     let cause = match &transition.cause {
         Cause::FailureThreshold | Cause::ProbeFailed => "open",

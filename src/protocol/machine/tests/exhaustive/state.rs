@@ -5,7 +5,7 @@ use std::{
     hash::{DefaultHasher, Hasher},
 };
 
-use super::super::{node::*, world::*, *};
+use super::super::{process::*, world::*, *};
 use crate::protocol::machine::{Command, StoreRequest};
 
 /// What may happen, and how often in one walk.
@@ -131,7 +131,7 @@ impl State {
 
     pub(super) fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
-        for number in 0..self.world.nodes.len() {
+        for number in 0..self.world.processes.len() {
             if self.frozen[number] {
                 steps.push(Step::Thaw(number));
             } else {
@@ -153,7 +153,7 @@ impl State {
     }
 
     fn steps_of(&self, number: usize, steps: &mut Vec<Step>) {
-        let node = &self.world.nodes[number];
+        let process = &self.world.processes[number];
         if self.left.calls > 0 && self.calls[number].is_empty() {
             steps.push(Step::Call(number));
         }
@@ -164,7 +164,7 @@ impl State {
         }
         if self.world.is_arrived(number) {
             steps.push(Step::Deliver(number));
-        } else if let Some(request) = &node.job {
+        } else if let Some(request) = &process.job {
             steps.push(Step::Serve(number));
             if self.left.delays > 0 {
                 steps.push(Step::Arrive(number));
@@ -180,11 +180,11 @@ impl State {
                 steps.extend(troubles.map(|trouble| Step::Fail(number, trouble)));
             }
         }
-        if node.machine.right_ends_in().is_some() && !self.passes[number].is_empty() {
+        if process.machine.right_ends_in().is_some() && !self.passes[number].is_empty() {
             steps.push(Step::KeepAlive(number));
         }
-        if self.left.commands > 0 && node.machine.command.is_none() {
-            let until = node.now.unix_ceil(s(40));
+        if self.left.commands > 0 && process.machine.command.is_none() {
+            let until = process.now.unix_ceil(s(40));
             let hold = Command::Hold { owner: "hold#deploy".into(), until };
             steps.extend([hold, Command::Release].map(|command| Step::Command(number, command)));
         }
@@ -201,12 +201,12 @@ impl State {
         match step {
             Step::Call(number) => {
                 self.left.calls -= 1;
-                let call = self.world.nodes[number].call();
+                let call = self.world.processes[number].call();
                 self.calls[number].push(call);
             }
             Step::End(number, index, end) => {
                 let pass = self.passes[number].remove(index);
-                self.world.nodes[number].end(pass, end);
+                self.world.processes[number].end(pass, end);
             }
             Step::Serve(number) => self.serve(number),
             Step::Arrive(number) => {
@@ -218,7 +218,7 @@ impl State {
             Step::Leap(by) => self.leap(by),
             Step::KeepAlive(number) => {
                 let pass = *self.passes[number].last().expect("a call that runs");
-                self.world.nodes[number].keep_alive(pass);
+                self.world.processes[number].keep_alive(pass);
             }
             Step::Delete => {
                 self.left.deletions -= 1;
@@ -226,7 +226,7 @@ impl State {
             }
             Step::Command(number, command) => {
                 self.left.commands -= 1;
-                self.world.nodes[number].command(command);
+                self.world.processes[number].command(command);
             }
             Step::Freeze(number) => {
                 self.left.freezes -= 1;
@@ -264,9 +264,9 @@ impl State {
     fn leap(&mut self, by: Duration) {
         self.left.leaps -= 1;
         self.world.advance(by);
-        for number in 0..self.world.nodes.len() {
+        for number in 0..self.world.processes.len() {
             if !self.frozen[number] {
-                self.world.nodes[number].tick();
+                self.world.processes[number].tick();
             }
         }
     }
@@ -274,8 +274,8 @@ impl State {
     fn thaw(&mut self, number: usize) {
         self.frozen[number] = false;
         self.world.go_on(number);
-        self.world.nodes[number].thaw();
-        self.world.nodes[number].tick();
+        self.world.processes[number].thaw();
+        self.world.processes[number].tick();
     }
 
     fn restart(&mut self, number: usize) {
@@ -288,7 +288,7 @@ impl State {
     /// Notes which calls run by now.
     fn collect(&mut self) {
         for (number, calls) in self.calls.iter_mut().enumerate() {
-            calls.retain(|call| match self.world.nodes[number].decision(*call) {
+            calls.retain(|call| match self.world.processes[number].decision(*call) {
                 Some(Call::Runs(pass)) => {
                     self.passes[number].push(pass);
                     false

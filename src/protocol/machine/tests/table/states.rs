@@ -3,7 +3,7 @@
 use super::{super::world::*, *};
 use crate::protocol::machine::StoreResponse;
 
-type Build = fn() -> Node;
+type Build = fn() -> Process;
 
 pub(super) const STATES: [(&str, Build); 48] = [
     ("unknown", || bare().into_node()),
@@ -12,7 +12,7 @@ pub(super) const STATES: [(&str, Build); 48] = [
     ("closed, stale", || clean().later(5).into_node()),
     ("closed, stale, with a streak", || streak().later(5).into_node()),
     ("closed, reading", || streak().later(5).calling().into_node()),
-    ("closed, reading ahead", || streak().later(4).with(|node| node.refresh()).into_node()),
+    ("closed, reading ahead", || streak().later(4).with(|process| process.refresh()).into_node()),
     ("closed, confirming", || streak().later(5).calling().stale().into_node()),
     ("closed here, owes the close", || probing(2).lost(CallEnd::Success).into_node()),
     ("closed here, back-off over", || probing(2).lost(CallEnd::Success).later(1).into_node()),
@@ -74,41 +74,41 @@ fn leaseless() -> Record {
 
 /// A world of one machine on its way to a state. Two failures trip it, and two
 /// good probes close it.
-struct Bench {
+struct Reached {
     world: World,
     last: Option<CallId>,
 }
 
-fn bare() -> Bench {
-    Bench { world: World::new(1, &quick(2, 2)), last: None }
+fn bare() -> Reached {
+    Reached { world: World::new(1, &quick(2, 2)), last: None }
 }
 
-fn clean() -> Bench {
+fn clean() -> Reached {
     let mut bench = bare();
     bench.world.record = Some(closed(T));
     bench.world.succeed(0);
     bench
 }
 
-fn streak() -> Bench {
+fn streak() -> Reached {
     let mut bench = clean();
     bench.world.fail(0, 1);
     bench
 }
 
 /// A record that was read for a caller who did not wait for it.
-fn known(record: Record) -> Bench {
+fn known(record: Record) -> Reached {
     let mut bench = bare();
     bench.world.record = Some(record);
     bench.calling().unattended().served()
 }
 
-fn electing() -> Bench {
+fn electing() -> Reached {
     known(open(T - 10)).later(20).calling().one_answer()
 }
 
 /// Under the first probe of an election, or under the second.
-fn probing(probe: u32) -> Bench {
+fn probing(probe: u32) -> Reached {
     let mut bench = known(open(T - 10)).later(20).admitted();
     if probe > 1 {
         bench = bench.ending(CallEnd::Success).served().admitted();
@@ -116,7 +116,7 @@ fn probing(probe: u32) -> Bench {
     bench
 }
 
-fn resting() -> Bench {
+fn resting() -> Reached {
     probing(1).ending(CallEnd::Success).served()
 }
 
@@ -124,38 +124,38 @@ fn hold() -> Command {
     Command::Hold { owner: "hold#deploy".into(), until: T + 600 }
 }
 
-fn releasing() -> Bench {
+fn releasing() -> Reached {
     probing(1).ordered(Command::Release)
 }
 
-fn gone() -> Bench {
+fn gone() -> Reached {
     let mut bench = known(open(T - 10)).later(5);
     bench.world.record = None;
     bench.calling().unattended().served()
 }
 
-impl Bench {
-    fn into_node(mut self) -> Node {
-        self.world.nodes.remove(0)
+impl Reached {
+    fn into_node(mut self) -> Process {
+        self.world.processes.remove(0)
     }
 
-    fn with(mut self, act: impl FnOnce(&mut Node)) -> Self {
-        act(&mut self.world.nodes[0]);
+    fn with(mut self, act: impl FnOnce(&mut Process)) -> Self {
+        act(&mut self.world.processes[0]);
         self
     }
 
     fn later(mut self, seconds: u64) -> Self {
         self.world.advance(s(seconds));
-        self.with(Node::pass_time)
+        self.with(Process::pass_time)
     }
 
     /// Makes a call, which has to wait.
     fn calling(self) -> Self {
-        self.with(|node| assert!(matches!(node.call(), Call::Waits(_))))
+        self.with(|process| assert!(matches!(process.call(), Call::Waits(_))))
     }
 
     fn unattended(self) -> Self {
-        self.with(Node::forget_waiters)
+        self.with(Process::forget_waiters)
     }
 
     fn admitted(mut self) -> Self {
@@ -165,12 +165,12 @@ impl Bench {
 
     fn keeping(self) -> Self {
         let pass = self.last.expect("a probe");
-        self.with(|node| node.keep_alive(pass))
+        self.with(|process| process.keep_alive(pass))
     }
 
     fn ending(self, report: CallEnd) -> Self {
         let pass = self.last.expect("a pass");
-        self.with(|node| node.end(pass, report))
+        self.with(|process| process.end(pass, report))
     }
 
     fn failing(self) -> Self {
@@ -178,7 +178,7 @@ impl Bench {
     }
 
     fn ordered(self, command: Command) -> Self {
-        self.with(|node| node.command(command))
+        self.with(|process| process.command(command))
     }
 
     /// The store answers once.
@@ -213,7 +213,7 @@ impl Bench {
 
     /// The write in flight is applied; nobody was asked again yet.
     fn answered(mut self) -> Self {
-        let record = match &self.world.nodes[0].job {
+        let record = match &self.world.processes[0].job {
             Some(StoreRequest::Write { operation, .. }) => {
                 operation.apply(self.world.record.as_ref())
             }
@@ -222,6 +222,6 @@ impl Bench {
         self.world.applied.push((0, "elect"));
         self.world.record.clone_from(&record);
         let answer = StoreResponse::Written(Written::Applied(record.expect("applied")));
-        self.unattended().with(|node| node.answer_only(answer))
+        self.unattended().with(|process| process.answer_only(answer))
     }
 }

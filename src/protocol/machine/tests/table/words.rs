@@ -15,9 +15,9 @@ pub(super) struct Words {
 }
 
 impl Words {
-    pub(super) fn before(node: &Node) -> Self {
-        let now = node.now.unix_floor(Duration::ZERO);
-        Self { state: state(node), epoch: node.machine.epoch(), now, said: Vec::new() }
+    pub(super) fn before(process: &Process) -> Self {
+        let now = process.now.unix_floor(Duration::ZERO);
+        Self { state: state(process), epoch: process.machine.epoch(), now, said: Vec::new() }
     }
 
     pub(super) fn call(&mut self, call: Call, waits_briefly: bool) {
@@ -28,9 +28,9 @@ impl Words {
         self.said.push(format!("the waiting call {}", spell_call(call)));
     }
 
-    pub(super) fn after(mut self, node: &Node) -> String {
-        let state = state(node);
-        let epochs = node.machine.epoch() - self.epoch;
+    pub(super) fn after(mut self, process: &Process) -> String {
+        let state = state(process);
+        let epochs = process.machine.epoch() - self.epoch;
         if state != self.state || epochs > 0 {
             self.said.push(match epochs {
                 0 => state,
@@ -38,7 +38,7 @@ impl Words {
                 more => format!("{state} ({more} epochs)"),
             });
         }
-        let effects: Vec<_> = node.effects.iter().map(|effect| self.effect(effect)).collect();
+        let effects: Vec<_> = process.effects.iter().map(|effect| self.effect(effect)).collect();
         self.said.extend(effects);
         if self.said.is_empty() { "nothing".into() } else { self.said.join("; ") }
     }
@@ -142,11 +142,11 @@ fn spell_call(call: Call) -> &'static str {
 }
 
 /// What a machine is, in words.
-fn state(node: &Node) -> String {
-    let machine = &node.machine;
+fn state(process: &Process) -> String {
+    let machine = &process.machine;
     let mut state = match &machine.phase {
-        Phase::Closed { by_offline_probes: true } => format!("closed alone {}", node.streak()),
-        Phase::Closed { by_offline_probes: false } => format!("closed {}", node.streak()),
+        Phase::Closed { by_offline_probes: true } => format!("closed alone {}", process.streak()),
+        Phase::Closed { by_offline_probes: false } => format!("closed {}", process.streak()),
         Phase::Open(opening) if opening.held => "open held".into(),
         Phase::Open(opening) => format!("open {:?}", opening.standing),
         Phase::HalfOpen(recovery) => match &recovery.prober {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::*;
 
-impl Node {
+impl Process {
     /// Whether this process fails where others do not, and is not closed for itself.
     pub(in super::super) fn is_refuted(&self) -> bool {
         match &self.machine.phase {

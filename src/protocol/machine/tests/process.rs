@@ -64,7 +64,7 @@ struct Stands {
 type Waiting = (u64, Arrival, Duration);
 
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(super) struct Process {
     pub(super) machine: Machine,
     pub(super) now: Moment,
     /// The world's clock, which no process sees.
@@ -107,7 +107,7 @@ pub(super) struct Node {
     first: Arrival,
 }
 
-impl Node {
+impl Process {
     pub(super) fn new(number: usize, config: Config) -> Self {
         let failures = config.failure_threshold().get();
         let counting = Counting::new(failures, config.success_threshold().get());
@@ -438,12 +438,12 @@ impl Node {
         self.after();
     }
 
-    /// Whether this node probes under a lease of its own that is live.
+    /// Whether this process probes under a lease of its own that is live.
     pub(super) fn probes_under_lease(&self) -> bool {
         self.token_probed_under().is_some()
     }
 
-    /// The token that this node probes under, if its lease is live.
+    /// The token that this process probes under, if its lease is live.
     pub(super) fn token_probed_under(&self) -> Option<&LeaseToken> {
         let Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) = &self.machine.phase else {
             return None;
