@@ -179,7 +179,7 @@ impl OpenError {
     /// and into an [`io::Error`], a `Box` and an `Arc` of an error, which do not name what they
     /// hold as their source.
     ///
-    /// Some errors hide what they hold. One that keeps a text only holds no rejection. Some
+    /// Some errors hide what they hold. An error that keeps only the text of another holds no rejection. Some
     /// forward both their text and their `source` to what they hold: `#[error(transparent)]` of
     /// `thiserror`, and an `anyhow::Error` that became a `Box<dyn Error>`. Behind these a bare
     /// `OpenError` is not found, since its source is none. A [`CallError`] is: its source is the

@@ -283,10 +283,7 @@ impl BreakerRegistry {
         self.inner.environment.pending.ending.note(End::ShutDown);
         self.inner.cancel.cancel();
         self.inner.tracker.close();
-        let ended: Vec<_> = self.inner.circuits().running.drain().map(|(name, _)| name).collect();
-        for circuit in &ended {
-            self.inner.environment.observed.forget(circuit);
-        }
+        self.inner.end_circuits();
         let left = budget.saturating_sub(self.inner.environment.clock.now().since(started));
         // Cancelled tasks end at their next poll. Do not wait for more than the budget: a caller
         // may have blocked the runtime that has to poll them.
@@ -411,12 +408,22 @@ impl Inner {
     fn circuits(&self) -> MutexGuard<'_, Circuits> {
         self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Forgets all circuits, and has metrics tell what is left of them.
+    fn end_circuits(&self) {
+        let ended = std::mem::take(&mut self.circuits().running);
+        for circuit in ended.into_values() {
+            circuit.counts.drain(&circuit.snapshot.load());
+            self.environment.observed.forget(&circuit.name);
+        }
+    }
 }
 
 /// Notes the end of the registry: its actors end with it, and its breakers no longer protect.
 impl Drop for Inner {
     fn drop(&mut self) {
         self.environment.pending.ending.note(End::Dropped);
+        self.end_circuits();
     }
 }
 

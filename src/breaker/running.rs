@@ -68,13 +68,7 @@ impl Breaker {
     {
         let asked_at = self.circuit.now();
         let id = ask(&self.circuit).await?;
-        let now = self.circuit.now();
-        // To stand still is not to wait: then the limit begins again.
-        let waited = if now.was_frozen_since(asked_at, self.circuit.patience()) {
-            Duration::ZERO
-        } else {
-            now.mono().saturating_sub(asked_at.mono())
-        };
+        let waited = self.circuit.waited_since(asked_at);
         Ok(Admitted::new(&*self.circuit, id).run(call(), judge, waited).await)
     }
 

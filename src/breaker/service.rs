@@ -19,8 +19,9 @@ pub(crate) enum Leave {
     Ask,
 }
 
-/// The answer of an actor that was asked.
-pub(crate) type Asked = Pin<Box<dyn Future<Output = Result<Admitted<Handle>, OpenError>> + Send>>;
+/// The answer of an actor that was asked, and how long the call has waited for it.
+pub(crate) type Asked =
+    Pin<Box<dyn Future<Output = Result<(Admitted<Handle>, Duration), OpenError>> + Send>>;
 
 impl Breaker {
     /// Whether the gate admits a call now. Nothing is reserved.
@@ -59,8 +60,10 @@ impl Breaker {
     pub(crate) fn ask_owned(&self) -> Asked {
         let circuit = self.circuit.clone();
         Box::pin(async move {
+            let asked_at = circuit.now();
             let id = ask(&circuit).await?;
-            Ok(Admitted::new(circuit, id))
+            let waited = circuit.waited_since(asked_at);
+            Ok((Admitted::new(circuit, id), waited))
         })
     }
 

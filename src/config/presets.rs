@@ -14,8 +14,7 @@ impl Config {
     /// | `success_threshold` | 2, not 3 | each probe is an invocation, and they are rare: the circuit closes one invocation sooner |
     /// | `refresh_ahead` | off | a read in the background is cut off when the environment is frozen after the response, and is then made again |
     /// | `probe_lease` | 10 s, not 30 s | a dependency that hangs until the function's timeout kills the prober. Others take over 20 s sooner; [`call`](crate::Breaker::call) renews the lease while a probe runs |
-    /// | `probe_limit` | 2 min, as by default | it would follow `probe_lease`, and be too short for a slow function |
-    /// | `count_cancelled` | on | nothing but a timeout drops a call in an environment, so that one outside of `call` counts too |
+    /// | `probe_limit` | 2 min, as by default | it would follow `probe_lease`, and be too short for a slow function. Set it too where you set a longer `probe_lease` |
     ///
     /// And kept as they are:
     ///
@@ -24,6 +23,7 @@ impl Config {
     /// | `local_cache_max_age` | 5 s | an environment that is called less often reads before each call. That costs some milliseconds, and is how it learns of an outage that others found: with a longer age it would call a dead dependency instead |
     /// | `store_timeout` | 1 s | the first read of a cold start makes a connection. With less it would fail, and the circuit would be unprotected when it starts |
     /// | `await_trip_write` | on | a write that no call awaits lands when the environment is thawed, or never |
+    /// | `count_cancelled` | off | calls that hang are counted by [`call_within`](crate::Breaker::call_within). A call that is dropped at SIGTERM would count too, and a probe would reopen the circuit at each scale-down |
     /// | `on_store_outage` | `FailOpen` | an environment may not live as long as an outage of the store |
     ///
     /// ```
@@ -41,6 +41,5 @@ impl Config {
             .refresh_ahead(false)
             .probe_lease(Duration::from_secs(10))
             .probe_limit(Duration::from_secs(120))
-            .count_cancelled(true)
     }
 }

@@ -40,6 +40,9 @@ enum Stage {
     InCall,
     /// It waits to be polled, or its output is judged: what panics now is other code.
     BesideCall,
+    /// It has panicked, in a future that goes on to exist: whoever caught the panic drops it.
+    #[cfg(feature = "tower")]
+    Panicked,
     /// Its end was reported.
     Reported,
 }
@@ -199,8 +202,7 @@ impl<C: Holder> Drop for Admitted<C> {
     fn drop(&mut self) {
         // A load and a comparison are inlined, and nothing for a permit that was reported.
         if self.stage != Stage::Reported {
-            let counts_panic = self.stage == Stage::InCall;
-            report_dropped(&self.circuit, self.id, self.is_armed, counts_panic);
+            report_dropped(&self.circuit, self.id, self.is_armed, self.stage);
         }
     }
 }
@@ -229,9 +231,14 @@ impl<F: Future> Future for Polled<'_, F> {
 /// Reports a call that ended without a report: a panic of its own is a failure.
 #[cold]
 #[inline(never)]
-fn report_dropped(circuit: &Circuit, id: CallId, is_armed: bool, counts_panic: bool) {
-    let is_failure =
-        is_armed || (counts_panic && std::thread::panicking()) || circuit.config.count_cancelled();
+fn report_dropped(circuit: &Circuit, id: CallId, is_armed: bool, stage: Stage) {
+    let has_panicked = match stage {
+        Stage::InCall => std::thread::panicking(),
+        #[cfg(feature = "tower")]
+        Stage::Panicked => true,
+        Stage::BesideCall | Stage::Reported => false,
+    };
+    let is_failure = is_armed || has_panicked || circuit.config.count_cancelled();
     let end = if is_failure { CallEnd::Failure } else { CallEnd::Dropped };
     let _ = circuit.report(id, end);
 }

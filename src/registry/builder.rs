@@ -94,7 +94,7 @@ impl RegistryBuilder {
         self
     }
 
-    /// Sets the name of this process, for who looks at the table: `half_open_owner` shows it before
+    /// Sets the name of this process, for people who look at the table: `half_open_owner` shows it before
     /// the token of a probe's lease, as in `task-42/0f3c…`, and the log shows it with each
     /// transition. Default: none. 1 to 128 bytes, without `#`, `/` and control characters.
     ///

@@ -233,6 +233,17 @@ impl Circuit {
         let _ = self.mailbox.try_send(Message::Refresh { at: self.clock.now() });
     }
 
+    /// How long a call that asked then has waited.
+    pub(crate) fn waited_since(&self, asked_at: Moment) -> Duration {
+        let now = self.now();
+        // To stand still is not to wait: then the limit begins again.
+        if now.was_frozen_since(asked_at, self.patience()) {
+            Duration::ZERO
+        } else {
+            now.mono().saturating_sub(asked_at.mono())
+        }
+    }
+
     /// How long a caller waits for the actor: the store's limit and some grace.
     pub(crate) fn patience(&self) -> Duration {
         self.config.store_timeout().saturating_add(GRACE)

@@ -5,6 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http_body::{Body, Frame, SizeHint};
@@ -18,13 +19,20 @@ pub(super) type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A call that is under way, and the timer that renews its lease if it is a probe.
 pub struct Watched {
     admitted: Admitted<Handle>,
+    /// How long the call has waited for its admission.
+    waited: Duration,
     renewal: Option<Timer>,
 }
 
 impl Watched {
     #[inline]
     pub(super) fn new(admitted: Admitted<Handle>) -> Self {
-        Self { admitted, renewal: None }
+        Self { admitted, waited: Duration::ZERO, renewal: None }
+    }
+
+    /// A call that has waited for its admission.
+    pub(super) fn after((admitted, waited): (Admitted<Handle>, Duration)) -> Self {
+        Self { admitted, waited, renewal: None }
     }
 
     /// Polls a piece of the call: what panics in there is the call.
@@ -68,7 +76,7 @@ impl Watched {
         if self.admitted.report_silently(outcome) {
             return None;
         }
-        self.admitted.report_and_settle(outcome)
+        self.admitted.report_and_settle(outcome, self.waited)
     }
 }
 

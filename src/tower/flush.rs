@@ -87,7 +87,7 @@ impl FlushLayer {
         Self { registry, limits, deadline_of: () }
     }
 
-    /// Sets how a request tells when it has to be over, by the wall clock: as a
+    /// Sets the function that returns the deadline of a request, by the wall clock: as a
     /// [`SystemTime`], or as an `Option` of one. Default: no request has a deadline.
     ///
     /// A deadline that is past when the request arrives is taken for unknown, and the budget alone

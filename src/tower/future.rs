@@ -51,7 +51,6 @@ pin_project! {
 /// What waits for admission: a service, and its request.
 struct Waiting<S, Q> {
     inner: S,
-    is_ready: bool,
     request: Q,
 }
 
@@ -71,15 +70,16 @@ where
         Self { stage: Stage::Rejected { open: Some(open) }, rules, reach: PhantomData }
     }
 
-    pub(super) fn asking(
-        asked: Asked,
-        inner: S,
-        is_ready: bool,
-        request: Q,
-        rules: Rules<C, R>,
-    ) -> Self {
-        let waiting = Some(Waiting { inner, is_ready, request });
+    pub(super) fn asking(asked: Asked, inner: S, request: Q, rules: Rules<C, R>) -> Self {
+        let waiting = Some(Waiting { inner, request });
         Self { stage: Stage::Asking { asked, waiting }, rules, reach: PhantomData }
+    }
+
+    /// A call that is admitted, and waits for its service.
+    pub(super) fn readying(watched: Watched, inner: S, request: Q, rules: Rules<C, R>) -> Self {
+        let waiting = Some(Waiting { inner, request });
+        let stage = Stage::Readying { watched: Some(watched), waiting };
+        Self { stage, rules, reach: PhantomData }
     }
 }
 
@@ -125,7 +125,7 @@ where
                     let waiting = waiting.take();
                     this.stage.set(match asked {
                         Ok(admitted) => {
-                            Stage::Readying { watched: Some(Watched::new(admitted)), waiting }
+                            Stage::Readying { watched: Some(Watched::after(admitted)), waiting }
                         }
                         Err(open) => Stage::Rejected { open: Some(open) },
                     });
@@ -179,7 +179,7 @@ impl<S, Q> Waiting<S, Q> {
     where
         S: Service<Q>,
     {
-        if self.is_ready { Poll::Ready(Ok(())) } else { self.inner.poll_ready(context) }
+        self.inner.poll_ready(context)
     }
 }
 

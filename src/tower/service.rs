@@ -60,11 +60,41 @@ impl<S, C, R, V, W> BreakerService<S, C, R, V, W> {
     fn poll_inner<Q>(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>>
     where
         S: Service<Q>,
+        C: Classify<S::Response, S::Error>,
     {
-        let polled =
-            if self.is_ready { Poll::Ready(Ok(())) } else { self.inner.poll_ready(context) };
+        // Asked each time: what was ready before an outage may have lost its connection since.
+        let polled = self.inner.poll_ready(context);
         self.is_ready = matches!(polled, Poll::Ready(Ok(())));
-        polled
+        match polled {
+            Poll::Ready(Err(error)) => Poll::Ready(self.judge_unready(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => polled,
+        }
+    }
+
+    /// Judges an error of the inner service's readiness as the call that the caller cannot make:
+    /// there, services that connect fail.
+    #[cold]
+    fn judge_unready<Q>(&self, error: S::Error) -> Result<(), S::Error>
+    where
+        S: Service<Q>,
+        C: Classify<S::Response, S::Error>,
+    {
+        let failed: Result<S::Response, S::Error> = Err(error);
+        let outcome = self.rules.classify.classify(&failed);
+        if let Leave::Admitted(admitted) = self.breaker.leave() {
+            // The write of a trip is not awaited: nothing here can wait.
+            drop(Watched::new(admitted).report(outcome));
+        }
+        failed.map(|_| ())
+    }
+}
+
+impl<S: Clone, C, R, V, W> BreakerService<S, C, R, V, W> {
+    /// Takes the inner service, which may be ready, and leaves a clone of it.
+    fn take_inner(&mut self) -> S {
+        self.is_ready = false;
+        let clone = self.inner.clone();
+        mem::replace(&mut self.inner, clone)
     }
 }
 
@@ -91,6 +121,7 @@ where
         if self.breaker.admits_at_once() {
             return self.poll_inner(context).map_err(R::inner);
         }
+        self.is_ready = false;
         Poll::Ready(Ok(()))
     }
 
@@ -104,13 +135,14 @@ where
                 BreakerFuture::calling(watched, call, rules)
             }
             Leave::Rejected(open) => BreakerFuture::rejected(open, rules),
-            // The circuit closed since `poll_ready`, or has to be asked.
-            Leave::Admitted(_) | Leave::Ask => {
-                let clone = self.inner.clone();
-                let inner = mem::replace(&mut self.inner, clone);
-                let is_ready = mem::take(&mut self.is_ready);
+            // The circuit closed since `poll_ready`, which did not ask the inner service.
+            Leave::Admitted(admitted) => {
+                let inner = self.take_inner();
+                BreakerFuture::readying(Watched::new(admitted), inner, request, rules)
+            }
+            Leave::Ask => {
                 let asked = self.breaker.ask_owned();
-                BreakerFuture::asking(asked, inner, is_ready, request, rules)
+                BreakerFuture::asking(asked, self.take_inner(), request, rules)
             }
         }
     }

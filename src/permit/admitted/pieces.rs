@@ -8,15 +8,29 @@ use crate::{outcome::Outcome, runtime::circuit::Handle};
 /// What a future that is named has to box.
 type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Notes that a piece of the call unwinds. The future around it is no `async fn`, whose fields are
+/// dropped as it unwinds: where another layer catches the panic, they are dropped later, when
+/// nothing tells any more that the call has panicked.
+struct NotePanic<'a>(&'a mut Stage);
+
+impl Drop for NotePanic<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if *self.0 == Stage::InCall {
+            *self.0 = Stage::Panicked;
+        }
+    }
+}
+
 impl<C: Holder> Admitted<C> {
     /// Runs a piece of the call: what panics in there is the call, and what panics after it
     /// is other code.
     #[inline]
     pub(crate) fn in_call<T>(&mut self, piece: impl FnOnce() -> T) -> T {
-        // If the piece unwinds, the stage stays, and the drop finds that the call panicked.
-        self.stage = Stage::InCall;
+        let noting = NotePanic(&mut self.stage);
+        *noting.0 = Stage::InCall;
         let made = piece();
-        self.stage = Stage::BesideCall;
+        *noting.0 = Stage::BesideCall;
         made
     }
 
@@ -30,10 +44,10 @@ impl<C: Holder> Admitted<C> {
 
 impl Admitted<Handle> {
     /// Reports how a call ended. The wait for what that caused is returned, if the circuit wants
-    /// it: it owns the call.
+    /// it: it owns the call. `waited` is how long the call has waited for its admission.
     #[cold]
     #[inline(never)]
-    pub(crate) fn report_and_settle(mut self, outcome: Outcome) -> Option<Boxed> {
+    pub(crate) fn report_and_settle(mut self, outcome: Outcome, waited: Duration) -> Option<Boxed> {
         let outstanding = self.report(outcome.into());
         let awaited = outstanding.filter(|_| self.circuit.config.await_trip_write());
         // One caller that waits for an actor that does not run is enough.
@@ -41,7 +55,7 @@ impl Admitted<Handle> {
         let turns = awaited.turns;
         let settling = super::super::Settling::new(Some(awaited));
         Some(Box::pin(async move {
-            if !settling.settled_after(Duration::ZERO).await {
+            if !settling.settled_after(waited).await {
                 self.circuit.mark_stalled(turns);
             }
         }))

@@ -6,7 +6,7 @@ use super::{
     Machine,
     phase::{Phase, Standing},
     prober::{Prober, Stage},
-    storage::PendingWrite,
+    storage::{PendingWrite, StoreRequest},
 };
 use crate::{
     protocol::answer::Consistency,
@@ -124,6 +124,14 @@ impl Machine {
     /// Returns `true` if a store operation is under way.
     pub(crate) fn is_operating(&self) -> bool {
         self.request.in_flight.is_some()
+    }
+
+    /// Returns `true` if an eventually consistent read is under way.
+    pub(crate) fn is_reading_eventually(&self) -> bool {
+        matches!(
+            self.request.in_flight.as_deref(),
+            Some(StoreRequest::Read { consistency: Consistency::Eventual, .. })
+        )
     }
 
     /// Returns the number of reads that have ended, with or without a record.

@@ -57,7 +57,9 @@ impl Actor {
     /// Reads the record for an observer, or lets it wait for the operation under way.
     pub(super) fn look(&mut self, at: Moment, reply: oneshot::Sender<LookResult>) {
         let has_joined = self.machine.is_operating();
-        let reads = self.machine.reads();
+        // A read that is eventually consistent may show what was there before: one more follows it.
+        let stale = u64::from(self.machine.is_reading_eventually());
+        let reads = self.machine.reads().saturating_add(stale);
         let result = (!self.machine.look(at)).then_some(LookResult::BackedOff);
         let observers = self.observers.0.get_or_insert_default();
         observers.push(Observer { reply, reads, has_joined, result });

@@ -15,13 +15,11 @@ impl Circuit {
     /// Publishes what the machine decided. `opened` is the opening that the circuit is in, if it
     /// is not closed. Called by the actor alone.
     pub(crate) fn publish(&self, published: &Published, opened: Option<Opened<'_>>, now: Moment) {
-        let show = || {
-            let before = self.snapshot.load();
-            self.counts.drain(&before);
-            let snapshot = next(&before, published, opened, now);
-            self.snapshot.store(Arc::new(snapshot));
-        };
+        let before = self.snapshot.load_full();
+        let show = || self.snapshot.store(Arc::new(next(&before, published, opened, now)));
         self.gate.publish(published, show);
+        // Last: a recorder is code of the user, and a slow one must not delay a trip.
+        self.counts.drain(&before);
     }
 }
 

@@ -22,7 +22,7 @@ fn publishing(publications: Vec<Published>) -> (Arc<Gate>, JoinHandle<()>) {
     let writer = {
         let gate = Arc::clone(&gate);
         in_thread(move || {
-            publications[1..].iter().for_each(|publication| gate.publish(publication, || ()))
+            publications[1..].iter().for_each(|publication| gate.publish(publication, || ()));
         })
     };
     (gate, writer)
