@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use fuseboard::{CircuitState, Config};
+use fuseboard::{CallError, CircuitState, Config};
 
 use crate::support::memory::{Process, World, fail, is_rejected, pass, succeed};
 
-/// Processs of one function, with its settings.
+/// Processes of one function, with its settings.
 fn processes(world: &World, number: usize) -> Vec<Process> {
     let config = Config::for_lambda().build().unwrap();
     (0..number).map(|_| world.process_with(|builder| builder.config(config.clone()))).collect()
@@ -42,7 +42,7 @@ async fn a_function_that_is_called_rarely_trips_tells_the_others_and_recovers() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_reads_only_where_a_call_waits_and_counts_calls_that_were_cut() {
+async fn it_reads_only_where_a_call_waits_and_counts_calls_that_its_own_limit_cuts() {
     let world = World::new();
     let processes = processes(&world, 1);
     let [process] = processes.as_slice() else { panic!("one") };
@@ -52,10 +52,17 @@ async fn it_reads_only_where_a_call_waits_and_counts_calls_that_were_cut() {
     assert_eq!(succeed(&breaker).await, Ok(42));
     pass(0.1).await;
     assert_eq!(process.store.reads(), 1, "none in the background");
+    // As at SIGTERM: a call that is dropped says nothing.
     for _ in 0..3 {
         let hangs = breaker.call(std::future::pending::<Result<(), &str>>);
         assert!(tokio::time::timeout(Duration::from_secs(1), hangs).await.is_err());
     }
     pass(0.1).await;
+    assert_eq!(breaker.state(), CircuitState::Closed);
+    for _ in 0..3 {
+        let limit = Duration::from_secs(1);
+        let hangs = breaker.call_within(limit, std::future::pending::<Result<(), &str>>);
+        assert!(matches!(hangs.await, Err(CallError::TimedOut(_))));
+    }
     assert_eq!(breaker.state(), CircuitState::Open);
 }

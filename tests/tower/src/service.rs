@@ -1,13 +1,13 @@
 //! The service around services of our own.
 
-use std::{pin::pin, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::pin, time::Duration};
 
-use fuseboard::{CircuitState, OpenError, Outcome, tower::BreakerLayer};
+use fuseboard::{CircuitState, Config, ConfigBuilder, OpenError, Outcome, tower::BreakerLayer};
 use futures::{FutureExt as _, poll};
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
 use crate::{
-    services::{Eager, Hangs, NeverReady, NeverReadyClone, Panics, Strict},
+    services::{Eager, FailsToConnect, Hangs, NeverReady, NeverReadyClone, Panics, Strict},
     world::World,
 };
 
@@ -141,7 +141,7 @@ async fn the_lease_of_a_probe_is_renewed_while_its_future_runs() {
     let world = World::due().await;
     let mut service = BreakerLayer::new(world.breaker.clone()).layer(Hangs);
     let mut call = pin!(service.ready().await.unwrap().call(()));
-    let lease = fuseboard::Config::builder().build().unwrap().probe_lease();
+    let lease = Config::builder().build().unwrap().probe_lease();
     while world.state() != CircuitState::HalfOpen {
         assert!(poll!(call.as_mut()).is_pending());
         tokio::task::yield_now().await;
@@ -167,6 +167,43 @@ async fn a_panic_of_the_inner_service_is_a_failure() {
         tokio::spawn(service.oneshot(())).await.unwrap_err();
         assert_eq!(world.failures_to_trip().await, 4);
     }
+}
+
+/// The outermost layer of many services: the future is dropped when nothing panics any more.
+#[tokio::test(start_paused = true)]
+async fn a_panic_that_an_outer_layer_catches_is_a_failure() {
+    for panics in [Panics::InCall, Panics::InFuture] {
+        let world = World::closed().await;
+        let service = BreakerLayer::new(world.breaker.clone()).layer(panics);
+        AssertUnwindSafe(service.oneshot(())).catch_unwind().await.unwrap_err();
+        assert_eq!(world.failures_to_trip().await, 4);
+    }
+}
+
+/// Ready to be rejected, as nothing has been read yet, and admitted when another call has read.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_circuit_admits_it_after_readiness_is_made_once_and_is_no_failure() {
+    let strict = |config: ConfigBuilder| config.count_cancelled(true).failure_threshold(1);
+    let world = World::with(strict(Config::builder()).build().unwrap());
+    let mut service = BreakerLayer::new(world.breaker.clone()).layer(Strict::default());
+    service.ready().await.unwrap();
+    world.breaker.admit().await.unwrap().success();
+    service.call(()).await.unwrap();
+    world.flush().await;
+    assert_eq!(world.state(), CircuitState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_readiness_is_judged_as_the_call_that_cannot_be_made() {
+    let world = World::closed().await;
+    let mut service = BreakerLayer::new(world.breaker.clone()).layer(FailsToConnect);
+    for _ in 0..5 {
+        assert_eq!(world.state(), CircuitState::Closed);
+        let failed = service.ready().await.unwrap_err();
+        assert_eq!(failed.to_string(), "no connection");
+    }
+    world.flush().await;
+    assert_eq!(world.state(), CircuitState::Open);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use tower::Service;
+use tower::{BoxError, Service};
 
 /// Does its work in `call`, and not in its future.
 #[derive(Clone, Default)]
@@ -141,5 +141,23 @@ impl Service<()> for Panics {
             Self::InCall => panic!("in call"),
             Self::InFuture => Box::pin(async { panic!("in the future") }),
         }
+    }
+}
+
+/// A service that connects as it becomes ready, and cannot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FailsToConnect;
+
+impl Service<()> for FailsToConnect {
+    type Response = ();
+    type Error = BoxError;
+    type Future = Ready<Result<(), BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Err("no connection".into()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        panic!("called, and was never ready")
     }
 }

@@ -14,16 +14,20 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
         let clock = VirtualClock::standing_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000));
         let store = MemoryStore::new();
-        let registry = process(&store, &clock);
+        let registry = process(&store, &clock, config);
         let breaker = registry.breaker("dependency").unwrap();
         Self { clock, store, registry, breaker }
     }
 
     /// The breaker of another process.
     pub(crate) fn other(&self) -> (BreakerRegistry, Breaker) {
-        let registry = process(&self.store, &self.clock);
+        let registry = process(&self.store, &self.clock, Config::default());
         let breaker = registry.breaker("dependency").unwrap();
         (registry, breaker)
     }
@@ -71,9 +75,9 @@ impl World {
     }
 }
 
-fn process(store: &MemoryStore, clock: &VirtualClock) -> BreakerRegistry {
+fn process(store: &MemoryStore, clock: &VirtualClock, config: Config) -> BreakerRegistry {
     BreakerRegistry::builder(store.clone())
-        .config(Config::builder().build().unwrap())
+        .config(config)
         .clock(clock)
         .disabled(false)
         .spawn()
