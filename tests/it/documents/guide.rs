@@ -29,7 +29,8 @@ fn without_tests(text: &str) -> String {
         let begins = ["Tests are named", "Where the number of a case"];
         is_of_tests =
             !line.is_empty() && (is_of_tests || begins.iter().any(|b| line.starts_with(b)));
-        if !is_of_tests && !(line.is_empty() && page.ends_with("\n\n")) {
+        let is_doubled = line.is_empty() && page.ends_with("\n\n");
+        if !is_of_tests && !is_doubled {
             page += &format!("{line}\n");
         }
     }
