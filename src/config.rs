@@ -31,7 +31,8 @@ pub enum OnStoreOutage {
     Protect,
 }
 
-/// The settings of one circuit.
+/// The settings of one circuit. [`guide::settings`](crate::guide::settings) lists each with its
+/// default, its range, and when to change it.
 ///
 /// ```
 /// use std::time::Duration;

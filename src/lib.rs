@@ -35,7 +35,7 @@
 //! - [`Breaker::classified_by`]: judge the whole `Result`, by a closure or a [`Classify`].
 //! - `aws` (feature `aws-sdk`): a rule for the results of the AWS SDK, and a breaker among a
 //!   client's interceptors.
-//! - [`Config`]: every setting, its default and its range.
+//! - [`Config`]: every setting; [`guide::settings`] says when to change which.
 //! - [`BreakerRegistry::subscribe`]: every [`CircuitTransition`], with its cause and the
 //!   process that made it.
 //! - [`BreakerRegistry::flush`]: waits for pending writes, before an AWS Lambda environment is
@@ -44,9 +44,9 @@
 //! - [`store`]: DynamoDB, memory, or a store of your own and the suite that
 //!   checks it.
 //! - [`VirtualClock`]: a clock that a test moves.
-//! - [`guide`]: failures and what callers see of them, the cost of sharing by the size of a
-//!   fleet, the time that a call takes, AWS Lambda, rules for reqwest, tonic and sqlx, metrics, and a
-//!   table that is shared with Python.
+//! - [`guide`]: a page for each subject. Begin with [`guide::getting_started`], then
+//!   [`guide::service`] or [`guide::lambda`]. [`guide::traps`] shows what bites people,
+//!   [`guide::failure_modes`] what can break and what callers see of it.
 //!
 //! # Features
 //!

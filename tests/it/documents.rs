@@ -2,6 +2,7 @@
 
 mod cases;
 mod clients;
+mod guide;
 mod paths;
 
 use std::{
@@ -201,7 +202,7 @@ fn the_documents_give_the_instructions_that_the_check_holds() {
 }
 
 #[test]
-fn the_readme_gives_the_default_of_every_setting() {
+fn the_readme_and_the_page_of_settings_give_the_default_of_every_setting() {
     let config = Config::default();
     let seconds = |length: Duration| format!("{} s", length.as_secs());
     let on = |is_on| if is_on { "on" } else { "off" }.to_owned();
@@ -227,9 +228,11 @@ fn the_readme_gives_the_default_of_every_setting() {
         ("await_trip_write", config.await_trip_write().to_string()),
         ("count_cancelled", config.count_cancelled().to_string()),
     ];
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    for (setting, default) in defaults {
-        let row = format!("| `{setting}` | {default} |");
-        assert!(readme.contains(&row), "README.md has no row that begins: {row}");
+    for document in ["README.md", "docs/settings.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        for (setting, default) in &defaults {
+            let row = format!("| `{setting}` | {default} |");
+            assert!(text.contains(&row), "{document} has no row that begins: {row}");
+        }
     }
 }
