@@ -30,7 +30,7 @@ pub struct Limit {
 impl Limit {
     /// Limits a call to the time that is left until `deadline`, by this process's wall clock.
     ///
-    /// A deadline that is past when the call begins is unknown: emulators of AWS Lambda on a
+    /// A deadline that is past when the call begins is ignored: emulators of AWS Lambda on a
     /// developer's machine send one of 1970. Then only [`at_most`](Self::at_most) limits the
     /// call, and without it nothing does.
     pub fn until(deadline: SystemTime) -> Self {
@@ -42,8 +42,9 @@ impl Limit {
     /// Leave room for what comes after the call: the write of a trip, for which `call_within`
     /// waits `store_timeout` (1 s) at most, and the answer to your own caller. A call that
     /// begins within the margin has a limit of zero, and
-    /// [is not counted](crate::Breaker::call_within). Without a deadline the margin changes
-    /// nothing.
+    /// [is not counted](crate::Breaker::call_within). A call that begins shortly before the
+    /// margin has little time, and counts if it is cut: begin no call that late. Without a deadline
+    /// the margin changes nothing.
     pub fn margin(mut self, margin: Duration) -> Self {
         self.margin = margin;
         self

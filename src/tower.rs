@@ -69,7 +69,8 @@
 //! `Clone`. [`never_waiting`](BreakerLayer::never_waiting) needs no `Clone`: it admits as
 //! [`Breaker::try_admit`](crate::Breaker::try_admit) does, always in `call`.
 //!
-//! While the circuit is closed, `poll_ready` waits for the inner service. If the circuit opens
+//! While the circuit is closed, `poll_ready` waits for the inner service, and an error of its
+//! readiness is judged by the classifier as the call that cannot be made. If the circuit opens
 //! meanwhile, the wait goes on until the inner service wakes its caller: put a limit around a
 //! service that may never be ready.
 //!

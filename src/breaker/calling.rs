@@ -33,9 +33,10 @@ impl Breaker {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops the call. That says nothing about the
-    /// dependency, unless the circuit counts cancelled calls; a probe gives its
-    /// right back at once.
+    /// Dropping the future drops the call. By default that says nothing about the dependency,
+    /// and a probe gives its right back at once. If the circuit
+    /// [counts cancelled calls](crate::ConfigBuilder::count_cancelled) it is a failure, and a
+    /// probe reopens the circuit.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -168,12 +169,12 @@ impl Breaker {
     /// - A call that a freeze of the process (AWS Lambda, SIGSTOP) has cut does not count: the
     ///   answer may have come meanwhile. Freezes of three seconds or more are noticed, up to a
     ///   minute after the circuit was last used.
-    /// - A limit that ran out in a freeze, or while the runtime was blocked for a second, is
-    ///   0.1 s longer, so that an answer that is there already is returned.
+    /// - If the limit ran out in a freeze, or while the runtime was blocked for a second or more,
+    ///   the call gets 0.1 s more, so that an answer that has arrived is returned.
     /// - A limit of less than a millisecond is one millisecond. A limit of zero does not count:
     ///   the call had no time to show anything.
-    /// - A limit that is longer than timers last, as [`Duration::MAX`](std::time::Duration::MAX),
-    ///   is none.
+    /// - A limit that is too long for a timer, such as [`Duration::MAX`](std::time::Duration::MAX),
+    ///   limits nothing.
     ///
     /// # Errors
     ///

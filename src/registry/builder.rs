@@ -72,8 +72,9 @@ impl RegistryBuilder {
     /// Sets what comes before each circuit's name in the key of its item. Default: nothing; at most
     /// 1,024 bytes.
     ///
-    /// Processes share a circuit if they have the same table, prefix and name. Two services that
-    /// both name a circuit `db` in one table share it by accident, unless their prefixes differ.
+    /// Processes share a circuit if prefix and name together make the same key in one table: prefix
+    /// `orders/` and name `db` are the same circuit as no prefix and name `orders/db`. Two services
+    /// that both name a circuit `db` in one table share it by accident, unless their prefixes differ.
     /// The name alone is what the program sees: in transitions, errors, metrics and the log. The
     /// prefix is in the table alone, and a name and its prefix have at most 2,048 bytes together.
     ///

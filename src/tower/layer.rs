@@ -58,7 +58,13 @@ impl<C, R, V, W> BreakerLayer<C, R, V, W> {
     /// - A body that is dropped before its end is a dropped call: no verdict, unless the circuit
     ///   counts cancelled calls, and a probe gives its right back.
     ///
-    /// The lease of a probe is renewed only while the body is polled or its consumer waits for it.
+    /// Only polling the body renews the lease of a probe: a consumer that pauses for longer than
+    /// `probe_lease` loses it. The write of a verdict at the end of a body is not awaited; on AWS
+    /// Lambda use [`FlushLayer`](super::FlushLayer).
+    ///
+    /// A consumer that stops at the `Content-Length` without polling once more, as hyper's server
+    /// does with HTTP/1, drops a body that does not say that it has ended (`is_end_stream`): no
+    /// verdict. Bodies of a known size say so; one made of a stream does not.
     #[must_use]
     pub fn through_body(self) -> BreakerLayer<C, R, ThroughBody, W> {
         BreakerLayer { breaker: self.breaker, rules: self.rules, modes: PhantomData }
