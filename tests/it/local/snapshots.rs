@@ -74,6 +74,22 @@ async fn case_184_refreshes_that_overlap_share_one_read() {
     assert_eq!((called, process.store.reads()), (Ok(42), 2));
 }
 
+/// The read of a call is eventually consistent: it may show what was there before a hold.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_beside_the_read_of_a_call_reads_once_more() {
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    process.store.reads_meet(Fault::Delay(Duration::from_millis(300)));
+    let refreshed = async {
+        pass(0.1).await;
+        breaker.refresh().await
+    };
+    let (called, refreshed) = tokio::join!(succeed(&breaker), refreshed);
+    assert!(refreshed.is_ok());
+    assert_eq!((called, process.store.reads()), (Ok(42), 2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refresh_that_joins_a_write_is_shown_what_that_left() {
     let world = World::new();
