@@ -40,7 +40,7 @@ enum Stage {
     InCall,
     /// It waits to be polled, or its output is judged: what panics now is other code.
     BesideCall,
-    /// It has panicked, in a future that goes on to exist: whoever caught the panic drops it.
+    /// It has panicked, and its future still exists: the code that caught the panic drops it.
     #[cfg(feature = "tower")]
     Panicked,
     /// Its end was reported.

@@ -1,4 +1,4 @@
-//! A call that is made and polled piece by piece, by whoever has a future of its own.
+//! A call that a hand-written future makes and polls piece by piece.
 
 use std::{future::Future, pin::Pin, time::Duration};
 

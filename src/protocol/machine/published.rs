@@ -139,7 +139,7 @@ impl Machine {
         self.cache.reads
     }
 
-    /// Returns `true` if the store has shown the record since so many reads had ended.
+    /// Returns `true` if the last read showed the record, and more than `reads` reads have ended.
     pub(crate) fn has_read_since(&self, reads: u64) -> bool {
         self.cache.reads > reads && self.cache.last_read_ok
     }
