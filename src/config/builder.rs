@@ -1,0 +1,263 @@
+//! Builds settings, and checks them.
+
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
+
+use super::{Config, OnStoreOutage, SECOND};
+use crate::error::ConfigError;
+
+const DAY: Duration = Duration::from_secs(86_400);
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// Builds a [`Config`]; settings that are not set keep their defaults.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ConfigBuilder {
+    failure_threshold: u32,
+    success_threshold: u32,
+    probe_lease: Option<Duration>,
+    handoff: Option<Duration>,
+    config: Config,
+}
+
+impl Default for ConfigBuilder {
+    fn default() -> Self {
+        Self {
+            failure_threshold: 5,
+            success_threshold: 3,
+            probe_lease: None,
+            handoff: None,
+            config: Config::default(),
+        }
+    }
+}
+
+impl ConfigBuilder {
+    /// Sets the number of consecutive counted failures in one process that trip the circuit.
+    /// Default 5; at least 1.
+    pub fn failure_threshold(mut self, failures: u32) -> Self {
+        self.failure_threshold = failures;
+        self
+    }
+
+    /// Sets the time for which the circuit stays open before a probe may run. Default 30 s; 1 s to
+    /// 365 days, because the shared item counts whole seconds.
+    pub fn recovery_timeout(mut self, timeout: Duration) -> Self {
+        self.config.recovery_timeout = timeout;
+        self
+    }
+
+    /// Sets the number of consecutive good probes, over all processes, that close the circuit.
+    /// Default 3; at least 1.
+    pub fn success_threshold(mut self, successes: u32) -> Self {
+        self.success_threshold = successes;
+        self
+    }
+
+    /// Sets the maximum age of the cached record. Default 5 s; at most 1 day. Once it is older:
+    ///
+    /// | the circuit is | the next call |
+    /// |---|---|
+    /// | closed, or due for a probe | waits for a read |
+    /// | open or half-open, so that calls would be rejected | one waits for a read, 0.1 s at most, and goes by its result; the others are rejected at once |
+    ///
+    /// If `election_spread` is above zero, each age is cut by up to a tenth. A circuit that another
+    /// process probes is read again after 2 s.
+    ///
+    /// Zero reads on every call, which puts the store on the path of every call of a closed
+    /// circuit.
+    pub fn local_cache_max_age(mut self, age: Duration) -> Self {
+        self.config.local_cache_max_age = age;
+        self
+    }
+
+    /// Sets whether a call on a closed circuit starts the next read in the background after 0.8 of
+    /// the maximum age, so that no call waits for it. Default `true`. Without traffic nothing
+    /// is read either way.
+    pub fn refresh_ahead(mut self, on: bool) -> Self {
+        self.config.refresh_ahead = on;
+        self
+    }
+
+    /// Sets the length of a probe's lease. Default: the greater of
+    /// `recovery_timeout` and three times `store_timeout`, which is 30 s at the
+    /// defaults; 1 s to 365 days. [`Breaker::call`](crate::Breaker::call) renews it while the
+    /// probe runs; a permit that you hold does not, unless you keep it alive.
+    ///
+    /// The lease begins when its write is sent. If it is shorter than three times `store_timeout`
+    /// and the store is slow, it may end before a call can use it: then a circuit stays
+    /// half-open whose callers do not wait, or wait for less than the store takes.
+    ///
+    /// Processes that share a circuit should share this setting: a process takes a lease over that
+    /// is unchanged for the length of its own. The circuit stays correct, but two probes run
+    /// at once.
+    pub fn probe_lease(mut self, lease: Duration) -> Self {
+        self.probe_lease = Some(lease);
+        self
+    }
+
+    /// Sets the time after a good probe that did not close the circuit, from which on other
+    /// processes may probe. Default 1 s; at most `probe_lease`. A right to probe that no call
+    /// takes is kept for 1 s even if this is shorter.
+    pub fn handoff(mut self, handoff: Duration) -> Self {
+        self.handoff = Some(handoff);
+        self
+    }
+
+    /// Sets the span of which each process waits a random part before it elects itself or takes a
+    /// lease over, so that not all processes of a fleet write in the same instant. The part is
+    /// drawn once for each opening or lease. Default: the smaller of `recovery_timeout` / 30
+    /// and `handoff` (1 s at the defaults), and zero over a store that is not shared; at most
+    /// `handoff`. The process that wrote the opening waits for one `handoff` instead: it may
+    /// be the only one that fails, and should not probe first.
+    ///
+    /// Zero turns all spreading off, also that wait, and the random tenth by which the maximum age
+    /// of the cached record is cut. Use it for a fleet of a few processes whose recovery has
+    /// to be exact to the millisecond. In a fleet of thousands it makes all of them read and
+    /// write the item in the same instant.
+    pub fn election_spread(mut self, spread: Duration) -> Self {
+        self.config.election_spread = Some(spread);
+        self
+    }
+
+    /// Sets the total time for which the lease of one probe is renewed while the probe runs.
+    /// Default four times `probe_lease`; `probe_lease` to 365 days. After that another process
+    /// may probe, so that a probe that hangs does not keep the circuit half-open for ever. If
+    /// it still ends, its verdict changes nothing.
+    pub fn probe_limit(mut self, limit: Duration) -> Self {
+        self.config.probe_limit = Some(limit);
+        self
+    }
+
+    /// Sets the time limit of a whole store operation, retries included. Default 1 s; 1 ms to 60 s.
+    /// One [`call`](crate::Breaker::call) waits for the store no longer than this and a tenth
+    /// of a second, before and after it runs together. A [`DynamoDbStore`](crate::store) has
+    /// a limit of its own, of 1 s: to wait longer, raise its `operation_timeout` as well.
+    pub fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.config.store_timeout = timeout;
+        self
+    }
+
+    /// Sets the policy for an open circuit when the store cannot be read. Default
+    /// [`OnStoreOutage::FailOpen`].
+    pub fn on_store_outage(mut self, policy: OnStoreOutage) -> Self {
+        self.config.on_store_outage = policy;
+        self
+    }
+
+    /// Sets the time by which another process's lease has to be over, on this process's wall
+    /// clock, before it is taken over. Default 2 s; at most 1 hour.
+    pub fn max_clock_skew(mut self, skew: Duration) -> Self {
+        self.config.max_clock_skew = skew;
+        self
+    }
+
+    /// Sets whether a call whose outcome leads to a write (a trip, or the verdict of a probe)
+    /// returns only after the write landed, or after its `store_timeout`, of which its
+    /// admission has used a part. Default `true`: on AWS Lambda a write that no call awaits
+    /// lands when the environment is thawed next, or never. If the store may be slow, call
+    /// [`flush`](crate::BreakerRegistry::flush) before the response, which waits for the
+    /// rest. Permits are not affected: await [`Settling::settled`](crate::Settling::settled).
+    pub fn await_trip_write(mut self, on: bool) -> Self {
+        self.config.await_trip_write = on;
+        self
+    }
+
+    /// Sets whether a call that was dropped before it ended, for example by the caller's own
+    /// timeout, counts as a failure. Default `false`.
+    pub fn count_cancelled(mut self, on: bool) -> Self {
+        self.config.count_cancelled = on;
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] with the first setting that is out of range or contradicts another, and
+    /// its value.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        let mut config = self.config;
+        config.failure_threshold = threshold("failure_threshold", self.failure_threshold)?;
+        config.success_threshold = threshold("success_threshold", self.success_threshold)?;
+        within(
+            "recovery_timeout",
+            config.recovery_timeout,
+            SECOND,
+            YEAR,
+            "must be between 1 s and 365 days",
+        )?;
+        within(
+            "store_timeout",
+            config.store_timeout,
+            Duration::from_millis(1),
+            Duration::from_secs(60),
+            "must be between 1 ms and 60 s",
+        )?;
+        let for_a_slow_store = config.store_timeout.saturating_mul(3);
+        let lease = config.recovery_timeout.max(for_a_slow_store);
+        config.probe_lease = self.probe_lease.unwrap_or(lease);
+        within(
+            "probe_lease",
+            config.probe_lease,
+            SECOND,
+            YEAR,
+            "must be between 1 s and 365 days",
+        )?;
+        config.handoff = self.handoff.unwrap_or(SECOND);
+        if config.handoff > config.probe_lease {
+            return Err(ConfigError::new(
+                "handoff",
+                config.handoff,
+                "must not be longer than probe_lease",
+            ));
+        }
+        if let Some(spread) = config.election_spread
+            && spread > config.handoff
+        {
+            let requirement = "must not be longer than handoff";
+            return Err(ConfigError::new("election_spread", spread, requirement));
+        }
+        if let Some(limit) = config.probe_limit {
+            let requirement = "must be between probe_lease and 365 days";
+            within("probe_limit", limit, config.probe_lease, YEAR, requirement)?;
+        }
+        within(
+            "local_cache_max_age",
+            config.local_cache_max_age,
+            Duration::ZERO,
+            DAY,
+            "must be at most 1 day",
+        )?;
+        within(
+            "max_clock_skew",
+            config.max_clock_skew,
+            Duration::ZERO,
+            Duration::from_secs(3_600),
+            "must be at most 1 hour",
+        )?;
+        Ok(config)
+    }
+}
+
+fn threshold(field: &'static str, value: u32) -> Result<NonZeroU64, ConfigError> {
+    NonZeroU32::new(value)
+        .map(NonZeroU64::from)
+        .ok_or_else(|| ConfigError::new(field, value, "must be at least 1"))
+}
+
+fn within(
+    field: &'static str,
+    value: Duration,
+    least: Duration,
+    most: Duration,
+    requirement: &'static str,
+) -> Result<(), ConfigError> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::new(field, value, requirement))
+    }
+}
