@@ -1,16 +1,20 @@
 //! The settings of a circuit, checked once at construction.
 
 mod builder;
+mod check;
 mod differences;
 mod presets;
+mod rule;
 #[cfg(feature = "serde")]
 mod serial;
 
 use std::{num::NonZeroU64, time::Duration};
 
-pub use self::builder::ConfigBuilder;
+pub(crate) use self::rule::{RuleKind, Share};
+pub use self::{builder::ConfigBuilder, rule::Rule};
 
 const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The policy for a circuit that is known to be open when the store cannot be read any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +72,8 @@ assert!(refused.unwrap_err().to_string().starts_with("recovery_timeout must be b
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     failure_threshold: NonZeroU64,
+    failure_window: Option<Duration>,
+    also_trip: Vec<Rule>,
     recovery_timeout: Duration,
     success_threshold: NonZeroU64,
     local_cache_max_age: Duration,
@@ -89,6 +95,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             failure_threshold: NonZeroU64::MIN.saturating_add(4),
+            failure_window: None,
+            also_trip: Vec::new(),
             recovery_timeout: Duration::from_secs(30),
             success_threshold: NonZeroU64::MIN.saturating_add(2),
             local_cache_max_age: Duration::from_secs(5),
@@ -116,6 +124,24 @@ impl Config {
     #[must_use]
     pub fn failure_threshold(&self) -> NonZeroU64 {
         self.failure_threshold
+    }
+
+    /// Returns the time within which `failure_threshold` failures have to lie, if one was set.
+    #[must_use]
+    pub fn failure_window(&self) -> Option<Duration> {
+        self.failure_window
+    }
+
+    /// Returns the rules that trip the circuit beside `failure_threshold`.
+    #[must_use]
+    pub fn also_trip(&self) -> &[Rule] {
+        &self.also_trip
+    }
+
+    /// Returns the longest time within which failures count; zero if no rule has one.
+    pub(crate) fn longest_window(&self) -> Duration {
+        let rules = self.also_trip.iter().filter_map(|rule| rule.window());
+        rules.chain(self.failure_window).max().unwrap_or_default()
     }
 
     /// Returns the time for which the circuit stays open before a probe may run.

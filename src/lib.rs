@@ -91,7 +91,7 @@ pub use self::{
     breaker::{Breaker, ClassifiedBreaker, RefreshError, Rejection},
     classifier::{ByError, Classifier, ClassifierBuilder, Classify, EveryError},
     clock::{Clock, VirtualClock},
-    config::{Config, ConfigBuilder, OnStoreOutage},
+    config::{Config, ConfigBuilder, OnStoreOutage, Rule},
     error::{
         CallError, ConfigError, FlushError, OpenError, OperatorError, RegistryError,
         SettingDifference, SpawnError, TimedOutError,

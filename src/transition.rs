@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use crate::{name::CircuitName, state::CircuitState};
+use crate::{config::Rule, name::CircuitName, state::CircuitState};
 
 /// One state change of a circuit, broadcast to every subscriber.
 ///
@@ -40,6 +40,8 @@ pub struct CircuitTransition {
 pub enum Cause {
     /// As many consecutive calls failed as the failure threshold says.
     FailureThreshold,
+    /// This rule says that too many calls failed.
+    Rule(Rule),
     /// This process fails where others do not: others' probes closed the circuit that
     /// it had tripped, and its own calls fail again. It opens for itself alone, and
     /// writes nothing.

@@ -93,6 +93,7 @@ pub(crate) const fn cause(cause: &Cause) -> &'static str {
         Cause::Elsewhere => "elsewhere",
         Cause::Forgotten => "forgotten",
         Cause::Refuted => "refuted",
+        Cause::Rule(_) => "rule",
         _ => "unknown",
     }
 }

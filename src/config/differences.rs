@@ -23,6 +23,8 @@ impl Config {
         }
         compare!(
             failure_threshold,
+            failure_window,
+            also_trip,
             recovery_timeout,
             success_threshold,
             local_cache_max_age,

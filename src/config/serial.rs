@@ -8,10 +8,12 @@ use serde::{
     ser::SerializeStruct as _,
 };
 
-use super::{Config, ConfigBuilder};
+use super::{Config, ConfigBuilder, Rule, RuleKind, Share};
 
 const SETTINGS: &[&str] = &[
     "failure_threshold",
+    "failure_window",
+    "also_trip",
     "recovery_timeout",
     "success_threshold",
     "local_cache_max_age",
@@ -57,11 +59,72 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+/// A rule as text: `{"of_last": {"failures": 5, "calls": 20}}`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Written {
+    OfLast {
+        failures: u32,
+        calls: u32,
+    },
+    Within {
+        failures: u32,
+        window: Text,
+    },
+    Rate {
+        share: f64,
+        #[serde(default = "default_over")]
+        over: Text,
+        #[serde(default = "default_at_least")]
+        at_least: u32,
+    },
+}
+
+fn default_over() -> Text {
+    Text(Rule::RATE_OVER)
+}
+
+fn default_at_least() -> u32 {
+    Rule::RATE_AT_LEAST
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = match self.0 {
+            RuleKind::OfLast { failures, calls } => Written::OfLast { failures, calls },
+            RuleKind::Within { failures, window } => {
+                Written::Within { failures, window: Text(window) }
+            }
+            RuleKind::Rate { share, window, at_least } => {
+                Written::Rate { share: share.as_f64(), over: Text(window), at_least }
+            }
+        };
+        written.serialize(serializer)
+    }
+}
+
+/// Reads a rule as it is. Whether it can trip is checked when the settings are.
+impl<'de> Deserialize<'de> for Rule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(match Written::deserialize(deserializer)? {
+            Written::OfLast { failures, calls } => RuleKind::OfLast { failures, calls },
+            Written::Within { failures, window: Text(window) } => {
+                RuleKind::Within { failures, window }
+            }
+            Written::Rate { share, over: Text(window), at_least } => {
+                RuleKind::Rate { share: Share::new(share), window, at_least }
+            }
+        }))
+    }
+}
+
 impl Serialize for Config {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Destructured, so that a new setting cannot be left out.
         let Self {
             failure_threshold,
+            failure_window,
+            also_trip,
             recovery_timeout,
             success_threshold,
             local_cache_max_age,
@@ -76,10 +139,21 @@ impl Serialize for Config {
             await_trip_write,
             count_cancelled,
         } = self;
-        let left_out = [election_spread, probe_limit].iter().filter(|set| set.is_none()).count();
+        let unset = [failure_window, election_spread, probe_limit];
+        let left_out = unset.iter().filter(|set| set.is_none()).count();
+        let left_out = left_out.saturating_add(usize::from(also_trip.is_empty()));
         let length = SETTINGS.len().saturating_sub(left_out);
         let mut settings = serializer.serialize_struct("Config", length)?;
         settings.serialize_field("failure_threshold", failure_threshold)?;
+        match failure_window {
+            Some(window) => settings.serialize_field("failure_window", &Text(*window))?,
+            None => settings.skip_field("failure_window")?,
+        }
+        if also_trip.is_empty() {
+            settings.skip_field("also_trip")?;
+        } else {
+            settings.serialize_field("also_trip", also_trip)?;
+        }
         settings.serialize_field("recovery_timeout", &Text(*recovery_timeout))?;
         settings.serialize_field("success_threshold", success_threshold)?;
         settings.serialize_field("local_cache_max_age", &Text(*local_cache_max_age))?;
@@ -144,6 +218,10 @@ fn with<'de, A: MapAccess<'de>>(
 ) -> Result<ConfigBuilder, A::Error> {
     Ok(match name {
         "failure_threshold" => builder.failure_threshold(value(map, name)?),
+        "failure_window" => builder.failure_window(duration(map, name)?),
+        "also_trip" => {
+            value::<Vec<Rule>, A>(map, name)?.into_iter().fold(builder, ConfigBuilder::also_trip)
+        }
         "recovery_timeout" => builder.recovery_timeout(duration(map, name)?),
         "success_threshold" => builder.success_threshold(value(map, name)?),
         "local_cache_max_age" => builder.local_cache_max_age(duration(map, name)?),
@@ -200,6 +278,26 @@ mod tests {
     }
 
     #[test]
+    fn rules_are_read_as_people_write_them() {
+        let text = r#"{"failure_window": "1m", "also_trip": [
+            {"of_last": {"failures": 5, "calls": 20}},
+            {"within": {"failures": 10, "window": "30s"}},
+            {"rate": {"share": 0.25, "over": "2m", "at_least": 50}},
+            {"rate": {"share": 0.5}}]}"#;
+        let read: Config = serde_json::from_str(text).unwrap();
+        let minute = Duration::from_secs(60);
+        let built = Config::builder()
+            .failure_window(minute)
+            .also_trip(Rule::of_last(5, 20))
+            .also_trip(Rule::within(10, Duration::from_secs(30)))
+            .also_trip(Rule::rate(0.25).over(minute * 2).at_least(50))
+            .also_trip(Rule::rate(0.5));
+        assert_eq!(read, built.build().unwrap());
+        let written = serde_json::to_string(&read).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), read, "{written}");
+    }
+
+    #[test]
     fn the_defaults_are_written_as_people_read_them() {
         let written = serde_json::to_value(Config::default()).unwrap();
         let expected = json!({
@@ -234,6 +332,18 @@ mod tests {
             (
                 json!({"recovery_time": "30s"}),
                 "unknown field `recovery_time`, expected one of `failure_threshold`",
+            ),
+            (
+                json!({"also_trip": [{"of_last": {"failures": 5}}]}),
+                "also_trip: missing field `calls`",
+            ),
+            (
+                json!({"also_trip": [{"rate": {"share": 0.5, "window": "30s"}}]}),
+                "also_trip: unknown field `window`, expected one of `share`, `over`, `at_least`",
+            ),
+            (
+                json!({"also_trip": [{"rate": {"share": 2}}]}),
+                "rate must have a share above 0 and at most 1, got rate(2.0)",
             ),
             (json!([]), "invalid type: sequence, expected a map of settings"),
         ] {

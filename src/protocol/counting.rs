@@ -2,13 +2,18 @@
 //!
 //! The place of a failure is the number of good calls that had ended before it, while failures
 //! were watched; [`slots`](crate::runtime::slots) counts them. Two failures are consecutive if
-//! and only if their places are equal. So good calls need not be reported one by one: the next
-//! failure brings their number.
+//! and only if their places are equal; else their distance is the number of good calls between
+//! them, which is all that the [`Rules`] need. So good calls need not be reported one by one:
+//! the next failure brings their number.
 //!
 //! The failing call counts, under a lock that only failing calls, probes that end and the actor
 //! take, so that places never fall. The actor learns of a [`Trip`] and of nothing else.
 
-use crate::protocol::moment::Moment;
+mod rules;
+
+pub(crate) use self::rules::Rules;
+use self::rules::{Failure, Tripped};
+use crate::{protocol::moment::Moment, transition::Cause};
 
 /// The number of bits of a place. At ten million calls a second they wrap after 30 hours, so
 /// places are only compared for equality or by [`distance`].
@@ -28,67 +33,14 @@ pub(crate) fn distance(newer: u64, older: u64) -> u64 {
 pub(crate) struct Trip {
     /// The epoch that was counted.
     pub(crate) epoch: u64,
+    /// The rule.
+    pub(crate) cause: Cause,
     /// The number of failures that the rule counted.
     pub(crate) count: u64,
     /// The moment at which the last of them was counted.
     pub(crate) at: Moment,
     /// True if this process was contradicted: other processes do not fail as it does.
     pub(crate) refuted: bool,
-}
-
-/// Failures of one place: no good call ended between them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Run {
-    place: u64,
-    count: u64,
-}
-
-/// The rules that trip a circuit. One rule so far: `of_last(T, T)`, which is T failures in a
-/// row. All failures that stand for it have the same place.
-#[derive(Clone, Debug)]
-struct Rules {
-    threshold: u64,
-    run: Option<Run>,
-}
-
-impl Rules {
-    /// `threshold` failures among as many calls.
-    fn of_last(threshold: u64) -> Self {
-        Self { threshold, run: None }
-    }
-
-    /// Counts a failure. Returns the number of failures if they trip the circuit.
-    fn failure(&mut self, place: u64) -> Option<u64> {
-        let before = self.run.filter(|run| run.place == place).map_or(0, |run| run.count);
-        let count = before.saturating_add(1);
-        self.run = Some(Run { place, count });
-        (count >= self.threshold).then_some(count)
-    }
-
-    /// Drops failures that cannot count any more if the next failure has this place.
-    fn forget_past(&mut self, place: u64) {
-        self.run = self.run.filter(|run| run.place == place);
-    }
-
-    /// Goes on with a count of good calls that begins at zero again.
-    fn carry_over(&mut self, last_place: u64) {
-        self.forget_past(last_place);
-        if let Some(run) = &mut self.run {
-            run.place = 0;
-        }
-    }
-
-    fn stands(&self) -> bool {
-        self.run.is_some()
-    }
-
-    fn in_a_row(&self) -> u64 {
-        self.run.map_or(0, |run| run.count)
-    }
-
-    fn clear(&mut self) {
-        self.run = None;
-    }
 }
 
 /// This process tripped the circuit, and others found that the dependency is well. A
@@ -130,12 +82,11 @@ pub(crate) struct Counting {
 }
 
 impl Counting {
-    /// Begins in the first epoch. The circuit trips after `failure_threshold` failures in a
-    /// row, and is closed by `success_threshold` good probes.
-    pub(crate) fn new(failure_threshold: u64, success_threshold: u64) -> Self {
+    /// Begins in the first epoch. The circuit is closed by `success_threshold` good probes.
+    pub(crate) fn new(rules: Rules, success_threshold: u64) -> Self {
         Self {
             epoch: 1,
-            rules: Rules::of_last(failure_threshold),
+            rules,
             contradiction: None,
             ends_after: success_threshold.saturating_mul(GOOD_CALLS),
             trip: None,
@@ -161,19 +112,20 @@ impl Counting {
         // Before the rules: enough good calls before this failure end the contradiction, and
         // its trip must not be called refuted. A failure then starts their count again.
         self.carry_contradiction(place, |_| 0);
-        if let Some(count) = self.rules.failure(place) {
+        if let Some(Tripped { cause, count }) = self.rules.failure(Failure { place, at }) {
             let (epoch, refuted) = (self.epoch, self.contradiction.is_some());
-            self.trip = Some(Trip { epoch, count, at, refuted });
+            self.trip = Some(Trip { epoch, cause, count, at, refuted });
         }
     }
 
-    /// Drops what cannot count any more if the next failure has this place.
-    pub(crate) fn forget_past(&mut self, place: u64) {
+    /// Drops what cannot count any more if the next failure has this place, and comes at this
+    /// moment.
+    pub(crate) fn forget_past(&mut self, place: u64, at: Moment) {
         // A trip stands even if good calls come after it: its callers wait for it.
         if self.trip.is_some() {
             return;
         }
-        self.rules.forget_past(place);
+        self.rules.forget_past(Failure { place, at });
         self.carry_contradiction(place, |in_a_row| in_a_row);
     }
 
@@ -203,13 +155,13 @@ impl Counting {
 
     /// Returns `true` if two or more failures in a row stand.
     pub(crate) fn is_failing(&self) -> bool {
-        self.rules.in_a_row() >= 2
+        self.rules.streak() >= 2
     }
 
     /// Returns the number of failures in a row.
     #[cfg(test)]
     pub(crate) fn in_a_row(&self) -> u64 {
-        self.rules.in_a_row()
+        self.rules.streak()
     }
 
     /// Starts an epoch, in which failures count from zero. `last_place` is the number of good

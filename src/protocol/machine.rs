@@ -283,12 +283,16 @@ impl Machine {
     }
 
     /// Returns how much longer this machine is kept without calls: while failures stand,
-    /// as long as a trip would last; while not closed, as long as the store keeps the record.
+    /// as long as a trip would last, or they count; while not closed, as long as the store keeps
+    /// the record.
     fn keeps_for(&self) -> Duration {
         let timeout = self.config.recovery_timeout();
         match &self.phase {
             Phase::Closed { .. } if !self.failures_stand => Duration::ZERO,
-            Phase::Closed { .. } => timeout.saturating_sub(self.now.since(self.used_at)),
+            Phase::Closed { .. } => {
+                let window = self.config.longest_window();
+                timeout.max(window).saturating_sub(self.now.since(self.used_at))
+            }
             Phase::Open(_) | Phase::HalfOpen(_) => {
                 timeout.saturating_add(TTL_SLACK).saturating_sub(self.now.since(self.used_at))
             }

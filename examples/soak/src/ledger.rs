@@ -300,7 +300,7 @@ impl Told {
     fn new(transition: &CircuitTransition) -> Self {
         let mut owner = None;
         let kinds: &[Kind] = match &transition.cause {
-            Cause::FailureThreshold => &[Kind::Trip],
+            Cause::FailureThreshold | Cause::Rule(_) => &[Kind::Trip],
             Cause::RecoveryTimeout => &[Kind::Elect],
             Cause::TakeOver { owner: new, .. } => {
                 owner = Some(new.as_ref().to_owned());

@@ -4,16 +4,22 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 
+mod windows;
+
 /// Good calls that end a contradiction of a circuit that one good probe closes.
 const ENOUGH: u64 = 8;
 
 fn counting(threshold: u64) -> Counting {
-    Counting::new(threshold, 1)
+    Counting::new(Rules::in_a_row(threshold), 1)
 }
 
 fn fail(counting: &mut Counting, place: u64) -> Option<(u64, bool)> {
     counting.failure(place, Moment::default());
     counting.trip().map(|trip| (trip.count, trip.refuted))
+}
+
+fn forget(counting: &mut Counting, place: u64) {
+    counting.forget_past(place, Moment::default());
 }
 
 #[test]
@@ -33,8 +39,11 @@ fn a_trip_stands_unchanged_until_it_is_ended() {
     counting.failure(0, Moment::default());
     counting.failure(0, at);
     counting.failure(0, Moment::of_seconds(9, 1_002));
-    counting.forget_past(5);
-    assert_eq!(counting.trip(), Some(&Trip { epoch: 1, count: 2, at, refuted: false }));
+    counting.forget_past(5, Moment::default());
+    assert_eq!(
+        counting.trip(),
+        Some(&Trip { epoch: 1, cause: Cause::FailureThreshold, count: 2, at, refuted: false })
+    );
     assert!(counting.stands());
     counting.restart();
     assert_eq!(counting.trip(), None);
@@ -67,9 +76,9 @@ fn case_99_two_failures_in_a_row_hurt_until_a_good_call_is_known_of() {
     assert!(!counting.is_failing(), "a good call lies between");
     let _ = fail(&mut counting, 1);
     assert!(counting.is_failing());
-    counting.forget_past(1);
+    forget(&mut counting, 1);
     assert!(counting.is_failing());
-    counting.forget_past(2);
+    forget(&mut counting, 2);
     assert!(!counting.is_failing() && !counting.stands());
 }
 
@@ -90,12 +99,12 @@ fn case_95_good_calls_that_a_failure_parts_are_not_in_a_row() {
     counting.start_epoch(2, 0, true);
     for place in (0..100).step_by(7) {
         let _ = fail(&mut counting, place);
-        counting.forget_past(place + 6);
+        forget(&mut counting, place + 6);
         assert!(counting.stands());
     }
-    counting.forget_past(98 + ENOUGH - 1);
+    forget(&mut counting, 98 + ENOUGH - 1);
     assert!(counting.stands());
-    counting.forget_past(98 + ENOUGH);
+    forget(&mut counting, 98 + ENOUGH);
     assert!(!counting.stands(), "without a failure as well");
 }
 
@@ -146,7 +155,7 @@ fn case_198_a_freeze_drops_a_trip_that_nobody_has_seen_and_no_streak() {
 fn a_sum_that_misses_a_thread_of_the_next_epoch_ends_no_contradiction() {
     let mut counting = counting(1);
     counting.start_epoch(2, 0, true);
-    counting.forget_past(5);
+    counting.forget_past(5, Moment::default());
     counting.renumber(3, 4);
     assert!(counting.stands());
 }
@@ -156,9 +165,9 @@ fn places_that_wrap_are_compared_around_the_wrap() {
     assert_eq!(distance(1, COUNT_MASK), 2);
     let mut counting = counting(2);
     counting.contradiction = Some(Contradiction { base: COUNT_MASK, carried: 0 });
-    counting.forget_past(ENOUGH - 2);
+    forget(&mut counting, ENOUGH - 2);
     assert!(counting.stands(), "one less than enough");
-    counting.forget_past(ENOUGH - 1);
+    forget(&mut counting, ENOUGH - 1);
     assert!(!counting.stands());
 }
 
@@ -264,7 +273,7 @@ proptest! {
                     }
                 }
                 Step::Forget => {
-                    watched.counting.forget_past(watched.place);
+                    forget(&mut watched.counting, watched.place);
                     let stands = list.streak() > 0 || list.since_contradicted.is_some();
                     prop_assert_eq!(watched.counting.stands(), stands);
                     prop_assert_eq!(watched.counting.in_a_row(), list.streak());
@@ -275,7 +284,7 @@ proptest! {
                 }
                 Step::Epoch { contradicted } => {
                     // A contradiction that good calls ended is noticed at the next failure only.
-                    watched.counting.forget_past(watched.place);
+                    forget(&mut watched.counting, watched.place);
                     list.outcomes.clear();
                     if contradicted && list.since_contradicted.is_none() {
                         list.since_contradicted = Some(Vec::new());

@@ -108,7 +108,7 @@ impl Machine {
         }
         self.reputation.restore();
         let trip_write = Some(PendingWrite::Trip);
-        self.open(trip.count, trip_write, Standing::Owed, Cause::FailureThreshold);
+        self.open(trip.count, trip_write, Standing::Owed, trip.cause.clone());
         self.dispatch();
     }
 

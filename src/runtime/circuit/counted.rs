@@ -27,8 +27,9 @@ use std::sync::{Arc, PoisonError, atomic::Ordering};
 use super::{Awaited, Circuit, Outstanding, Pending, Settled};
 use crate::{
     config::Config,
-    protocol::counting::{Counting, Trip},
+    protocol::counting::{Counting, Rules, Trip},
     protocol::machine::{CallEnd, CallId, Published},
+    protocol::moment::Moment,
     runtime::circuit::message::{Message, Settle},
     runtime::gate::Gate,
     runtime::slots::Slots,
@@ -95,8 +96,7 @@ pub(crate) struct Followed {
 
 impl Counted {
     fn new(config: &Config, epoch: u64) -> Box<Self> {
-        let (failures, successes) = (config.failure_threshold(), config.success_threshold());
-        let counting = Counting::new(failures.get(), successes.get());
+        let counting = Counting::new(Rules::new(config), config.success_threshold().get());
         let tally = Tally { counting, failures: 0, awaited_trips: Vec::new() };
         Box::new(Self {
             slots: Slots::new(epoch),
@@ -117,8 +117,8 @@ impl Counted {
     }
 
     /// Drops failures that good calls have ended, and shows the gate what stands.
-    fn forget_past(&self, counting: &mut Counting, gate: &Gate) {
-        counting.forget_past(self.place(counting));
+    fn forget_past(&self, counting: &mut Counting, at: Moment, gate: &Gate) {
+        counting.forget_past(self.place(counting), at);
         gate.show_counting(counting.stands(), counting.is_failing());
     }
 }
@@ -269,7 +269,7 @@ impl Circuit {
     pub(crate) fn check_is_failing(&self) -> bool {
         self.counted.get().is_some_and(|counted| {
             let counting = &mut counted.tally().counting;
-            counted.forget_past(counting, &self.gate);
+            counted.forget_past(counting, self.clock.now(), &self.gate);
             counting.is_failing()
         })
     }
@@ -309,7 +309,7 @@ impl Circuit {
         }
         // After the epoch and the restart, so that the gate shows what they have left; and
         // before `restore_quiet`, which goes by it.
-        counted.forget_past(counting, &self.gate);
+        counted.forget_past(counting, self.clock.now(), &self.gate);
         self.gate.restore_quiet(turn.published);
         let stands = counting.stands();
         let settles = tally.take_before(epoch.saturating_add(u64::from(is_refused)));

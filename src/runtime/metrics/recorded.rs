@@ -134,6 +134,7 @@ pub(crate) fn store_misconfigured(is_misconfigured: bool) {
 pub(super) const fn cause(cause: &Cause) -> &'static str {
     match cause {
         Cause::FailureThreshold => "failure_threshold",
+        Cause::Rule(_) => "rule",
         Cause::RecoveryTimeout => "recovery_timeout",
         Cause::TakeOver { .. } => "take_over",
         Cause::ProbesSucceeded => "probes_succeeded",

@@ -10,7 +10,7 @@ use super::{
     *,
 };
 use crate::{
-    protocol::counting::Counting,
+    protocol::counting::{Counting, Rules},
     protocol::machine::{Arrival, Command, Effect, StoreRequest, StoreResponse},
 };
 
@@ -109,8 +109,7 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn new(number: usize, config: Config) -> Self {
-        let failures = config.failure_threshold().get();
-        let counting = Counting::new(failures, config.success_threshold().get());
+        let counting = Counting::new(Rules::new(&config), config.success_threshold().get());
         let machine = machine(number, config);
         let last = (machine.epoch(), machine.phase.state());
         let first = machine.arrival(false);
@@ -405,7 +404,7 @@ impl Process {
         if is_refused {
             self.counting.restart();
         }
-        self.counting.forget_past(self.place());
+        self.counting.forget_past(self.place(), self.now);
         self.machine.learn_whether_failures_stand(self.counting.stands());
     }
 

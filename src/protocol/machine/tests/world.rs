@@ -380,7 +380,7 @@ impl World {
 /// Whether a transition says that its own process made such a write.
 fn is_told_of(transition: &CircuitTransition, kind: &str) -> bool {
     let cause = match &transition.cause {
-        Cause::FailureThreshold | Cause::ProbeFailed => "open",
+        Cause::FailureThreshold | Cause::Rule(_) | Cause::ProbeFailed => "open",
         Cause::RecoveryTimeout => "elect",
         Cause::TakeOver { .. } => "take over",
         Cause::ProbesSucceeded => "close",

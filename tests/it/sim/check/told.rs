@@ -36,7 +36,7 @@ pub(super) fn check(story: &Story<'_>, found: &mut Findings) {
 /// was told of yet.
 fn write_of(story: &Story<'_>, told: &Told, told_of: &[bool]) -> Option<usize> {
     let kinds: &[Kind] = match &told.transition.cause {
-        Cause::FailureThreshold => &[Kind::Trip],
+        Cause::FailureThreshold | Cause::Rule(_) => &[Kind::Trip],
         Cause::RecoveryTimeout => &[Kind::Elect],
         Cause::TakeOver { .. } => &[Kind::TakeOver],
         Cause::ProbesSucceeded => &[Kind::Close],
