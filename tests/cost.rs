@@ -17,8 +17,8 @@ use std::{
 use allocation_counter::measure;
 use fuseboard::{
     Breaker, BreakerRegistry, CallError, CircuitState, ClassifiedBreaker, Classifier, Config,
-    MemoryStore, OpenError, OwnedPermit, Permit, Rejection, Settling, VirtualClock,
-    tower::FlushLayer,
+    ConfigBuilder, MemoryStore, OpenError, OwnedPermit, Permit, Rejection, Rule, Settling,
+    VirtualClock, tower::FlushLayer,
 };
 use futures::FutureExt as _;
 use tokio::runtime::Runtime;
@@ -290,4 +290,71 @@ fn a_request_that_leaves_nothing_to_write_is_flushed_without_an_allocation() {
     drop(probe);
     assert_eq!(runtime.block_on(service.call(7)), Ok(7));
     assert_eq!(allocated(|| assert_eq!(now(service.call(7)), Ok(7))), (0, 0));
+}
+
+/// Settings with as many rules as there may be.
+fn with_rules() -> Config {
+    let minute = Duration::from_secs(60);
+    let rules = [
+        Rule::of_last(10, 100),
+        Rule::within(10, minute),
+        Rule::rate(0.5).over(minute).at_least(20),
+        Rule::of_last(1_000, 10_000),
+    ];
+    let builder = Config::builder().failure_threshold(100).failure_window(minute);
+    rules.into_iter().fold(builder, ConfigBuilder::also_trip).build().unwrap()
+}
+
+#[test]
+fn case_123_rules_take_no_memory_until_a_call_fails() {
+    const CIRCUITS: usize = 500;
+    let names: Vec<_> = (0..CIRCUITS).map(|number| format!("circuit-{number:04}")).collect();
+    let live = |config| {
+        let world = World::new();
+        let registry = world.runtime.block_on(async {
+            let builder = BreakerRegistry::builder(MemoryStore::new()).config(config);
+            builder.disabled(false).spawn().unwrap()
+        });
+        let mut breakers = Vec::with_capacity(CIRCUITS);
+        let live = measure(|| {
+            for name in &names {
+                let breaker = registry.breaker(name).unwrap();
+                world.runtime.block_on(async { breaker.admit().await.unwrap().success() });
+                breakers.push(breaker);
+            }
+            world.let_actors_run();
+        });
+        live.bytes_current
+    };
+    // Once for what the first registry of a thread needs.
+    let _ = live(Config::default());
+    let without = live(Config::default());
+    assert!(without > 500 * 1_000, "{without} bytes");
+    assert_eq!(live(with_rules()), without);
+}
+
+#[test]
+fn case_103_good_calls_of_a_circuit_with_rules_allocate_nothing_and_wake_nobody() {
+    let world = World::new();
+    let breaker = world.registry.breaker_with("rules", with_rules()).unwrap();
+    world.runtime.block_on(async { breaker.admit().await.unwrap().success() });
+    world.let_actors_run();
+    let judging = judging(&breaker);
+    let cost = allocated(|| {
+        for _ in 0..1_000_000 {
+            breaker.try_admit().unwrap().success();
+        }
+        pass_every_way(&breaker, &judging);
+    });
+    assert_eq!((cost, world.woken()), ((0, 0), 0));
+    // Nothing of them was counted: ten of the next hundred are enough.
+    for _ in 0..9 {
+        breaker.try_admit().unwrap().failure();
+        (0..10).for_each(|_| drop(breaker.try_admit().unwrap().success()));
+    }
+    world.let_actors_run();
+    assert_eq!(breaker.snapshot().state(), CircuitState::Closed);
+    breaker.try_admit().unwrap().failure();
+    world.let_actors_run();
+    assert_eq!(breaker.snapshot().state(), CircuitState::Open);
 }

@@ -71,19 +71,20 @@ impl Share {
     }
 
     /// Returns the share as a whole number of billionths, so that it is compared exactly; zero
-    /// for one that no rule may have.
+    /// for one that no rule may have. Rounded down: a share that was computed from two counts is
+    /// reached by those counts.
     fn billionths(self) -> u32 {
-        let billionths = (self.as_f64() * f64::from(BILLION)).round();
-        if !(1.0..=f64::from(BILLION)).contains(&billionths) {
+        let share = self.as_f64();
+        if !(1e-9..=1.0).contains(&share) {
             return 0;
         }
         #[expect(
             clippy::as_conversions,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "a whole number between 1 and a billion"
+            reason = "between 1 and a billion"
         )]
-        let billionths = billionths as u32;
+        let billionths = (share * f64::from(BILLION)) as u32;
         billionths
     }
 

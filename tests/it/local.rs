@@ -26,3 +26,4 @@ mod starved;
 mod subscribers;
 mod threads;
 mod try_admit;
+mod windows;

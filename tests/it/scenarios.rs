@@ -36,3 +36,4 @@ mod open;
 mod probes;
 mod refresh;
 mod stragglers;
+mod tripping;
