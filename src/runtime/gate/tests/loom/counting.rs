@@ -4,7 +4,10 @@ use ::loom::sync::Arc;
 
 use super::*;
 use crate::{
-    protocol::counting::Counting, protocol::moment::Moment, runtime::slots::Slots,
+    config::{Config, Rule},
+    protocol::counting::{Counting, Rules},
+    protocol::moment::Moment,
+    runtime::slots::Slots,
     runtime::sync::Mutex,
 };
 
@@ -45,8 +48,17 @@ struct Tally {
 }
 
 impl Tally {
-    fn new(threshold: u64) -> Arc<Self> {
-        let counting = Mutex::new(Counting::new(threshold, 1));
+    fn new(threshold: u32) -> Arc<Self> {
+        Self::with(&Config::builder().failure_threshold(threshold).build().unwrap())
+    }
+
+    fn of_last(failures: u32, calls: u32) -> Arc<Self> {
+        let builder = Config::builder().failure_threshold(u32::MAX);
+        Self::with(&builder.also_trip(Rule::of_last(failures, calls)).build().unwrap())
+    }
+
+    fn with(config: &Config) -> Arc<Self> {
+        let counting = Mutex::new(Counting::new(Rules::new(config), 1));
         Arc::new(Self { gate: Gate::new(), slots: Slots::new(1), counting })
     }
 
@@ -72,7 +84,7 @@ impl Tally {
         let last_place = self.slots.place(counting.epoch());
         counting.start_epoch(epoch, last_place, false);
         let place = self.slots.place(counting.epoch());
-        counting.forget_past(place);
+        counting.forget_past(place, Moment::default());
         self.gate.show_counting(counting.stands(), counting.is_failing());
     }
 
@@ -127,5 +139,54 @@ fn a_good_call_between_two_failures_of_a_thread_parts_them_beside_others() {
         tally.fail(1);
         tally.fail(1);
         assert!(tally.has_tripped(1));
+    });
+}
+
+#[test]
+fn case_102_calls_of_a_thread_are_so_far_apart_as_it_made_them_beside_others() {
+    explore(Some(2), || {
+        let tally = Tally::of_last(2, 3);
+        let other = Arc::clone(&tally);
+        let other = in_thread(move || other.succeed(1));
+        tally.fail(1);
+        tally.succeed(1);
+        tally.succeed(1);
+        other.join().unwrap();
+        tally.fail(1);
+        assert!(!tally.has_tripped(1), "two of four or five");
+        tally.succeed(1);
+        tally.fail(1);
+        assert!(tally.has_tripped(1), "two of three");
+    });
+}
+
+#[test]
+fn case_102_failures_that_no_order_of_the_calls_parts_trip() {
+    explore(Some(3), || {
+        let tally = Tally::of_last(2, 3);
+        let threads = [1, 2].map(|_| {
+            let tally = Arc::clone(&tally);
+            in_thread(move || {
+                tally.fail(1);
+                tally.succeed(1);
+            })
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(tally.has_tripped(1), "one good call lies between them, or none");
+    });
+}
+
+#[test]
+fn case_105_good_calls_beside_each_other_are_all_counted_between_two_failures() {
+    explore(Some(2), || {
+        let tally = Tally::of_last(2, 4);
+        tally.fail(1);
+        let other = Arc::clone(&tally);
+        let other = in_thread(move || other.succeed(1));
+        tally.succeed(1);
+        tally.succeed(1);
+        other.join().unwrap();
+        tally.fail(1);
+        assert!(!tally.has_tripped(1), "two of five");
     });
 }
