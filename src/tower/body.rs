@@ -11,28 +11,42 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::{outcome::Outcome, permit::Admitted, runtime::circuit::Handle};
+use crate::{breaker::Shared, outcome::Outcome, permit::Admitted};
 
 /// A timer of a probe, or a wait for a write: few calls have one.
 pub(super) type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A call that is under way, and the timer that renews its lease if it is a probe.
+/// A call that is under way.
 pub struct Watched {
-    admitted: Admitted<Handle>,
+    admitted: Admitted<Shared>,
+    /// Of a call that was asked for: a closed circuit's calls are small.
+    asked: Option<Box<AfterAsking>>,
+}
+
+/// What only a call has that was asked for, as each probe was.
+#[derive(Default)]
+struct AfterAsking {
     /// How long the call has waited for its admission.
     waited: Duration,
+    /// The timer that renews the lease of a probe.
     renewal: Option<Timer>,
 }
 
 impl Watched {
     #[inline]
-    pub(super) fn new(admitted: Admitted<Handle>) -> Self {
-        Self { admitted, waited: Duration::ZERO, renewal: None }
+    pub(super) fn new(admitted: Admitted<Shared>) -> Self {
+        Self { admitted, asked: None }
+    }
+
+    /// A call that the gate admitted, and that was made.
+    #[inline]
+    pub(super) fn made(breaker: &Shared, epoch: u64) -> Self {
+        Self::new(breaker.admitted(epoch).made())
     }
 
     /// A call that has waited for its admission.
-    pub(super) fn after((admitted, waited): (Admitted<Handle>, Duration)) -> Self {
-        Self { admitted, waited, renewal: None }
+    pub(super) fn after((admitted, waited): (Admitted<Shared>, Duration)) -> Self {
+        Self { admitted, asked: Some(Box::new(AfterAsking { waited, renewal: None })) }
     }
 
     /// Polls a piece of the call: what panics in there is the call.
@@ -59,24 +73,38 @@ impl Watched {
     /// over from a call that outlasts the lease.
     #[cold]
     fn renew(&mut self, context: &mut Context<'_>) {
+        let Self { admitted, asked } = self;
+        let asked = asked.get_or_insert_with(Box::default);
         loop {
-            let admitted = &self.admitted;
-            let timer = self.renewal.get_or_insert_with(|| admitted.third_of_lease());
+            let timer = asked.renewal.get_or_insert_with(|| admitted.third_of_lease());
             if timer.as_mut().poll(context).is_pending() {
                 return;
             }
-            self.renewal = None;
-            self.admitted.keep_alive();
+            asked.renewal = None;
+            admitted.keep_alive();
         }
     }
 
-    /// Reports the end of the call. What is returned waits for what that caused.
+    /// Whether the end of the call was reported.
     #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.admitted.is_over()
+    }
+
+    /// Reports the end of the call, if that says and causes nothing. Where it is false nothing was
+    /// reported.
+    #[inline]
+    pub(super) fn report_silently(&mut self, outcome: Outcome) -> bool {
+        self.admitted.report_silently(outcome)
+    }
+
+    /// Reports the end of the call. What is returned waits for what that caused.
     pub(super) fn report(mut self, outcome: Outcome) -> Option<Timer> {
-        if self.admitted.report_silently(outcome) {
+        if self.report_silently(outcome) {
             return None;
         }
-        self.admitted.report_and_settle(outcome, self.waited)
+        let waited = self.asked.map_or(Duration::ZERO, |asked| asked.waited);
+        self.admitted.report_and_settle(outcome, waited)
     }
 }
 

@@ -9,7 +9,11 @@ use super::{
     respond::{AsError, WithResponse},
     service::{BreakerService, MayWait, NeverWaits, Rules},
 };
-use crate::{breaker::Breaker, classifier::EveryError, error::OpenError};
+use crate::{
+    breaker::{Breaker, Shared},
+    classifier::EveryError,
+    error::OpenError,
+};
 
 /// Puts a circuit around a service. See the [module](super) for what that does.
 ///
@@ -17,7 +21,7 @@ use crate::{breaker::Breaker, classifier::EveryError, error::OpenError};
 /// whether admission may wait.
 #[derive(Clone, Debug)]
 pub struct BreakerLayer<C = EveryError, R = AsError, V = UntilResponse, W = MayWait> {
-    breaker: Breaker,
+    breaker: Shared,
     rules: Rules<C, R>,
     modes: PhantomData<fn() -> (V, W)>,
 }
@@ -27,7 +31,7 @@ impl BreakerLayer {
     #[must_use]
     pub fn new(breaker: Breaker) -> Self {
         let rules = Rules { classify: EveryError, respond: AsError };
-        Self { breaker, rules, modes: PhantomData }
+        Self { breaker: Shared::new(breaker), rules, modes: PhantomData }
     }
 }
 

@@ -206,6 +206,20 @@ async fn an_error_of_readiness_is_judged_as_the_call_that_cannot_be_made() {
     assert_eq!(world.state(), CircuitState::Open);
 }
 
+/// Nobody has read anything, and nobody comes to call: the errors are all there is.
+#[tokio::test(start_paused = true)]
+async fn an_error_of_readiness_counts_on_a_circuit_that_was_never_read() {
+    let world = World::new();
+    let layer = BreakerLayer::new(world.breaker.clone()).never_waiting();
+    let mut service = layer.layer(FailsToConnect);
+    for _ in 0..5 {
+        service.ready().await.unwrap_err();
+        world.flush().await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.state(), CircuitState::Open);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dropped_future_is_no_failure() {
     let world = World::closed().await;
