@@ -3,7 +3,6 @@
 use std::{
     fmt,
     future::Future,
-    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -32,8 +31,7 @@ pin_project! {
     {
         #[pin]
         stage: Stage<S, Q, S::Future, Result<V::Response, R::Error>>,
-        rules: Rules<C, R>,
-        reach: PhantomData<fn() -> V>,
+        rules: Rules<C, R, V>,
     }
 }
 
@@ -61,25 +59,25 @@ where
     R: Respond<S::Response, S::Error>,
 {
     #[inline]
-    pub(super) fn calling(watched: Watched, call: S::Future, rules: Rules<C, R>) -> Self {
+    pub(super) fn calling(watched: Watched, call: S::Future, rules: Rules<C, R, V>) -> Self {
         let stage = Stage::Calling { watched: Some(watched), call };
-        Self { stage, rules, reach: PhantomData }
+        Self { stage, rules }
     }
 
-    pub(super) fn rejected(open: OpenError, rules: Rules<C, R>) -> Self {
-        Self { stage: Stage::Rejected { open: Some(open) }, rules, reach: PhantomData }
+    pub(super) fn rejected(open: OpenError, rules: Rules<C, R, V>) -> Self {
+        Self { stage: Stage::Rejected { open: Some(open) }, rules }
     }
 
-    pub(super) fn asking(asked: Asked, inner: S, request: Q, rules: Rules<C, R>) -> Self {
+    pub(super) fn asking(asked: Asked, inner: S, request: Q, rules: Rules<C, R, V>) -> Self {
         let waiting = Some(Waiting { inner, request });
-        Self { stage: Stage::Asking { asked, waiting }, rules, reach: PhantomData }
+        Self { stage: Stage::Asking { asked, waiting }, rules }
     }
 
     /// A call that is admitted, and waits for its service.
-    pub(super) fn readying(watched: Watched, inner: S, request: Q, rules: Rules<C, R>) -> Self {
+    pub(super) fn readying(watched: Watched, inner: S, request: Q, rules: Rules<C, R, V>) -> Self {
         let waiting = Some(Waiting { inner, request });
         let stage = Stage::Readying { watched: Some(watched), waiting };
-        Self { stage, rules, reach: PhantomData }
+        Self { stage, rules }
     }
 }
 
@@ -105,11 +103,15 @@ where
             let result = ready!(called.poll(context, |context| call.poll(context)));
             let outcome = this.rules.classify.classify(&result);
             if V::GOES_ON && outcome == Outcome::Success && result.is_ok() {
-                return Poll::Ready(output::<_, _, V, R>(result, watched.take()));
+                return Poll::Ready(output::<_, _, V, R>(
+                    &this.rules.reach,
+                    result,
+                    watched.take(),
+                ));
             }
             // Reported where it is: to move a call first costs more than its report.
             if called.report_silently(outcome) {
-                return Poll::Ready(output::<_, _, V, R>(result, None));
+                return Poll::Ready(output::<_, _, V, R>(&this.rules.reach, result, None));
             }
             self.as_mut().end(result, outcome);
         }
@@ -175,7 +177,7 @@ where
                 StageProjected::Rejected { open } => {
                     let Some(open) = open.take() else { return Poll::Pending };
                     let answer = this.rules.respond.reject(open);
-                    let output = Some(answer.map(|answer| V::response(answer, None)));
+                    let output = Some(answer.map(|answer| this.rules.reach.response(answer, None)));
                     this.stage.set(Stage::Ended { timer: None, output });
                 }
                 StageProjected::Ended { timer, .. } => {
@@ -193,8 +195,8 @@ where
     #[cold]
     #[inline(never)]
     fn end(self: Pin<&mut Self>, result: Result<S::Response, S::Error>, outcome: Outcome) {
-        let mut stage = self.project().stage;
-        let watched = match stage.as_mut().project() {
+        let mut this = self.project();
+        let watched = match this.stage.as_mut().project() {
             StageProjected::Readying { watched, .. } | StageProjected::Calling { watched, .. } => {
                 watched.take()
             }
@@ -207,18 +209,19 @@ where
         } else {
             (watched.and_then(|watched| watched.report(outcome)), None)
         };
-        let output = Some(output::<_, _, V, R>(result, left));
-        stage.set(Stage::Ended { timer, output });
+        let output = Some(output::<_, _, V, R>(&this.rules.reach, result, left));
+        this.stage.set(Stage::Ended { timer, output });
     }
 }
 
 /// What the caller gets of a call, of which this is left for its body.
 #[inline]
 fn output<T, E, V: Reach<T>, R: Respond<T, E>>(
+    reach: &V,
     result: Result<T, E>,
     left: Option<Watched>,
 ) -> Result<V::Response, R::Error> {
-    result.map(|response| V::response(response, left)).map_err(R::inner)
+    result.map(|response| reach.response(response, left)).map_err(R::inner)
 }
 
 impl<S, Q> Waiting<S, Q> {

@@ -15,11 +15,12 @@ use crate::{
     runtime::gate::Decision,
 };
 
-/// How calls are judged, and how they are rejected.
+/// How calls are judged, how they are rejected, and at which point they are judged.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rules<C, R> {
+pub(super) struct Rules<C, R, V> {
     pub(super) classify: C,
     pub(super) respond: R,
+    pub(super) reach: V,
 }
 
 /// Admission may wait, as [`Breaker::admit`] does; the inner service is `Clone`.
@@ -35,15 +36,15 @@ pub struct NeverWaits;
 pub struct BreakerService<S, C, R, V, W> {
     inner: S,
     breaker: Shared,
-    rules: Rules<C, R>,
+    rules: Rules<C, R, V>,
     /// Whether the inner service said that it is ready, and was not called since.
     is_ready: bool,
-    modes: PhantomData<fn() -> (V, W)>,
+    mode: PhantomData<fn() -> W>,
 }
 
 impl<S, C, R, V, W> BreakerService<S, C, R, V, W> {
-    pub(super) fn new(inner: S, breaker: Shared, rules: Rules<C, R>) -> Self {
-        Self { inner, breaker, rules, is_ready: false, modes: PhantomData }
+    pub(super) fn new(inner: S, breaker: Shared, rules: Rules<C, R, V>) -> Self {
+        Self { inner, breaker, rules, is_ready: false, mode: PhantomData }
     }
 
     /// Returns the circuit's breaker.
@@ -116,7 +117,7 @@ impl<S: Clone, C, R, V, W> BreakerService<S, C, R, V, W> {
 }
 
 /// A clone has not asked its inner service whether it is ready.
-impl<S: Clone, C: Clone, R: Clone, V, W> Clone for BreakerService<S, C, R, V, W> {
+impl<S: Clone, C: Clone, R: Clone, V: Clone, W> Clone for BreakerService<S, C, R, V, W> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.breaker.clone(), self.rules.clone())
     }
@@ -127,7 +128,7 @@ where
     S: Service<Q> + Clone,
     C: Classify<S::Response, S::Error> + Clone,
     R: Respond<S::Response, S::Error> + Clone,
-    V: Reach<S::Response>,
+    V: Reach<S::Response> + Clone,
 {
     type Response = V::Response;
     type Error = R::Error;
@@ -176,7 +177,7 @@ where
     S: Service<Q>,
     C: Classify<S::Response, S::Error> + Clone,
     R: Respond<S::Response, S::Error> + Clone,
-    V: Reach<S::Response>,
+    V: Reach<S::Response> + Clone,
 {
     type Response = V::Response;
     type Error = R::Error;
