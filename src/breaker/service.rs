@@ -18,9 +18,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Shared(Arc<Breaker>);
 
-/// The answer of an actor that was asked, and how long the call has waited for it.
-pub(crate) type Asked =
-    Pin<Box<dyn Future<Output = Result<(Admitted<Shared>, Duration), OpenError>> + Send>>;
+/// The answer of an actor that was asked.
+pub(crate) type Asked = Pin<Box<dyn Future<Output = Result<Admitted<Shared>, OpenError>> + Send>>;
 
 impl Shared {
     pub(crate) fn new(breaker: Breaker) -> Self {
@@ -83,10 +82,8 @@ impl Shared {
     pub(crate) fn ask_owned(&self) -> Asked {
         let shared = self.clone();
         Box::pin(async move {
-            let asked_at = shared.now();
-            let id = ask(&shared).await?;
-            let waited = shared.waited_since(asked_at);
-            Ok((Admitted::new(shared, id), waited))
+            let asked = ask(&shared).await?;
+            Ok(Admitted::asked(shared, asked))
         })
     }
 

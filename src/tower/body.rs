@@ -5,7 +5,6 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Buf as _;
@@ -19,37 +18,22 @@ use crate::{breaker::Shared, outcome::Outcome, permit::Admitted};
 /// A timer of a probe, or a wait for a write: few calls have one.
 pub(super) type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A call that is under way.
+/// A call that is under way, and the timer that renews its lease if it is a probe.
 pub struct Watched {
     admitted: Admitted<Shared>,
-    /// Of a call that was asked for: a closed circuit's calls are small.
-    asked: Option<Box<AfterAsking>>,
-}
-
-/// What only a call has that was asked for, as each probe was.
-#[derive(Default)]
-struct AfterAsking {
-    /// How long the call has waited for its admission.
-    waited: Duration,
-    /// The timer that renews the lease of a probe.
     renewal: Option<Timer>,
 }
 
 impl Watched {
     #[inline]
     pub(super) fn new(admitted: Admitted<Shared>) -> Self {
-        Self { admitted, asked: None }
+        Self { admitted, renewal: None }
     }
 
     /// A call that the gate admitted, and that was made.
     #[inline]
     pub(super) fn made(breaker: &Shared, epoch: u64) -> Self {
         Self::new(breaker.admitted(epoch).made())
-    }
-
-    /// A call that has waited for its admission.
-    pub(super) fn after((admitted, waited): (Admitted<Shared>, Duration)) -> Self {
-        Self { admitted, asked: Some(Box::new(AfterAsking { waited, renewal: None })) }
     }
 
     /// Polls a piece of the call: what panics in there is the call.
@@ -76,14 +60,13 @@ impl Watched {
     /// over from a call that outlasts the lease.
     #[cold]
     fn renew(&mut self, context: &mut Context<'_>) {
-        let Self { admitted, asked } = self;
-        let asked = asked.get_or_insert_with(Box::default);
+        let Self { admitted, renewal } = self;
         loop {
-            let timer = asked.renewal.get_or_insert_with(|| admitted.third_of_lease());
+            let timer = renewal.get_or_insert_with(|| admitted.third_of_lease());
             if timer.as_mut().poll(context).is_pending() {
                 return;
             }
-            asked.renewal = None;
+            *renewal = None;
             admitted.keep_alive();
         }
     }
@@ -106,8 +89,7 @@ impl Watched {
         if self.report_silently(outcome) {
             return None;
         }
-        let waited = self.asked.map_or(Duration::ZERO, |asked| asked.waited);
-        self.admitted.report_and_settle(outcome, waited)
+        self.admitted.report_and_settle(outcome)
     }
 }
 

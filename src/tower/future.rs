@@ -142,7 +142,7 @@ where
                     let waiting = waiting.take();
                     this.stage.set(match asked {
                         Ok(admitted) => {
-                            Stage::Readying { watched: Some(Watched::after(admitted)), waiting }
+                            Stage::Readying { watched: Some(Watched::new(admitted)), waiting }
                         }
                         Err(open) => Stage::Rejected { open: Some(open) },
                     });

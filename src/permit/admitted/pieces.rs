@@ -1,8 +1,8 @@
 //! A call that a hand-written future makes and polls piece by piece.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin};
 
-use super::{Admitted, Holder, Stage};
+use super::{Admitted, Holder, Stage, settled};
 use crate::{breaker::Shared, outcome::Outcome};
 
 /// What a future that is named has to box.
@@ -63,20 +63,12 @@ impl<C: Holder> Admitted<C> {
 
 impl Admitted<Shared> {
     /// Reports how a call ended. The wait for what that caused is returned, if the circuit wants
-    /// it: it owns the call. `waited` is how long the call has waited for its admission.
+    /// it: it owns the call.
     #[cold]
     #[inline(never)]
-    pub(crate) fn report_and_settle(mut self, outcome: Outcome, waited: Duration) -> Option<Boxed> {
-        let outstanding = self.report(outcome.into());
-        let awaited = outstanding.filter(|_| self.circuit.config.await_trip_write());
-        // One caller that waits for an actor that does not run is enough.
-        let awaited = awaited.filter(|_| !self.circuit.is_stalled())?;
-        let turns = awaited.turns;
-        let settling = super::super::Settling::new(Some(awaited));
-        Some(Box::pin(async move {
-            if !settling.settled_after(waited).await {
-                self.circuit.mark_stalled(turns);
-            }
-        }))
+    pub(crate) fn report_and_settle(mut self, outcome: Outcome) -> Option<Boxed> {
+        let awaited = self.report_awaited(outcome)?;
+        let waited = self.waited();
+        Some(Box::pin(async move { settled(&self.circuit, awaited, waited).await }))
     }
 }

@@ -7,7 +7,7 @@ use futures::{FutureExt as _, poll};
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
 use crate::{
-    services::{Eager, FailsToConnect, Hangs, NeverReady, NeverReadyClone, Panics, Strict},
+    services::{Eager, FailsToConnect, Hangs, NeverReady, Panics, Strict, Unique},
     world::World,
 };
 
@@ -65,11 +65,11 @@ async fn case_92_a_probe_that_another_process_makes_keeps_the_service_unreached(
 async fn case_186_an_open_circuit_rejects_at_once_before_a_service_that_is_never_ready() {
     let world = World::open().await;
     let layer = BreakerLayer::new(world.breaker.clone());
-    let mut service = layer.layer(NeverReadyClone);
+    let mut service = layer.layer(NeverReady(()));
     let ready = service.ready().now_or_never().expect("ready to reject").unwrap();
     assert!(ready.call(()).now_or_never().unwrap().unwrap_err().is::<OpenError>());
 
-    let mut service = layer.never_waiting().layer(NeverReady);
+    let mut service = layer.never_waiting().layer(NeverReady(Unique));
     let ready = service.ready().now_or_never().expect("ready to reject").unwrap();
     assert!(ready.call(()).now_or_never().unwrap().unwrap_err().is::<OpenError>());
 }
@@ -78,8 +78,8 @@ async fn case_186_an_open_circuit_rejects_at_once_before_a_service_that_is_never
 async fn a_closed_circuit_waits_until_the_inner_service_is_ready() {
     let world = World::closed().await;
     let layer = BreakerLayer::new(world.breaker.clone());
-    assert!(layer.layer(NeverReadyClone).ready().now_or_never().is_none());
-    assert!(layer.never_waiting().layer(NeverReady).ready().now_or_never().is_none());
+    assert!(layer.layer(NeverReady(())).ready().now_or_never().is_none());
+    assert!(layer.never_waiting().layer(NeverReady(Unique)).ready().now_or_never().is_none());
 }
 
 #[tokio::test(start_paused = true)]
