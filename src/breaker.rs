@@ -17,7 +17,7 @@ mod service;
 use std::sync::Arc;
 
 #[cfg(feature = "tower")]
-pub(crate) use self::service::{Asked, Leave};
+pub(crate) use self::service::{Asked, Shared};
 pub use self::{classified::ClassifiedBreaker, refreshing::RefreshError, rejection::Rejection};
 use crate::{
     name::CircuitName,

@@ -48,6 +48,10 @@ impl<'a> Permit<'a> {
         Self(Admitted::new(circuit, id))
     }
 
+    pub(crate) fn asked(circuit: &'a Circuit, asked: (CallId, Duration)) -> Self {
+        Self(Admitted::asked(circuit, asked))
+    }
+
     /// Reports that the dependency answered well.
     ///
     /// Free on a closed circuit without recent failures, and counted by this thread
@@ -129,7 +133,7 @@ impl<'a> Permit<'a> {
     /// This is what [`Breaker::call`](crate::Breaker::call) does with a call that it
     /// admitted. While the call of a probe runs, its lease is renewed. The call whose
     /// failure trips the circuit returns after the trip is written, or `store_timeout` is
-    /// spent; see [`await_trip_write`](crate::ConfigBuilder::await_trip_write). If the call
+    /// spent, what it has waited for the permit included; see [`await_trip_write`](crate::ConfigBuilder::await_trip_write). If the call
     /// panics as it is polled, that is a failure, and the panic goes on.
     ///
     /// # Errors
@@ -192,7 +196,7 @@ impl<'a> Permit<'a> {
         call: impl Future<Output = Result<T, E>>,
         classifier: impl Classify<T, E>,
     ) -> impl Future<Output = Result<T, E>> {
-        self.0.run(call, move |result| classifier.classify(result), Duration::ZERO)
+        self.0.run(call, move |result| classifier.classify(result))
     }
 
     /// Runs a call that is cut at a limit, and reports how it ended: every `Err`, and a call that
@@ -235,7 +239,46 @@ impl<'a> Permit<'a> {
         limit: impl Into<Limit>,
         call: impl Future<Output = Result<T, E>>,
     ) -> impl Future<Output = Result<T, CallError<E>>> {
-        self.0.run_within(limit.into(), call)
+        self.0.run_within(limit.into(), call, EveryError)
+    }
+
+    /// Runs a call that is cut at a limit, and reports what a classifier says of its result:
+    /// [`run_within`](Self::run_within) and [`run_classified`](Self::run_classified) in one. A call
+    /// that is cut is a failure; there is nothing to classify.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run_within`](Self::run_within).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`run`](Self::run).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore, Outcome};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// use std::time::Duration;
+    ///
+    /// let by_status = |answer: &Result<u16, std::io::Error>| match answer {
+    ///     Ok(..500) => Outcome::Success,
+    ///     Ok(_) | Err(_) => Outcome::Failure,
+    /// };
+    /// let permit = payments.admit().await?;
+    /// let call = async { Ok(503) };
+    /// let status = permit.run_classified_within(Duration::from_secs(2), call, by_status).await?;
+    /// assert_eq!(status, 503);
+    /// # Ok(()) }
+    /// ```
+    pub fn run_classified_within<T, E>(
+        self,
+        limit: impl Into<Limit>,
+        call: impl Future<Output = Result<T, E>>,
+        classifier: impl Classify<T, E>,
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        self.0.run_within(limit.into(), call, classifier)
     }
 }
 
@@ -257,6 +300,10 @@ impl OwnedPermit {
     #[inline]
     pub(crate) fn new(circuit: Handle, id: CallId) -> Self {
         Self(Admitted::new(circuit, id))
+    }
+
+    pub(crate) fn asked(circuit: Handle, asked: (CallId, Duration)) -> Self {
+        Self(Admitted::asked(circuit, asked))
     }
 
     /// Reports a success. See [`Permit::success`].
@@ -341,7 +388,7 @@ impl OwnedPermit {
         call: impl Future<Output = Result<T, E>>,
         classifier: impl Classify<T, E>,
     ) -> impl Future<Output = Result<T, E>> {
-        self.0.run(call, move |result| classifier.classify(result), Duration::ZERO)
+        self.0.run(call, move |result| classifier.classify(result))
     }
 
     /// Runs a call that is cut at a limit. See [`Permit::run_within`].
@@ -358,7 +405,26 @@ impl OwnedPermit {
         limit: impl Into<Limit>,
         call: impl Future<Output = Result<T, E>>,
     ) -> impl Future<Output = Result<T, CallError<E>>> {
-        self.0.run_within(limit.into(), call)
+        self.0.run_within(limit.into(), call, EveryError)
+    }
+
+    /// Runs a call that is cut at a limit, under a classifier. See
+    /// [`Permit::run_classified_within`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Permit::run_within`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Permit::run`].
+    pub fn run_classified_within<T, E>(
+        self,
+        limit: impl Into<Limit>,
+        call: impl Future<Output = Result<T, E>>,
+        classifier: impl Classify<T, E>,
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        self.0.run_within(limit.into(), call, classifier)
     }
 }
 

@@ -85,6 +85,8 @@
 //!
 //! A response is judged when its head is there. [`through_body`](BreakerLayer::through_body) waits
 //! for the end of its body: a body that breaks off is a failure.
+//! [`through_trailers`](BreakerLayer::through_trailers) judges what comes after it too: with
+//! [`GrpcStatus`], a call of gRPC that ends with `UNAVAILABLE`.
 
 mod body;
 mod flush;
@@ -94,6 +96,7 @@ mod reach;
 mod respond;
 mod server_errors;
 mod service;
+mod trailers;
 
 pub use self::{
     body::BreakerBody,
@@ -104,4 +107,5 @@ pub use self::{
     respond::{AsError, BoxError, Respond, WithResponse},
     server_errors::ServerErrors,
     service::{BreakerService, MayWait, NeverWaits},
+    trailers::{ClassifyTrailers, GrpcStatus},
 };

@@ -75,7 +75,10 @@ impl Breaker {
         match self.circuit.check() {
             Decision::Admit { epoch } => Ok(self.permit(CallId { epoch, probe: None })),
             Decision::Reject { retry_after_ms } => Err(self.open_error(retry_after_ms)),
-            Decision::AskActor => Box::pin(ask(&self.circuit)).await.map(|id| self.permit(id)),
+            Decision::AskActor => {
+                let asked = Box::pin(ask(&self.circuit)).await?;
+                Ok(Permit::asked(&self.circuit, asked))
+            }
         }
     }
 
@@ -110,7 +113,10 @@ impl Breaker {
         let id = match self.circuit.check() {
             Decision::Admit { epoch } => CallId { epoch, probe: None },
             Decision::Reject { retry_after_ms } => return Err(self.open_error(retry_after_ms)),
-            Decision::AskActor => Box::pin(ask(&self.circuit)).await?,
+            Decision::AskActor => {
+                let asked = Box::pin(ask(&self.circuit)).await?;
+                return Ok(OwnedPermit::asked(self.circuit.clone(), asked));
+            }
         };
         Ok(OwnedPermit::new(self.circuit.clone(), id))
     }
@@ -236,13 +242,20 @@ impl Breaker {
 /// its failures say that others may have tripped it.
 const PATIENCE_WHILE_FAILING: Duration = Duration::from_millis(100);
 
-/// Asks the actor. The grant comes in the answer, so that an answer to a
+/// Asks the actor. Returns how long that has taken, too: what a call waits in all is bounded.
+pub(super) async fn ask(circuit: &Circuit) -> Result<(CallId, Duration), OpenError> {
+    let asked_at = circuit.now();
+    let id = ask_actor(circuit).await?;
+    Ok((id, circuit.waited_since(asked_at)))
+}
+
+/// The grant comes in the answer, so that an answer to a
 /// caller who is gone gives itself back.
 ///
 /// A call that is asked for only because it hurts would be admitted by what is known:
 /// it waits for little, and then is. That the answer takes longer than that is no sign
 /// of an actor that does not run.
-pub(super) async fn ask(circuit: &Circuit) -> Result<CallId, OpenError> {
+async fn ask_actor(circuit: &Circuit) -> Result<CallId, OpenError> {
     if let Some(id) = circuit.take_offered_probe() {
         return Ok(id);
     }

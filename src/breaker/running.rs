@@ -1,6 +1,6 @@
 //! Runs calls.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{future::Future, pin::pin};
 
 use super::{Breaker, admitting::ask};
 use crate::{
@@ -50,7 +50,7 @@ impl Breaker {
         }
         // Kept under another name, so that only outputs that wait are kept.
         let kept = output;
-        if let Some(settled) = admitted.report_and_wait(outcome, Duration::ZERO) {
+        if let Some(settled) = admitted.report_and_wait(outcome) {
             settled.await;
         }
         finish(Ok(kept))
@@ -66,10 +66,8 @@ impl Breaker {
         F: FnOnce() -> Fut,
         Fut: Future<Output = T>,
     {
-        let asked_at = self.circuit.now();
-        let id = ask(&self.circuit).await?;
-        let waited = self.circuit.waited_since(asked_at);
-        Ok(Admitted::new(&*self.circuit, id).run(call(), judge, waited).await)
+        let asked = ask(&self.circuit).await?;
+        Ok(Admitted::asked(&*self.circuit, asked).run(call(), judge).await)
     }
 
     /// Runs a call that is cut at a limit.

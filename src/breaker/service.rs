@@ -1,75 +1,104 @@
 //! The ways in for a service, whose futures are named and own what they need.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, ops::Deref, pin::Pin, sync::Arc, time::Duration};
 
 use super::{Breaker, admitting::ask};
 use crate::{
     error::OpenError,
     permit::Admitted,
     protocol::machine::CallId,
-    runtime::{circuit::Handle, gate::Decision},
+    runtime::{circuit::Circuit, gate::Decision},
     state::CircuitState,
 };
 
-/// What the gate says of a call.
-pub(crate) enum Leave {
-    Admitted(Admitted<Handle>),
-    Rejected(OpenError),
-    /// The actor has to be asked.
-    Ask,
-}
+/// A share of one breaker: what a layer, its services and their calls hold.
+///
+/// A call that had a breaker of its own would count two things up, and down at its end: the
+/// reference to the circuit, and the handle. A share counts one.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared(Arc<Breaker>);
 
-/// The answer of an actor that was asked, and how long the call has waited for it.
-pub(crate) type Asked =
-    Pin<Box<dyn Future<Output = Result<(Admitted<Handle>, Duration), OpenError>> + Send>>;
+/// The answer of an actor that was asked.
+pub(crate) type Asked = Pin<Box<dyn Future<Output = Result<Admitted<Shared>, OpenError>> + Send>>;
 
-impl Breaker {
-    /// Whether the gate admits a call now. Nothing is reserved.
+impl Shared {
+    pub(crate) fn new(breaker: Breaker) -> Self {
+        Self(Arc::new(breaker))
+    }
+
+    pub(crate) fn breaker(&self) -> &Breaker {
+        &self.0
+    }
+
+    /// Whether the gate admits calls for as long as what is known is fresh, which this does not
+    /// look at: it reads no clock, and a call does.
     #[inline]
+    pub(crate) fn admits_while_fresh(&self) -> bool {
+        self.gate.is_quiet()
+    }
+
+    /// Whether the gate admits a call now. Nothing is reserved, and nothing is counted.
     pub(crate) fn admits_at_once(&self) -> bool {
-        matches!(self.circuit.check(), Decision::Admit { .. })
+        let decision = self.gate.check(self.clock.coarse_wall_ms(), || {});
+        matches!(decision, Decision::Admit { .. })
     }
 
     /// Whether the circuit was closed when this process last saw it.
     pub(crate) fn is_known_closed(&self) -> bool {
-        self.circuit.gate.state() == CircuitState::Closed
+        self.gate.state() == CircuitState::Closed
     }
 
+    /// A call that the gate admitted, while it is made: what panics then is the call.
     #[inline]
-    pub(crate) fn leave(&self) -> Leave {
-        match self.circuit.check() {
-            Decision::Admit { epoch } => {
-                Leave::Admitted(Admitted::new(self.circuit.clone(), CallId { epoch, probe: None }))
-            }
-            Decision::Reject { retry_after_ms } => Leave::Rejected(self.open_error(retry_after_ms)),
-            Decision::AskActor => Leave::Ask,
-        }
+    pub(crate) fn making(&self, epoch: u64) -> Admitted<&Circuit> {
+        Admitted::new(self, CallId { epoch, probe: None })
     }
 
-    /// As [`try_admit`](Self::try_admit), with a call that a handle holds.
+    /// A call that the gate admitted.
     #[inline]
-    pub(crate) fn try_leave(&self) -> Result<Admitted<Handle>, OpenError> {
-        match self.leave() {
-            Leave::Admitted(admitted) => Ok(admitted),
-            Leave::Rejected(open) => Err(open),
-            Leave::Ask => Ok(Admitted::new(self.circuit.clone(), self.try_ask()?)),
+    pub(crate) fn admitted(&self, epoch: u64) -> Admitted<Self> {
+        Admitted::new(self.clone(), CallId { epoch, probe: None })
+    }
+
+    /// What becomes of a call that cannot wait, by what the gate said of it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Breaker::try_admit`].
+    pub(crate) fn without_waiting(&self, said: Decision) -> Result<Admitted<Self>, OpenError> {
+        match said {
+            Decision::Admit { epoch } => Ok(self.admitted(epoch)),
+            Decision::Reject { retry_after_ms } => Err(self.rejected(retry_after_ms)),
+            Decision::AskActor => Ok(Admitted::new(self.clone(), self.0.try_ask()?)),
         }
     }
 
     #[cold]
+    pub(crate) fn rejected(&self, retry_after_ms: u64) -> OpenError {
+        self.0.open_error(retry_after_ms)
+    }
+
+    #[cold]
     pub(crate) fn ask_owned(&self) -> Asked {
-        let circuit = self.circuit.clone();
+        let shared = self.clone();
         Box::pin(async move {
-            let asked_at = circuit.now();
-            let id = ask(&circuit).await?;
-            let waited = circuit.waited_since(asked_at);
-            Ok((Admitted::new(circuit, id), waited))
+            let asked = ask(&shared).await?;
+            Ok(Admitted::asked(shared, asked))
         })
     }
 
     /// The rejection of a call whose service was not ready as the circuit was not closed.
     #[cold]
     pub(crate) fn rejected_unready(&self) -> OpenError {
-        self.circuit.open_error(Duration::from_millis(self.circuit.reject()))
+        self.open_error(Duration::from_millis(self.reject()))
+    }
+}
+
+impl Deref for Shared {
+    type Target = Circuit;
+
+    #[inline]
+    fn deref(&self) -> &Circuit {
+        &self.0.circuit
     }
 }

@@ -16,12 +16,12 @@ use super::{
     limited::{self, until_limit},
 };
 use crate::{
-    classifier::{Classify as _, EveryError},
+    classifier::Classify,
     error::CallError,
     limit::Limit,
     outcome::Outcome,
     protocol::machine::{CallEnd, CallId},
-    runtime::circuit::{Circuit, Outstanding},
+    runtime::circuit::{Awaited, Circuit, Outstanding},
 };
 
 /// A wait that few calls have.
@@ -56,12 +56,24 @@ pub(crate) struct Admitted<C: Holder> {
     stage: Stage,
     /// Whether a drop without a report is a failure, whatever the stage.
     is_armed: bool,
+    /// How long the call has waited for its admission. In milliseconds, for which there is room
+    /// in here.
+    waited_ms: u32,
 }
 
 impl<C: Holder> Admitted<C> {
     #[inline]
     pub(crate) fn new(circuit: C, id: CallId) -> Self {
-        Self { circuit, id, stage: Stage::InCall, is_armed: false }
+        Self { circuit, id, stage: Stage::InCall, is_armed: false, waited_ms: 0 }
+    }
+
+    /// A call that was asked for. What it waits in all is bounded, so that how long it has waited
+    /// for that is kept.
+    pub(crate) fn asked(circuit: C, (id, waited): (CallId, Duration)) -> Self {
+        let waited_ms = u32::try_from(waited.as_millis()).unwrap_or(u32::MAX);
+        let mut admitted = Self::new(circuit, id);
+        admitted.waited_ms = waited_ms;
+        admitted
     }
 
     pub(super) fn arm(mut self) -> Self {
@@ -109,23 +121,25 @@ impl<C: Holder> Admitted<C> {
     }
 
     /// Reports how a call ended, and waits for what that caused, if the circuit wants that
-    /// to be waited for. `waited` is how long the call has waited for its admission: what
-    /// it waits in all is bounded. Boxed, so that every call's future stays small.
+    /// to be waited for. Boxed, so that every call's future stays small.
     #[cold]
     #[inline(never)]
-    pub(crate) fn report_and_wait(&mut self, outcome: Outcome, waited: Duration) -> Wait<'_> {
+    pub(crate) fn report_and_wait(&mut self, outcome: Outcome) -> Wait<'_> {
+        let awaited = self.report_awaited(outcome)?;
+        Some(Box::pin(settled(&self.circuit, awaited, self.waited())))
+    }
+
+    /// How long the call has waited for its admission.
+    fn waited(&self) -> Duration {
+        Duration::from_millis(self.waited_ms.into())
+    }
+
+    /// Reports how a call ended. Returns what is to be waited for, if anything is.
+    fn report_awaited(&mut self, outcome: Outcome) -> Outstanding {
         let outstanding = self.report(outcome.into());
-        let circuit: &Circuit = &self.circuit;
-        let awaited = outstanding.filter(|_| circuit.config.await_trip_write());
+        let awaited = outstanding.filter(|_| self.circuit.config.await_trip_write());
         // One caller that waits for an actor that does not run is enough.
-        let awaited = awaited.filter(|_| !circuit.is_stalled())?;
-        let turns = awaited.turns;
-        let settling = Settling::new(Some(awaited));
-        Some(Box::pin(async move {
-            if !settling.settled_after(waited).await {
-                circuit.mark_stalled(turns);
-            }
-        }))
+        awaited.filter(|_| !self.circuit.is_stalled())
     }
 
     /// Runs a call, reports what the judge says of its output, and waits as
@@ -134,7 +148,6 @@ impl<C: Holder> Admitted<C> {
         mut self,
         call: F,
         judge: impl FnOnce(&F::Output) -> Outcome,
-        waited: Duration,
     ) -> impl Future<Output = F::Output> {
         // Now, and not at the first poll: other code of the task may panic before it.
         self.stage = Stage::BesideCall;
@@ -152,7 +165,7 @@ impl<C: Holder> Admitted<C> {
             }
             // Kept under another name, so that only outputs that wait are kept.
             let kept = output;
-            if let Some(settled) = self.report_and_wait(outcome, waited) {
+            if let Some(settled) = self.report_and_wait(outcome) {
                 settled.await;
             }
             kept
@@ -164,10 +177,11 @@ impl<C: Holder> Admitted<C> {
         self,
         limit: Limit,
         call: impl Future<Output = Result<T, E>>,
+        classifier: impl Classify<T, E>,
     ) -> impl Future<Output = Result<T, CallError<E>>> {
         let call = until_limit(self.circuit.clock.clone(), limit, call);
-        let judge = |ran: &_| limited::judge(ran, |result| EveryError.classify(result));
-        let ran = self.run(call, judge, Duration::ZERO);
+        let judge = move |ran: &_| limited::judge(ran, |result| classifier.classify(result));
+        let ran = self.run(call, judge);
         async move { limited::into_call_result(Ok(ran.await)) }
     }
 
@@ -184,7 +198,7 @@ impl<C: Holder> Admitted<C> {
     /// process takes the probe over from a call that outlasts the lease.
     async fn poll_probe<F: Future>(&mut self, mut call: Pin<&mut F>) -> F::Output {
         // Field by field: the call notes its stage while the timer borrows the clock.
-        let Self { circuit, id, stage, is_armed: _ } = self;
+        let Self { circuit, id, stage, .. } = self;
         let third = circuit.config.probe_lease().checked_div(3);
         loop {
             tokio::select! {
@@ -225,6 +239,14 @@ impl<F: Future> Future for Polled<'_, F> {
         let polled = call.as_mut().poll(context);
         **stage = Stage::BesideCall;
         polled
+    }
+}
+
+/// Waits for what a report has caused, less what the call has waited for its admission.
+async fn settled(circuit: &Circuit, awaited: Box<Awaited>, waited: Duration) {
+    let turns = awaited.turns;
+    if !Settling::new(Some(awaited)).settled_after(waited).await {
+        circuit.mark_stalled(turns);
     }
 }
 

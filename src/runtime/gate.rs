@@ -155,6 +155,14 @@ impl Gate {
         (age < quiet && self.word.load(Relaxed) == word).then_some(word >> EPOCH_SHIFT)
     }
 
+    /// Whether [`quiet_epoch`](Self::quiet_epoch) admits while its window lasts. Nothing is decided
+    /// by it.
+    #[cfg(feature = "tower")]
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet.load(Relaxed) != 0
+    }
+
     /// Decides about one call at this wall clock; calls `refresh` if it is admitted and a
     /// read ahead is due. Says what [`quiet_epoch`](Self::quiet_epoch) says where that
     /// says anything.

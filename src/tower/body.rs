@@ -5,34 +5,35 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
+use bytes::Buf as _;
+use http::{HeaderMap, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::{outcome::Outcome, permit::Admitted, runtime::circuit::Handle};
+use super::trailers::ClassifyTrailers;
+use crate::{breaker::Shared, outcome::Outcome, permit::Admitted};
 
 /// A timer of a probe, or a wait for a write: few calls have one.
 pub(super) type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A call that is under way, and the timer that renews its lease if it is a probe.
 pub struct Watched {
-    admitted: Admitted<Handle>,
-    /// How long the call has waited for its admission.
-    waited: Duration,
+    admitted: Admitted<Shared>,
     renewal: Option<Timer>,
 }
 
 impl Watched {
     #[inline]
-    pub(super) fn new(admitted: Admitted<Handle>) -> Self {
-        Self { admitted, waited: Duration::ZERO, renewal: None }
+    pub(super) fn new(admitted: Admitted<Shared>) -> Self {
+        Self { admitted, renewal: None }
     }
 
-    /// A call that has waited for its admission.
-    pub(super) fn after((admitted, waited): (Admitted<Handle>, Duration)) -> Self {
-        Self { admitted, waited, renewal: None }
+    /// A call that the gate admitted, and that was made.
+    #[inline]
+    pub(super) fn made(breaker: &Shared, epoch: u64) -> Self {
+        Self::new(breaker.admitted(epoch).made())
     }
 
     /// Polls a piece of the call: what panics in there is the call.
@@ -59,24 +60,36 @@ impl Watched {
     /// over from a call that outlasts the lease.
     #[cold]
     fn renew(&mut self, context: &mut Context<'_>) {
+        let Self { admitted, renewal } = self;
         loop {
-            let admitted = &self.admitted;
-            let timer = self.renewal.get_or_insert_with(|| admitted.third_of_lease());
+            let timer = renewal.get_or_insert_with(|| admitted.third_of_lease());
             if timer.as_mut().poll(context).is_pending() {
                 return;
             }
-            self.renewal = None;
-            self.admitted.keep_alive();
+            *renewal = None;
+            admitted.keep_alive();
         }
     }
 
-    /// Reports the end of the call. What is returned waits for what that caused.
+    /// Whether the end of the call was reported.
     #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.admitted.is_over()
+    }
+
+    /// Reports the end of the call, if that says and causes nothing. Where it is false nothing was
+    /// reported.
+    #[inline]
+    pub(super) fn report_silently(&mut self, outcome: Outcome) -> bool {
+        self.admitted.report_silently(outcome)
+    }
+
+    /// Reports the end of the call. What is returned waits for what that caused.
     pub(super) fn report(mut self, outcome: Outcome) -> Option<Timer> {
-        if self.admitted.report_silently(outcome) {
+        if self.report_silently(outcome) {
             return None;
         }
-        self.admitted.report_and_settle(outcome, self.waited)
+        self.admitted.report_and_settle(outcome)
     }
 }
 
@@ -91,22 +104,46 @@ pin_project! {
     ///
     /// Frames, trailers, the size and the end are those of the inner body.
     #[derive(Debug)]
-    pub struct BreakerBody<B> {
+    pub struct BreakerBody<B, T = ()> {
         #[pin]
         inner: B,
         watched: Option<Watched>,
+        // How many bytes are still to come, if that is known.
+        left: Option<u64>,
+        trailers: T,
     }
 }
 
-impl<B: Body> BreakerBody<B> {
-    pub(super) fn new(inner: B, watched: Option<Watched>) -> Self {
-        let mut body = Self { inner, watched };
+impl<B: Body, T: ClassifyTrailers> BreakerBody<B, T> {
+    pub(super) fn new(
+        inner: B,
+        headers: &HeaderMap,
+        mut watched: Option<Watched>,
+        trailers: T,
+    ) -> Self {
+        let left = watched.is_some().then(|| length(&inner, headers)).flatten();
         // Nobody may poll a body that says that it has ended.
-        if body.inner.is_end_stream() {
-            end(&mut body.watched, Outcome::Success);
+        if has_ended::<B, T>(&inner, left) {
+            end(&mut watched, Outcome::Success);
         }
-        body
+        Self { inner, watched, left, trailers }
     }
+}
+
+/// The length of a body. One made of a stream does not know its own, but who sends it stops at the
+/// one in the head.
+fn length<B: Body>(body: &B, headers: &HeaderMap) -> Option<u64> {
+    let size = body.size_hint();
+    size.exact().or_else(|| {
+        let told = headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+        let is_possible = size.lower() <= told && size.upper().is_none_or(|upper| told <= upper);
+        is_possible.then_some(told)
+    })
+}
+
+/// Whether nothing comes that could change the verdict.
+fn has_ended<B: Body, T: ClassifyTrailers>(body: &B, left: Option<u64>) -> bool {
+    body.is_end_stream() || (left == Some(0) && !T::MATTER)
 }
 
 /// A consumer of frames does not wait for writes: they are made in the background.
@@ -116,7 +153,7 @@ fn end(watched: &mut Option<Watched>, outcome: Outcome) {
     }
 }
 
-impl<B: Body> Body for BreakerBody<B> {
+impl<B: Body, T: ClassifyTrailers> Body for BreakerBody<B, T> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -130,15 +167,27 @@ impl<B: Body> Body for BreakerBody<B> {
         };
         let inner = this.inner.as_mut();
         let polled = watched.poll(context, |context| inner.poll_frame(context));
-        match &polled {
-            Poll::Pending => {}
-            Poll::Ready(Some(Err(_))) => end(this.watched, Outcome::Failure),
-            Poll::Ready(None) => end(this.watched, Outcome::Success),
-            // Many consumers stop here, and never ask for a frame after the last.
-            Poll::Ready(Some(Ok(_))) if this.inner.is_end_stream() => {
-                end(this.watched, Outcome::Success);
+        let frame = match &polled {
+            Poll::Pending => return polled,
+            Poll::Ready(Some(Ok(frame))) => frame,
+            Poll::Ready(Some(Err(_))) => {
+                end(this.watched, Outcome::Failure);
+                return polled;
             }
-            Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(None) => {
+                end(this.watched, Outcome::Success);
+                return polled;
+            }
+        };
+        if let Some(trailers) = frame.trailers_ref() {
+            end(this.watched, this.trailers.classify_trailers(trailers));
+        } else if let Some(data) = frame.data_ref() {
+            let read = u64::try_from(data.remaining()).unwrap_or(u64::MAX);
+            *this.left = this.left.map(|left| left.saturating_sub(read));
+        }
+        // Many consumers stop here, and never ask for a frame after the last.
+        if has_ended::<B, T>(&this.inner, *this.left) {
+            end(this.watched, Outcome::Success);
         }
         polled
     }

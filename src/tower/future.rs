@@ -3,7 +3,6 @@
 use std::{
     fmt,
     future::Future,
-    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -32,8 +31,7 @@ pin_project! {
     {
         #[pin]
         stage: Stage<S, Q, S::Future, Result<V::Response, R::Error>>,
-        rules: Rules<C, R>,
-        reach: PhantomData<fn() -> V>,
+        rules: Rules<C, R, V>,
     }
 }
 
@@ -44,7 +42,7 @@ pin_project! {
         Asking { asked: Asked, waiting: Option<Waiting<S, Q>> },
         Readying { watched: Option<Watched>, waiting: Option<Waiting<S, Q>> },
         Calling { watched: Option<Watched>, #[pin] call: F },
-        Settling { timer: Timer, output: Option<O> },
+        Ended { timer: Option<Timer>, output: Option<O> },
     }
 }
 
@@ -61,25 +59,25 @@ where
     R: Respond<S::Response, S::Error>,
 {
     #[inline]
-    pub(super) fn calling(watched: Watched, call: S::Future, rules: Rules<C, R>) -> Self {
+    pub(super) fn calling(watched: Watched, call: S::Future, rules: Rules<C, R, V>) -> Self {
         let stage = Stage::Calling { watched: Some(watched), call };
-        Self { stage, rules, reach: PhantomData }
+        Self { stage, rules }
     }
 
-    pub(super) fn rejected(open: OpenError, rules: Rules<C, R>) -> Self {
-        Self { stage: Stage::Rejected { open: Some(open) }, rules, reach: PhantomData }
+    pub(super) fn rejected(open: OpenError, rules: Rules<C, R, V>) -> Self {
+        Self { stage: Stage::Rejected { open: Some(open) }, rules }
     }
 
-    pub(super) fn asking(asked: Asked, inner: S, request: Q, rules: Rules<C, R>) -> Self {
+    pub(super) fn asking(asked: Asked, inner: S, request: Q, rules: Rules<C, R, V>) -> Self {
         let waiting = Some(Waiting { inner, request });
-        Self { stage: Stage::Asking { asked, waiting }, rules, reach: PhantomData }
+        Self { stage: Stage::Asking { asked, waiting }, rules }
     }
 
     /// A call that is admitted, and waits for its service.
-    pub(super) fn readying(watched: Watched, inner: S, request: Q, rules: Rules<C, R>) -> Self {
+    pub(super) fn readying(watched: Watched, inner: S, request: Q, rules: Rules<C, R, V>) -> Self {
         let waiting = Some(Waiting { inner, request });
         let stage = Stage::Readying { watched: Some(watched), waiting };
-        Self { stage, rules, reach: PhantomData }
+        Self { stage, rules }
     }
 }
 
@@ -92,86 +90,138 @@ where
 {
     type Output = Result<V::Response, R::Error>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    /// Inlined up to the end of a call that is silent: nearly all calls are. What few calls need
+    /// hands its output over in the future's memory, so that that of all others is not written
+    /// there first.
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
+        if let StageProjected::Calling { watched, call } = this.stage.project()
+            && let Some(called) = watched
+            && !called.is_over()
+        {
+            let result = ready!(called.poll(context, |context| call.poll(context)));
+            let outcome = this.rules.classify.classify(&result);
+            if V::GOES_ON && outcome == Outcome::Success && result.is_ok() {
+                return Poll::Ready(output::<_, _, V, R>(
+                    &this.rules.reach,
+                    result,
+                    watched.take(),
+                ));
+            }
+            // Reported where it is: to move a call first costs more than its report.
+            if called.report_silently(outcome) {
+                return Poll::Ready(output::<_, _, V, R>(&this.rules.reach, result, None));
+            }
+            self.as_mut().end(result, outcome);
+        }
+        ready!(self.as_mut().advance(context));
+        let StageProjected::Ended { output, .. } = self.project().stage.project() else {
+            return Poll::Pending;
+        };
+        output.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<S, Q, C, R, V> BreakerFuture<S, Q, C, R, V>
+where
+    S: Service<Q>,
+    C: Classify<S::Response, S::Error>,
+    R: Respond<S::Response, S::Error>,
+    V: Reach<S::Response>,
+{
+    /// Polls what comes before the call and after it, until it has ended.
+    #[cold]
+    #[inline(never)]
+    fn advance(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            let (result, watched) = match this.stage.as_mut().project() {
-                StageProjected::Calling { watched, call } => {
-                    // Nothing is left of a call that is over.
-                    let Some(called) = watched else { return Poll::Pending };
-                    let result = ready!(called.poll(context, |context| call.poll(context)));
-                    (result, watched.take())
-                }
-                StageProjected::Readying { watched, waiting } => {
-                    let (Some(called), Some(waits)) = (&mut *watched, &mut *waiting) else {
-                        return Poll::Pending;
-                    };
-                    match ready!(called.poll(context, |context| waits.poll_ready(context))) {
-                        Ok(()) => {
-                            let (Some(mut called), Some(mut waits)) =
-                                (watched.take(), waiting.take())
-                            else {
-                                return Poll::Pending;
-                            };
-                            let call = called.make(|| waits.inner.call(waits.request));
-                            this.stage.set(Stage::Calling { watched: Some(called), call });
-                            continue;
-                        }
-                        Err(error) => (Err(error), watched.take()),
-                    }
-                }
+            let mut this = self.as_mut().project();
+            match this.stage.as_mut().project() {
                 StageProjected::Asking { asked, waiting } => {
                     let asked = ready!(asked.as_mut().poll(context));
                     let waiting = waiting.take();
                     this.stage.set(match asked {
                         Ok(admitted) => {
-                            Stage::Readying { watched: Some(Watched::after(admitted)), waiting }
+                            Stage::Readying { watched: Some(Watched::new(admitted)), waiting }
                         }
                         Err(open) => Stage::Rejected { open: Some(open) },
                     });
-                    continue;
+                }
+                StageProjected::Readying { watched, waiting } => {
+                    let (Some(called), Some(waits)) = (&mut *watched, &mut *waiting) else {
+                        return Poll::Pending;
+                    };
+                    let ready = ready!(called.poll(context, |context| waits.poll_ready(context)));
+                    let (Some(mut called), Some(waits)) = (watched.take(), waiting.take()) else {
+                        return Poll::Pending;
+                    };
+                    if let Err(error) = ready {
+                        *watched = Some(called);
+                        let result = Err(error);
+                        let outcome = this.rules.classify.classify(&result);
+                        self.as_mut().end(result, outcome);
+                        continue;
+                    }
+                    let call = called.make(move || waits.call());
+                    this.stage.set(Stage::Calling { watched: Some(called), call });
+                }
+                StageProjected::Calling { watched, call } => {
+                    // Nothing is left of a call that is over.
+                    let Some(called) = watched.as_mut().filter(|called| !called.is_over()) else {
+                        return Poll::Pending;
+                    };
+                    let result = ready!(called.poll(context, |context| call.poll(context)));
+                    let outcome = this.rules.classify.classify(&result);
+                    self.as_mut().end(result, outcome);
                 }
                 StageProjected::Rejected { open } => {
                     let Some(open) = open.take() else { return Poll::Pending };
                     let answer = this.rules.respond.reject(open);
-                    return Poll::Ready(answer.map(|answer| V::response(answer, None)));
+                    let output = Some(answer.map(|answer| this.rules.reach.response(answer, None)));
+                    this.stage.set(Stage::Ended { timer: None, output });
                 }
-                StageProjected::Settling { timer, output } => {
-                    ready!(timer.as_mut().poll(context));
-                    return output.take().map_or(Poll::Pending, Poll::Ready);
-                }
-            };
-            let outcome = this.rules.classify.classify(&result);
-            match ended::<_, _, _, V, R>(result, watched, outcome) {
-                (output, None) => return Poll::Ready(output),
-                (output, Some(timer)) => {
-                    this.stage.set(Stage::Settling { timer, output: Some(output) });
+                StageProjected::Ended { timer, .. } => {
+                    if let Some(settled) = timer {
+                        ready!(settled.as_mut().poll(context));
+                    }
+                    *timer = None;
+                    return Poll::Ready(());
                 }
             }
         }
     }
+
+    /// Ends a call whose end may cause something, or whose body is still to come.
+    #[cold]
+    #[inline(never)]
+    fn end(self: Pin<&mut Self>, result: Result<S::Response, S::Error>, outcome: Outcome) {
+        let mut this = self.project();
+        let watched = match this.stage.as_mut().project() {
+            StageProjected::Readying { watched, .. } | StageProjected::Calling { watched, .. } => {
+                watched.take()
+            }
+            StageProjected::Rejected { .. }
+            | StageProjected::Asking { .. }
+            | StageProjected::Ended { .. } => None,
+        };
+        let (timer, left) = if V::GOES_ON && outcome == Outcome::Success && result.is_ok() {
+            (None, watched)
+        } else {
+            (watched.and_then(|watched| watched.report(outcome)), None)
+        };
+        let output = Some(output::<_, _, V, R>(&this.rules.reach, result, left));
+        this.stage.set(Stage::Ended { timer, output });
+    }
 }
 
-/// The output of a call that has ended, and a wait for what its report caused.
+/// What the caller gets of a call, of which this is left for its body.
 #[inline]
-fn ended<T, E, O, V, R>(
+fn output<T, E, V: Reach<T>, R: Respond<T, E>>(
+    reach: &V,
     result: Result<T, E>,
-    watched: Option<Watched>,
-    outcome: Outcome,
-) -> (Result<V::Response, O>, Option<Timer>)
-where
-    V: Reach<T>,
-    R: Respond<T, E, Error = O>,
-{
-    match result {
-        Ok(response) if V::GOES_ON && outcome == Outcome::Success => {
-            (Ok(V::response(response, watched)), None)
-        }
-        result => {
-            let timer = watched.and_then(|watched| watched.report(outcome));
-            (result.map(|response| V::response(response, None)).map_err(R::inner), timer)
-        }
-    }
+    left: Option<Watched>,
+) -> Result<V::Response, R::Error> {
+    result.map(|response| reach.response(response, left)).map_err(R::inner)
 }
 
 impl<S, Q> Waiting<S, Q> {
@@ -180,6 +230,13 @@ impl<S, Q> Waiting<S, Q> {
         S: Service<Q>,
     {
         self.inner.poll_ready(context)
+    }
+
+    fn call(mut self) -> S::Future
+    where
+        S: Service<Q>,
+    {
+        self.inner.call(self.request)
     }
 }
 

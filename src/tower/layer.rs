@@ -8,8 +8,13 @@ use super::{
     reach::{ThroughBody, UntilResponse},
     respond::{AsError, WithResponse},
     service::{BreakerService, MayWait, NeverWaits, Rules},
+    trailers::ClassifyTrailers,
 };
-use crate::{breaker::Breaker, classifier::EveryError, error::OpenError};
+use crate::{
+    breaker::{Breaker, Shared},
+    classifier::EveryError,
+    error::OpenError,
+};
 
 /// Puts a circuit around a service. See the [module](super) for what that does.
 ///
@@ -17,17 +22,17 @@ use crate::{breaker::Breaker, classifier::EveryError, error::OpenError};
 /// whether admission may wait.
 #[derive(Clone, Debug)]
 pub struct BreakerLayer<C = EveryError, R = AsError, V = UntilResponse, W = MayWait> {
-    breaker: Breaker,
-    rules: Rules<C, R>,
-    modes: PhantomData<fn() -> (V, W)>,
+    breaker: Shared,
+    rules: Rules<C, R, V>,
+    mode: PhantomData<fn() -> W>,
 }
 
 impl BreakerLayer {
     /// Returns a layer for a circuit. Every error counts as a failure, and a rejection is an error.
     #[must_use]
     pub fn new(breaker: Breaker) -> Self {
-        let rules = Rules { classify: EveryError, respond: AsError };
-        Self { breaker, rules, modes: PhantomData }
+        let rules = Rules { classify: EveryError, respond: AsError, reach: UntilResponse };
+        Self { breaker: Shared::new(breaker), rules, mode: PhantomData }
     }
 }
 
@@ -36,8 +41,8 @@ impl<C, R, V, W> BreakerLayer<C, R, V, W> {
     /// a list of rules. Each call clones it: put an expensive one into an `Arc`.
     #[must_use]
     pub fn classified_by<D>(self, classify: D) -> BreakerLayer<D, R, V, W> {
-        let rules = Rules { classify, respond: self.rules.respond };
-        BreakerLayer { breaker: self.breaker, rules, modes: PhantomData }
+        let rules = Rules { classify, respond: self.rules.respond, reach: self.rules.reach };
+        BreakerLayer { breaker: self.breaker, rules, mode: PhantomData }
     }
 
     /// Answers a rejection with a response, so that the type of the error stays that of the inner
@@ -47,8 +52,12 @@ impl<C, R, V, W> BreakerLayer<C, R, V, W> {
     where
         F: Fn(OpenError) -> T,
     {
-        let rules = Rules { classify: self.rules.classify, respond: WithResponse(respond) };
-        BreakerLayer { breaker: self.breaker, rules, modes: PhantomData }
+        let rules = Rules {
+            classify: self.rules.classify,
+            respond: WithResponse(respond),
+            reach: self.rules.reach,
+        };
+        BreakerLayer { breaker: self.breaker, rules, mode: PhantomData }
     }
 
     /// Makes the verdict at the end of the response's body, for responses of HTTP.
@@ -58,27 +67,43 @@ impl<C, R, V, W> BreakerLayer<C, R, V, W> {
     /// - A body that is dropped before its end is a dropped call: no verdict, unless the circuit
     ///   counts cancelled calls, and a probe gives its right back.
     ///
+    /// A body has ended when it says so, or when as many bytes have come as it, or the head's
+    /// `Content-Length`, has told: hyper's server does not ask for more with HTTP/1. Trailers change
+    /// nothing; see [`through_trailers`](Self::through_trailers).
+    ///
     /// Only polling the body renews the lease of a probe: a consumer that pauses for longer than
     /// `probe_lease` loses it. The write of a verdict at the end of a body is not awaited; on AWS
     /// Lambda use [`FlushLayer`](super::FlushLayer).
-    ///
-    /// A consumer that stops at the `Content-Length` without polling once more, as hyper's server
-    /// does with HTTP/1, drops a body that does not say that it has ended (`is_end_stream`): no
-    /// verdict. Bodies of a known size say so; one made of a stream does not.
     #[must_use]
     pub fn through_body(self) -> BreakerLayer<C, R, ThroughBody, W> {
-        BreakerLayer { breaker: self.breaker, rules: self.rules, modes: PhantomData }
+        self.through_trailers(())
+    }
+
+    /// Makes the verdict at the end of the response's body, as [`through_body`](Self::through_body)
+    /// does, by its trailers: [`GrpcStatus`](super::GrpcStatus), or a closure that takes a
+    /// `HeaderMap`.
+    ///
+    /// A body that ends without trailers is a success. One that is dropped before its trailers have
+    /// come is a dropped call, whatever its `Content-Length`. Each call clones the rule.
+    #[must_use]
+    pub fn through_trailers<T: ClassifyTrailers>(
+        self,
+        trailers: T,
+    ) -> BreakerLayer<C, R, ThroughBody<T>, W> {
+        let Rules { classify, respond, .. } = self.rules;
+        let rules = Rules { classify, respond, reach: ThroughBody(trailers) };
+        BreakerLayer { breaker: self.breaker, rules, mode: PhantomData }
     }
 
     /// Never waits for admission, and needs no `Clone` of the inner service. See
     /// [`Breaker::try_admit`](crate::Breaker::try_admit) for when such a circuit recovers.
     #[must_use]
     pub fn never_waiting(self) -> BreakerLayer<C, R, V, NeverWaits> {
-        BreakerLayer { breaker: self.breaker, rules: self.rules, modes: PhantomData }
+        BreakerLayer { breaker: self.breaker, rules: self.rules, mode: PhantomData }
     }
 }
 
-impl<S, C: Clone, R: Clone, V, W> Layer<S> for BreakerLayer<C, R, V, W> {
+impl<S, C: Clone, R: Clone, V: Clone, W> Layer<S> for BreakerLayer<C, R, V, W> {
     type Service = BreakerService<S, C, R, V, W>;
 
     fn layer(&self, inner: S) -> Self::Service {

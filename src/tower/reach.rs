@@ -3,7 +3,10 @@
 use http::Response;
 use http_body::Body;
 
-use super::body::{BreakerBody, Watched};
+use super::{
+    body::{BreakerBody, Watched},
+    trailers::ClassifyTrailers,
+};
 
 /// How far into a response the verdict reaches: [`UntilResponse`] or [`ThroughBody`].
 pub trait Reach<T>: sealed::Sealed {
@@ -16,7 +19,7 @@ pub trait Reach<T>: sealed::Sealed {
 
     /// Returns the response, watched by what is left of the call, if anything is.
     #[doc(hidden)]
-    fn response(inner: T, watched: Option<Watched>) -> Self::Response;
+    fn response(&self, inner: T, watched: Option<Watched>) -> Self::Response;
 }
 
 mod sealed {
@@ -35,23 +38,25 @@ impl<T> Reach<T> for UntilResponse {
     const GOES_ON: bool = false;
 
     #[inline]
-    fn response(inner: T, _: Option<Watched>) -> T {
+    fn response(&self, inner: T, _: Option<Watched>) -> T {
         inner
     }
 }
 
-/// The verdict is made at the end of the body.
+/// The verdict is made at the end of the body, by its trailers if `T` says so.
 #[derive(Clone, Copy, Debug)]
-pub struct ThroughBody;
+pub struct ThroughBody<T = ()>(pub(super) T);
 
-impl sealed::Sealed for ThroughBody {}
+impl<T> sealed::Sealed for ThroughBody<T> {}
 
-impl<B: Body> Reach<Response<B>> for ThroughBody {
-    type Response = Response<BreakerBody<B>>;
+impl<B: Body, T: ClassifyTrailers + Clone> Reach<Response<B>> for ThroughBody<T> {
+    type Response = Response<BreakerBody<B, T>>;
 
     const GOES_ON: bool = true;
 
-    fn response(inner: Response<B>, watched: Option<Watched>) -> Self::Response {
-        inner.map(|body| BreakerBody::new(body, watched))
+    fn response(&self, inner: Response<B>, watched: Option<Watched>) -> Self::Response {
+        let (head, body) = inner.into_parts();
+        let body = BreakerBody::new(body, &head.headers, watched, self.0.clone());
+        Response::from_parts(head, body)
     }
 }

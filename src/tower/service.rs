@@ -10,15 +10,17 @@ use tower_service::Service;
 
 use super::{body::Watched, future::BreakerFuture, reach::Reach, respond::Respond};
 use crate::{
-    breaker::{Breaker, Leave},
+    breaker::{Breaker, Shared},
     classifier::Classify,
+    runtime::gate::Decision,
 };
 
-/// How calls are judged, and how they are rejected.
+/// How calls are judged, how they are rejected, and at which point they are judged.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rules<C, R> {
+pub(super) struct Rules<C, R, V> {
     pub(super) classify: C,
     pub(super) respond: R,
+    pub(super) reach: V,
 }
 
 /// Admission may wait, as [`Breaker::admit`] does; the inner service is `Clone`.
@@ -33,22 +35,22 @@ pub struct NeverWaits;
 #[derive(Debug)]
 pub struct BreakerService<S, C, R, V, W> {
     inner: S,
-    breaker: Breaker,
-    rules: Rules<C, R>,
+    breaker: Shared,
+    rules: Rules<C, R, V>,
     /// Whether the inner service said that it is ready, and was not called since.
     is_ready: bool,
-    modes: PhantomData<fn() -> (V, W)>,
+    mode: PhantomData<fn() -> W>,
 }
 
 impl<S, C, R, V, W> BreakerService<S, C, R, V, W> {
-    pub(super) fn new(inner: S, breaker: Breaker, rules: Rules<C, R>) -> Self {
-        Self { inner, breaker, rules, is_ready: false, modes: PhantomData }
+    pub(super) fn new(inner: S, breaker: Shared, rules: Rules<C, R, V>) -> Self {
+        Self { inner, breaker, rules, is_ready: false, mode: PhantomData }
     }
 
     /// Returns the circuit's breaker.
     #[must_use]
     pub fn breaker(&self) -> &Breaker {
-        &self.breaker
+        self.breaker.breaker()
     }
 
     /// Returns the inner service. It may not be ready.
@@ -57,6 +59,7 @@ impl<S, C, R, V, W> BreakerService<S, C, R, V, W> {
         &self.inner
     }
 
+    #[inline]
     fn poll_inner<Q>(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>>
     where
         S: Service<Q>,
@@ -81,11 +84,26 @@ impl<S, C, R, V, W> BreakerService<S, C, R, V, W> {
     {
         let failed: Result<S::Response, S::Error> = Err(error);
         let outcome = self.rules.classify.classify(&failed);
-        if let Leave::Admitted(admitted) = self.breaker.leave() {
+        if let Ok(admitted) = self.breaker.without_waiting(self.breaker.check()) {
             // The write of a trip is not awaited: nothing here can wait.
             drop(Watched::new(admitted).report(outcome));
         }
         failed.map(|_| ())
+    }
+}
+
+impl<S, C, R, V, W> BreakerService<S, C, R, V, W> {
+    /// Makes a call that the gate admitted.
+    #[inline]
+    fn make_call<Q>(&mut self, epoch: u64, request: Q) -> S::Future
+    where
+        S: Service<Q>,
+    {
+        self.is_ready = false;
+        let making = self.breaker.making(epoch);
+        let call = self.inner.call(request);
+        making.let_go();
+        call
     }
 }
 
@@ -99,7 +117,7 @@ impl<S: Clone, C, R, V, W> BreakerService<S, C, R, V, W> {
 }
 
 /// A clone has not asked its inner service whether it is ready.
-impl<S: Clone, C: Clone, R: Clone, V, W> Clone for BreakerService<S, C, R, V, W> {
+impl<S: Clone, C: Clone, R: Clone, V: Clone, W> Clone for BreakerService<S, C, R, V, W> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.breaker.clone(), self.rules.clone())
     }
@@ -110,37 +128,43 @@ where
     S: Service<Q> + Clone,
     C: Classify<S::Response, S::Error> + Clone,
     R: Respond<S::Response, S::Error> + Clone,
-    V: Reach<S::Response>,
+    V: Reach<S::Response> + Clone,
 {
     type Response = V::Response;
     type Error = R::Error;
     type Future = BreakerFuture<S, Q, C, R, V>;
 
     /// Ready if the inner service is, or if the circuit may reject the call.
+    #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
-        if self.breaker.admits_at_once() {
-            return self.poll_inner(context).map_err(R::inner);
+        if self.breaker.admits_while_fresh() || self.breaker.admits_at_once() {
+            let polled = self.poll_inner(context).map_err(R::inner);
+            // By the clock only where the inner service has its caller wait.
+            if polled.is_ready() || self.breaker.admits_at_once() {
+                return polled;
+            }
         }
         self.is_ready = false;
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, request: Q) -> Self::Future {
         let rules = self.rules.clone();
-        match self.breaker.leave() {
-            Leave::Admitted(admitted) if self.is_ready => {
-                self.is_ready = false;
-                let mut watched = Watched::new(admitted);
-                let call = watched.make(|| self.inner.call(request));
-                BreakerFuture::calling(watched, call, rules)
+        match self.breaker.check() {
+            Decision::Admit { epoch } if self.is_ready => {
+                let call = self.make_call(epoch, request);
+                BreakerFuture::calling(Watched::made(&self.breaker, epoch), call, rules)
             }
-            Leave::Rejected(open) => BreakerFuture::rejected(open, rules),
             // The circuit closed since `poll_ready`, which did not ask the inner service.
-            Leave::Admitted(admitted) => {
-                let inner = self.take_inner();
-                BreakerFuture::readying(Watched::new(admitted), inner, request, rules)
+            Decision::Admit { epoch } => {
+                let watched = Watched::new(self.breaker.admitted(epoch));
+                BreakerFuture::readying(watched, self.take_inner(), request, rules)
             }
-            Leave::Ask => {
+            Decision::Reject { retry_after_ms } => {
+                BreakerFuture::rejected(self.breaker.rejected(retry_after_ms), rules)
+            }
+            Decision::AskActor => {
                 let asked = self.breaker.ask_owned();
                 BreakerFuture::asking(asked, self.take_inner(), request, rules)
             }
@@ -153,13 +177,14 @@ where
     S: Service<Q>,
     C: Classify<S::Response, S::Error> + Clone,
     R: Respond<S::Response, S::Error> + Clone,
-    V: Reach<S::Response>,
+    V: Reach<S::Response> + Clone,
 {
     type Response = V::Response;
     type Error = R::Error;
     type Future = BreakerFuture<S, Q, C, R, V>;
 
     /// Ready if the inner service is, or if the circuit is not closed.
+    #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
         let polled = self.poll_inner(context).map_err(R::inner);
         if polled.is_pending() && !self.breaker.is_known_closed() {
@@ -168,12 +193,18 @@ where
         polled
     }
 
+    #[inline]
     fn call(&mut self, request: Q) -> Self::Future {
         let rules = self.rules.clone();
         if !self.is_ready {
             return BreakerFuture::rejected(self.breaker.rejected_unready(), rules);
         }
-        match self.breaker.try_leave() {
+        let said = self.breaker.check();
+        if let Decision::Admit { epoch } = said {
+            let call = self.make_call(epoch, request);
+            return BreakerFuture::calling(Watched::made(&self.breaker, epoch), call, rules);
+        }
+        match self.breaker.without_waiting(said) {
             Ok(admitted) => {
                 self.is_ready = false;
                 let mut watched = Watched::new(admitted);

@@ -191,6 +191,7 @@ fn the_documents_give_the_instructions_that_the_check_holds() {
         ("admit_owned", "`admit_owned`, success"),
         ("call", "`call` around a ready future"),
         ("call_or_else", "`call_or_else` around one"),
+        ("layer", "a call through the layer for tower"),
         ("rejected, try_admit", "rejected, `try_admit`"),
         ("rejected, with retry_after", "rejected, `try_admit` with `retry_after`"),
         ("rejected, with the CircuitInfo", "rejected, `try_admit` with the `CircuitInfo`"),

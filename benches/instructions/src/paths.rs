@@ -1,9 +1,13 @@
 //! The calls that are counted.
 
-use std::{hint::black_box, time::Duration};
+use std::{convert::Infallible, future::poll_fn, hint::black_box, time::Duration};
 
-use fuseboard::{Breaker, BreakerRegistry, Config, MemoryStore, Rejection};
+use fuseboard::{
+    Breaker, BreakerRegistry, Config, MemoryStore, Rejection,
+    tower::{BoxError, BreakerLayer},
+};
 use futures::executor::block_on;
+use tower::{Layer as _, Service, service_fn};
 
 use crate::Failed;
 
@@ -52,8 +56,21 @@ async fn awaiting(path: &str, calls: u64, closed: &Breaker, open: &Breaker) {
         "call_or_else" => repeat!(
             closed.call_or_else(|| async { Ok::<_, ()>(black_box(7)) }, |_| async { Ok(8) }).await
         ),
+        "layer" => {
+            let inner = service_fn(|()| async { Ok::<_, Infallible>(black_box(7)) });
+            let mut service = BreakerLayer::new(closed.clone()).layer(inner);
+            repeat!(through(&mut service).await);
+        }
         _ => repeat!(open.admit().await.is_err()),
     }
+}
+
+/// A call of a service, as its users make it.
+async fn through(
+    service: &mut impl Service<(), Response = u64, Error = BoxError>,
+) -> Result<u64, BoxError> {
+    poll_fn(|context| service.poll_ready(context)).await?;
+    service.call(()).await
 }
 
 /// A closed circuit and an open one, which stay so.

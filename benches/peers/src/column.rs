@@ -9,6 +9,8 @@ pub(crate) enum Column {
     Together,
     /// The asynchronous call, one thread.
     Call,
+    /// The same call through the crate's layer for tower, one thread.
+    Layer,
     /// On an open circuit, one thread.
     Rejected,
     /// The same, and the caller learns all that is known of the circuit.

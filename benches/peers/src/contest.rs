@@ -70,11 +70,15 @@ impl Contest {
         Ok(contest)
     }
 
-    fn enter(&mut self, peer: &dyn Peer, one_column: bool) -> Result<(), Box<dyn Error>> {
+    fn enter(&mut self, peer: &dyn Peer, few_columns: bool) -> Result<(), Box<dyn Error>> {
         let name = peer.name();
         shown::comes_to_reject(&mut user(peer)?)?;
         self.add(name, Column::Closed, Lanes::Alone(user(peer)?))?;
-        if one_column {
+        if let Some((mut shown, lane)) = peer.layer()?.zip(peer.layer()?) {
+            shown::comes_to_reject(&mut shown)?;
+            self.add(name, Column::Layer, Lanes::Alone(lane))?;
+        }
+        if few_columns {
             return Ok(());
         }
         if self.second.is_some() {
@@ -193,6 +197,18 @@ impl Contest {
     ) -> Option<f64> {
         let (this, that) = (self.entry(this.0, this.1)?, self.entry(that.0, that.1)?);
         statistics::ratio(&this.samples, &that.samples, rounds)
+    }
+
+    /// What one costs more than another, in terms of a third, by some of the rounds.
+    pub(crate) fn beyond_in(
+        &self,
+        rounds: &[bool],
+        this: (&str, Column),
+        that: (&str, Column),
+        unit: (&str, Column),
+    ) -> Option<f64> {
+        let samples = |of: (&str, Column)| Some(self.entry(of.0, of.1)?.samples.as_slice());
+        statistics::beyond(samples(this)?, samples(that)?, samples(unit)?, rounds)
     }
 
     /// The samples of each floor on one thread: what the machine did, whatever the crates do.

@@ -8,7 +8,10 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::subject::{Lane, async_lane, lane, ready_success, success};
+use crate::{
+    layered,
+    subject::{Lane, async_lane, lane, ready_success, success},
+};
 
 /// The cheapest clock: whether what is known is fresh cannot be told without.
 pub(crate) const COARSE: &str = "coarse clock";
@@ -16,6 +19,9 @@ pub(crate) const COARSE: &str = "coarse clock";
 /// The least that a breaker can do which knows whether what it knows is fresh.
 pub(crate) const FRESH: &str =
     "coarse clock in milliseconds and five loads (the least that knows what is fresh)";
+
+/// What the layers for tower are around.
+pub(crate) const SERVICE: &str = "a ready service";
 
 /// The unit of the goals that are no ratio to a peer.
 pub(crate) const INSTANT: &str = "Instant::now";
@@ -25,6 +31,7 @@ pub(crate) fn all() -> Vec<(&'static str, Lane)> {
     vec![
         ("the loop itself", floor((), |()| success().is_ok())),
         ("a ready future", async_lane((), async |()| ready_success().await.is_ok(), |()| {})),
+        (SERVICE, layered::user(layered::answering())),
         ("atomic load", floor(AtomicU64::new(7), |word| word.load(Ordering::Acquire) != 0)),
         (COARSE, coarse()),
         (FRESH, floor(Block::new(), Block::is_fresh)),

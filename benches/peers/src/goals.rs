@@ -10,7 +10,7 @@
 //! Some ratios are so by nature: to the fastest peer, to the least that knows what
 //! is fresh, and of two threads to one. The others were set in nanoseconds, on
 //! a machine where `Instant::now` took 22.4 of them: 8, 12 and 40 ns are 0.36, 0.54
-//! and 1.79 of that. On a slower machine, or with half a processor, all grow.
+//! and 1.79 of that, and the 10 ns that the layer for tower may take beyond `call` 0.45. On a slower machine, or with half a processor, all grow.
 
 use crate::{
     calm::{self, Calm},
@@ -37,6 +37,11 @@ const OF_ONE_THREAD: f64 = 1.25;
 const OF_AN_INSTANT: f64 = 0.36;
 const OF_AN_INSTANT_OTHERS: f64 = 0.54;
 const OF_AN_INSTANT_INFORMED: f64 = 1.79;
+const OF_AN_INSTANT_LAYER: f64 = 0.85;
+/// What the layer for tower takes beyond `call`: 10 ns, where `Instant::now` takes 22.4.
+const OF_AN_INSTANT_BEYOND: f64 = 0.45;
+/// The layer for tower, of another crate's.
+const OF_ANOTHER_LAYER: f64 = 0.12;
 
 /// What is known of all goals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,12 +91,23 @@ pub(crate) fn judge(contest: &Contest, counted: &Counted, machine: &Calm) -> Ver
     for (what, column, most) in [
         ("admit and success", Column::Closed, OF_AN_INSTANT),
         ("call around a ready future", Column::Call, OF_AN_INSTANT_OTHERS),
+        ("the layer around a ready service", Column::Layer, OF_AN_INSTANT_LAYER),
         ("rejected, with retry_after", Column::Rejected, OF_AN_INSTANT_OTHERS),
         ("rejected, with the full CircuitInfo", Column::Informed, OF_AN_INSTANT_INFORMED),
     ] {
         let to_instant = ratio((OURS, column), instant);
         hold(timed(&format!("{what}, to Instant::now"), to_instant, most));
         hold(Judged::counted(&format!("{what}, allocations"), counted.of(OURS, column), 0.0));
+    }
+    let layer = (OURS, Column::Layer);
+    let beyond = contest.beyond_in(&calmest, layer, (OURS, Column::Call), instant);
+    let what = "the layer beyond `call`, to Instant::now";
+    hold(timed(what, beyond, OF_AN_INSTANT_BEYOND));
+    for other in contest.peers().filter(|name| *name != OURS) {
+        if contest.measures(other, Column::Layer) {
+            let what = format!("the layer, to that of {}", peers::titled(other));
+            hold(timed(&what, ratio(layer, (other, Column::Layer)), OF_ANOTHER_LAYER));
+        }
     }
     if let Some((least, ours)) = to_the_fastest(fresh).zip(to_the_fastest(closed)) {
         println!(

@@ -18,6 +18,7 @@ mod contest;
 mod counted;
 mod floors;
 mod goals;
+mod layered;
 mod measure;
 mod options;
 mod peer;

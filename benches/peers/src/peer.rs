@@ -23,6 +23,12 @@ pub(crate) trait Peer {
     /// future that is ready. It went well if it was admitted.
     fn call(&self) -> Built<Lane>;
 
+    /// A user of the crate's layer for tower around the service of
+    /// [`answering`](crate::layered::answering), where it has one. It went well if it was admitted.
+    fn layer(&self) -> Built<Option<Lane>> {
+        Ok(None)
+    }
+
     /// A user of a circuit that will be opened. It went well if it was
     /// *rejected*, and the caller knows when to come back, where the crate says.
     fn rejected(&self) -> Built<Lane>;

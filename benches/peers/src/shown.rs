@@ -23,7 +23,7 @@ pub(crate) fn still_works(lane: &mut Lane, column: Column) -> Result<(), String>
     match column {
         Column::Floor | Column::Apart => Ok(()),
         Column::Rejected | Column::Informed => expect(lane, SHOWN),
-        Column::Closed | Column::Together | Column::Call => trip(lane, 0),
+        Column::Closed | Column::Together | Column::Call | Column::Layer => trip(lane, 0),
     }
 }
 

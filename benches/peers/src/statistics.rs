@@ -34,6 +34,26 @@ pub(crate) fn ratio(
     }
 }
 
+/// The median of what one costs more than another, in terms of a third: each of one of these
+/// rounds in which all three were calm, or as [`ratio`] has it.
+pub(crate) fn beyond(
+    these: &[Option<Sample>],
+    those: &[Option<Sample>],
+    unit: &[Option<Sample>],
+    rounds: &[bool],
+) -> Option<f64> {
+    let in_rounds = these.iter().zip(those).zip(unit).zip(rounds).filter(|(_, counts)| **counts);
+    let beyond = in_rounds
+        .filter_map(|(((this, that), unit), _)| Some((calm(this)? - calm(that)?) / calm(unit)?));
+    match of(beyond.collect()) {
+        Some(beyond) => Some(beyond.median),
+        None => {
+            let more = spread(these)?.median - spread(those)?.median;
+            Some(more / spread(unit)?.median)
+        }
+    }
+}
+
 pub(crate) fn calm(sample: &Option<Sample>) -> Option<f64> {
     sample.filter(|sample| sample.calm).map(|sample| sample.nanos)
 }

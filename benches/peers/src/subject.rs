@@ -23,6 +23,14 @@ pub(crate) enum Failed {
     Rejected,
 }
 
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for Failed {}
+
 /// The trivial success that every call is made of.
 #[inline]
 pub(crate) fn success() -> Result<u64, Failed> {

@@ -6,6 +6,7 @@ use crate::{
     column::Column,
     contest::{Contest, OURS},
     counted::Counted,
+    floors::SERVICE,
     peers,
     statistics::Spread,
 };
@@ -37,6 +38,12 @@ pub(crate) fn render(contest: &Contest, counted: &Counted) -> String {
         let informed = spread(informed);
         let _ = writeln!(table, "{OURS}, rejected with the full `CircuitInfo`: {informed}.\n");
     }
+    let layers: Vec<_> = contest
+        .peers()
+        .filter(|name| contest.measures(name, Column::Layer))
+        .map(|name| format!("{} {}", peers::titled(name), cell(contest, name, Column::Layer)))
+        .collect();
+    let _ = writeln!(table, "Layers for tower around {SERVICE}: {}.\n", layers.join("; "));
     let floors: Vec<_> = contest
         .floors()
         .filter_map(|name| {

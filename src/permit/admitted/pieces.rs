@@ -1,9 +1,9 @@
 //! A call that a hand-written future makes and polls piece by piece.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin};
 
-use super::{Admitted, Holder, Stage};
-use crate::{outcome::Outcome, runtime::circuit::Handle};
+use super::{Admitted, Holder, Stage, settled};
+use crate::{breaker::Shared, outcome::Outcome};
 
 /// What a future that is named has to box.
 type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -34,6 +34,25 @@ impl<C: Holder> Admitted<C> {
         made
     }
 
+    /// Lets go of a call that was made. Its future has a holder of its own.
+    #[inline]
+    pub(crate) fn let_go(mut self) {
+        self.stage = Stage::Reported;
+    }
+
+    /// A call that was made: what panics from here on is other code, but for its polls.
+    #[inline]
+    pub(crate) fn made(mut self) -> Self {
+        self.stage = Stage::BesideCall;
+        self
+    }
+
+    /// Whether the end of the call was reported.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.stage == Stage::Reported
+    }
+
     /// Sleeps until a probe's lease is to be renewed.
     pub(crate) fn third_of_lease(&self) -> Boxed {
         let clock = self.circuit.clock.clone();
@@ -42,22 +61,14 @@ impl<C: Holder> Admitted<C> {
     }
 }
 
-impl Admitted<Handle> {
+impl Admitted<Shared> {
     /// Reports how a call ended. The wait for what that caused is returned, if the circuit wants
-    /// it: it owns the call. `waited` is how long the call has waited for its admission.
+    /// it: it owns the call.
     #[cold]
     #[inline(never)]
-    pub(crate) fn report_and_settle(mut self, outcome: Outcome, waited: Duration) -> Option<Boxed> {
-        let outstanding = self.report(outcome.into());
-        let awaited = outstanding.filter(|_| self.circuit.config.await_trip_write());
-        // One caller that waits for an actor that does not run is enough.
-        let awaited = awaited.filter(|_| !self.circuit.is_stalled())?;
-        let turns = awaited.turns;
-        let settling = super::super::Settling::new(Some(awaited));
-        Some(Box::pin(async move {
-            if !settling.settled_after(waited).await {
-                self.circuit.mark_stalled(turns);
-            }
-        }))
+    pub(crate) fn report_and_settle(mut self, outcome: Outcome) -> Option<Boxed> {
+        let awaited = self.report_awaited(outcome)?;
+        let waited = self.waited();
+        Some(Box::pin(async move { settled(&self.circuit, awaited, waited).await }))
     }
 }

@@ -285,3 +285,26 @@ async fn a_limit_holds_for_a_call_that_is_classified_too() {
     assert_eq!(asked.get(), 5, "a cut is not for the classifier");
     assert_eq!(breaker.breaker().state(), CircuitState::Open);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_cuts_a_call_and_classifies_it_too() {
+    let world = World::new();
+    let process = world.process();
+    let breaker = process.breaker();
+    let asked = Cell::new(0);
+    let ignores = |_: &Answer| {
+        asked.set(asked.get() + 1);
+        Outcome::Ignored
+    };
+    for _ in 0..5 {
+        assert_eq!(breaker.state(), CircuitState::Closed);
+        let permit = breaker.admit_owned().await.unwrap();
+        let ran = permit.run_classified_within(LIMIT, ready(Answer::Err("down")), ignores).await;
+        assert_eq!(ran, Err(CallError::Inner("down")));
+        let permit = breaker.admit().await.unwrap();
+        let ran = permit.run_classified_within(LIMIT, hangs(), ignores).await;
+        assert_eq!(cut_at(&ran), Some(LIMIT));
+    }
+    assert_eq!(asked.get(), 5, "a cut is not for the classifier");
+    assert_eq!(breaker.state(), CircuitState::Open);
+}

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use fuseboard::CircuitState;
+use fuseboard::{Breaker, CircuitState, tower::BreakerLayer};
+use tower::{Layer as _, ServiceExt as _};
 
 use super::{AT_MOST, timed_fail, timed_ok};
 use crate::support::{
     dynamodb::{Call, Process, START, World, seconds},
-    engine::{Event, now},
+    engine::{Event, Network, now},
     world::timed,
 };
 
@@ -85,17 +86,19 @@ async fn case_36_an_election_that_fails_gives_the_fallback_and_a_back_off() {
     }
 }
 
+/// Almost a second for each of so many writes, all attempts included.
+fn slow_writes(network: &Network, writes: u32) {
+    for _ in 0..writes {
+        network.on("UpdateItem", 2, Event::LoseRequest);
+        network.on("UpdateItem", 1, Event::DelayBefore(Duration::from_millis(80)));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn case_66_a_probe_waits_for_its_election_and_its_verdict_as_long_as_for_one() {
     let (world, a) = due().await;
-    // Almost a second for each write, all attempts included.
-    let slow = |network: &crate::support::engine::Network| {
-        network.on("UpdateItem", 2, Event::LoseRequest);
-        network.on("UpdateItem", 1, Event::DelayBefore(Duration::from_millis(80)));
-    };
     let network = world.engine.network("A");
-    slow(&network);
-    slow(&network);
+    slow_writes(&network, 2);
     let (call, waited) = timed_ok(&a).await;
     assert_eq!(call, Call::Ok);
     assert!(waited <= AT_MOST, "{waited:?}");
@@ -113,6 +116,41 @@ async fn case_66_a_probe_waits_for_its_election_and_its_verdict_as_long_as_for_o
     assert_eq!(first.0, Call::Ok);
     for (call, waited) in others {
         assert!(call.is_rejected() && waited.is_zero(), "{call:?} {waited:?}");
+    }
+}
+
+/// The ways of a call that are not [`Breaker::call`].
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Permit,
+    Owned,
+    Layer,
+}
+
+impl Way {
+    async fn call(self, circuit: &Breaker) {
+        let called = async { Ok::<_, std::io::Error>(()) };
+        match self {
+            Self::Permit => circuit.admit().await.unwrap().run(called).await.unwrap(),
+            Self::Owned => circuit.admit_owned().await.unwrap().run(called).await.unwrap(),
+            Self::Layer => {
+                let inner = tower::service_fn(|()| async { Ok::<_, std::io::Error>(()) });
+                BreakerLayer::new(circuit.clone()).layer(inner).oneshot(()).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_66_permits_and_layers_wait_for_both_as_long_as_for_one() {
+    for way in [Way::Permit, Way::Owned, Way::Layer] {
+        let (world, a) = due().await;
+        slow_writes(&world.engine.network("A"), 2);
+        let ((), waited) = timed(way.call(a.circuit())).await;
+        assert!(waited <= AT_MOST, "{way:?}: {waited:?}");
+        assert_eq!(world.attribute("success_count"), 0, "{way:?}: both writes were slow");
+        assert_eq!(a.registry.flush(AT_MOST).await, Ok(()));
+        assert_eq!(world.attribute("success_count"), 1, "{way:?}");
     }
 }
 

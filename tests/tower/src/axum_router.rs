@@ -75,3 +75,47 @@ async fn a_router_behind_a_circuit_serves_over_loopback() {
     assert_eq!(status, 503);
     assert!(text.starts_with("circuit \"dependency\" is OPEN; retry in "), "{text}");
 }
+
+/// hyper's server does not ask such a body whether it has ended: it stops at the last byte.
+#[tokio::test]
+async fn a_stream_of_a_told_length_is_a_success_when_hyper_has_sent_it() {
+    let world = World::closed().await;
+    for _ in 0..4 {
+        world.breaker.admit().await.unwrap().failure().settled().await;
+    }
+    let parts = || async {
+        let parts = ["all", " of", " it"].map(Ok::<_, std::io::Error>);
+        let body = Body::from_stream(futures::stream::iter(parts));
+        ([("content-length", "9")], body)
+    };
+    let layer = BreakerLayer::new(world.breaker.clone())
+        .respond_with(|open| (StatusCode::SERVICE_UNAVAILABLE, open.to_string()).into_response())
+        .through_body();
+    let address = servers::serving(Router::new().route("/", get(parts)).layer(layer)).await;
+    let response = reqwest::get(format!("http://{address}/")).await.unwrap();
+    assert_eq!(response.content_length(), Some(9));
+    assert_eq!(response.text().await.unwrap(), "all of it");
+    assert_eq!(world.failures_to_trip().await, 5, "the streak has ended");
+}
+
+/// The handler's stream breaks off before the length that it has told.
+#[tokio::test]
+async fn case_187_a_stream_that_ends_before_its_told_length_is_a_failure() {
+    let world = World::closed().await;
+    let parts = || async {
+        let parts = [Ok("half"), Err(std::io::Error::other("broken"))];
+        ([("content-length", "9")], Body::from_stream(futures::stream::iter(parts)))
+    };
+    let layer = BreakerLayer::new(world.breaker.clone())
+        .respond_with(|open| (StatusCode::SERVICE_UNAVAILABLE, open.to_string()).into_response())
+        .through_body();
+    let address = servers::serving(Router::new().route("/", get(parts)).layer(layer)).await;
+    for _ in 0..5 {
+        // The head may have been sent by then, or not.
+        if let Ok(response) = reqwest::get(format!("http://{address}/")).await {
+            response.text().await.unwrap_err();
+        }
+    }
+    world.flush().await;
+    assert_eq!(world.state(), CircuitState::Open);
+}

@@ -4,7 +4,7 @@ use std::{convert::Infallible, future::ready, io, pin::pin};
 
 use bytes::Bytes;
 use fuseboard::{
-    Breaker, CircuitState,
+    Breaker, CircuitState, Outcome,
     tower::{BreakerBody, BreakerLayer, ServerErrors},
 };
 use futures::FutureExt as _;
@@ -113,6 +113,29 @@ async fn a_consumer_may_stop_as_soon_as_the_body_says_that_it_has_ended() {
     assert!(body.is_end_stream());
     drop(body);
     assert_eq!(world.failures_to_trip().await, 5, "the streak has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_told_length_is_no_end_where_trailers_matter() {
+    let world = World::closed().await;
+    let layer = BreakerLayer::new(world.breaker.clone());
+    let judge = |trailers: &HeaderMap| match trailers.get("checksum") {
+        Some(_) => Outcome::Success,
+        None => Outcome::Failure,
+    };
+    let inner = service_fn(|()| {
+        let body = frames(vec![data("all"), Ok(Frame::trailers(HeaderMap::new()))]);
+        let response = Response::builder().header("content-length", 3).body(body).unwrap();
+        ready(Ok::<_, Infallible>(response))
+    });
+    let service = layer.through_trailers(judge).layer(inner);
+    for _ in 0..5 {
+        assert_eq!(world.state(), CircuitState::Closed);
+        let body = service.clone().oneshot(()).await.unwrap().into_body();
+        body.collect().await.unwrap();
+        world.flush().await;
+    }
+    assert_eq!(world.state(), CircuitState::Open);
 }
 
 #[tokio::test(start_paused = true)]

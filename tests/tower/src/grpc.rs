@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
-use fuseboard::{CircuitState, Outcome, tower::BreakerLayer};
-use http::Response;
+use fuseboard::{
+    CircuitState,
+    tower::{BreakerLayer, GrpcStatus},
+};
 use tokio::net::TcpListener;
 use tonic::{
     Code,
-    body::Body,
     transport::{Channel, Endpoint, Server, server::TcpIncoming},
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -15,22 +16,11 @@ use tower::ServiceBuilder;
 
 use crate::{servers, world::World};
 
-/// The codes that say that a server is in trouble. An error has its code in the head.
-fn judge<B, E>(result: &Result<Response<B>, E>) -> Outcome {
-    let Ok(response) = result else { return Outcome::Failure };
-    match response.headers().get("grpc-status").map(|status| Code::from_bytes(status.as_bytes())) {
-        Some(Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted) => {
-            Outcome::Failure
-        }
-        _ => Outcome::Success,
-    }
-}
-
-fn channel(address: SocketAddr) -> Channel {
+pub(crate) fn channel(address: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
 }
 
-fn request(service: &str) -> HealthCheckRequest {
+pub(crate) fn request(service: &str) -> HealthCheckRequest {
     HealthCheckRequest { service: service.to_owned() }
 }
 
@@ -46,7 +36,7 @@ async fn serving(world: Option<&World>) -> SocketAddr {
         }
         Some(world) => {
             let layer = BreakerLayer::new(world.breaker.clone())
-                .classified_by(judge::<Body, std::convert::Infallible>)
+                .classified_by(GrpcStatus)
                 .respond_with(|open| tonic::Status::unavailable(open.to_string()).into_http());
             let server = Server::builder().layer(layer).add_service(health);
             tokio::spawn(server.serve_with_incoming(incoming));
@@ -59,10 +49,7 @@ async fn serving(world: Option<&World>) -> SocketAddr {
 async fn a_channel_to_a_dead_server_trips() {
     let world = World::new();
     let service = ServiceBuilder::new()
-        .layer(
-            BreakerLayer::new(world.breaker.clone())
-                .classified_by(judge::<Body, tonic::transport::Error>),
-        )
+        .layer(BreakerLayer::new(world.breaker.clone()).classified_by(GrpcStatus))
         .service(channel(servers::dead().await));
     let mut client = HealthClient::new(service);
     for _ in 0..5 {
@@ -78,7 +65,7 @@ async fn an_answer_of_grpc_that_is_an_error_is_no_failure_unless_it_says_trouble
     let world = World::new();
     let layer = BreakerLayer::new(world.breaker.clone());
     let service = ServiceBuilder::new()
-        .layer(layer.classified_by(judge::<Body, tonic::transport::Error>).through_body())
+        .layer(layer.classified_by(GrpcStatus).through_trailers(GrpcStatus))
         .service(channel(serving(None).await));
     let mut client = HealthClient::new(service);
     client.check(request("")).await.unwrap();

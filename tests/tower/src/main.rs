@@ -14,6 +14,7 @@ mod axum_router;
 mod bodies;
 mod clients;
 mod grpc;
+mod grpc_streams;
 mod servers;
 mod service;
 mod services;

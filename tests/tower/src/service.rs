@@ -7,7 +7,7 @@ use futures::{FutureExt as _, poll};
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
 use crate::{
-    services::{Eager, FailsToConnect, Hangs, NeverReady, NeverReadyClone, Panics, Strict},
+    services::{Eager, FailsToConnect, Hangs, NeverReady, Panics, Strict, Unique},
     world::World,
 };
 
@@ -65,11 +65,11 @@ async fn case_92_a_probe_that_another_process_makes_keeps_the_service_unreached(
 async fn case_186_an_open_circuit_rejects_at_once_before_a_service_that_is_never_ready() {
     let world = World::open().await;
     let layer = BreakerLayer::new(world.breaker.clone());
-    let mut service = layer.layer(NeverReadyClone);
+    let mut service = layer.layer(NeverReady(()));
     let ready = service.ready().now_or_never().expect("ready to reject").unwrap();
     assert!(ready.call(()).now_or_never().unwrap().unwrap_err().is::<OpenError>());
 
-    let mut service = layer.never_waiting().layer(NeverReady);
+    let mut service = layer.never_waiting().layer(NeverReady(Unique));
     let ready = service.ready().now_or_never().expect("ready to reject").unwrap();
     assert!(ready.call(()).now_or_never().unwrap().unwrap_err().is::<OpenError>());
 }
@@ -78,8 +78,8 @@ async fn case_186_an_open_circuit_rejects_at_once_before_a_service_that_is_never
 async fn a_closed_circuit_waits_until_the_inner_service_is_ready() {
     let world = World::closed().await;
     let layer = BreakerLayer::new(world.breaker.clone());
-    assert!(layer.layer(NeverReadyClone).ready().now_or_never().is_none());
-    assert!(layer.never_waiting().layer(NeverReady).ready().now_or_never().is_none());
+    assert!(layer.layer(NeverReady(())).ready().now_or_never().is_none());
+    assert!(layer.never_waiting().layer(NeverReady(Unique)).ready().now_or_never().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,6 +203,20 @@ async fn an_error_of_readiness_is_judged_as_the_call_that_cannot_be_made() {
         assert_eq!(failed.to_string(), "no connection");
     }
     world.flush().await;
+    assert_eq!(world.state(), CircuitState::Open);
+}
+
+/// Nobody has read anything, and nobody comes to call: the errors are all there is.
+#[tokio::test(start_paused = true)]
+async fn an_error_of_readiness_counts_on_a_circuit_that_was_never_read() {
+    let world = World::new();
+    let layer = BreakerLayer::new(world.breaker.clone()).never_waiting();
+    let mut service = layer.layer(FailsToConnect);
+    for _ in 0..5 {
+        service.ready().await.unwrap_err();
+        world.flush().await;
+        tokio::task::yield_now().await;
+    }
     assert_eq!(world.state(), CircuitState::Open);
 }
 

@@ -38,28 +38,14 @@ impl Service<Result<u32, &'static str>> for Eager {
     }
 }
 
-/// Is never ready, and not `Clone`.
-pub(crate) struct NeverReady;
-
-impl Service<()> for NeverReady {
-    type Response = u32;
-    type Error = &'static str;
-    type Future = Pending<Result<u32, &'static str>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
-        Poll::Pending
-    }
-
-    fn call(&mut self, (): ()) -> Self::Future {
-        panic!("called, and was never ready")
-    }
-}
-
-/// Is never ready.
+/// Is never ready, and `Clone` if what it holds is.
 #[derive(Clone)]
-pub(crate) struct NeverReadyClone;
+pub(crate) struct NeverReady<T>(pub(crate) T);
 
-impl Service<()> for NeverReadyClone {
+/// Not `Clone`.
+pub(crate) struct Unique;
+
+impl<T> Service<()> for NeverReady<T> {
     type Response = u32;
     type Error = &'static str;
     type Future = Pending<Result<u32, &'static str>>;

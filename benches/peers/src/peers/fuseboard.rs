@@ -2,10 +2,12 @@
 
 use std::{cell::Cell, hint::black_box};
 
-use fuseboard::{Breaker, BreakerRegistry, Config, MemoryStore};
+use fuseboard::{Breaker, BreakerRegistry, Config, MemoryStore, tower::BreakerLayer};
 use tokio::runtime::Handle;
+use tower::Layer as _;
 
 use crate::{
+    layered,
     peer::{Built, Peer},
     subject::{LONG, Lane, THRESHOLD, async_lane, is_some_time, lane, ready_success, success},
 };
@@ -77,6 +79,11 @@ impl Peer for Fuseboard {
     fn call(&self) -> Built<Lane> {
         let call = async |breaker: &mut Breaker| breaker.call(ready_success).await.is_ok();
         Ok(async_lane(self.breaker()?, call, self.fail()))
+    }
+
+    fn layer(&self) -> Built<Option<Lane>> {
+        let layer = BreakerLayer::new(self.breaker()?);
+        Ok(Some(layered::user(layer.layer(layered::answering()))))
     }
 
     fn rejected(&self) -> Built<Lane> {

@@ -1,13 +1,11 @@
 //! <https://crates.io/crates/tower-resilience-circuitbreaker>
 
-use std::future::poll_fn;
-
-use tower::{Service, service_fn};
 use tower_resilience_circuitbreaker::{CircuitBreakerError, CircuitBreakerLayer};
 
 use crate::{
+    layered::{self, Answering},
     peer::{Built, Peer},
-    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, failure, finish, success},
+    subject::{Failed, LONG, Lane, THRESHOLD, async_lane, finish},
 };
 
 /// By `poll_ready` and `call` of the tower service, which is all there is: it
@@ -17,49 +15,13 @@ use crate::{
 /// of the service, as tower wants it. A rejection does not tell when to come back.
 pub(crate) struct TowerResilience;
 
-type Answer = Result<u64, CircuitBreakerError<Failed>>;
-
-/// The service calls well, or fails, as it is asked to.
-trait Circuit:
-    Service<bool, Response = u64, Error = CircuitBreakerError<Failed>, Future: Send>
-    + Clone
-    + Send
-    + 'static
-{
-}
-
-impl<S> Circuit for S where
-    S: Service<bool, Response = u64, Error = CircuitBreakerError<Failed>, Future: Send>
-        + Clone
-        + Send
-        + 'static
-{
-}
-
-async fn answer(well: bool) -> Result<u64, Failed> {
-    if well { success() } else { failure() }
-}
-
-fn circuit() -> Built<impl Circuit> {
+fn circuit() -> Built<impl Answering<CircuitBreakerError<Failed>> + Clone> {
     let layer = CircuitBreakerLayer::builder()
         .consecutive_failures(THRESHOLD.into())
         .wait_duration_in_open(LONG)
         .name("")
         .build()?;
-    Ok(layer.layer_fn(service_fn(answer)))
-}
-
-async fn call(circuit: &mut impl Circuit, well: bool) -> Answer {
-    poll_fn(|context| circuit.poll_ready(context)).await?;
-    circuit.call(well).await
-}
-
-fn fail(circuit: &mut impl Circuit) {
-    let _ = finish(call(circuit, false));
-}
-
-fn user(circuit: impl Circuit) -> Lane {
-    async_lane(circuit, async |circuit: &mut _| call(circuit, true).await.is_ok(), fail)
+    Ok(layer.layer_fn(layered::answering()))
 }
 
 impl Peer for TowerResilience {
@@ -69,16 +31,23 @@ impl Peer for TowerResilience {
 
     fn closed(&self, users: usize) -> Built<Vec<Lane>> {
         let circuit = circuit()?;
-        Ok((0..users).map(|_| user(circuit.clone())).collect())
+        Ok((0..users).map(|_| layered::user(circuit.clone())).collect())
     }
 
     fn call(&self) -> Built<Lane> {
-        Ok(user(circuit()?))
+        Ok(layered::user(circuit()?))
+    }
+
+    fn layer(&self) -> Built<Option<Lane>> {
+        Ok(Some(layered::user(circuit()?)))
     }
 
     fn rejected(&self) -> Built<Lane> {
         let rejected = async |circuit: &mut _| {
-            matches!(call(circuit, true).await, Err(CircuitBreakerError::OpenCircuit))
+            matches!(layered::call(circuit, true).await, Err(CircuitBreakerError::OpenCircuit))
+        };
+        let fail = |circuit: &mut _| {
+            let _ = finish(layered::call(circuit, false));
         };
         Ok(async_lane(circuit()?, rejected, fail))
     }

@@ -136,6 +136,29 @@ async fn case_191_rejections_failures_and_probes_count_once_with_their_reasons()
     assert_eq!(counted(), ["rejections_total reason=held +1"]);
 }
 
+#[cfg(feature = "tower")]
+#[tokio::test(start_paused = true)]
+async fn case_191_a_rejection_by_the_layer_counts_once() {
+    use tower::ServiceExt as _;
+    use tower_layer::Layer as _;
+
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let process = World::new().process();
+    let breaker = process.breaker();
+    trip(&breaker).await;
+    process.registry.observe();
+    recorded.take_all();
+    let inner = tower::service_fn(|()| std::future::ready(Ok::<_, std::io::Error>(())));
+    let service = crate::tower::BreakerLayer::new(breaker).layer(inner);
+    for _ in 0..7 {
+        assert!(service.clone().oneshot(()).await.is_err());
+    }
+    process.registry.observe();
+    let rejected = recorded.take_of(&["fuseboard_rejections"]);
+    assert_eq!(rejected, ["fuseboard_rejections_total circuit=payments reason=tripped +7"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_forgotten_circuit_is_shown_as_closed_and_its_counts_are_kept() {
     let recorded = Recorded::default();
