@@ -1,4 +1,4 @@
-//! The table of `docs/fleet-size.md`: what sharing costs and what it gives.
+//! The tables of `docs/fleet-size.md`: what sharing costs and what it gives.
 
 use std::time::Duration;
 
@@ -26,23 +26,12 @@ const SIZES: [(usize, u32, u64); 14] = [
     (8_000, 10, 1),
 ];
 
-const HEAD: [&str; 16] = [
-    "processes x calls/s",
-    "incidents",
-    "probes",
-    "at a time",
-    "told alone",
-    "reads",
-    "writes applied",
-    "writes refused",
-    "throttled requests",
-    "worst second: writes",
-    "reads",
-    "failing calls without a breaker",
-    "with it",
-    "until all reject",
-    "until closed, once it is well",
-    "until all know",
+/// The columns of each table, after the size. One table of all columns is wider than a page.
+const HEADS: [&[&str]; 4] = [
+    &["incidents", "probes", "at a time", "told alone"],
+    &["reads", "writes", "refused", "throttled"],
+    &["reads in the worst second", "writes in the worst second"],
+    &["failing calls without", "with a breaker", "all reject", "closed", "all know"],
 ];
 
 fn median<T: Ord + Copy>(figures: &[Figures], of: impl Fn(&Figures) -> T) -> T {
@@ -65,32 +54,38 @@ fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }
 
-/// Medians of some incidents; of what must not happen at all, the most.
-fn line(size: Size, figures: &[Figures]) -> String {
+/// Medians of some incidents; of what must not happen at all, the most. One line of each table.
+fn lines(size: Size, figures: &[Figures]) -> [String; 4] {
     let number = |of: fn(&Figures) -> usize| thousands(median(figures, of));
     let time = |of: fn(&Figures) -> Duration| seconds(median(figures, of));
     let know = |it: &Figures| {
         it.closed.unwrap_or(Duration::MAX).saturating_add(it.all_know.unwrap_or(Duration::MAX))
     };
-    let cells = [
-        format!("{} x {}", thousands(size.processes), size.rate),
+    let probes = vec![
         figures.len().to_string(),
         number(|it| it.probes),
         most(figures, |it| it.at_once).to_string(),
         thousands(most(figures, |it| it.told_alone)),
+    ];
+    let requests = vec![
         number(|it| it.reads),
         number(|it| it.applied),
         number(|it| it.refused),
         thousands(most(figures, |it| it.throttled)),
-        thousands(most(figures, |it| it.worst_writes)),
+    ];
+    let worst = vec![
         thousands(most(figures, |it| it.worst_reads)),
+        thousands(most(figures, |it| it.worst_writes)),
+    ];
+    let calls = vec![
         number(|it| it.asked),
         number(|it| it.leaked + it.probes_dead),
         time(|it| it.all_reject),
         time(|it| it.closed.unwrap_or(Duration::MAX)),
         seconds(median(figures, know)),
     ];
-    format!("| {} |", cells.join(" | "))
+    let first = format!("{} x {}", thousands(size.processes), size.rate);
+    [probes, requests, worst, calls].map(|cells| format!("| {first} | {} |", cells.join(" | ")))
 }
 
 /// The incidents of a size: the dependency is down for 45 to 75 s.
@@ -103,21 +98,27 @@ fn played(size: Size, incidents: u64) -> Vec<Figures> {
     (0..incidents).map(play).collect()
 }
 
-/// Prints the table if `FUSEBOARD_FLEET=table`, else plays the smallest fleets of it.
+/// Prints the tables if `FUSEBOARD_FLEET=table`, else plays the smallest fleets of it.
 #[test]
-fn the_table_has_a_line_for_each_size() {
+fn the_tables_have_a_line_for_each_size() {
     let whole = std::env::var("FUSEBOARD_FLEET").is_ok_and(|what| what == "table");
-    println!("| {} |\n|{}", HEAD.join(" | "), "---|".repeat(HEAD.len()));
+    let mut tables = HEADS.map(|head| {
+        let rule = "---|".repeat(head.len() + 1);
+        format!("| processes x calls/s | {} |\n|{rule}\n", head.join(" | "))
+    });
     for (processes, rate, incidents) in SIZES {
         let size = Size { processes, rate };
         if !whole && processes > 10 {
             continue;
         }
         let incidents = if whole { incidents } else { 3 };
-        let line = line(size, &played(size, incidents));
-        println!("{line}");
-        assert_eq!(line.matches('|').count(), HEAD.len() + 1, "{line}");
+        let lines = lines(size, &played(size, incidents));
+        for ((table, line), head) in tables.iter_mut().zip(&lines).zip(HEADS) {
+            assert_eq!(line.matches('|').count(), head.len() + 2, "{line}");
+            *table += &format!("{line}\n");
+        }
     }
+    println!("{}", tables.join("\n"));
 }
 
 #[test]

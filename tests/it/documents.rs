@@ -4,6 +4,7 @@ mod cases;
 mod clients;
 mod guide;
 mod paths;
+mod tables;
 
 use std::{
     fs,

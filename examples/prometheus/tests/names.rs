@@ -10,16 +10,15 @@ const OF_PROMETHEUS: &[&str] = &["instance", "job", "le"];
 /// by a test of the crate.
 fn documented(root: &Path) -> BTreeMap<String, Vec<String>> {
     let page = fs::read_to_string(root.join("../../docs/metrics.md")).unwrap();
-    let rows = page.lines().filter(|line| line.starts_with("| `fuseboard_"));
-    rows.map(|row| {
-        let cells: Vec<_> = row.split(" | ").collect();
-        let quoted = |cell: &str| {
-            let words: Vec<_> = cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-            words
-        };
-        (quoted(cells.first().unwrap()).remove(0), quoted(cells.get(2).unwrap()))
-    })
-    .collect()
+    let entries = page.lines().filter(|line| line.starts_with("- `fuseboard_"));
+    entries
+        .map(|entry| {
+            // The name, and in brackets the kind and the labels.
+            let (head, _text) = entry.split_once("):").unwrap();
+            let mut quoted = head.split('`').skip(1).step_by(2).map(str::to_owned);
+            (quoted.next().unwrap(), quoted.collect())
+        })
+        .collect()
 }
 
 /// The words of a query that could be names of metrics or labels.

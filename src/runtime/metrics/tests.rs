@@ -270,7 +270,7 @@ async fn a_registry_describes_every_metric_and_the_page_names_it() {
     assert_eq!(recorded.gauges(), ["fuseboard_store_misconfigured"], "before it is set");
     for head in heads {
         let name = head.split(' ').nth(1).unwrap();
-        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+        assert!(page.contains(&format!("- `{name}` (")), "{name}");
     }
 }
 

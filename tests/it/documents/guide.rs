@@ -79,7 +79,8 @@ fn the_page_of_settings_gives_the_range_of_every_setting_that_has_one() {
     for error in errors {
         let field = error.field();
         let row = page.lines().find(|line| line.starts_with(&format!("| `{field}` |")));
-        let range = row.and_then(|row| row.split(" | ").nth(2)).unwrap_or_default();
+        let cell = row.and_then(|row| row.split(" | ").nth(2)).unwrap_or_default();
+        let range = cell.split(';').next().unwrap_or_default();
         let told = error.to_string();
         let plain = range.replace('`', "");
         let as_told = plain
