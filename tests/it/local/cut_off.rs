@@ -107,3 +107,17 @@ async fn case_198_a_process_that_is_frozen_between_any_two_calls_still_trips() {
         assert!(call < 11, "no failure counts");
     }
 }
+
+/// `docs/failure-modes.md` says so: calls that a second freeze cut off cannot be told from calls of
+/// after the thaw.
+#[tokio::test(start_paused = true)]
+async fn case_198_over_a_fresh_cache_calls_that_a_second_freeze_cut_off_count() {
+    let world = World::with(|config| config.local_cache_max_age(Duration::from_secs(3_600)));
+    let process = world.process();
+    let breaker = process.breaker();
+    assert_eq!(succeed(&breaker).await, Ok(42));
+    cut_off(&world, &breaker, 20).await;
+    assert_eq!(breaker.state(), CircuitState::Closed, "the first in a row");
+    cut_off(&world, &breaker, 20).await;
+    assert_eq!(breaker.state(), CircuitState::Open, "the second in a row");
+}
