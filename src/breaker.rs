@@ -43,9 +43,9 @@ use crate::{
 /// - [`hold`](Self::hold) and [`release`](Self::release) are for operators.
 ///
 /// A circuit without handles is forgotten; a streak of failures is kept for
-/// `recovery_timeout` after the last call. A breaker whose registry is gone, or
-/// whose runtime is shutting down, answers by what it last knew for as long as
-/// that is fresh, and lets every call through from then on.
+/// `recovery_timeout` after the last call. A breaker whose registry has ended, or
+/// whose runtime is shutting down, decides by the last state that it knew until that
+/// is older than `local_cache_max_age`. From then on every call runs.
 #[derive(Clone, Debug)]
 pub struct Breaker {
     circuit: Handle,

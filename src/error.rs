@@ -181,9 +181,9 @@ impl OpenError {
     ///
     /// Some errors hide what they hold. An error that keeps only the text of another holds no rejection. Some
     /// forward both their text and their `source` to what they hold: `#[error(transparent)]` of
-    /// `thiserror`, and an `anyhow::Error` that became a `Box<dyn Error>`. Behind these a bare
-    /// `OpenError` is not found, since its source is none. A [`CallError`] is: its source is the
-    /// rejection.
+    /// `thiserror`, and an `anyhow::Error` that became a `Box<dyn Error>`. An
+    /// `OpenError` that stands directly behind one of these is not found, since it has no source. A
+    /// [`CallError`] is found: its source is the rejection.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -254,8 +254,8 @@ impl TimedOutError {
         Self { limit: nanos(limit) }
     }
 
-    /// Returns the time that the call had: its limit, or what was left until its deadline. It
-    /// is exact up to 584 years.
+    /// Returns for how long the call was allowed to run: its limit, or the time from its start to
+    /// its deadline. Limits of more than 584 years are returned as 584 years.
     #[must_use]
     pub fn limit(&self) -> Duration {
         Duration::from_nanos(self.limit)

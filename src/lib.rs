@@ -5,6 +5,7 @@
 //! through it. The breaker counts consecutive failures: 5 of them, by default, open the circuit,
 //! in this process at once and in every other at its next read. After 30 s one call at a
 //! time, in the whole fleet, probes the dependency; 3 good probes close the circuit again.
+//! A [`Rule`] trips the circuit by a share of the calls as well.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -45,7 +46,7 @@
 //!   checks it.
 //! - [`VirtualClock`]: a clock that a test moves.
 //! - [`guide`]: a page for each subject. Begin with [`guide::getting_started`], then
-//!   [`guide::service`] or [`guide::lambda`]. [`guide::traps`] shows what bites people,
+//!   [`guide::service`] or [`guide::lambda`]. [`guide::traps`] shows common mistakes,
 //!   [`guide::failure_modes`] what can break and what callers see of it.
 //!
 //! # Features

@@ -115,7 +115,8 @@ impl BreakerRegistry {
     /// name spawns the circuit's actor; the store is not read before a call. Keep the
     /// breaker: a circuit without handles is forgotten, and with it a streak of failures,
     /// `recovery_timeout` after the last call. Keep the registry as well: without it no
-    /// failure is counted, and every call runs before long.
+    /// failure is counted, and every call runs once what the breaker knows is older than
+    /// `local_cache_max_age`.
     ///
     /// # Errors
     ///
@@ -201,8 +202,8 @@ impl BreakerRegistry {
     /// Gives back a right to probe that this process holds and no call uses. Waits for a running
     /// probe, whose verdict is still to come: report a probe's permit before you flush.
     ///
-    /// Call it before an AWS Lambda environment may be frozen: it has those outcomes written
-    /// that no caller awaited (a dropped probe, a permit reported without
+    /// Call it before an AWS Lambda environment may be frozen: then what no caller has waited
+    /// for is written (a dropped probe, a permit reported without
     /// [`settled`](crate::Settling::settled)).
     ///
     /// # Errors

@@ -28,8 +28,8 @@ use crate::{breaker::Breaker, error::OpenError};
 /// rule of [`SdkFaults`](super::SdkFaults).
 ///
 /// **For services.** The SDK's hooks are synchronous, so that an operation is admitted by
-/// [`Breaker::try_admit_owned`]: nobody waits for a read, and the operation that trips the circuit
-/// returns before the trip is written. Where operations are rare, or where a process is frozen
+/// [`Breaker::try_admit_owned`]: it is admitted or rejected without waiting for a read of the
+/// circuit, and the operation that trips the circuit returns before the trip is written. Where operations are rare, or where a process is frozen
 /// between them, as in AWS Lambda, a circuit does not recover in this way. Use
 /// [`Breaker::classified_by`] there.
 ///

@@ -15,13 +15,14 @@ use crate::{
 };
 
 impl Breaker {
-    /// Asks for leave to make one call. Closed and fresh: at once.
+    /// Asks for leave to make one call. If the circuit is closed and was read within
+    /// `local_cache_max_age`, returns at once.
     ///
-    /// Waits for the store only if what is known is too old, or if this call
-    /// may be the next probe, and never longer than `store_timeout` and a
-    /// tenth of a second. If there is no answer by then, the call is rejected if
-    /// what is known is fresh and not closed (an election that is too slow admits
-    /// nobody), and admitted otherwise; if nobody is left to answer, it is admitted.
+    /// Otherwise, and if this call may be the next probe, waits for the store: at most
+    /// `store_timeout` and 0.1 s in all. If there is no answer by then, the state that this process
+    /// knows decides: the call is rejected if that state is still fresh and not closed, and admitted
+    /// otherwise. So a call whose election is too slow is rejected. If the registry has ended, the
+    /// call is admitted.
     ///
     /// # Errors
     ///
@@ -123,12 +124,12 @@ impl Breaker {
 
     /// Asks for leave to make one call, without waiting for anything.
     ///
-    /// Where [`admit`](Self::admit) would wait, this answers by what was last
-    /// known, and has the actor find out more for the calls to come. A closed
+    /// Where [`admit`](Self::admit) would wait, this decides by the state that this process
+    /// knows, however old, and starts a read in the background for later calls. A closed
     /// circuit admits, as does one that was never read; an open one rejects. If a
-    /// probe is due this call is rejected, the right to probe is won in the
-    /// background, and a later call gets it, so that a circuit recovers without
-    /// anybody waiting. If no call of this process comes within two thirds of
+    /// probe is due, this call is rejected. The right to probe is then won in the
+    /// background, and a later call gets it, so that the circuit recovers although no call
+    /// waits. If no call of this process comes within two thirds of
     /// `probe_lease`, the right is given back and other processes may probe. So where
     /// calls are rarer than that in each process, or where an AWS Lambda environment is
     /// frozen between them, `try_admit` alone does not recover a circuit: use `call` or
@@ -136,7 +137,7 @@ impl Breaker {
     ///
     /// # Errors
     ///
-    /// [`Rejection`]: the circuit is, or was last known to be, open or half-open.
+    /// [`Rejection`]: the circuit is open or half-open, as far as this process knows.
     /// It borrows from the breaker; `?` turns it into an [`OpenError`].
     ///
     /// ```

@@ -114,7 +114,7 @@ impl Breaker {
     /// Runs a call if the circuit admits it, and the recovery if there is no value: for a
     /// rejection *and* for a call that failed. The recovery's result is then the result.
     ///
-    /// The recovery gets the error, and may give it back where it has no better answer. Both
+    /// The recovery gets the error, and may return it. Both
     /// closures may borrow the same input. What the recovery returns is not counted; the
     /// call's own failure is. A call with a limit is recovered by a `match` on what
     /// [`call_within`](Self::call_within) returns, or by `.unwrap_or(old_value)`.
@@ -171,8 +171,8 @@ impl Breaker {
     ///   minute after the circuit was last used.
     /// - If the limit ran out in a freeze, or while the runtime was blocked for a second or more,
     ///   the call gets 0.1 s more, so that an answer that has arrived is returned.
-    /// - A limit of less than a millisecond is one millisecond. A limit of zero does not count:
-    ///   the call had no time to show anything.
+    /// - A limit of less than a millisecond is one millisecond. A call that is cut at a limit of
+    ///   zero does not count as a failure: the dependency had no time to answer.
     /// - A limit that is too long for a timer, such as [`Duration::MAX`](std::time::Duration::MAX),
     ///   limits nothing.
     ///
@@ -180,7 +180,7 @@ impl Breaker {
     ///
     /// - [`CallError::Open`]: the circuit rejected the call. Answer in another
     ///   way, or come back after [`OpenError::retry_after`].
-    /// - [`CallError::TimedOut`]: the call was cut. What it asked for may have happened.
+    /// - [`CallError::TimedOut`]: the call was cut. The dependency may have done what it was asked to.
     /// - [`CallError::Inner`]: the call ran and this is its own error.
     ///
     /// # Cancel safety

@@ -31,8 +31,8 @@ impl Breaker {
     ///
     /// - Python functions that share the table go on rejecting until the circuit is
     ///   released, or a process of this crate has recovered it.
-    /// - A process that has not read of the hold, and cannot read the store, does not
-    ///   know of it; one that has keeps to it, whatever the store does.
+    /// - A process that cannot read the store does not hear of the hold. One that has
+    ///   read it rejects calls until it ends, also while the store cannot be read.
     /// - The item carries a time of opening, not `until`: a process with another
     ///   `recovery_timeout` ends the hold earlier or later, by the difference.
     ///
@@ -90,8 +90,8 @@ impl Breaker {
     }
 
     /// Closes the circuit in the whole fleet: ends a hold, or overrules an
-    /// opening that an operator knows to be over. Where the store has no opening
-    /// nothing is written, and what this process alone takes for open is closed.
+    /// opening that an operator knows to be over. If the item is not open, nothing
+    /// is written; an opening that this process alone has decided is ended.
     ///
     /// Waits as [`hold`](Self::hold) does; other processes learn of it as they do of
     /// a hold.

@@ -14,7 +14,7 @@ use crate::{
 /// was frozen meanwhile.
 const OPERATIONS: u32 = 3;
 
-/// Why a refresh shows nothing new. The snapshot stays what it was, and tells its age.
+/// Why a refresh has read nothing. The snapshot is unchanged, and says how old it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefreshError {
