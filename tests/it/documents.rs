@@ -217,7 +217,7 @@ fn the_readme_and_the_page_of_settings_give_the_default_of_every_setting() {
         ("success_threshold", config.success_threshold().to_string()),
         ("local_cache_max_age", seconds(config.local_cache_max_age())),
         ("refresh_ahead", on(config.refresh_ahead())),
-        ("probe_lease", format!("max(R, 3 `store_timeout`) = {}", seconds(config.probe_lease()))),
+        ("probe_lease", format!("max(R, 3 S) = {}", seconds(config.probe_lease()))),
         ("handoff", seconds(config.handoff())),
         (
             "election_spread",
