@@ -184,7 +184,7 @@ fn what_changes_while_it_is_shown_is_shown_last() {
     let _guard = set_default_local_recorder(&recorded);
     let reach = Arc::new(Reachability::new(Box::new(NoEntropy)));
     let other = Arc::clone(&reach);
-    recorded.before_next_set(move || other.works(Access::Write));
+    recorded.before_next("fuseboard_store_misconfigured", move || other.works(Access::Write));
     assert!(reach.should_log(Access::Write));
     assert_eq!(recorded.take().last(), Some(&misconfigured(0)));
 }

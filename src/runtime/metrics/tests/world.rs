@@ -29,8 +29,8 @@ struct Inner {
     events: Vec<String>,
     gauges: BTreeSet<String>,
     panics: bool,
-    /// Called before the next value is set.
-    before_next_set: Option<Box<dyn FnOnce() + Send>>,
+    /// Called before the next record that begins so.
+    before_next: Option<(&'static str, Box<dyn FnOnce() + Send>)>,
 }
 
 /// One series of one recorder.
@@ -68,9 +68,9 @@ impl Recorded {
         self.inner().panics = true;
     }
 
-    /// Calls this while the next gauge is being set.
-    pub(super) fn before_next_set(&self, happens: impl FnOnce() + Send + 'static) {
-        self.inner().before_next_set = Some(Box::new(happens));
+    /// Calls this during the next call of the recorder whose record begins with `start`.
+    pub(super) fn before_next(&self, start: &'static str, happens: impl FnOnce() + Send + 'static) {
+        self.inner().before_next = Some((start, Box::new(happens)));
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -83,7 +83,14 @@ impl Recorded {
             drop(inner);
             panic!("a recorder that panics, as the test says");
         }
-        inner.events.push(event.to_string());
+        let event = event.to_string();
+        let before_next = inner.before_next.take_if(|(start, _)| event.starts_with(*start));
+        if let Some((_, happens)) = before_next {
+            drop(inner);
+            happens();
+            inner = self.inner();
+        }
+        inner.events.push(event);
     }
 
     fn series(&self, key: &Key) -> Arc<Series> {
@@ -155,10 +162,6 @@ impl GaugeFn for Series {
     }
 
     fn set(&self, value: f64) {
-        let before_next_set = self.recorded.inner().before_next_set.take();
-        if let Some(happens) = before_next_set {
-            happens();
-        }
         self.recorded.note(format_args!("{self} is {value}"));
     }
 }
