@@ -27,11 +27,13 @@ pub(super) struct Recorded(Arc<Mutex<Inner>>);
 #[derive(Default)]
 struct Inner {
     events: Vec<String>,
-    gauges: BTreeSet<String>,
+    registered: BTreeSet<String>,
     panics: bool,
-    /// Called before the next record that begins so.
-    before_next: Option<(&'static str, Box<dyn FnOnce() + Send>)>,
+    before_next: Option<BeforeNext>,
 }
+
+/// What happens during a call of the recorder whose record begins so.
+type BeforeNext = (&'static str, Box<dyn FnOnce() + Send>);
 
 /// One series of one recorder.
 struct Series {
@@ -58,9 +60,9 @@ impl Recorded {
         std::mem::take(&mut self.inner().events)
     }
 
-    /// Returns the gauges that are registered, set or not.
-    pub(super) fn gauges(&self) -> Vec<String> {
-        self.inner().gauges.iter().cloned().collect()
+    /// Returns the series that are registered, with a value or without.
+    pub(super) fn registered(&self) -> Vec<String> {
+        self.inner().registered.iter().cloned().collect()
     }
 
     /// Panics at every call from now on.
@@ -94,7 +96,9 @@ impl Recorded {
     }
 
     fn series(&self, key: &Key) -> Arc<Series> {
-        Arc::new(Series { recorded: self.clone(), key: key.clone() })
+        let series = Series { recorded: self.clone(), key: key.clone() };
+        self.inner().registered.insert(series.to_string());
+        Arc::new(series)
     }
 }
 
@@ -116,9 +120,7 @@ impl Recorder for Recorded {
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        let series = self.series(key);
-        self.inner().gauges.insert(series.to_string());
-        Gauge::from_arc(series)
+        Gauge::from_arc(self.series(key))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
