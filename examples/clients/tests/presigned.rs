@@ -15,10 +15,8 @@ use fuseboard::{
 };
 use tokio::time::sleep;
 
-const START: SystemTime = SystemTime::UNIX_EPOCH;
-
 fn process() -> BreakerRegistry {
-    let clock = VirtualClock::following_tokio(START + Duration::from_secs(1_000_000));
+    let clock = VirtualClock::following_tokio(SystemTime::UNIX_EPOCH);
     BreakerRegistry::builder(MemoryStore::new()).clock(&clock).disabled(false).spawn().unwrap()
 }
 
