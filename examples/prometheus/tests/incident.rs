@@ -2,88 +2,23 @@
 #![expect(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::too_many_lines,
     reason = "a test, in one go: it fails by what it does not expect, and its servers end with it"
 )]
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    time::{Duration, SystemTime},
-};
+#[path = "page/scrape.rs"]
+mod scrape;
 
-use aws_sdk_dynamodb::{
-    Client,
-    config::{BehaviorVersion, Credentials, Region},
-    types::AttributeValue,
-};
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use fuseboard::{Breaker, BreakerRegistry, CallError, Config, DynamoDbStore};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
+
+use self::scrape::{Page, client, engine};
 
 const TABLE: &str = "CircuitBreakerState";
-
-/// The series of one scrape, by their text: `name{labels}`.
-struct Scrape(BTreeMap<String, f64>);
-
-impl Scrape {
-    async fn of(page: SocketAddr) -> Self {
-        let mut socket = TcpStream::connect(page).await.unwrap();
-        let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        socket.write_all(request.as_bytes()).await.unwrap();
-        let mut text = String::new();
-        socket.read_to_string(&mut text).await.unwrap();
-        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-        let series = text.lines().filter(|line| line.starts_with("fuseboard_"));
-        Self(series.map(series_of).collect())
-    }
-
-    /// The value of the one series with this name and these labels, in any order; zero if there
-    /// is none yet.
-    fn value(&self, name: &str, labels: &[&str]) -> f64 {
-        let is_it = |series: &str| {
-            let (found, with) = series.split_once('{').unwrap_or((series, ""));
-            found == name && labels.iter().all(|label| with.contains(label))
-        };
-        self.0.iter().filter(|(series, _)| is_it(series)).map(|(_, value)| value).sum()
-    }
-
-    /// The state whose gauge is 1; the others are 0.
-    fn state(&self) -> &'static str {
-        let states = ["CLOSED", "OPEN", "HALF_OPEN"];
-        let shown = states
-            .map(|state| self.value("fuseboard_circuit_state", &[&format!("state=\"{state}\"")]));
-        assert_eq!(shown.iter().sum::<f64>(), 1.0, "one of three: {shown:?}");
-        states[shown.iter().position(|value| *value == 1.0).unwrap()]
-    }
-}
-
-fn series_of(line: &str) -> (String, f64) {
-    let (series, value) = line.rsplit_once(' ').unwrap();
-    (series.to_owned(), value.parse().unwrap())
-}
-
-/// A DynamoDB engine on loopback, and the real SDK.
-async fn client() -> Client {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let database = dynoxide::Database::memory().unwrap();
-    let server = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending());
-    tokio::spawn(server);
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-        .endpoint_url(endpoint)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    Client::from_conf(config)
-}
 
 /// An attribute of the circuit's item, as the table has it.
 async fn attribute(client: &Client, name: &str) -> Option<String> {
@@ -114,7 +49,7 @@ impl Callers {
 
 #[tokio::test]
 async fn case_191_a_scrape_during_an_incident_is_what_the_item_and_the_callers_saw() {
-    let client = client().await;
+    let client = client(&engine().await);
     let recorder = prometheus::install_recorder().unwrap();
     let store = DynamoDbStore::new(client.clone(), TABLE);
     store.create_table().await.unwrap();
@@ -123,16 +58,13 @@ async fn case_191_a_scrape_during_an_incident_is_what_the_item_and_the_callers_s
     let builder = BreakerRegistry::builder(store).config(config).disabled(false);
     let registry = builder.prefix("shop/").instance("task-1").spawn().unwrap();
     let payments = registry.breaker("payments").unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let page = listener.local_addr().unwrap();
-    let router = prometheus::router(registry.clone(), recorder);
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let page = Page::of(&registry, &recorder).await;
     let mut callers = Callers::default();
 
     for _ in 0..20 {
         callers.call(&payments, Ok(())).await;
     }
-    let healthy = Scrape::of(page).await;
+    let healthy = page.scrape().await;
     assert_eq!((healthy.state(), attribute(&client, "state").await), ("CLOSED", None));
     assert_eq!(healthy.value("fuseboard_store_seconds_count", &["operation=\"read\""]), 1.0);
     assert!(healthy.value("fuseboard_snapshot_age_seconds", &[]) < 60.0);
@@ -143,7 +75,7 @@ async fn case_191_a_scrape_during_an_incident_is_what_the_item_and_the_callers_s
     for _ in 0..7 {
         callers.call(&payments, Ok(())).await;
     }
-    let open = Scrape::of(page).await;
+    let open = page.scrape().await;
     assert_eq!(open.state(), attribute(&client, "state").await.unwrap());
     assert_eq!((callers.failed, open.value("fuseboard_failures_total", &[])), (5, 5.0));
     assert_eq!(callers.rejected, 7);
@@ -164,7 +96,7 @@ async fn case_191_a_scrape_during_an_incident_is_what_the_item_and_the_callers_s
         }
     };
     timeout(Duration::from_secs(60), recovered).await.unwrap();
-    let closed = Scrape::of(page).await;
+    let closed = page.scrape().await;
     assert_eq!(closed.state(), attribute(&client, "state").await.unwrap());
     assert_eq!(closed.value("fuseboard_probes_total", &["outcome=\"success\""]), 3.0);
     let rejected = closed.value("fuseboard_rejections_total", &[]);
@@ -177,12 +109,12 @@ async fn case_191_a_scrape_during_an_incident_is_what_the_item_and_the_callers_s
     let until = SystemTime::now() + Duration::from_secs(600);
     payments.hold(until, "maintenance").await.unwrap();
     callers.call(&payments, Ok(())).await;
-    let held = Scrape::of(page).await;
+    let held = page.scrape().await;
     assert_eq!(held.state(), "OPEN");
     assert_eq!(attribute(&client, "half_open_owner").await.unwrap(), "hold#maintenance");
     assert_eq!(held.value("fuseboard_circuit_held", &[]), 1.0);
     assert_eq!(held.value("fuseboard_rejections_total", &["reason=\"held\""]), 1.0);
     assert_eq!(held.value("fuseboard_failing_open", &[]), 0.0);
     payments.release().await.unwrap();
-    assert_eq!(Scrape::of(page).await.state(), "CLOSED");
+    assert_eq!(page.scrape().await.state(), "CLOSED");
 }

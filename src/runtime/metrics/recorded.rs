@@ -56,6 +56,9 @@ pub(crate) fn describe() {
         describe_gauges();
         // Registered from the start, without a value: another registry may have set it.
         let _ = gauge!(STORE_MISCONFIGURED);
+        // Zero from the start: Prometheus sees no increase in the first value of a new series,
+        // and a subscriber may lag only once.
+        let _ = counter!(LAGGED);
     });
 }
 

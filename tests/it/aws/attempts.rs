@@ -2,7 +2,9 @@
 
 use std::{error::Error, time::Duration};
 
-use aws_sdk_dynamodb::{error::SdkError, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client, config::timeout::TimeoutConfig, error::SdkError, types::AttributeValue,
+};
 use fuseboard::{CircuitState, OpenError, aws::BreakerInterceptor};
 use futures::FutureExt as _;
 
@@ -50,6 +52,37 @@ async fn each_attempt_counts_and_a_rejection_ends_the_retries() {
     assert_eq!((now(), engine.count("GetItem")), (before, sent), "at once, and nothing is sent");
 }
 
+/// The SDK tells interceptors of timeouts since 1.16.2 of its runtime, the least that is linked.
+#[tokio::test(start_paused = true)]
+async fn a_timeout_counts_as_an_attempt_and_as_an_operation() {
+    let (engine, registry) = program().await;
+    engine.network(PROGRAM).always(Event::LoseRequest);
+    for (per_attempt, is_of_attempts, operations, sent) in
+        [(false, true, 5, 15), (true, true, 2, 5), (false, false, 5, 5), (true, false, 5, 5)]
+    {
+        let circuit = format!("{per_attempt}-{is_of_attempts}");
+        let orders = registry.breaker(circuit.as_str()).unwrap();
+        let interceptor = BreakerInterceptor::new(orders.clone());
+        let interceptor = if per_attempt { interceptor.per_attempt() } else { interceptor };
+        let client = client(&engine, interceptor, 3);
+        // Shorter than an attempt may take.
+        let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_secs(1)).build();
+        let config = client.config().to_builder();
+        let client = match is_of_attempts {
+            true => client,
+            false => Client::from_conf(config.timeout_config(timeouts).build()),
+        };
+        engine.clear();
+        for counted in 0..operations {
+            assert_eq!(orders.state(), CircuitState::Closed, "{circuit}: {counted}");
+            assert!(look(&client).await.is_err());
+            registry.flush(Duration::from_secs(1)).await.unwrap();
+        }
+        assert_eq!(orders.state(), CircuitState::Open, "{circuit}");
+        assert_eq!(engine.count("GetItem"), sent, "{circuit}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_that_is_added_to_the_client_and_to_an_operation_counts_it_once() {
     let (engine, registry) = program().await;
@@ -76,7 +109,7 @@ async fn a_rejection_by_one_circuit_is_no_outcome_of_another() {
     // Asked first, and so admitted before the other rejects.
     let client = client(&engine, BreakerInterceptor::new(orders.clone()), 1);
     let config = client.config().to_builder().interceptor(BreakerInterceptor::new(region.clone()));
-    let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+    let client = Client::from_conf(config.build());
     for round in 0..3 {
         // Four failures, rejections that end no streak and are none of it, a fifth failure.
         for _ in 0..4 {

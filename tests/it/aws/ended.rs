@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::{
+    Client,
     config::RuntimeComponents,
     config::{ConfigBag, Intercept, interceptors::BeforeTransmitInterceptorContextRef},
     error::BoxError,
+};
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+    orchestrator::HttpRequest,
+    result::ConnectorError,
 };
 use fuseboard::{
     BreakerRegistry, CircuitState, Classify as _, Outcome,
@@ -112,26 +118,50 @@ impl Intercept for Refuses {
     }
 }
 
+/// A connector that blames the program for its request.
+#[derive(Clone, Debug)]
+struct Blames;
+
+impl HttpConnector for Blames {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::ready(Err(ConnectorError::user("no such scheme".into())))
+    }
+}
+
+/// What the program does wrong in one call.
+#[derive(Clone, Copy, Debug)]
+enum Mistake {
+    /// It names no table: the request cannot be built.
+    NotBuilt,
+    /// An interceptor of its own fails.
+    Refused,
+    /// The connector cannot make a request of it.
+    Blamed,
+}
+
+async fn mistaken(client: &Client, mistake: Mistake) -> Looked {
+    let config = client.config().to_builder();
+    match mistake {
+        Mistake::NotBuilt => client.get_item().send().await,
+        Mistake::Refused => look(&Client::from_conf(config.interceptor(Refuses).build())).await,
+        Mistake::Blamed => {
+            let blames = http_client_fn(|_, _| SharedHttpConnector::new(Blames));
+            look(&Client::from_conf(config.http_client(blames).build())).await
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_program_itself_refuses_says_nothing() {
     let (engine, registry) = program().await;
-    // No table is named: the request cannot be built.
     for per_attempt in [false, true] {
-        for name in ["built", "sent"] {
-            let circuit = format!("{name}-{per_attempt}");
+        for mistake in [Mistake::NotBuilt, Mistake::Refused, Mistake::Blamed] {
+            let circuit = format!("{mistake:?}-{per_attempt}");
             let interceptor = BreakerInterceptor::new(registry.breaker(circuit.as_str()).unwrap());
             let interceptor = if per_attempt { interceptor.per_attempt() } else { interceptor };
-            let mut client = client(&engine, interceptor, 1);
+            let client = client(&engine, interceptor, 1);
             let mut looked: Option<Looked> = None;
-            let call = async || {
-                looked = Some(if name == "built" {
-                    client.get_item().send().await
-                } else {
-                    let config = client.config().to_builder().interceptor(Refuses);
-                    client = aws_sdk_dynamodb::Client::from_conf(config.build());
-                    look(&client).await
-                });
-            };
+            let call = async || looked = Some(mistaken(&client, mistake).await);
             assert_eq!(outcome(&registry, &circuit, call).await, Outcome::Ignored, "{circuit}");
             let looked = looked.unwrap();
             assert_eq!(SdkFaults.classify(&looked), Outcome::Ignored, "{circuit}: {looked:?}");

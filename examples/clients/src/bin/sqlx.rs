@@ -9,9 +9,14 @@ use fuseboard::{BreakerRegistry, ByError, CallError, CircuitState, Config, Memor
 use sqlx::postgres::PgPoolOptions;
 use tokio::time::sleep;
 
+#[cfg(test)]
+#[path = "../database/sqlstate.rs"]
+mod sqlstate;
+
 /// The classes of SQLSTATE that say that the server, and not the statement, is in trouble:
-/// connections, resources, an operator's intervention, the system, and internal errors.
-const FAULTS: [&str; 5] = ["08", "53", "57P", "58", "XX"];
+/// connections, resources, an intervention (a `statement_timeout` among them), the system, and
+/// internal errors.
+const FAULTS: [&str; 5] = ["08", "53", "57", "58", "XX"];
 
 /// The rule: what counts against a database.
 fn database_faults(error: &sqlx::Error) -> Outcome {

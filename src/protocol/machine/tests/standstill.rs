@@ -1,7 +1,7 @@
 //! Processes that stand still while the store is asked: what they hear then is
 //! older than it looks, and a timer that ran out blames nobody.
 
-use super::{faults::probing, process::*, world::*, *};
+use super::{super::storage::PendingWrite, faults::probing, process::*, world::*, *};
 use crate::protocol::machine::{Command, CommandResult, Effect};
 
 /// The operation of the only process is answered, an hour later for the process.
@@ -197,4 +197,37 @@ fn case_198_a_good_probe_counts_whatever_came_between() {
     world.processes[0].end(probe, CallEnd::Success);
     world.settle(0);
     assert_eq!(world.processes[0].machine.published().state, CircuitState::Closed);
+}
+
+/// A process whose trip could not be written, and whose next attempt is further away than this.
+fn owes_a_trip(away: Duration) -> World {
+    let mut world = World::new(1, &Config::default());
+    world.succeed(0);
+    world.deny_writes = Some(StoreErrorKind::Unavailable);
+    world.fail(0, 5);
+    world.pass(s(7));
+    world.deny_writes = None;
+    assert_eq!(world.processes[0].machine.pending, Some(PendingWrite::Trip));
+    assert!(world.processes[0].machine.deadline() > Some(away));
+    world
+}
+
+/// Its next attempt is later than the end of the freeze: only the heartbeat can tell of it.
+#[test]
+fn case_198_a_trip_that_waits_through_a_freeze_is_not_written() {
+    let frozen_for = s(4);
+    for is_noticed in [false, true] {
+        let mut world = owes_a_trip(frozen_for);
+        world.advance(frozen_for);
+        if is_noticed {
+            world.processes[0].thaw();
+        } else {
+            world.processes[0].tick();
+        }
+        world.pass(s(20));
+        let (opens, written) = ([(CircuitState::Closed, CircuitState::Open)], [(0, "trip")]);
+        assert_eq!(world.state(0), CircuitState::Open);
+        assert_eq!(world.of_origin(0, Origin::WithoutStore), opens);
+        assert_eq!(world.applied, written[usize::from(is_noticed)..], "noticed: {is_noticed}");
+    }
 }

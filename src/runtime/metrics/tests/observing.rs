@@ -1,6 +1,9 @@
 //! What `observe` sets, and what is counted between two of its calls.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use ::metrics::set_default_local_recorder;
 
@@ -179,6 +182,45 @@ async fn a_forgotten_circuit_is_shown_as_closed_and_its_counts_are_kept() {
     assert_eq!(since, "fuseboard_circuit_down_since_seconds circuit=payments is 0");
     let rejected = last("fuseboard_rejections").unwrap();
     assert_eq!(rejected, "fuseboard_rejections_total circuit=payments reason=tripped +1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_counted_until_a_registry_ends_is_not_lost() {
+    for is_shut_down in [true, false] {
+        let recorded = Recorded::default();
+        let _guard = set_default_local_recorder(&recorded);
+        let process = World::new().process();
+        let breaker = process.breaker();
+        trip(&breaker).await;
+        assert_eq!(recorded.take_of(COUNTS), ["fuseboard_failures_total circuit=payments +5"]);
+        for _ in 0..3 {
+            assert!(is_rejected(&breaker).await);
+        }
+        if is_shut_down {
+            process.registry.shutdown(Duration::from_secs(1)).await.unwrap();
+        } else {
+            drop(process);
+        }
+        let rejected = "fuseboard_rejections_total circuit=payments reason=tripped +3";
+        assert_eq!(recorded.take_of(COUNTS), [rejected], "shut down: {is_shut_down}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorder_that_blocks_does_not_delay_a_trip() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let process = World::new().process();
+    let breaker = process.breaker();
+    let (decided, decision) = std::sync::mpsc::channel();
+    let other = breaker.clone();
+    // Blocks the actor until a call of another thread was admitted or rejected.
+    recorded.before_next("fuseboard_failures_total", move || {
+        let admitted = thread::scope(|scope| scope.spawn(|| other.try_admit().is_ok()).join());
+        decided.send(admitted.unwrap()).unwrap();
+    });
+    trip(&breaker).await;
+    assert_eq!(decision.try_recv(), Ok(false));
 }
 
 #[tokio::test(start_paused = true)]

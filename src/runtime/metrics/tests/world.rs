@@ -27,11 +27,13 @@ pub(super) struct Recorded(Arc<Mutex<Inner>>);
 #[derive(Default)]
 struct Inner {
     events: Vec<String>,
-    gauges: BTreeSet<String>,
+    registered: BTreeSet<String>,
     panics: bool,
-    /// Called before the next value is set.
-    before_next_set: Option<Box<dyn FnOnce() + Send>>,
+    before_next: Option<BeforeNext>,
 }
+
+/// What happens during a call of the recorder whose record begins so.
+type BeforeNext = (&'static str, Box<dyn FnOnce() + Send>);
 
 /// One series of one recorder.
 struct Series {
@@ -58,9 +60,9 @@ impl Recorded {
         std::mem::take(&mut self.inner().events)
     }
 
-    /// Returns the gauges that are registered, set or not.
-    pub(super) fn gauges(&self) -> Vec<String> {
-        self.inner().gauges.iter().cloned().collect()
+    /// Returns the series that are registered, with a value or without.
+    pub(super) fn registered(&self) -> Vec<String> {
+        self.inner().registered.iter().cloned().collect()
     }
 
     /// Panics at every call from now on.
@@ -68,9 +70,9 @@ impl Recorded {
         self.inner().panics = true;
     }
 
-    /// Calls this while the next gauge is being set.
-    pub(super) fn before_next_set(&self, happens: impl FnOnce() + Send + 'static) {
-        self.inner().before_next_set = Some(Box::new(happens));
+    /// Calls this during the next call of the recorder whose record begins with `start`.
+    pub(super) fn before_next(&self, start: &'static str, happens: impl FnOnce() + Send + 'static) {
+        self.inner().before_next = Some((start, Box::new(happens)));
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -83,11 +85,20 @@ impl Recorded {
             drop(inner);
             panic!("a recorder that panics, as the test says");
         }
-        inner.events.push(event.to_string());
+        let event = event.to_string();
+        let before_next = inner.before_next.take_if(|(start, _)| event.starts_with(*start));
+        if let Some((_, happens)) = before_next {
+            drop(inner);
+            happens();
+            inner = self.inner();
+        }
+        inner.events.push(event);
     }
 
     fn series(&self, key: &Key) -> Arc<Series> {
-        Arc::new(Series { recorded: self.clone(), key: key.clone() })
+        let series = Series { recorded: self.clone(), key: key.clone() };
+        self.inner().registered.insert(series.to_string());
+        Arc::new(series)
     }
 }
 
@@ -109,9 +120,7 @@ impl Recorder for Recorded {
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        let series = self.series(key);
-        self.inner().gauges.insert(series.to_string());
-        Gauge::from_arc(series)
+        Gauge::from_arc(self.series(key))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
@@ -155,10 +164,6 @@ impl GaugeFn for Series {
     }
 
     fn set(&self, value: f64) {
-        let before_next_set = self.recorded.inner().before_next_set.take();
-        if let Some(happens) = before_next_set {
-            happens();
-        }
         self.recorded.note(format_args!("{self} is {value}"));
     }
 }
