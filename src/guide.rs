@@ -12,7 +12,8 @@
 //! | hear of transitions, count, read the log | [`observing`], [`metrics`] |
 //! | test your code | [`testing`] |
 //! | make the table, and give permissions | [`table`] |
-//! | choose settings | [`settings`] |
+//! | choose when a circuit opens | [`tripping`] |
+//! | choose other settings | [`settings`] |
 //! | come from another breaker, or share one with Python | [`from_other_breakers`], [`python`] |
 //! | know what can break, what holds, and what it costs | [`failure_modes`], [`guarantees`], [`fleet_size`], [`performance`] |
 
@@ -79,3 +80,6 @@ pub mod testing {}
 
 #[doc = include_str!("../docs/traps.md")]
 pub mod traps {}
+
+#[doc = include_str!("../docs/guide/tripping.md")]
+pub mod tripping {}

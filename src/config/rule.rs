@@ -22,7 +22,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// [`also_trip`](crate::ConfigBuilder::also_trip).
 ///
 /// Every rule counts for one process, and trips at a failure, never at a good call. When the state
-/// changes, all rules begin from nothing.
+/// changes, all rules begin from nothing. [`guide::tripping`](crate::guide::tripping) compares them.
 ///
 /// | rule | trips when |
 /// |---|---|

@@ -49,6 +49,36 @@ fn the_page_of_failure_modes_is_the_tables_without_their_tests() {
     assert_eq!(named(PAGE), Vec::<String>::new(), "{PAGE} names tests");
 }
 
+/// The pictures of this page are shown in the page: rustdoc has no files beside it.
+const RULES: &str = "docs/tripping.md";
+const RULES_PAGE: &str = "docs/guide/tripping.md";
+
+/// A line that is a picture becomes the picture.
+fn with_pictures(text: &str) -> String {
+    text.lines()
+        .map(|line| {
+            let file = line.strip_prefix("![").and_then(|line| line.strip_suffix(')'));
+            let Some((_, file)) = file.and_then(|line| line.rsplit_once("](")) else {
+                return format!("{line}\n");
+            };
+            fs::read_to_string(root().join("docs").join(file)).unwrap()
+        })
+        .collect()
+}
+
+/// `FUSEBOARD_PAGES=write` makes the page.
+#[test]
+fn the_page_of_rules_shows_its_pictures() {
+    let text = fs::read_to_string(root().join(RULES)).unwrap();
+    let made = with_pictures(&text);
+    if env::var("FUSEBOARD_PAGES").is_ok_and(|value| value == "write") {
+        fs::write(root().join(RULES_PAGE), &made).unwrap();
+    }
+    let page = fs::read_to_string(root().join(RULES_PAGE)).unwrap();
+    assert!(page == made, "{RULES_PAGE} is old: run this test with FUSEBOARD_PAGES=write");
+    assert_eq!(page.matches("</svg>").count(), text.matches("![").count());
+}
+
 #[test]
 fn a_page_without_tests_keeps_its_other_columns_and_paragraphs() {
     let tables =
