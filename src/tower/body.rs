@@ -110,6 +110,8 @@ pin_project! {
         watched: Option<Watched>,
         // How many bytes are still to come, if that is known.
         left: Option<u64>,
+        // Whether any byte has come.
+        has_begun: bool,
         trailers: T,
     }
 }
@@ -126,12 +128,12 @@ impl<B: Body, T: ClassifyTrailers> BreakerBody<B, T> {
         if has_ended::<B, T>(&inner, left) {
             end(&mut watched, Outcome::Success);
         }
-        Self { inner, watched, left, trailers }
+        Self { inner, watched, left, has_begun: false, trailers }
     }
 }
 
-/// The length of a body. One made of a stream does not know its own, but who sends it stops at the
-/// one in the head.
+/// The length of a body. One made of a stream does not know its own, but a server stops sending it at
+/// the `Content-Length` of the head.
 fn length<B: Body>(body: &B, headers: &HeaderMap) -> Option<u64> {
     let size = body.size_hint();
     size.exact().or_else(|| {
@@ -175,7 +177,10 @@ impl<B: Body, T: ClassifyTrailers> Body for BreakerBody<B, T> {
                 return polled;
             }
             Poll::Ready(None) => {
-                end(this.watched, Outcome::Success);
+                // Cut short: a server breaks the response off. A body that never began may be that
+                // of a response to HEAD, which tells the length of what it leaves out.
+                let is_cut = *this.has_begun && this.left.is_some_and(|left| left > 0);
+                end(this.watched, if is_cut { Outcome::Failure } else { Outcome::Success });
                 return polled;
             }
         };
@@ -183,6 +188,7 @@ impl<B: Body, T: ClassifyTrailers> Body for BreakerBody<B, T> {
             end(this.watched, this.trailers.classify_trailers(trailers));
         } else if let Some(data) = frame.data_ref() {
             let read = u64::try_from(data.remaining()).unwrap_or(u64::MAX);
+            *this.has_begun |= read > 0;
             *this.left = this.left.map(|left| left.saturating_sub(read));
         }
         // Many consumers stop here, and never ask for a frame after the last.

@@ -186,11 +186,13 @@ where
     /// Ready if the inner service is, or if the circuit is not closed.
     #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
-        let polled = self.poll_inner(context).map_err(R::inner);
-        if polled.is_pending() && !self.breaker.is_known_closed() {
-            return Poll::Ready(Ok(()));
+        if self.breaker.is_known_closed() {
+            return self.poll_inner(context).map_err(R::inner);
         }
-        polled
+        // `call` rejects: an error of readiness is not shown, and judges nothing, as the call
+        // would not have been made.
+        self.is_ready = matches!(self.inner.poll_ready(context), Poll::Ready(Ok(())));
+        Poll::Ready(Ok(()))
     }
 
     #[inline]

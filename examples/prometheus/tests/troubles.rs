@@ -100,6 +100,7 @@ async fn slow_subscriber(recorder: &PrometheusHandle) {
         payments.release().await.unwrap();
     }
     let before = page.scrape().await;
+    assert!(before.has("fuseboard_lagged_total"), "`increase` misses the first value of a series");
     assert_eq!(before.value("fuseboard_lagged_total", &[]), 0.0, "it has not learned of it");
     assert_eq!(transitions.recv().await, Some(Err(Lagged(7))));
     let lagged = page.scrape().await;

@@ -123,24 +123,27 @@ async fn case_111_failures_of_calls_from_before_a_transition_are_in_no_window<S:
 }
 
 async fn case_112_ignored_and_dropped_calls_are_in_no_window<S: Shared>() {
-    let rate = Rule::rate(0.5).over(MINUTE).at_least(3);
-    let world = World::<S>::with(|config| {
-        let config = config.failure_threshold(1_000).also_trip(rate);
-        config.also_trip(Rule::of_last(2, 2)).also_trip(Rule::within(2, MINUTE))
-    });
-    let a = world.process();
-    let breaker = a.breaker();
-    let ignored = breaker.clone().classified_by(|_: &Result<(), &str>| Outcome::Ignored);
-    run(&a, "F").await;
-    for _ in 0..20 {
-        assert!(ignored.call(|| async { Err("ours") }).await.is_err());
-        let hangs = breaker.call(pending::<Result<(), &str>>);
-        assert!(timeout(Duration::from_millis(1), hangs).await.is_err());
-        drop(breaker.admit().await.unwrap());
+    // Each trips at the second failure, and would not, or would at once, if the calls between
+    // were in its window.
+    for rule in
+        [Rule::of_last(2, 2), Rule::within(2, MINUTE), Rule::rate(1.0).over(MINUTE).at_least(2)]
+    {
+        let world = world_of::<S>(rule);
+        let a = world.process();
+        let breaker = a.breaker();
+        let ignored = breaker.clone().classified_by(|_: &Result<(), &str>| Outcome::Ignored);
+        run(&a, "F").await;
+        for _ in 0..20 {
+            assert!(ignored.call(|| async { Err("ours") }).await.is_err());
+            let hangs = breaker.call(pending::<Result<(), &str>>);
+            assert!(timeout(Duration::from_millis(1), hangs).await.is_err());
+            drop(breaker.admit().await.unwrap());
+        }
+        assert_eq!((a.state(), a.store.writes()), (CircuitState::Closed, 0), "{rule:?}");
+        run(&a, "F").await;
+        assert_eq!(a.state(), CircuitState::Open, "{rule:?}");
+        assert_eq!(world.record().failure_count, 2.into(), "{rule:?}");
     }
-    assert_eq!((a.state(), a.store.writes()), (CircuitState::Closed, 0));
-    run(&a, "F").await;
-    assert_eq!(a.state(), CircuitState::Open, "two of the last two");
 }
 
 async fn case_113_a_good_call_opens_nothing<S: Shared>() {

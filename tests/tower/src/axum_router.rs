@@ -103,7 +103,7 @@ async fn a_stream_of_a_told_length_is_a_success_when_hyper_has_sent_it() {
 async fn case_187_a_stream_that_ends_before_its_told_length_is_a_failure() {
     let world = World::closed().await;
     let parts = || async {
-        let parts = [Ok("half"), Err(std::io::Error::other("broken"))];
+        let parts = [Ok::<_, std::io::Error>("half")];
         ([("content-length", "9")], Body::from_stream(futures::stream::iter(parts)))
     };
     let layer = BreakerLayer::new(world.breaker.clone())

@@ -69,9 +69,19 @@ async fn case_186_an_open_circuit_rejects_at_once_before_a_service_that_is_never
     let ready = service.ready().now_or_never().expect("ready to reject").unwrap();
     assert!(ready.call(()).now_or_never().unwrap().unwrap_err().is::<OpenError>());
 
-    let mut service = layer.never_waiting().layer(NeverReady(Unique));
+    let mut service = layer.clone().never_waiting().layer(NeverReady(Unique));
     let ready = service.ready().now_or_never().expect("ready to reject").unwrap();
     assert!(ready.call(()).now_or_never().unwrap().unwrap_err().is::<OpenError>());
+
+    for never_waits in [false, true] {
+        let mut service = if never_waits {
+            layer.clone().never_waiting().layer(FailsToConnect).boxed()
+        } else {
+            layer.layer(FailsToConnect).boxed()
+        };
+        let ready = service.ready().now_or_never().expect("ready to reject").unwrap();
+        assert!(ready.call(()).now_or_never().unwrap().unwrap_err().is::<OpenError>());
+    }
 }
 
 #[tokio::test(start_paused = true)]

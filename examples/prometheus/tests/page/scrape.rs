@@ -51,6 +51,11 @@ impl Scrape {
         self.0.iter().filter(|(series, _)| is_it(series)).map(|(_, value)| value).sum()
     }
 
+    /// Whether there is a series with this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.keys().any(|series| series.split('{').next() == Some(name))
+    }
+
     /// The state whose gauge is 1; the others are 0.
     pub(super) fn state(&self) -> &'static str {
         let states = ["CLOSED", "OPEN", "HALF_OPEN"];
