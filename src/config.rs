@@ -75,6 +75,7 @@ pub struct Config {
     failure_window: Option<Duration>,
     also_trip: Vec<Rule>,
     recovery_timeout: Duration,
+    ramp: Option<Duration>,
     success_threshold: NonZeroU64,
     local_cache_max_age: Duration,
     refresh_ahead: bool,
@@ -98,6 +99,7 @@ impl Default for Config {
             failure_window: None,
             also_trip: Vec::new(),
             recovery_timeout: Duration::from_secs(30),
+            ramp: None,
             success_threshold: NonZeroU64::MIN.saturating_add(2),
             local_cache_max_age: Duration::from_secs(5),
             refresh_ahead: true,
@@ -148,6 +150,13 @@ impl Config {
     #[must_use]
     pub fn recovery_timeout(&self) -> Duration {
         self.recovery_timeout
+    }
+
+    /// Returns the time after a closing in which the admitted share of calls grows to all, if one
+    /// was set.
+    #[must_use]
+    pub fn ramp(&self) -> Option<Duration> {
+        self.ramp
     }
 
     /// Returns the number of consecutive good probes, over all processes, that close the circuit.

@@ -129,8 +129,8 @@ fn listed(differences: &[SettingDifference]) -> String {
 /// The circuit rejected a call: the protected function was not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "circuit {:?} is {}; retry in {:?}",
-    self.circuit().name, self.circuit().state, self.retry_after()
+    "circuit {:?} is {}{}; retry in {:?}",
+    self.circuit().name, self.circuit().state, self.addition(), self.retry_after()
 )]
 pub struct OpenError {
     /// Shared, so that the error is small: every call's result has room for it.
@@ -166,10 +166,17 @@ impl OpenError {
 
     /// Returns the time until this circuit may admit a probe, as far as this process knows. Zero
     /// means that the next call may be a probe. While a probe runs, in any process, it is at
-    /// most one `handoff` (1 s by default), since the probe may end well.
+    /// most one `handoff` (1 s by default), since the probe may end well. On a
+    /// [`ramp`](crate::ConfigBuilder::ramp) it is the time until a larger share of the calls is
+    /// admitted.
     #[must_use]
     pub fn retry_after(&self) -> Duration {
         Duration::from_nanos(self.retry_after)
+    }
+
+    /// What the text says beside the state: a closed circuit that rejects would puzzle.
+    fn addition(&self) -> &'static str {
+        if self.reason() == Reason::Ramping { " and ramping" } else { "" }
     }
 
     /// Finds the rejection behind an error that others have wrapped: middleware, an error type

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-/// Why a circuit rejects calls. Displays as `tripped`, `probing` or `held`.
+/// Why a circuit rejects calls. Displays as `tripped`, `probing`, `held` or `ramping`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -34,6 +34,9 @@ pub enum Reason {
         /// The operator's reason, as the shared item carries it. May be empty.
         reason: Arc<str>,
     },
+    /// The circuit has closed, and admits a share of the calls that grows to all: see
+    /// [`ramp`](crate::ConfigBuilder::ramp).
+    Ramping,
 }
 
 impl Reason {
@@ -43,6 +46,7 @@ impl Reason {
             Self::Tripped => "tripped",
             Self::Probing => "probing",
             Self::Held { .. } => "held",
+            Self::Ramping => "ramping",
         }
     }
 }

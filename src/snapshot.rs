@@ -52,6 +52,12 @@ pub struct Snapshot {
 pub(crate) enum Trouble {
     /// The circuit is closed here, and the last read of its item failed.
     Unread,
+    /// The circuit has closed, and admits a share of the calls.
+    Ramping {
+        /// Milliseconds since the Unix epoch.
+        until_ms: u64,
+        is_unread: bool,
+    },
     /// The circuit is open or half-open.
     Down(Outage),
 }
@@ -146,11 +152,29 @@ impl Snapshot {
     /// run, whatever the item says.
     #[must_use]
     pub fn is_failing_open(&self) -> bool {
-        matches!(self.trouble.as_deref(), Some(Trouble::Unread))
+        matches!(
+            self.trouble.as_deref(),
+            Some(Trouble::Unread | Trouble::Ramping { is_unread: true, .. })
+        )
     }
 
-    /// Why a call is rejected. A circuit that has closed since the rejection counts as tripped.
+    /// Returns the time from which on all calls are admitted, if the circuit has closed and this
+    /// process admits only a share of them: see [`ramp`](crate::ConfigBuilder::ramp). `None`
+    /// otherwise.
+    #[must_use]
+    pub fn ramping_until(&self) -> Option<SystemTime> {
+        match self.trouble.as_deref() {
+            Some(Trouble::Ramping { until_ms, .. }) => Some(at(*until_ms)),
+            Some(Trouble::Unread | Trouble::Down(_)) | None => None,
+        }
+    }
+
+    /// Why a call is rejected. A circuit that has closed since the rejection, and admits all calls,
+    /// counts as tripped.
     pub(crate) fn reason(&self) -> Reason {
+        if let Some(Trouble::Ramping { .. }) = self.trouble.as_deref() {
+            return Reason::Ramping;
+        }
         match (self.state(), self.outage().and_then(|outage| outage.held.clone())) {
             (_, Some(reason)) => Reason::Held { reason },
             (CircuitState::HalfOpen, None) => Reason::Probing,
@@ -161,7 +185,7 @@ impl Snapshot {
     pub(crate) fn outage(&self) -> Option<&Outage> {
         match self.trouble.as_deref() {
             Some(Trouble::Down(outage)) => Some(outage),
-            Some(Trouble::Unread) | None => None,
+            Some(Trouble::Unread | Trouble::Ramping { .. }) | None => None,
         }
     }
 

@@ -232,6 +232,12 @@ impl Breaker {
         if is_gone {
             circuit.pending.ending.found_by(&circuit.name);
         }
+        if state == CircuitState::Closed
+            && !is_gone
+            && let Some(retry_after_ms) = circuit.reject_on_ramp()
+        {
+            return Err(Rejection::new(circuit, retry_after_ms));
+        }
         if state == CircuitState::Closed || is_gone {
             return Ok(CallId { epoch, probe: None });
         }

@@ -37,10 +37,11 @@ impl Shared {
         self.gate.is_quiet()
     }
 
-    /// Whether the gate admits a call now. Nothing is reserved, and nothing is counted.
+    /// Whether the circuit is closed, and what is known of it fresh. Nothing is reserved, and nothing
+    /// is counted: on a ramp a call may be rejected all the same.
     pub(crate) fn admits_at_once(&self) -> bool {
-        let decision = self.gate.check(self.clock.coarse_wall_ms(), || {});
-        matches!(decision, Decision::Admit { .. })
+        let now_ms = self.clock.coarse_wall_ms();
+        matches!(self.gate.state_if_fresh(now_ms), (_, Some(CircuitState::Closed)))
     }
 
     /// Whether the circuit was closed when this process last saw it.

@@ -61,6 +61,52 @@ impl ConfigBuilder {
         self
     }
 
+    /// Sets the time after a closing in which each process admits only a share of its calls, for a
+    /// dependency that comes back with a part of its capacity. Default none: all calls at once, as
+    /// in the reference. 1 s to 1 day.
+    ///
+    /// The share grows in 20 steps of equal length: 1 of 20 calls in the first, 2 of 20 in the
+    /// second, all in the last. It is exact: of the calls since the closing a process admits as
+    /// many as the sum of their shares, rounded down. The other calls are rejected with
+    /// [`Reason::Ramping`](crate::Reason::Ramping), and the time until the next step as
+    /// `retry_after`. The circuit is closed meanwhile, failures count as ever, and the rules open
+    /// it again.
+    ///
+    /// Nothing is read or written for it. A process that closes the circuit, or reads that it was
+    /// closed, counts from then. One that starts later takes the time of the closing from the item,
+    /// by its own `recovery_timeout`: a process with another one ramps for too long or too short,
+    /// but never longer than this after it first reads the item. An operator's
+    /// [`release`](crate::Breaker::release) is a closing too. A circuit without an item, and one
+    /// that is closed only because the store cannot be read, do not ramp.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use fuseboard::{BreakerRegistry, Config, MemoryStore, Reason};
+    ///
+    /// let config = Config::builder().ramp(Duration::from_secs(60)).build()?;
+    /// let registry = BreakerRegistry::builder(MemoryStore::new()).config(config).spawn()?;
+    /// let payments = registry.breaker("payment-backend")?;
+    /// # for _ in 0..5 { payments.admit().await?.failure().settled().await; }
+    /// payments.release().await?;
+    ///
+    /// // 1 of 20 calls in the first three seconds.
+    /// let mut admitted = 0;
+    /// for _ in 0..100 {
+    ///     match payments.try_admit() {
+    ///         Ok(permit) => { permit.success(); admitted += 1; }
+    ///         Err(rejection) => assert_eq!(rejection.reason(), Reason::Ramping),
+    ///     }
+    /// }
+    /// assert_eq!(admitted, 5);
+    /// # Ok(()) }
+    /// ```
+    pub fn ramp(mut self, time: Duration) -> Self {
+        self.config.ramp = Some(time);
+        self
+    }
+
     /// Sets the number of consecutive good probes, over all processes, that close the circuit.
     /// Default 3; at least 1.
     pub fn success_threshold(mut self, successes: u32) -> Self {

@@ -22,7 +22,11 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 
 fn check_open_time(config: &Config) -> Result<(), ConfigError> {
     let requirement = "must be between 1 s and 365 days";
-    within("recovery_timeout", config.recovery_timeout, SECOND, YEAR, requirement)
+    within("recovery_timeout", config.recovery_timeout, SECOND, YEAR, requirement)?;
+    match config.ramp {
+        Some(ramp) => within("ramp", ramp, SECOND, DAY, "must be between 1 s and 1 day"),
+        None => Ok(()),
+    }
 }
 
 fn check_store_timeout(config: &Config) -> Result<(), ConfigError> {

@@ -26,6 +26,7 @@ impl Config {
             failure_window,
             also_trip,
             recovery_timeout,
+            ramp,
             success_threshold,
             local_cache_max_age,
             refresh_ahead,

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Error as _, MapAccess, Visitor},
-    ser::SerializeStruct as _,
+    ser::SerializeStruct,
 };
 
 use super::{Config, ConfigBuilder, Rule, RuleKind, Share};
@@ -15,6 +15,7 @@ const SETTINGS: &[&str] = &[
     "failure_window",
     "also_trip",
     "recovery_timeout",
+    "ramp",
     "success_threshold",
     "local_cache_max_age",
     "refresh_ahead",
@@ -126,6 +127,7 @@ impl Serialize for Config {
             failure_window,
             also_trip,
             recovery_timeout,
+            ramp,
             success_threshold,
             local_cache_max_age,
             refresh_ahead,
@@ -139,42 +141,46 @@ impl Serialize for Config {
             await_trip_write,
             count_cancelled,
         } = self;
-        let unset = [failure_window, election_spread, probe_limit];
+        let unset = [failure_window, ramp, election_spread, probe_limit];
         let left_out = unset.iter().filter(|set| set.is_none()).count();
         let left_out = left_out.saturating_add(usize::from(also_trip.is_empty()));
         let length = SETTINGS.len().saturating_sub(left_out);
         let mut settings = serializer.serialize_struct("Config", length)?;
         settings.serialize_field("failure_threshold", failure_threshold)?;
-        match failure_window {
-            Some(window) => settings.serialize_field("failure_window", &Text(*window))?,
-            None => settings.skip_field("failure_window")?,
-        }
+        optional(&mut settings, "failure_window", *failure_window)?;
         if also_trip.is_empty() {
             settings.skip_field("also_trip")?;
         } else {
             settings.serialize_field("also_trip", also_trip)?;
         }
         settings.serialize_field("recovery_timeout", &Text(*recovery_timeout))?;
+        optional(&mut settings, "ramp", *ramp)?;
         settings.serialize_field("success_threshold", success_threshold)?;
         settings.serialize_field("local_cache_max_age", &Text(*local_cache_max_age))?;
         settings.serialize_field("refresh_ahead", refresh_ahead)?;
         settings.serialize_field("probe_lease", &Text(*probe_lease))?;
         settings.serialize_field("handoff", &Text(*handoff))?;
         // Those that follow other settings stay unset, and follow them again when read.
-        match election_spread {
-            Some(spread) => settings.serialize_field("election_spread", &Text(*spread))?,
-            None => settings.skip_field("election_spread")?,
-        }
-        match probe_limit {
-            Some(limit) => settings.serialize_field("probe_limit", &Text(*limit))?,
-            None => settings.skip_field("probe_limit")?,
-        }
+        optional(&mut settings, "election_spread", *election_spread)?;
+        optional(&mut settings, "probe_limit", *probe_limit)?;
         settings.serialize_field("store_timeout", &Text(*store_timeout))?;
         settings.serialize_field("on_store_outage", on_store_outage)?;
         settings.serialize_field("max_clock_skew", &Text(*max_clock_skew))?;
         settings.serialize_field("await_trip_write", await_trip_write)?;
         settings.serialize_field("count_cancelled", count_cancelled)?;
         settings.end()
+    }
+}
+
+/// Writes a setting if it is set.
+fn optional<S: SerializeStruct>(
+    settings: &mut S,
+    name: &'static str,
+    value: Option<Duration>,
+) -> Result<(), S::Error> {
+    match value {
+        Some(value) => settings.serialize_field(name, &Text(value)),
+        None => settings.skip_field(name),
     }
 }
 
@@ -223,6 +229,7 @@ fn with<'de, A: MapAccess<'de>>(
             value::<Vec<Rule>, A>(map, name)?.into_iter().fold(builder, ConfigBuilder::also_trip)
         }
         "recovery_timeout" => builder.recovery_timeout(duration(map, name)?),
+        "ramp" => builder.ramp(duration(map, name)?),
         "success_threshold" => builder.success_threshold(value(map, name)?),
         "local_cache_max_age" => builder.local_cache_max_age(duration(map, name)?),
         "refresh_ahead" => builder.refresh_ahead(value(map, name)?),

@@ -15,6 +15,7 @@ fn case_77_a_setting_out_of_range_is_named() {
     for bad in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
         assert_eq!(refused(config().recovery_timeout(bad)), "recovery_timeout");
         assert_eq!(refused(config().probe_lease(bad)), "probe_lease");
+        assert_eq!(refused(config().ramp(bad)), "ramp");
         assert_eq!(refused(config().store_timeout(bad)), "store_timeout");
     }
     assert_eq!(refused(config().local_cache_max_age(Duration::MAX)), "local_cache_max_age");
@@ -40,6 +41,7 @@ fn the_defaults_are_those_of_the_reference() {
     assert_eq!(config.failure_threshold().get(), 5);
     assert_eq!(config.recovery_timeout(), Duration::from_secs(30));
     assert_eq!(config.success_threshold().get(), 3);
+    assert_eq!(config.ramp(), None);
     assert_eq!(config.local_cache_max_age(), Duration::from_secs(5));
     assert_eq!(config.probe_lease(), config.recovery_timeout());
     assert_eq!(config.election_spread(), Duration::from_secs(1));

@@ -52,6 +52,7 @@ mod command;
 mod phase;
 mod prober;
 mod published;
+mod ramp;
 mod report;
 mod reputation;
 mod resign;
@@ -66,7 +67,8 @@ pub(crate) use self::{
     admission::{Admission, Arrival, CallId, LONGEST_BRIEF_WAIT},
     command::{Command, CommandResult},
     prober::ProbeId,
-    published::{CLOCK_TICK_MS, Opened, Published},
+    published::{CLOCK_TICK_MS, Detail, Opened, Published},
+    ramp::{PublishedRamp, STEPS},
     report::CallEnd,
     storage::{Purpose, StoreRequest, StoreResponse},
 };
@@ -186,7 +188,7 @@ impl Machine {
             entropy,
             now: Moment::default(),
             epoch: 1,
-            phase: Phase::Closed { by_offline_probes: false },
+            phase: Phase::CLOSED,
             used_at: Moment::default(),
             failures_stand: false,
             announced: CircuitState::Closed,
@@ -225,10 +227,10 @@ impl Machine {
     pub(crate) fn thawed(&mut self, now: Moment) {
         self.advance(now);
         match self.phase {
-            Phase::Closed { by_offline_probes } => {
+            Phase::Closed { .. } => {
                 // A new epoch tells the outcomes of calls that were admitted before from
                 // later ones; otherwise a thaw with T calls running would trip the fleet.
-                self.enter(Phase::Closed { by_offline_probes });
+                self.enter(self.phase.clone());
                 self.has_thawed = true;
             }
             // The probe keeps its right, and may still succeed: only its failure is ignored.
@@ -312,6 +314,7 @@ impl Machine {
         // refuses them once another process has moved on.
         let was_frozen = is_trip_pending && now.was_frozen_since(self.now, self.longest_pause());
         self.now = now;
+        self.keep_ramp();
         if is_trip_pending && (was_frozen || self.is_due()) {
             self.lapse();
         }

@@ -286,6 +286,8 @@ impl Circuit {
             self.pending.ending.found_by(&self.name);
         } else if fresh.is_some_and(|state| state != CircuitState::Closed) {
             return Err(self.open_error(Duration::from_millis(self.reject())));
+        } else if let Some(retry_after_ms) = self.reject_on_ramp() {
+            return Err(self.open_error(Duration::from_millis(retry_after_ms)));
         }
         Ok(CallId { epoch, probe: None })
     }
@@ -310,6 +312,14 @@ impl Circuit {
     pub(crate) fn reject(&self) -> u64 {
         self.counts.reject();
         self.snapshot.load().retry_at_ms().saturating_sub(self.clock.coarse_wall_ms())
+    }
+
+    /// Rejects a call that no gate has decided about, if the circuit is on a ramp and the call has
+    /// no part in it. Counts the rejection, and returns the milliseconds until the next step.
+    pub(crate) fn reject_on_ramp(&self) -> Option<u64> {
+        let retry_after_ms = self.gate.reject_on_ramp(self.clock.coarse_wall_ms())?;
+        self.counts.reject();
+        Some(retry_after_ms)
     }
 
     /// A rejection as of the last snapshot.

@@ -44,11 +44,12 @@
 //! preemptions, and in small worlds all.
 
 mod probe;
+mod ramp;
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::{
-    protocol::machine::{CLOCK_TICK_MS, CallEnd, CallId, Published},
+    protocol::machine::{CLOCK_TICK_MS, CallEnd, CallId, Published, PublishedRamp},
     runtime::sync::AtomicU64,
     state::CircuitState,
 };
@@ -109,13 +110,19 @@ pub(crate) struct Gate {
     probe_report: AtomicU64,
     /// How often the gate was published. Nobody but the actor looks at it.
     number: AtomicU64,
+    /// The ramp of a circuit that is on one, by number and length.
+    ramp: AtomicU64,
+    /// Wall clock, in milliseconds, at which that ramp began.
+    ramp_from: AtomicU64,
+    /// What the shares of the calls of a ramp add up to, less the calls that ran.
+    ramp_credit: AtomicU64,
 }
 
 impl Gate {
     /// A gate that nobody may pass without asking.
     pub(crate) fn new() -> Self {
         Self {
-            word: AtomicU64::new(pack(1, 0, CircuitState::Closed)),
+            word: AtomicU64::new(1 << EPOCH_SHIFT | CLOSED),
             from: AtomicU64::new(0),
             quiet: AtomicU64::new(0),
             watched: AtomicU64::new(0),
@@ -127,6 +134,9 @@ impl Gate {
             is_failing: AtomicU64::new(0),
             probe_report: AtomicU64::new(0),
             number: AtomicU64::new(1),
+            ramp: AtomicU64::new(0),
+            ramp_from: AtomicU64::new(0),
+            ramp_credit: AtomicU64::new(0),
         }
     }
 
@@ -175,11 +185,13 @@ impl Gate {
         if age >= span {
             return Decision::AskActor;
         }
-        if word & STATE_MASK == CLOSED {
+        let state = word & STATE_MASK;
+        if state == CLOSED || state == RAMPING {
             let is_refresh_due = age >= self.refresh.load(Acquire);
             // Other processes may have tripped the circuit, and our own failures say that
             // it is likely: without this a failing fleet calls on for the whole window.
             let is_too_old = age >= FRESH_WHILE_FAILING_MS && self.is_failing();
+            let ramp = (state == RAMPING).then(|| self.ramp());
             // The word last: another one means that the loads above are of two
             // publications, and could admit into an epoch that was over by then.
             if is_too_old || self.word.load(Relaxed) != word {
@@ -188,7 +200,11 @@ impl Gate {
             if is_refresh_due {
                 refresh();
             }
-            return Decision::Admit { epoch: word >> EPOCH_SHIFT };
+            let epoch = word >> EPOCH_SHIFT;
+            return match ramp {
+                None => Decision::Admit { epoch },
+                Some(ramp) => self.decide_on_ramp(ramp, epoch, now_ms),
+            };
         }
         let retry_after_ms = self.retry_at.load(Acquire).saturating_sub(now_ms);
         // A probe on offer admits one call: rejecting here would leave it to expire, and
@@ -232,7 +248,12 @@ impl Gate {
 
     /// Publishes what the machine decided, after it was shown to observers: a call that
     /// the gate rejects finds a snapshot at least as new. Called by the actor alone.
-    pub(crate) fn publish(&self, published: &Published, show: impl FnOnce()) {
+    pub(crate) fn publish(
+        &self,
+        published: &Published,
+        ramp: Option<PublishedRamp>,
+        show: impl FnOnce(),
+    ) {
         show();
         let number = self.number.fetch_add(1, Relaxed) & NUMBER_MASK;
         // Calls that fail have closed the short way: a publication does not open it again,
@@ -242,12 +263,13 @@ impl Gate {
         // reader of the new word cannot pair it with a window of the old publication.
         self.quiet.store(0, Relaxed);
         self.span.store(0, Relaxed);
-        self.word.store(pack(published.epoch, number, published.state), Release);
+        self.word.store(pack(published, number), Release);
         // Each is released: a reader of one of these sees the new word at its second load,
         // and does not decide by two publications.
         self.from.store(published.from_ms, Release);
         self.refresh.store(published.refresh_ms, Release);
         self.retry_at.store(published.retry_at_ms, Release);
+        ramp.iter().for_each(|ramp| self.show_ramp(*ramp));
         // Last: a reader that finds a window open finds all of the above.
         self.span.store(published.span_ms, Release);
         self.quiet.store(quiet, Release);
@@ -322,6 +344,8 @@ fn set(word: &AtomicU64, value: u64) {
 /// For how long calls are admitted by `Gate::quiet_epoch`.
 fn quiet_ms(published: &Published) -> u64 {
     match published.state {
+        // Calls on a ramp take the second look.
+        CircuitState::Closed if published.is_ramping => 0,
         CircuitState::Closed => published.span_ms.min(published.refresh_ms),
         CircuitState::Open | CircuitState::HalfOpen => 0,
     }
@@ -329,21 +353,26 @@ fn quiet_ms(published: &Published) -> u64 {
 
 const CLOSED: u64 = 0;
 const OPEN: u64 = 1;
+const HALF_OPEN: u64 = 2;
+/// Closed, and on a ramp.
+const RAMPING: u64 = 3;
 
-fn pack(epoch: u64, number: u64, state: CircuitState) -> u64 {
-    let state = match state {
+fn pack(published: &Published, number: u64) -> u64 {
+    let epoch = published.epoch;
+    let state = match published.state {
+        CircuitState::Closed if published.is_ramping => RAMPING,
         CircuitState::Closed => CLOSED,
         CircuitState::Open => OPEN,
-        CircuitState::HalfOpen => 2,
+        CircuitState::HalfOpen => HALF_OPEN,
     };
     epoch << EPOCH_SHIFT | number << STATE_BITS | state
 }
 
 fn unpack(word: u64) -> (u64, CircuitState) {
     let state = match word & STATE_MASK {
-        CLOSED => CircuitState::Closed,
         OPEN => CircuitState::Open,
-        _ => CircuitState::HalfOpen,
+        HALF_OPEN => CircuitState::HalfOpen,
+        _ => CircuitState::Closed,
     };
     (word >> EPOCH_SHIFT, state)
 }

@@ -26,4 +26,5 @@ mod starved;
 mod subscribers;
 mod threads;
 mod try_admit;
+mod warming;
 mod windows;

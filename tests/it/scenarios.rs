@@ -34,6 +34,7 @@ mod fleet;
 mod late;
 mod open;
 mod probes;
+mod ramp;
 mod refresh;
 mod stragglers;
 mod tripping;

@@ -159,6 +159,8 @@ impl Machine {
         self.reputation.settle();
         if !matches!(self.phase, Phase::Closed { .. }) {
             self.enter(Phase::CLOSED);
+            // The operator says that the dependency is well, not that it has its full capacity.
+            self.start_ramp(Duration::ZERO);
         }
         self.announce(Cause::Release, origin);
     }

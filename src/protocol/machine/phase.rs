@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::prober::{OurLease, Prober, Turn};
+use super::{
+    prober::{OurLease, Prober, Turn},
+    ramp::Ramp,
+};
 use crate::{config::Config, protocol::moment::Moment, state::CircuitState, transition::Cause};
 
 /// The state of the circuit, as this process acts on it.
@@ -14,6 +17,8 @@ pub(super) enum Phase {
         /// still says open or half-open, and is not adopted while it cannot be written:
         /// otherwise the next read would reopen a circuit whose dependency has recovered.
         by_offline_probes: bool,
+        /// Boxed: few circuits have closed lately.
+        ramp: Option<Box<Ramp>>,
     },
     /// Calls are rejected. Boxed: few circuits are open.
     Open(Box<Opening>),
@@ -22,7 +27,7 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    pub(super) const CLOSED: Self = Self::Closed { by_offline_probes: false };
+    pub(super) const CLOSED: Self = Self::Closed { by_offline_probes: false, ramp: None };
 
     pub(super) fn state(&self) -> CircuitState {
         match self {

@@ -6,6 +6,7 @@ use super::{
     Machine,
     phase::{Phase, Standing},
     prober::{Prober, Stage},
+    ramp::PublishedRamp,
     storage::{PendingWrite, StoreRequest},
 };
 use crate::{
@@ -48,6 +49,9 @@ pub(crate) struct Published {
     /// True if the circuit is closed and the last read failed: calls run, whatever the record
     /// says.
     pub(crate) is_unread: bool,
+    /// True while a closed circuit admits only a share of the calls; [`Machine::published_ramp`]
+    /// tells which.
+    pub(crate) is_ramping: bool,
 }
 
 /// The opening that a circuit is in, for observers. Its cause is the one of the latest opening.
@@ -57,7 +61,22 @@ pub(crate) struct Opened<'a> {
     pub(crate) held: Option<&'a str>,
 }
 
+/// What a phase has beside the [`Published`].
+pub(crate) enum Detail<'a> {
+    Closed,
+    /// Closed, with a share of the calls.
+    Ramping(PublishedRamp),
+    /// Open or half-open.
+    Opened(Opened<'a>),
+}
+
 impl Machine {
+    /// Returns what the phase has beside the [`Published`].
+    pub(crate) fn detail(&self) -> Detail<'_> {
+        let ramp = || self.published_ramp().map_or(Detail::Closed, Detail::Ramping);
+        self.opened().map_or_else(ramp, Detail::Opened)
+    }
+
     /// Returns the [`Published`] as of the machine's latest moment.
     pub(crate) fn published(&self) -> Published {
         let (from_ms, span_ms) = self.window();
@@ -90,11 +109,12 @@ impl Machine {
             is_unread: matches!(self.phase, Phase::Closed { .. })
                 && self.cache.reads > 0
                 && !self.cache.last_read_ok,
+            is_ramping: self.published_ramp().is_some(),
         }
     }
 
     /// Returns the opening that the circuit is in; `None` while it is closed.
-    pub(crate) fn opened(&self) -> Option<Opened<'_>> {
+    fn opened(&self) -> Option<Opened<'_>> {
         match &self.phase {
             Phase::Closed { .. } => None,
             Phase::Open(opening) if opening.held => {
@@ -224,11 +244,12 @@ impl Machine {
         // Without this timer a process whose trip was throttled would reject calls, and never
         // write it: its calls are rejected at the gate, and none wakes the machine.
         let pending = idle.then(|| self.wait_to_write());
-        // The ends of the back-offs, and of the time for which failures keep the machine.
+        // The ends of the back-offs, of the time for which failures keep the machine, and of a
+        // ramp, after which calls need no second look.
         let kept = [Access::Read, Access::Write]
             .map(|access| self.health.wait(access, self.now))
             .into_iter()
-            .chain([self.keeps_for()])
+            .chain([self.keeps_for(), self.ramp_left().unwrap_or_default()])
             .filter(|wait| *wait > Duration::ZERO);
         // A trip that was not written in time lapses: its failures are too old by then.
         let lapses = match &self.phase {

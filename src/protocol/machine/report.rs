@@ -241,6 +241,7 @@ impl Machine {
             // Stays pending: until it is applied, all other processes reject calls.
             Some(PendingWrite::Close { .. }) => {
                 self.commit(Phase::CLOSED, Cause::ProbesSucceeded, Origin::WithoutStore);
+                self.start_ramp(Duration::ZERO);
             }
             Some(PendingWrite::HandOver) => {
                 // This process goes on, renewing first. A hand-over that arrives late would
@@ -285,10 +286,11 @@ impl Machine {
                     self.reputation.settle();
                 }
                 self.commit(
-                    Phase::Closed { by_offline_probes: true },
+                    Phase::Closed { by_offline_probes: true, ramp: None },
                     Cause::ProbesSucceeded,
                     Origin::WithoutStore,
                 );
+                self.start_ramp(Duration::ZERO);
             }
             CallEnd::Success | CallEnd::Ignored | CallEnd::Dropped => {}
         }

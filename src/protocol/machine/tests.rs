@@ -19,6 +19,7 @@ mod fleet_rules;
 mod looks;
 mod process;
 mod promises;
+mod ramps;
 mod random;
 mod random_ops;
 mod random_world;

@@ -60,7 +60,7 @@ impl Actor {
         // that is over. Callers that wait for a trip of that epoch are released below.
         let published = self.machine.published();
         let now = self.clock().now();
-        circuit.publish(&published, self.machine.opened(), now);
+        circuit.publish(&published, self.machine.detail(), now);
         let freezes = self.clock().freezes(now);
         let (is_contradicted, is_thaw, trip) = (false, false, None);
         let turn = Turn { published: &published, is_contradicted, is_thaw, freezes, trip };

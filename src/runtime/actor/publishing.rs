@@ -3,7 +3,7 @@
 //! Callers are promised that once the failures that trip a circuit have returned, no call
 //! is admitted. So the order is: publish, start the new epoch in the counting, answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Actor,
@@ -83,7 +83,7 @@ impl Actor {
             // Before the effects: a subscriber that hears of an opening and calls must be
             // rejected.
             if self.published.as_ref() != Some(&published) {
-                circuit.publish(&published, self.machine.opened(), self.clock().now());
+                circuit.publish(&published, self.machine.detail(), self.clock().now());
                 self.published = Some(published.clone());
             }
             if effects.is_empty() {
@@ -118,6 +118,15 @@ impl Actor {
     fn answer(&mut self, circuit: &Arc<Circuit>, reply: Reply, admission: Admission) {
         match (reply, admission) {
             (Reply::Caller(reply), Admission::Admitted(call)) => {
+                // One that has given up takes no part in a ramp.
+                if call.probe.is_none()
+                    && !reply.is_closed()
+                    && let Some(retry_after_ms) = circuit.reject_on_ramp()
+                {
+                    let open = circuit.open_error(Duration::from_millis(retry_after_ms));
+                    caught(|| reply.send(Err(open)));
+                    return;
+                }
                 // If the caller gave up, the permit comes back and is dropped here. That
                 // gives a probe's right back, which would be lost with a plain `CallId`.
                 caught(|| reply.send(Ok(UndeliveredPermit::new(Arc::clone(circuit), call))));

@@ -5,19 +5,23 @@ use std::sync::Arc;
 use super::Circuit;
 use crate::{
     name::CircuitName,
-    protocol::machine::{Opened, Published},
+    protocol::machine::{Detail, Opened, Published},
     protocol::moment::{Moment, millis},
     snapshot::{Outage, Snapshot, Trouble},
     state::{CircuitInfo, CircuitState},
 };
 
 impl Circuit {
-    /// Publishes what the machine decided. `opened` is the opening that the circuit is in, if it
-    /// is not closed. Called by the actor alone.
-    pub(crate) fn publish(&self, published: &Published, opened: Option<Opened<'_>>, now: Moment) {
+    /// Publishes what the machine decided. `detail` is the opening that the circuit is in, or the
+    /// ramp that it is on. Called by the actor alone.
+    pub(crate) fn publish(&self, published: &Published, detail: Detail<'_>, now: Moment) {
         let before = self.snapshot.load_full();
-        let show = || self.snapshot.store(Arc::new(next(&before, published, opened, now)));
-        self.gate.publish(published, show);
+        let ramp = match &detail {
+            Detail::Ramping(ramp) => Some(*ramp),
+            Detail::Opened(_) | Detail::Closed => None,
+        };
+        let show = || self.snapshot.store(Arc::new(next(&before, published, detail, now)));
+        self.gate.publish(published, ramp, show);
         // Last: a recorder is code of the user, and a slow one must not delay a trip.
         self.counts.drain(&before);
     }
@@ -25,22 +29,21 @@ impl Circuit {
 
 /// Makes the snapshot that follows another. What an outage began with is carried from one to
 /// the next, so that an idle circuit needs no room for it.
-fn next(
-    before: &Snapshot,
-    published: &Published,
-    opened: Option<Opened<'_>>,
-    now: Moment,
-) -> Snapshot {
-    let outage = opened.map(|opened| outage(before, published, opened, now));
-    let failure_count = match before.outage() {
+fn next(before: &Snapshot, published: &Published, detail: Detail<'_>, now: Moment) -> Snapshot {
+    let is_unread = published.is_unread;
+    let trouble = match detail {
+        Detail::Opened(opened) => Some(Trouble::Down(outage(before, published, opened, now))),
+        Detail::Ramping(ramp) => Some(Trouble::Ramping { until_ms: ramp.until_ms(), is_unread }),
+        Detail::Closed => is_unread.then_some(Trouble::Unread),
+    };
+    let failure_count = match (before.outage(), &trouble) {
         // The item has none after a failed probe: that of the trip stays.
-        Some(_) if outage.is_some() && published.failure_count == 0 => before.circuit.failure_count,
-        Some(_) | None => published.failure_count,
+        (Some(_), Some(Trouble::Down(_))) if published.failure_count == 0 => {
+            before.circuit.failure_count
+        }
+        _ => published.failure_count,
     };
-    let trouble = match outage {
-        Some(outage) => Some(Box::new(Trouble::Down(outage))),
-        None => published.is_unread.then(|| Box::new(Trouble::Unread)),
-    };
+    let trouble = trouble.map(Box::new);
     Snapshot {
         circuit: CircuitInfo {
             name: before.circuit.name.clone(),

@@ -5,6 +5,7 @@ use crate::protocol::machine::ProbeId;
 
 #[cfg(fuseboard_loom)]
 mod loom;
+mod ramp;
 
 fn publication(epoch: u64, state: CircuitState) -> Published {
     Published {
@@ -18,6 +19,7 @@ fn publication(epoch: u64, state: CircuitState) -> Published {
         retry_at_ms: 0,
         as_of_ms: 0,
         is_unread: false,
+        is_ramping: false,
     }
 }
 
@@ -39,7 +41,7 @@ fn decided(gate: &Gate, now_ms: u64) -> Decision {
 
 fn published(publication: &Published) -> Gate {
     let gate = Gate::new();
-    gate.publish(publication, || ());
+    gate.publish(publication, None, || ());
     gate
 }
 
@@ -101,10 +103,11 @@ fn a_refresh_is_claimed_once_in_each_window() {
     assert!(gate.claim_refresh(|| true));
     assert!(!gate.claim_refresh(|| true));
     assert_eq!(checked(&gate, 5_999), admit(false));
-    gate.publish(&publication(7, CircuitState::Closed), || ());
+    gate.publish(&publication(7, CircuitState::Closed), None, || ());
     assert!(gate.claim_refresh(|| true));
     gate.publish(
         &Published { refresh_ms: u64::MAX, ..publication(7, CircuitState::Closed) },
+        None,
         || (),
     );
     assert!(!gate.claim_refresh(|| true));
@@ -117,7 +120,7 @@ fn a_refresh_that_could_not_be_sent_for_is_due_as_the_newest_window_says() {
     assert_eq!(checked(&gate, 5_000), admit(true));
     let later = Published { refresh_ms: 4_500, ..publication(7, CircuitState::Closed) };
     assert!(!gate.claim_refresh(|| {
-        gate.publish(&later, || ());
+        gate.publish(&later, None, || ());
         false
     }));
     assert_eq!(checked(&gate, 5_000), admit(false));
@@ -155,7 +158,7 @@ fn case_99_while_it_hurts_knowledge_of_a_closed_circuit_is_good_for_a_quarter_se
         (7, Some(CircuitState::Closed)),
         "it is fresh, and calls fail"
     );
-    gate.publish(&Published { from_ms: 2_000, ..closed.clone() }, || ());
+    gate.publish(&Published { from_ms: 2_000, ..closed.clone() }, None, || ());
     assert_eq!(gate.quiet_epoch(2_000), None, "a publication does not forget that calls fail");
     assert_eq!(checked(&gate, 2_265), admit(false), "it was read");
     gate.show_counting(false, false);
@@ -230,7 +233,7 @@ proptest! {
         let next = Published { epoch, state, from_ms, span_ms, refresh_ms, retry_at_ms,
             ..publication(epoch, state) };
         let gate = published(&publication(6, CircuitState::Closed));
-        gate.publish(&next, || ());
+        gate.publish(&next, None, || ());
         for now in nows {
             let (first, closer) = looks(&gate, now);
             prop_assert_eq!(first, closer, "at {}", now);

@@ -39,8 +39,9 @@ impl Machine {
         if matches!(operation, Operation::Trip { .. }) && record.as_ref().is_none_or(is_closed) {
             // The circuit was opened and closed again, or the record was deleted: a newer
             // epoch, in which the failures of this trip were not counted.
+            let last_read_at = self.cache.at;
             self.cache_record(record.clone());
-            self.close_here();
+            self.close_here(record.as_ref(), last_read_at);
             return self.judge_trip(record.as_ref());
         }
         self.adopt(record);
@@ -86,7 +87,7 @@ impl Machine {
         // The record would have told whether probes or an operator closed the circuit.
         self.reputation.settle();
         match &self.phase {
-            Phase::Closed { .. } => self.adopt_a_closed_phase(same_epoch, last_read_at),
+            Phase::Closed { .. } => self.adopt_a_closed_phase(None, same_epoch, last_read_at),
             // Deleted by the store's expiry or by hand. An absent record is closed for a new
             // process; this one knows that the dependency had failed, and probes first.
             Phase::Open(opening) => match opening.standing {
@@ -119,7 +120,7 @@ impl Machine {
     fn adopt_closed(&mut self, record: &Record, same_epoch: bool, last_read_at: Option<Moment>) {
         let ends = match &self.phase {
             Phase::Closed { .. } => {
-                self.adopt_a_closed_phase(same_epoch, last_read_at);
+                self.adopt_a_closed_phase(Some(record), same_epoch, last_read_at);
                 !same_epoch && last_read_at.is_some()
             }
             Phase::Open(opening) => match opening.standing {
@@ -142,7 +143,7 @@ impl Machine {
             return;
         }
         if !matches!(self.phase, Phase::Closed { .. }) {
-            self.close_here();
+            self.close_here(Some(record), last_read_at);
         }
         self.judge_trip(Some(record));
     }
@@ -155,21 +156,33 @@ impl Machine {
     }
 
     /// Adopts a closed or absent record while this process is closed as well.
-    fn adopt_a_closed_phase(&mut self, same_epoch: bool, last_read_at: Option<Moment>) {
-        if let Phase::Closed { by_offline_probes } = &mut self.phase {
+    fn adopt_a_closed_phase(
+        &mut self,
+        record: Option<&Record>,
+        same_epoch: bool,
+        last_read_at: Option<Moment>,
+    ) {
+        if let Phase::Closed { by_offline_probes, .. } = &mut self.phase {
             *by_offline_probes = false;
         }
         // The circuit was opened and closed again between two reads. A newer epoch drops the
         // failures from before, and the outcomes of calls that still run. Failures counted
         // before the first read stand: that read cannot tell a newer epoch.
         if !same_epoch && last_read_at.is_some() {
-            self.close_here();
+            self.close_here(record, last_read_at);
+        } else if let (Some(record), None) = (record, last_read_at) {
+            // This process may have started while others are still on a ramp.
+            self.start_ramp_of(record, None);
         }
     }
 
-    /// Closes the circuit because another process did.
-    fn close_here(&mut self) {
+    /// Closes the circuit because another process did. Without a record nobody has closed it:
+    /// it was deleted.
+    fn close_here(&mut self, record: Option<&Record>, last_read_at: Option<Moment>) {
         self.commit(Phase::CLOSED, Cause::Elsewhere, Origin::Observed);
+        if let Some(record) = record {
+            self.start_ramp_of(record, last_read_at);
+        }
     }
 
     /// Returns `true` if what this process found without the store stands against a record
@@ -179,7 +192,7 @@ impl Machine {
         match &self.phase {
             Phase::HalfOpen(recovery) => matches!(recovery.prober, Prober::Offline(_)),
             // Once writes work again, the record wins, and the fleet probes together.
-            Phase::Closed { by_offline_probes } => {
+            Phase::Closed { by_offline_probes, .. } => {
                 *by_offline_probes && !self.health.is_usable(Access::Write, self.now)
             }
             Phase::Open(_) => false,

@@ -149,10 +149,13 @@ impl Machine {
         self.cache.election = None;
         match &mut self.phase {
             // This process closed the circuit already, while the store was out.
-            Phase::Closed { by_offline_probes } => *by_offline_probes = false,
+            Phase::Closed { by_offline_probes, .. } => *by_offline_probes = false,
             // It has also tripped again since. Closing now would drop the pending trip.
             Phase::Open(_) if self.pending == Some(PendingWrite::Trip) => return,
-            Phase::Open(_) | Phase::HalfOpen(_) => self.enter(Phase::CLOSED),
+            Phase::Open(_) | Phase::HalfOpen(_) => {
+                self.enter(Phase::CLOSED);
+                self.start_ramp(Duration::ZERO);
+            }
         }
         self.announce(Cause::ProbesSucceeded, Origin::Local);
     }
@@ -381,7 +384,7 @@ impl Machine {
     }
 
     /// Returns how long a record lives, in whole seconds, if no lease or hold needs it longer.
-    pub(super) fn life(&self) -> i64 {
+    pub(in crate::protocol::machine) fn life(&self) -> i64 {
         seconds_up(self.config.recovery_timeout()).saturating_add(seconds_up(TTL_SLACK))
     }
 

@@ -5,7 +5,7 @@ use crate::{
     clock::{Clock, VirtualClock},
     config::Config,
     name::CircuitName,
-    protocol::machine::ProbeId,
+    protocol::machine::{Detail, ProbeId},
     runtime::gate::Gate,
     state::CircuitState,
 };
@@ -29,6 +29,7 @@ fn published_in(epoch: u64, state: CircuitState) -> Published {
         retry_at_ms: u64::MAX,
         as_of_ms: 0,
         is_unread: false,
+        is_ramping: false,
     }
 }
 
@@ -53,7 +54,7 @@ impl Counter {
     }
 
     fn publish(&self, published: &Published) {
-        self.circuit.publish(published, None, self.circuit.now());
+        self.circuit.publish(published, Detail::Closed, self.circuit.now());
     }
 
     fn end(&self, epoch: u64, end: CallEnd) -> Outstanding {

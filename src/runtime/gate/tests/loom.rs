@@ -19,6 +19,7 @@ mod counting;
 mod leaving;
 mod offering;
 mod publication;
+mod ramping;
 mod reporting;
 mod returning;
 mod thawing;

@@ -145,8 +145,10 @@ fn spell_call(call: Call) -> &'static str {
 fn state(process: &Process) -> String {
     let machine = &process.machine;
     let mut state = match &machine.phase {
-        Phase::Closed { by_offline_probes: true } => format!("closed alone {}", process.streak()),
-        Phase::Closed { by_offline_probes: false } => format!("closed {}", process.streak()),
+        Phase::Closed { by_offline_probes: true, .. } => {
+            format!("closed alone {}", process.streak())
+        }
+        Phase::Closed { by_offline_probes: false, .. } => format!("closed {}", process.streak()),
         Phase::Open(opening) if opening.held => "open held".into(),
         Phase::Open(opening) => format!("open {:?}", opening.standing),
         Phase::HalfOpen(recovery) => match &recovery.prober {

@@ -42,7 +42,7 @@ fn a_refresh_is_sent_for_once_in_each_window() {
     explore(None, || {
         let gate = Arc::new(published(&due_after(30)));
         let other = running(&gate, |gate| u64::from(gate.claim_refresh(|| true)));
-        let actor = running(&gate, |gate| gate.publish(&due_after(40), || ()));
+        let actor = running(&gate, |gate| gate.publish(&due_after(40), None, || ()));
         let mut sent = u64::from(gate.claim_refresh(|| true)) + other.join().unwrap();
         actor.join().unwrap();
         assert_eq!(

@@ -22,7 +22,7 @@ fn publishing(publications: Vec<Published>) -> (Arc<Gate>, JoinHandle<()>) {
     let writer = {
         let gate = Arc::clone(&gate);
         in_thread(move || {
-            publications[1..].iter().for_each(|publication| gate.publish(publication, || ()));
+            publications[1..].iter().for_each(|publication| gate.publish(publication, None, || ()));
         })
     };
     (gate, writer)
@@ -163,7 +163,7 @@ fn whoever_sees_an_epoch_at_the_gate_finds_a_snapshot_of_it_or_a_later_one() {
             let (gate, snapshot) = (Arc::clone(&gate), Arc::clone(&snapshot));
             in_thread(move || {
                 for publication in [open(2, 500), open(3, 600)] {
-                    gate.publish(&publication, || snapshot.store(publication.epoch, Relaxed));
+                    gate.publish(&publication, None, || snapshot.store(publication.epoch, Relaxed));
                 }
             })
         };
