@@ -74,6 +74,7 @@ pub struct Config {
     failure_threshold: NonZeroU64,
     failure_window: Option<Duration>,
     also_trip: Vec<Rule>,
+    slow_after: Option<Duration>,
     recovery_timeout: Duration,
     ramp: Option<Duration>,
     success_threshold: NonZeroU64,
@@ -98,6 +99,7 @@ impl Default for Config {
             failure_threshold: NonZeroU64::MIN.saturating_add(4),
             failure_window: None,
             also_trip: Vec::new(),
+            slow_after: None,
             recovery_timeout: Duration::from_secs(30),
             ramp: None,
             success_threshold: NonZeroU64::MIN.saturating_add(2),
@@ -138,6 +140,30 @@ impl Config {
     #[must_use]
     pub fn also_trip(&self) -> &[Rule] {
         &self.also_trip
+    }
+
+    /// Returns the time after which a call that runs is a failure, if one was set.
+    #[must_use]
+    pub fn slow_after(&self) -> Option<Duration> {
+        self.slow_after
+    }
+
+    /// Returns the name of a window within which the failures of calls that hang one after the
+    /// other do not lie: one that is shorter than these take.
+    pub(crate) fn window_too_short_for_slow(&self) -> Option<&'static str> {
+        let slow_after = self.slow_after?;
+        let threshold = u32::try_from(self.failure_threshold.get()).unwrap_or(u32::MAX);
+        let in_a_row = self.failure_window.map(|window| ("failure_window", threshold, window));
+        let rules = self.also_trip.iter().filter_map(|rule| match rule.0 {
+            RuleKind::Within { failures, window } => Some(("within", failures, window)),
+            RuleKind::Rate { window, at_least, .. } => Some(("rate", at_least, window)),
+            RuleKind::OfLast { .. } => None,
+        });
+        in_a_row
+            .into_iter()
+            .chain(rules)
+            .find(|(_, failures, window)| *window < slow_after.saturating_mul(*failures))
+            .map(|(name, ..)| name)
     }
 
     /// Returns the longest time within which failures count; zero if no rule has one.

@@ -3,11 +3,14 @@
 mod admitted;
 pub(crate) mod limited;
 mod settling;
+mod slow;
 
 use std::{fmt, future::Future, time::Duration};
 
 pub(crate) use self::admitted::Admitted;
 pub use self::settling::Settling;
+#[cfg(feature = "tower")]
+pub(crate) use self::slow::Slowness;
 use crate::{
     classifier::{Classify, EveryError},
     error::CallError,
@@ -38,7 +41,8 @@ impl From<Outcome> for CallEnd {
 /// has ended.
 ///
 /// A report of a call that was admitted before the circuit changed its state
-/// changes nothing.
+/// changes nothing. [`slow_after`](crate::ConfigBuilder::slow_after) holds for [`run`](Self::run) and
+/// its variants: a permit that you report has no timer.
 #[must_use = "a permit that is dropped reports nothing about the call"]
 pub struct Permit<'a>(Admitted<&'a Circuit>);
 

@@ -10,7 +10,7 @@ mod observing;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -86,6 +86,8 @@ struct Inner {
     /// Held for a look-up or an insertion, never across an await, and never to read a circuit's
     /// state.
     circuits: Mutex<Circuits>,
+    /// Settings were warned of: once for each registry, and not for each of its circuits.
+    has_warned: Once,
     _cancel_on_drop: DropGuard,
 }
 
@@ -326,6 +328,7 @@ impl BreakerRegistry {
             };
         }
         let name = CircuitName::new(name)?;
+        self.inner.warn_of_a_short_window(config);
         // Refused here, where the caller sees it, and not at the first request.
         self.inner.environment.prefix.key(&name)?;
         let announced = circuits.forgotten.take(&name);

@@ -21,7 +21,8 @@ impl Breaker {
     ///
     /// If the call panics, that is a failure, and the panic goes on. (A panic of
     /// other code in the same task drops the call, as a cancellation does.) A call that hangs
-    /// is no failure until it ends: [`call_within`](Self::call_within) cuts it.
+    /// is no failure until it ends: [`call_within`](Self::call_within) cuts it, and with
+    /// [`slow_after`](crate::ConfigBuilder::slow_after) it is one while it runs on.
     ///
     /// # Errors
     ///

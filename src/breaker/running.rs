@@ -42,8 +42,11 @@ impl Breaker {
         };
         // Before the call is made, so that a panic of `call` itself is a failure.
         let mut admitted = Admitted::new(&*self.circuit, CallId { epoch, probe: None });
-        let called = pin!(call());
-        let output = admitted.poll(called).await;
+        let mut called = pin!(call());
+        let output = match admitted.poll(called.as_mut()).await {
+            Some(output) => output,
+            None => admitted.watch(called, true).await,
+        };
         let outcome = judge(&output);
         if admitted.report_silently(outcome) {
             return finish(Ok(output));

@@ -54,6 +54,51 @@ impl ConfigBuilder {
         self
     }
 
+    /// Sets the time after which a call that runs is a failure, at that moment and not when it
+    /// ends. Default none: a call that hangs is no failure until it ends. 1 ms to 1 day.
+    ///
+    /// The call goes on, and its caller gets its result. Its end says nothing more: a good end does
+    /// not end the row of failures. A call that is dropped later has counted; one that is dropped
+    /// before is what [`count_cancelled`](Self::count_cancelled) says. A probe that is slow has
+    /// failed, and reopens the circuit. A call during which the process was frozen is not slow.
+    ///
+    /// It holds for every call that the crate runs: [`call`](crate::Breaker::call) and its
+    /// variants, [`call_within`](crate::Breaker::call_within), which cuts the call at its own
+    /// limit, [`Permit::run`](crate::Permit::run), and the layer for tower. It counts from when the
+    /// call is polled for the first time and is not ready. A permit whose outcome you report has no
+    /// timer. The caller of a call that trips the circuit by being slow does not wait for the write
+    /// of that trip: [`flush`](crate::BreakerRegistry::flush) does.
+    ///
+    /// T calls that hang one after the other take T times as long: a
+    /// [`failure_window`](Self::failure_window), or the window of a rule, that is shorter than that
+    /// is logged as a warning, once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use fuseboard::{BreakerRegistry, CircuitState, Config, MemoryStore};
+    ///
+    /// let config = Config::builder().slow_after(Duration::from_secs(2)).build()?;
+    /// let registry = BreakerRegistry::builder(MemoryStore::new()).config(config).spawn()?;
+    /// let payments = registry.breaker("payment-backend")?;
+    ///
+    /// let mut calls = tokio::task::JoinSet::new();
+    /// for _ in 0..20 {
+    ///     let payments = payments.clone();
+    ///     calls.spawn(async move {
+    ///         payments.call(|| std::future::pending::<Result<(), std::io::Error>>()).await
+    ///     });
+    /// }
+    /// tokio::time::sleep(Duration::from_millis(2_050)).await;
+    /// assert_eq!(payments.state(), CircuitState::Open); // and all of them still hang
+    /// # Ok(()) }
+    /// ```
+    pub fn slow_after(mut self, time: Duration) -> Self {
+        self.config.slow_after = Some(time);
+        self
+    }
+
     /// Sets the time for which the circuit stays open before a probe may run. Default 30 s; 1 s to
     /// 365 days, because the shared item counts whole seconds.
     pub fn recovery_timeout(mut self, timeout: Duration) -> Self {

@@ -74,6 +74,12 @@ fn check_rules(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::new("failure_threshold", failures, requirement));
         }
     }
+    if let Some(slow_after) = config.slow_after
+        && !is_window(slow_after)
+    {
+        let requirement = "must be between 1 ms and 1 day";
+        return Err(ConfigError::new("slow_after", slow_after, requirement));
+    }
     let rules = &config.also_trip;
     if rules.len() > MAX_RULES {
         return Err(ConfigError::new("also_trip", rules, "must be at most 4 rules"));

@@ -25,6 +25,7 @@ impl Config {
             failure_threshold,
             failure_window,
             also_trip,
+            slow_after,
             recovery_timeout,
             ramp,
             success_threshold,

@@ -14,6 +14,7 @@ const SETTINGS: &[&str] = &[
     "failure_threshold",
     "failure_window",
     "also_trip",
+    "slow_after",
     "recovery_timeout",
     "ramp",
     "success_threshold",
@@ -126,6 +127,7 @@ impl Serialize for Config {
             failure_threshold,
             failure_window,
             also_trip,
+            slow_after,
             recovery_timeout,
             ramp,
             success_threshold,
@@ -141,7 +143,7 @@ impl Serialize for Config {
             await_trip_write,
             count_cancelled,
         } = self;
-        let unset = [failure_window, ramp, election_spread, probe_limit];
+        let unset = [failure_window, slow_after, ramp, election_spread, probe_limit];
         let left_out = unset.iter().filter(|set| set.is_none()).count();
         let left_out = left_out.saturating_add(usize::from(also_trip.is_empty()));
         let length = SETTINGS.len().saturating_sub(left_out);
@@ -153,6 +155,7 @@ impl Serialize for Config {
         } else {
             settings.serialize_field("also_trip", also_trip)?;
         }
+        optional(&mut settings, "slow_after", *slow_after)?;
         settings.serialize_field("recovery_timeout", &Text(*recovery_timeout))?;
         optional(&mut settings, "ramp", *ramp)?;
         settings.serialize_field("success_threshold", success_threshold)?;
@@ -228,6 +231,7 @@ fn with<'de, A: MapAccess<'de>>(
         "also_trip" => {
             value::<Vec<Rule>, A>(map, name)?.into_iter().fold(builder, ConfigBuilder::also_trip)
         }
+        "slow_after" => builder.slow_after(duration(map, name)?),
         "recovery_timeout" => builder.recovery_timeout(duration(map, name)?),
         "ramp" => builder.ramp(duration(map, name)?),
         "success_threshold" => builder.success_threshold(value(map, name)?),

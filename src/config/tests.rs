@@ -16,6 +16,7 @@ fn case_77_a_setting_out_of_range_is_named() {
         assert_eq!(refused(config().recovery_timeout(bad)), "recovery_timeout");
         assert_eq!(refused(config().probe_lease(bad)), "probe_lease");
         assert_eq!(refused(config().ramp(bad)), "ramp");
+        assert_eq!(refused(config().slow_after(bad)), "slow_after");
         assert_eq!(refused(config().store_timeout(bad)), "store_timeout");
     }
     assert_eq!(refused(config().local_cache_max_age(Duration::MAX)), "local_cache_max_age");
@@ -41,7 +42,7 @@ fn the_defaults_are_those_of_the_reference() {
     assert_eq!(config.failure_threshold().get(), 5);
     assert_eq!(config.recovery_timeout(), Duration::from_secs(30));
     assert_eq!(config.success_threshold().get(), 3);
-    assert_eq!(config.ramp(), None);
+    assert_eq!((config.ramp(), config.slow_after()), (None, None));
     assert_eq!(config.local_cache_max_age(), Duration::from_secs(5));
     assert_eq!(config.probe_lease(), config.recovery_timeout());
     assert_eq!(config.election_spread(), Duration::from_secs(1));
@@ -132,6 +133,23 @@ fn case_109_a_rule_that_can_never_trip_is_named() {
         many.build().unwrap_err().to_string(),
         "failure_threshold must be at most 10,000 with a failure_window, got 10001"
     );
+}
+
+#[test]
+fn case_109_a_window_that_calls_which_hang_in_turn_outlast_is_found() {
+    let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+    let too_short = |builder: ConfigBuilder| builder.build().unwrap().window_too_short_for_slow();
+    let slow = || Config::builder().slow_after(second);
+    assert_eq!(too_short(slow()), None);
+    assert_eq!(too_short(slow().failure_window(second * 5)), None);
+    let just = second * 5 - Duration::from_nanos(1);
+    assert_eq!(too_short(slow().failure_window(just)), Some("failure_window"));
+    assert_eq!(too_short(Config::builder().failure_window(just)), None);
+    assert_eq!(too_short(slow().also_trip(Rule::of_last(100, 1_000))), None);
+    assert_eq!(too_short(slow().also_trip(Rule::within(60, minute))), None);
+    assert_eq!(too_short(slow().also_trip(Rule::within(61, minute))), Some("within"));
+    let rate = |at_least| Rule::rate(0.5).over(minute).at_least(at_least);
+    assert_eq!(too_short(slow().also_trip(rate(60)).also_trip(rate(61))), Some("rate"));
 }
 
 #[test]

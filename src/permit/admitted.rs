@@ -52,7 +52,7 @@ enum Stage {
 /// cancelled calls, or the call has panicked: then it is a failure.
 pub(crate) struct Admitted<C: Holder> {
     circuit: C,
-    id: CallId,
+    pub(super) id: CallId,
     stage: Stage,
     /// Whether a drop without a report is a failure, whatever the stage.
     is_armed: bool,
@@ -152,12 +152,14 @@ impl<C: Holder> Admitted<C> {
         // Now, and not at the first poll: other code of the task may panic before it.
         self.stage = Stage::BesideCall;
         async move {
-            let call = pin!(call);
-            let output = if self.is_probe() {
-                // Boxed, since few calls are probes, and all would have room for its timer.
-                Box::pin(self.poll_probe(call)).await
-            } else {
-                self.poll(call).await
+            let mut call = pin!(call);
+            // A probe is watched from the beginning.
+            let is_probe = self.is_probe();
+            let ready = if is_probe { None } else { self.poll(call.as_mut()).await };
+            let output = match ready {
+                Some(output) => output,
+                // Boxed, since few calls have timers, and all would have room for them.
+                None => self.watch(call, !is_probe).await,
             };
             let outcome = judge(&output);
             if self.report_silently(outcome) {
@@ -185,29 +187,28 @@ impl<C: Holder> Admitted<C> {
         async move { limited::into_call_result(Ok(ran.await)) }
     }
 
-    /// The output of a call, which is noted to be polled while it is.
+    /// The output of a call, which is noted to be polled while it is; `None` for one that is not
+    /// ready and is to be [watched](Self::watch) from here on.
     #[inline]
-    pub(crate) fn poll<'a, F: Future>(&'a mut self, call: Pin<&'a mut F>) -> Polled<'a, F> {
+    pub(crate) fn poll<'a, F: Future>(&'a mut self, call: Pin<&'a mut F>) -> Polled<'a, C, F> {
         // Admitted calls begin in the call, so that a panic as it is made is a failure.
         // From here on the call waits to be polled.
         self.stage = Stage::BesideCall;
-        Polled { stage: &mut self.stage, call }
+        Polled { admitted: self, call }
     }
 
-    /// The output of a probe, whose lease is kept alive meanwhile: without that, another
-    /// process takes the probe over from a call that outlasts the lease.
-    async fn poll_probe<F: Future>(&mut self, mut call: Pin<&mut F>) -> F::Output {
-        // Field by field: the call notes its stage while the timer borrows the clock.
-        let Self { circuit, id, stage, .. } = self;
-        let third = circuit.config.probe_lease().checked_div(3);
-        loop {
-            tokio::select! {
-                // The call first: one that is ready as its timer fires has no need of it.
-                biased;
-                output = (Polled { stage: &mut *stage, call: call.as_mut() }) => return output,
-                () = circuit.clock.sleep(third) => circuit.keep_alive(*id),
-            }
-        }
+    /// Polls the call once: what panics in there is the call.
+    #[inline]
+    pub(super) fn poll_once<F: Future>(
+        &mut self,
+        call: Pin<&mut F>,
+        context: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        // If the poll unwinds, the stage stays, and the drop finds that the call panicked.
+        self.stage = Stage::InCall;
+        let polled = call.poll(context);
+        self.stage = Stage::BesideCall;
+        polled
     }
 }
 
@@ -223,22 +224,23 @@ impl<C: Holder> Drop for Admitted<C> {
 
 /// Polls a call. A panic is a failure if it came out of the call, and not if it is of
 /// other code in the same task, which drops the call between two polls.
-pub(crate) struct Polled<'a, F> {
-    stage: &'a mut Stage,
+pub(crate) struct Polled<'a, C: Holder, F> {
+    admitted: &'a mut Admitted<C>,
     call: Pin<&'a mut F>,
 }
 
-impl<F: Future> Future for Polled<'_, F> {
-    type Output = F::Output;
+impl<C: Holder, F: Future> Future for Polled<'_, C, F> {
+    type Output = Option<F::Output>;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let Self { stage, call } = &mut *self;
-        // If the poll unwinds, the stage stays, and the drop finds that the call panicked.
-        **stage = Stage::InCall;
-        let polled = call.as_mut().poll(context);
-        **stage = Stage::BesideCall;
-        polled
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { admitted, call } = &mut *self;
+        match admitted.poll_once(call.as_mut(), context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            // Looked at only here, so that a call that is ready does not pay for it.
+            Poll::Pending if admitted.is_to_be_watched() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 

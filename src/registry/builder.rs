@@ -2,7 +2,7 @@
 
 use std::{
     env, fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
     time::Duration,
 };
 
@@ -165,30 +165,40 @@ impl RegistryBuilder {
         metrics::describe();
         let config = self.config.for_store(self.store.is_shared());
         let cancel = CancellationToken::new();
-        Ok(BreakerRegistry {
-            inner: Arc::new(Inner {
-                environment: Arc::new(Environment {
-                    store: self.store,
-                    prefix,
-                    instance,
-                    observed: metrics::Observed::default(),
-                    reachability: Reachability::new(Box::new(jitter.clone())),
-                    clock: self.clock.of_registry(runtime.clone()),
-                    pending: Arc::default(),
-                    rights: Arc::default(),
-                    queue: Arc::default(),
-                    transitions: broadcast::channel(self.transition_capacity).0,
-                }),
-                config: Arc::new(config),
-                jitter,
-                disabled,
-                tracker: TaskTracker::new(),
-                _cancel_on_drop: cancel.clone().drop_guard(),
-                cancel,
-                runtime,
-                circuits: Mutex::default(),
+        let inner = Inner {
+            environment: Arc::new(Environment {
+                store: self.store,
+                prefix,
+                instance,
+                observed: metrics::Observed::default(),
+                reachability: Reachability::new(Box::new(jitter.clone())),
+                clock: self.clock.of_registry(runtime.clone()),
+                pending: Arc::default(),
+                rights: Arc::default(),
+                queue: Arc::default(),
+                transitions: broadcast::channel(self.transition_capacity).0,
             }),
-        })
+            config: Arc::new(config),
+            jitter,
+            disabled,
+            tracker: TaskTracker::new(),
+            _cancel_on_drop: cancel.clone().drop_guard(),
+            cancel,
+            runtime,
+            circuits: Mutex::default(),
+            has_warned: Once::new(),
+        };
+        inner.warn_of_a_short_window(&inner.config);
+        Ok(BreakerRegistry { inner: Arc::new(inner) })
+    }
+}
+
+impl Inner {
+    /// Warns of a window that is too short for calls that are slow, once.
+    pub(super) fn warn_of_a_short_window(&self, config: &Config) {
+        if let Some(window) = config.window_too_short_for_slow() {
+            self.has_warned.call_once(|| log::window_too_short(window));
+        }
     }
 }
 

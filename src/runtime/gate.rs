@@ -185,13 +185,11 @@ impl Gate {
         if age >= span {
             return Decision::AskActor;
         }
-        let state = word & STATE_MASK;
-        if state == CLOSED || state == RAMPING {
+        if word & STATE_MASK == CLOSED {
             let is_refresh_due = age >= self.refresh.load(Acquire);
             // Other processes may have tripped the circuit, and our own failures say that
             // it is likely: without this a failing fleet calls on for the whole window.
             let is_too_old = age >= FRESH_WHILE_FAILING_MS && self.is_failing();
-            let ramp = (state == RAMPING).then(|| self.ramp());
             // The word last: another one means that the loads above are of two
             // publications, and could admit into an epoch that was over by then.
             if is_too_old || self.word.load(Relaxed) != word {
@@ -200,18 +198,20 @@ impl Gate {
             if is_refresh_due {
                 refresh();
             }
-            let epoch = word >> EPOCH_SHIFT;
-            return match ramp {
-                None => Decision::Admit { epoch },
-                Some(ramp) => self.decide_on_ramp(ramp, epoch, now_ms),
-            };
+            return Decision::Admit { epoch: word >> EPOCH_SHIFT };
         }
         let retry_after_ms = self.retry_at.load(Acquire).saturating_sub(now_ms);
         // A probe on offer admits one call: rejecting here would leave it to expire, and
         // callers who never wait would not recover the circuit.
         let is_probe_on_offer = self.offered_probe.load(Acquire) != 0;
         if retry_after_ms == 0 || is_probe_on_offer || self.word.load(Relaxed) != word {
-            return Decision::AskActor;
+            // Here, so that a rejection need not tell the two apart: on a ramp no time is set until
+            // which every call is rejected.
+            return if word & STATE_MASK == RAMPING {
+                self.check_on_ramp(word, age, now_ms, refresh)
+            } else {
+                Decision::AskActor
+            };
         }
         Decision::Reject { retry_after_ms }
     }

@@ -131,6 +131,17 @@ pub(crate) fn unflushed(error: &dyn Display) {
     });
 }
 
+/// Calls that hang one after the other do not lie within a window.
+pub(crate) fn window_too_short(window: &'static str) {
+    caught(|| {
+        tracing::warn!(
+            window,
+            "calls that hang one after the other do not trip a circuit by this window: it is \
+             shorter than slow_after times the failures that it needs"
+        );
+    });
+}
+
 /// A registry is spawned whose breakers are disabled.
 pub(crate) fn disabled() {
     caught(|| {

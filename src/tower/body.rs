@@ -13,21 +13,34 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::trailers::ClassifyTrailers;
-use crate::{breaker::Shared, outcome::Outcome, permit::Admitted};
+use crate::{
+    breaker::Shared,
+    outcome::Outcome,
+    permit::{Admitted, Slowness},
+};
 
 /// A timer of a probe, or a wait for a write: few calls have one.
 pub(super) type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A call that is under way, and the timer that renews its lease if it is a probe.
+/// A call that is under way, and its timers.
 pub struct Watched {
     admitted: Admitted<Shared>,
+    /// Boxed: few calls have one.
+    timers: Option<Box<Timers>>,
+}
+
+#[derive(Default)]
+struct Timers {
+    /// Renews the lease of a probe.
     renewal: Option<Timer>,
+    /// Where the circuit counts slow calls.
+    slowness: Option<Slowness>,
 }
 
 impl Watched {
     #[inline]
     pub(super) fn new(admitted: Admitted<Shared>) -> Self {
-        Self { admitted, renewal: None }
+        Self { admitted, timers: None }
     }
 
     /// A call that the gate admitted, and that was made.
@@ -44,8 +57,8 @@ impl Watched {
         piece: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         let polled = self.admitted.in_call(|| piece(context));
-        if polled.is_pending() && self.admitted.is_probe() {
-            self.renew(context);
+        if polled.is_pending() && self.admitted.has_timers() {
+            self.poll_timers(context);
         }
         polled
     }
@@ -56,12 +69,15 @@ impl Watched {
         self.admitted.in_call(call)
     }
 
-    /// Renews a probe's lease, each third of it: without that, another process takes the probe
-    /// over from a call that outlasts the lease.
+    /// Counts a call that is slow, and renews a probe's lease, each third of it: without that,
+    /// another process takes the probe over from a call that outlasts the lease.
     #[cold]
-    fn renew(&mut self, context: &mut Context<'_>) {
-        let Self { admitted, renewal } = self;
-        loop {
+    fn poll_timers(&mut self, context: &mut Context<'_>) {
+        let Self { admitted, timers } = self;
+        let Timers { renewal, slowness } = &mut **timers.get_or_insert_default();
+        admitted.note_pending(slowness, context);
+        // A slow probe has failed: its lease is over.
+        while admitted.is_probe() {
             let timer = renewal.get_or_insert_with(|| admitted.third_of_lease());
             if timer.as_mut().poll(context).is_pending() {
                 return;

@@ -21,6 +21,7 @@ mod recovering;
 mod rules;
 mod running;
 mod settings;
+mod slow;
 mod snapshots;
 mod starved;
 mod subscribers;

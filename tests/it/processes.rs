@@ -14,5 +14,6 @@ mod probing;
 mod process;
 mod reading;
 mod relay;
+mod slow;
 mod words;
 mod world;

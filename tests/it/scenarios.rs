@@ -36,5 +36,6 @@ mod open;
 mod probes;
 mod ramp;
 mod refresh;
+mod slow;
 mod stragglers;
 mod tripping;

@@ -53,6 +53,12 @@ impl<C: Holder> Admitted<C> {
         self.stage == Stage::Reported
     }
 
+    /// Whether a call that is not ready has timers to be polled.
+    #[inline]
+    pub(crate) fn has_timers(&self) -> bool {
+        self.is_probe() || self.circuit.config.slow_after().is_some()
+    }
+
     /// Sleeps until a probe's lease is to be renewed.
     pub(crate) fn third_of_lease(&self) -> Boxed {
         let clock = self.circuit.clock.clone();

@@ -13,7 +13,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::{Decision, Gate, RAMPING, STATE_MASK};
+use super::{Decision, EPOCH_SHIFT, FRESH_WHILE_FAILING_MS, Gate, RAMPING, STATE_MASK};
 use crate::protocol::machine::{PublishedRamp, STEPS};
 
 const NUMBER_SHIFT: u32 = 32;
@@ -21,7 +21,7 @@ const LOW: u64 = (1 << NUMBER_SHIFT) - 1;
 
 /// A ramp as the gate carries it.
 #[derive(Clone, Copy)]
-pub(super) struct Ramp {
+struct Ramp {
     /// Its number and its length.
     word: u64,
     from_ms: u64,
@@ -39,15 +39,36 @@ impl Gate {
     }
 
     /// The ramp of a circuit that is on one.
-    pub(super) fn ramp(&self) -> Ramp {
+    fn ramp(&self) -> Ramp {
         // In this order: a ramp was shown after its start.
         Ramp { word: self.ramp.load(Acquire), from_ms: self.ramp_from.load(Acquire) }
     }
 
-    /// Decides about one call of a closed circuit that is on a ramp.
+    /// Decides as [`check`](Self::check) does about one call of a closed circuit that is on a ramp,
+    /// whose window is `age` old.
     #[cold]
     #[inline(never)]
-    pub(super) fn decide_on_ramp(&self, ramp: Ramp, epoch: u64, now_ms: u64) -> Decision {
+    pub(super) fn check_on_ramp(
+        &self,
+        word: u64,
+        age: u64,
+        now_ms: u64,
+        refresh: impl FnOnce(),
+    ) -> Decision {
+        let is_refresh_due = age >= self.refresh.load(Acquire);
+        let is_too_old = age >= FRESH_WHILE_FAILING_MS && self.is_failing();
+        let ramp = self.ramp();
+        // The word last, as in `check`.
+        if is_too_old || self.word.load(Relaxed) != word {
+            return Decision::AskActor;
+        }
+        if is_refresh_due {
+            refresh();
+        }
+        self.decide_on_ramp(ramp, word >> EPOCH_SHIFT, now_ms)
+    }
+
+    fn decide_on_ramp(&self, ramp: Ramp, epoch: u64, now_ms: u64) -> Decision {
         let published = PublishedRamp {
             id: ramp.word >> NUMBER_SHIFT,
             from_ms: ramp.from_ms,

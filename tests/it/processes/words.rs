@@ -20,6 +20,7 @@ pub(super) struct Settings {
     pub(super) max_clock_skew: Duration,
     pub(super) local_cache_max_age: Duration,
     pub(super) store_timeout: Duration,
+    pub(super) slow_after: Option<Duration>,
 }
 
 impl Settings {
@@ -29,7 +30,12 @@ impl Settings {
     }
 
     pub(super) fn config(&self) -> Config {
-        Config::builder()
+        let config = Config::builder();
+        let config = match self.slow_after {
+            Some(slow_after) => config.slow_after(slow_after),
+            None => config,
+        };
+        config
             .failure_threshold(self.failure_threshold)
             .success_threshold(self.success_threshold)
             .recovery_timeout(self.recovery_timeout)

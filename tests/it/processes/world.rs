@@ -77,6 +77,7 @@ impl World {
             max_clock_skew: Duration::ZERO,
             local_cache_max_age: Duration::from_secs(1),
             store_timeout: Duration::from_secs(1),
+            slow_after: None,
         });
         Process::start(name, settings, relay).await
     }

@@ -169,6 +169,41 @@ async fn the_lease_of_a_probe_is_renewed_while_its_future_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_116_requests_that_hang_open_the_circuit_before_they_end() {
+    let slow_after = Duration::from_secs(2);
+    let world = World::with(Config::builder().slow_after(slow_after).build().unwrap());
+    world.breaker.admit().await.unwrap().success();
+    let mut service = BreakerLayer::new(world.breaker.clone()).layer(Hangs);
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        calls.spawn(service.ready().await.unwrap().call(()));
+    }
+    tokio::time::sleep(slow_after - Duration::from_millis(10)).await;
+    assert_eq!(world.state(), CircuitState::Closed);
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!((world.state(), calls.len()), (CircuitState::Open, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_120_a_request_that_probes_and_is_slow_has_failed_at_that_moment() {
+    let slow_after = Duration::from_secs(2);
+    let world = World::with(Config::builder().slow_after(slow_after).build().unwrap());
+    for _ in 0..5 {
+        world.breaker.admit().await.unwrap().failure().settled().await;
+    }
+    world.clock.advance(Duration::from_secs(31));
+    let mut service = BreakerLayer::new(world.breaker.clone()).layer(Hangs);
+    let call = tokio::spawn(service.ready().await.unwrap().call(()));
+    tokio::time::sleep(slow_after - Duration::from_millis(10)).await;
+    assert_eq!(world.state(), CircuitState::HalfOpen);
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!((world.state(), call.is_finished()), (CircuitState::Open, false));
+    call.abort();
+    world.flush().await;
+    assert_eq!(world.state(), CircuitState::Open, "its drop says nothing more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_of_the_inner_service_is_a_failure() {
     for panics in [Panics::InCall, Panics::InFuture] {
         let world = World::closed().await;

@@ -16,6 +16,12 @@ pub(crate) struct CallId {
     pub(crate) probe: Option<ProbeId>,
 }
 
+impl CallId {
+    /// A call whose outcome was reported before its end. It is of no epoch, so that its end changes
+    /// nothing.
+    pub(crate) const REPORTED: Self = Self { epoch: 0, probe: None };
+}
+
 /// The decision on one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
