@@ -10,7 +10,7 @@ use std::{fmt, future::Future, time::Duration};
 pub(crate) use self::admitted::Admitted;
 pub use self::settling::Settling;
 #[cfg(feature = "tower")]
-pub(crate) use self::slow::Slowness;
+pub(crate) use self::slow::Timers;
 use crate::{
     classifier::{Classify, EveryError},
     error::CallError,

@@ -42,11 +42,8 @@ impl Breaker {
         };
         // Before the call is made, so that a panic of `call` itself is a failure.
         let mut admitted = Admitted::new(&*self.circuit, CallId { epoch, probe: None });
-        let mut called = pin!(call());
-        let output = match admitted.poll(called.as_mut()).await {
-            Some(output) => output,
-            None => admitted.watch(called, true).await,
-        };
+        let called = pin!(call());
+        let output = admitted.poll(called).await;
         let outcome = judge(&output);
         if admitted.report_silently(outcome) {
             return finish(Ok(output));

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Settling,
+    Settling, Timers,
     limited::{self, until_limit},
 };
 use crate::{
@@ -152,15 +152,8 @@ impl<C: Holder> Admitted<C> {
         // Now, and not at the first poll: other code of the task may panic before it.
         self.stage = Stage::BesideCall;
         async move {
-            let mut call = pin!(call);
-            // A probe is watched from the beginning.
-            let is_probe = self.is_probe();
-            let ready = if is_probe { None } else { self.poll(call.as_mut()).await };
-            let output = match ready {
-                Some(output) => output,
-                // Boxed, since few calls have timers, and all would have room for them.
-                None => self.watch(call, !is_probe).await,
-            };
+            let call = pin!(call);
+            let output = self.poll(call).await;
             let outcome = judge(&output);
             if self.report_silently(outcome) {
                 return output;
@@ -187,19 +180,18 @@ impl<C: Holder> Admitted<C> {
         async move { limited::into_call_result(Ok(ran.await)) }
     }
 
-    /// The output of a call, which is noted to be polled while it is; `None` for one that is not
-    /// ready and is to be [watched](Self::watch) from here on.
+    /// The output of a call, which is noted to be polled while it is.
     #[inline]
     pub(crate) fn poll<'a, F: Future>(&'a mut self, call: Pin<&'a mut F>) -> Polled<'a, C, F> {
         // Admitted calls begin in the call, so that a panic as it is made is a failure.
         // From here on the call waits to be polled.
         self.stage = Stage::BesideCall;
-        Polled { admitted: self, call }
+        Polled { admitted: self, call, timers: None }
     }
 
     /// Polls the call once: what panics in there is the call.
     #[inline]
-    pub(super) fn poll_once<F: Future>(
+    fn poll_once<F: Future>(
         &mut self,
         call: Pin<&mut F>,
         context: &mut Context<'_>,
@@ -227,20 +219,21 @@ impl<C: Holder> Drop for Admitted<C> {
 pub(crate) struct Polled<'a, C: Holder, F> {
     admitted: &'a mut Admitted<C>,
     call: Pin<&'a mut F>,
+    timers: Option<Box<Timers>>,
 }
 
 impl<C: Holder, F: Future> Future for Polled<'_, C, F> {
-    type Output = Option<F::Output>;
+    type Output = F::Output;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { admitted, call } = &mut *self;
-        match admitted.poll_once(call.as_mut(), context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            // Looked at only here, so that a call that is ready does not pay for it.
-            Poll::Pending if admitted.is_to_be_watched() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { admitted, call, timers } = &mut *self;
+        let polled = admitted.poll_once(call.as_mut(), context);
+        // Looked at only here, so that a call that is ready does not pay for it.
+        if polled.is_pending() && admitted.has_timers() {
+            admitted.poll_timers(timers, context);
         }
+        polled
     }
 }
 

@@ -1,15 +1,12 @@
 //! Calls that are a failure before they end, since they take too long.
 
 use std::{
-    borrow::Borrow,
-    future::{Future, poll_fn},
+    future::{Future, pending},
     mem,
-    pin::{Pin, pin},
-    task::Poll,
+    pin::Pin,
+    task::{Context, Poll},
     time::Duration,
 };
-#[cfg(feature = "tower")]
-use std::{future::pending, task::Context};
 
 use super::{Admitted, admitted::Holder};
 use crate::{
@@ -18,79 +15,58 @@ use crate::{
     runtime::circuit::GRACE,
 };
 
-/// Ends once it is known whether a call is slow.
-#[cfg(feature = "tower")]
-pub(crate) type Slowness = Pin<Box<dyn Future<Output = bool> + Send>>;
+type Timer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The timers of a call that is not ready. Few calls have any.
+#[derive(Default)]
+pub(crate) struct Timers {
+    /// Renews the lease of a probe.
+    renewal: Option<Timer<()>>,
+    /// Ends once it is known whether the call is slow, where the circuit counts slow calls.
+    slowness: Option<Timer<bool>>,
+}
 
 impl<C: Holder> Admitted<C> {
-    /// Returns the output of a call that has timers. Reports the call as a failure once it has run
-    /// for `slow_after`; its end then says nothing more. Keeps the lease of a probe alive:
-    /// without that, another process takes the probe over from a call that outlasts the lease.
+    /// Whether a call that is not ready has timers to be polled.
+    #[inline]
+    pub(crate) fn has_timers(&self) -> bool {
+        self.is_probe() || self.circuit().config.slow_after().is_some()
+    }
+
+    /// Notes that a poll of the call was not its last. Reports the call as a failure once it has
+    /// run for `slow_after`; its end then says nothing more. Renews a probe's lease, each third of
+    /// it: without that, another process takes the probe over from a call that outlasts the lease.
     ///
-    /// `was_polled`: the call was polled just now, by this task, and is not ready. Boxed and out of
-    /// line, so that a call that is ready at once has no room for it.
+    /// Out of line, and the timers in a box, so that a call that is ready at once has no room
+    /// for them.
     #[cold]
     #[inline(never)]
-    pub(crate) fn watch<'a, F: Future>(
-        &'a mut self,
-        call: Pin<&'a mut F>,
-        was_polled: bool,
-    ) -> Pin<Box<impl Future<Output = F::Output> + 'a>> {
-        Box::pin(self.watched(call, was_polled))
-    }
-
-    /// Whether a call that is not ready is to be watched.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn is_to_be_watched(&self) -> bool {
-        self.circuit().config.slow_after().is_some()
-    }
-
-    async fn watched<F: Future>(
+    pub(crate) fn poll_timers(
         &mut self,
-        mut call: Pin<&mut F>,
-        mut was_polled: bool,
-    ) -> F::Output {
-        let (clock, config) = (self.circuit().clock.clone(), &self.circuit().config);
-        let third = config.probe_lease().checked_div(3);
-        let mut slow = pin!(config.slow_after().map(|after| is_slow(&clock, after)));
-        let mut renewal = pin!(self.is_probe().then(|| clock.sleep(third)));
-        poll_fn(|context| {
-            // The call first: one that is ready as a timer fires has no need of it.
-            if !mem::take(&mut was_polled)
-                && let Poll::Ready(output) = self.poll_once(call.as_mut(), context)
-            {
-                return Poll::Ready(output);
-            }
-            if let Some(timer) = slow.as_mut().as_pin_mut()
-                && let Poll::Ready(is_slow) = timer.poll(context)
-            {
-                slow.set(None);
-                if is_slow {
-                    self.report_slow();
-                    // A slow probe has failed: its lease is over.
-                    renewal.set(None);
-                }
-            }
-            while let Some(timer) = renewal.as_mut().as_pin_mut()
-                && timer.poll(context).is_ready()
-            {
-                self.keep_alive();
-                renewal.set(Some(clock.sleep(third)));
-            }
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// Notes that a poll of the call was not its last, for a future that is named. Reports the call
-    /// as a failure as [`watch`](Self::watch) does.
-    #[cfg(feature = "tower")]
-    pub(crate) fn note_pending(
-        &mut self,
-        slowness: &mut Option<Slowness>,
+        timers: &mut Option<Box<Timers>>,
         context: &mut Context<'_>,
     ) {
+        let Timers { renewal, slowness } = &mut **timers.get_or_insert_default();
+        self.poll_slowness(slowness, context);
+        // A slow probe has failed: its lease is over.
+        while self.is_probe() {
+            let timer = renewal.get_or_insert_with(|| self.third_of_lease());
+            if timer.as_mut().poll(context).is_pending() {
+                return;
+            }
+            *renewal = None;
+            self.keep_alive();
+        }
+    }
+
+    /// Sleeps until a probe's lease is to be renewed.
+    fn third_of_lease(&self) -> Timer<()> {
+        let clock = self.circuit().clock.clone();
+        let third = self.circuit().config.probe_lease().checked_div(3);
+        Box::pin(async move { clock.sleep(third).await })
+    }
+
+    fn poll_slowness(&mut self, slowness: &mut Option<Timer<bool>>, context: &mut Context<'_>) {
         let Some(slow_after) = self.circuit().config.slow_after() else {
             return;
         };
@@ -115,8 +91,7 @@ impl<C: Holder> Admitted<C> {
 
 /// Waits until a call has run for so long. Says `false` if it is not slow all the same: while the
 /// process is frozen no call runs, and the freeze may have cut it off.
-async fn is_slow(clock: impl Borrow<Clock>, slow_after: Duration) -> bool {
-    let clock = clock.borrow();
+async fn is_slow(clock: Clock, slow_after: Duration) -> bool {
     let begun_at = clock.now();
     clock.watch_for_freezes(begun_at);
     let freezes = clock.freezes(begun_at);

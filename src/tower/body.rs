@@ -16,10 +16,10 @@ use super::trailers::ClassifyTrailers;
 use crate::{
     breaker::Shared,
     outcome::Outcome,
-    permit::{Admitted, Slowness},
+    permit::{Admitted, Timers},
 };
 
-/// A timer of a probe, or a wait for a write: few calls have one.
+/// A wait for a write: few calls have one.
 pub(super) type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A call that is under way, and its timers.
@@ -27,14 +27,6 @@ pub struct Watched {
     admitted: Admitted<Shared>,
     /// Boxed: few calls have one.
     timers: Option<Box<Timers>>,
-}
-
-#[derive(Default)]
-struct Timers {
-    /// Renews the lease of a probe.
-    renewal: Option<Timer>,
-    /// Where the circuit counts slow calls.
-    slowness: Option<Slowness>,
 }
 
 impl Watched {
@@ -58,7 +50,7 @@ impl Watched {
     ) -> Poll<T> {
         let polled = self.admitted.in_call(|| piece(context));
         if polled.is_pending() && self.admitted.has_timers() {
-            self.poll_timers(context);
+            self.admitted.poll_timers(&mut self.timers, context);
         }
         polled
     }
@@ -67,24 +59,6 @@ impl Watched {
     #[inline]
     pub(super) fn make<T>(&mut self, call: impl FnOnce() -> T) -> T {
         self.admitted.in_call(call)
-    }
-
-    /// Counts a call that is slow, and renews a probe's lease, each third of it: without that,
-    /// another process takes the probe over from a call that outlasts the lease.
-    #[cold]
-    fn poll_timers(&mut self, context: &mut Context<'_>) {
-        let Self { admitted, timers } = self;
-        let Timers { renewal, slowness } = &mut **timers.get_or_insert_default();
-        admitted.note_pending(slowness, context);
-        // A slow probe has failed: its lease is over.
-        while admitted.is_probe() {
-            let timer = renewal.get_or_insert_with(|| admitted.third_of_lease());
-            if timer.as_mut().poll(context).is_pending() {
-                return;
-            }
-            *renewal = None;
-            admitted.keep_alive();
-        }
     }
 
     /// Whether the end of the call was reported.

@@ -52,19 +52,6 @@ impl<C: Holder> Admitted<C> {
     pub(crate) fn is_over(&self) -> bool {
         self.stage == Stage::Reported
     }
-
-    /// Whether a call that is not ready has timers to be polled.
-    #[inline]
-    pub(crate) fn has_timers(&self) -> bool {
-        self.is_probe() || self.circuit.config.slow_after().is_some()
-    }
-
-    /// Sleeps until a probe's lease is to be renewed.
-    pub(crate) fn third_of_lease(&self) -> Boxed {
-        let clock = self.circuit.clock.clone();
-        let third = self.circuit.config.probe_lease().checked_div(3);
-        Box::pin(async move { clock.sleep(third).await })
-    }
 }
 
 impl Admitted<Shared> {
