@@ -8,7 +8,7 @@ use crate::{
     limit::Limit,
     outcome::Outcome,
     permit::{
-        Admitted,
+        Admitted, judged,
         limited::{self, until_limit},
     },
     protocol::machine::CallId,

@@ -161,7 +161,7 @@ impl<C: Holder> Admitted<C> {
                 // Boxed, since few calls have timers, and all would have room for them.
                 None => self.watch(call, !is_probe).await,
             };
-            let outcome = judge(&output);
+            let (output, outcome) = judged(output, judge);
             if self.report_silently(outcome) {
                 return output;
             }
@@ -242,6 +242,15 @@ impl<C: Holder, F: Future> Future for Polled<'_, C, F> {
             Poll::Pending => Poll::Pending,
         }
     }
+}
+
+/// Judges an output, which is taken and given back: a future keeps a variable whose address it
+/// took in its memory, and an output that was stored there byte by byte and is read back in words
+/// stalls the processor.
+#[inline]
+pub(crate) fn judged<T>(output: T, judge: impl FnOnce(&T) -> Outcome) -> (T, Outcome) {
+    let outcome = judge(&output);
+    (output, outcome)
 }
 
 /// Waits for what a report has caused, less what the call has waited for its admission.
