@@ -2,7 +2,10 @@
 
 use std::{
     hint::black_box,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -23,6 +26,10 @@ pub(crate) const FRESH: &str =
 /// What the layers for tower are around.
 pub(crate) const SERVICE: &str = "a ready service";
 
+/// What a count of the last calls costs that is kept as a list: admitted without a look at
+/// anything.
+pub(crate) const RING: &str = "a ring of the last 100 outcomes under a mutex";
+
 /// The unit of the goals that are no ratio to a peer.
 pub(crate) const INSTANT: &str = "Instant::now";
 
@@ -35,9 +42,17 @@ pub(crate) fn all() -> Vec<(&'static str, Lane)> {
         ("atomic load", floor(AtomicU64::new(7), |word| word.load(Ordering::Acquire) != 0)),
         (COARSE, coarse()),
         (FRESH, floor(Block::new(), Block::is_fresh)),
+        (RING, floor(Ring::new(), |ring| ring.push(false))),
         ("atomic add", floor(AtomicU64::new(7), |word| word.fetch_add(1, Ordering::AcqRel) != 0)),
         (INSTANT, floor(Instant::now(), |then| *then < Instant::now())),
     ]
+}
+
+/// Two users of one ring.
+pub(crate) fn shared_ring() -> (Lane, Lane) {
+    let ring = Arc::new(Ring::new());
+    let user = |ring| floor(ring, |ring: &mut Arc<Ring>| ring.push(false));
+    (user(Arc::clone(&ring)), user(ring))
 }
 
 /// A reading of the coarse clock.
@@ -76,6 +91,35 @@ impl Block {
         age < quiet
             && self.word.load(Ordering::Relaxed) == word
             && self.watched.load(Ordering::Acquire) == 0
+    }
+}
+
+/// The last outcomes, and how many of them failed.
+struct Ring(Mutex<Outcomes>);
+
+struct Outcomes {
+    has_failed: [bool; Ring::LEN],
+    next: usize,
+    failures: u32,
+}
+
+impl Ring {
+    const LEN: usize = 100;
+
+    fn new() -> Self {
+        Self(Mutex::new(Outcomes { has_failed: [false; Self::LEN], next: 0, failures: 0 }))
+    }
+
+    /// Keeps an outcome in place of the oldest. Whether fewer than ten of the last failed.
+    fn push(&self, has_failed: bool) -> bool {
+        let mut outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Outcomes { has_failed: kept, next, failures } = &mut *outcomes;
+        if let Some(oldest) = kept.get_mut(*next) {
+            *failures = *failures + u32::from(has_failed) - u32::from(*oldest);
+            *oldest = has_failed;
+        }
+        *next = if *next + 1 < Self::LEN { *next + 1 } else { 0 };
+        *failures < 10
     }
 }
 
