@@ -113,11 +113,11 @@ impl<C: Holder> Admitted<C> {
     /// path of nearly all calls. Where it is false nothing was reported.
     #[inline]
     pub(crate) fn report_silently(&mut self, outcome: Outcome) -> bool {
-        let is_silent = self.circuit.gate.is_silent(self.id, outcome.into());
-        if is_silent {
+        let is_reported = self.circuit.report_good(self.id, outcome.into());
+        if is_reported {
             self.stage = Stage::Reported;
         }
-        is_silent
+        is_reported
     }
 
     /// Reports how a call ended, and waits for what that caused, if the circuit wants that
