@@ -47,7 +47,7 @@ impl Breaker {
             Some(output) => output,
             None => admitted.watch(called, true).await,
         };
-        let outcome = judge(&output);
+        let (output, outcome) = judged(output, judge);
         if admitted.report_silently(outcome) {
             return finish(Ok(output));
         }
