@@ -8,7 +8,7 @@ use crate::{
     limit::Limit,
     outcome::Outcome,
     permit::{
-        Admitted,
+        Admitted, judged,
         limited::{self, until_limit},
     },
     protocol::machine::CallId,
@@ -44,7 +44,7 @@ impl Breaker {
         let mut admitted = Admitted::new(&*self.circuit, CallId { epoch, probe: None });
         let called = pin!(call());
         let output = admitted.poll(called).await;
-        let outcome = judge(&output);
+        let (output, outcome) = judged(output, judge);
         if admitted.report_silently(outcome) {
             return finish(Ok(output));
         }

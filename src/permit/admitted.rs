@@ -52,7 +52,7 @@ enum Stage {
 /// cancelled calls, or the call has panicked: then it is a failure.
 pub(crate) struct Admitted<C: Holder> {
     circuit: C,
-    pub(super) id: CallId,
+    id: CallId,
     stage: Stage,
     /// Whether a drop without a report is a failure, whatever the stage.
     is_armed: bool,
@@ -113,11 +113,11 @@ impl<C: Holder> Admitted<C> {
     /// path of nearly all calls. Where it is false nothing was reported.
     #[inline]
     pub(crate) fn report_silently(&mut self, outcome: Outcome) -> bool {
-        let is_silent = self.circuit.gate.is_silent(self.id, outcome.into());
-        if is_silent {
+        let is_reported = self.circuit.report_good(self.id, outcome.into());
+        if is_reported {
             self.stage = Stage::Reported;
         }
-        is_silent
+        is_reported
     }
 
     /// Reports how a call ended, and waits for what that caused, if the circuit wants that
@@ -154,7 +154,7 @@ impl<C: Holder> Admitted<C> {
         async move {
             let call = pin!(call);
             let output = self.poll(call).await;
-            let outcome = judge(&output);
+            let (output, outcome) = judged(output, judge);
             if self.report_silently(outcome) {
                 return output;
             }
@@ -186,7 +186,15 @@ impl<C: Holder> Admitted<C> {
         // Admitted calls begin in the call, so that a panic as it is made is a failure.
         // From here on the call waits to be polled.
         self.stage = Stage::BesideCall;
-        Polled { admitted: self, call, timers: None }
+        Polled { admitted: self, call, timers: Timers::default() }
+    }
+
+    /// Counts the call if it is slow, and keeps it alive if it is a probe.
+    #[inline]
+    pub(crate) fn poll_timers(&mut self, timers: &mut Timers, context: &mut Context<'_>) {
+        if timers.poll(&self.circuit, self.id, context) {
+            self.id = CallId::REPORTED;
+        }
     }
 
     /// Polls the call once: what panics in there is the call.
@@ -219,7 +227,7 @@ impl<C: Holder> Drop for Admitted<C> {
 pub(crate) struct Polled<'a, C: Holder, F> {
     admitted: &'a mut Admitted<C>,
     call: Pin<&'a mut F>,
-    timers: Option<Box<Timers>>,
+    timers: Timers,
 }
 
 impl<C: Holder, F: Future> Future for Polled<'_, C, F> {
@@ -229,12 +237,20 @@ impl<C: Holder, F: Future> Future for Polled<'_, C, F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let Self { admitted, call, timers } = &mut *self;
         let polled = admitted.poll_once(call.as_mut(), context);
-        // Looked at only here, so that a call that is ready does not pay for it.
-        if polled.is_pending() && admitted.has_timers() {
+        if polled.is_pending() {
             admitted.poll_timers(timers, context);
         }
         polled
     }
+}
+
+/// Judges an output, which is taken and given back: a future keeps a variable whose address it
+/// took in its memory, and an output that was stored there byte by byte and is read back in words
+/// stalls the processor.
+#[inline]
+pub(crate) fn judged<T>(output: T, judge: impl FnOnce(&T) -> Outcome) -> (T, Outcome) {
+    let outcome = judge(&output);
+    (output, outcome)
 }
 
 /// Waits for what a report has caused, less what the call has waited for its admission.

@@ -2,90 +2,98 @@
 
 use std::{
     future::{Future, pending},
-    mem,
+    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
-use super::{Admitted, admitted::Holder};
 use crate::{
     clock::Clock,
     protocol::machine::{CallEnd, CallId},
-    runtime::circuit::GRACE,
+    runtime::circuit::{Circuit, GRACE},
 };
 
 type Timer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// The timers of a call that is not ready. Few calls have any.
+/// The timers of a call that is not ready. Few calls have any: they are in a box, so that a call
+/// that is ready at once has no room for them.
 #[derive(Default)]
-pub(crate) struct Timers {
+pub(crate) struct Timers(ManuallyDrop<Option<Box<Running>>>);
+
+impl Drop for Timers {
+    /// By hand, since a box that is dropped by the compiler's code is dropped by a function, which
+    /// every call would call.
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(running) = self.0.take() {
+            end(running);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn end(running: Box<Running>) {
+    drop(running);
+}
+
+#[derive(Default)]
+struct Running {
     /// Renews the lease of a probe.
     renewal: Option<Timer<()>>,
     /// Ends once it is known whether the call is slow, where the circuit counts slow calls.
     slowness: Option<Timer<bool>>,
 }
 
-impl<C: Holder> Admitted<C> {
-    /// Whether a call that is not ready has timers to be polled.
-    #[inline]
-    pub(crate) fn has_timers(&self) -> bool {
-        self.is_probe() || self.circuit().config.slow_after().is_some()
-    }
-
-    /// Notes that a poll of the call was not its last. Reports the call as a failure once it has
-    /// run for `slow_after`; its end then says nothing more. Renews a probe's lease, each third of
-    /// it: without that, another process takes the probe over from a call that outlasts the lease.
+impl Timers {
+    /// Notes that a poll of a call was not its last. Reports the call as a failure once it has run
+    /// for `slow_after`, and returns `true` then; its end says nothing more. Renews a probe's
+    /// lease, each third of it: without that, another process takes the probe over from a call
+    /// that outlasts the lease.
     ///
-    /// Out of line, and the timers in a box, so that a call that is ready at once has no room
-    /// for them.
+    /// It takes parts of the call, and not the call: what a pointer to it reaches would be kept in
+    /// memory from the beginning of each call.
     #[cold]
     #[inline(never)]
-    pub(crate) fn poll_timers(
+    pub(crate) fn poll(
         &mut self,
-        timers: &mut Option<Box<Timers>>,
+        circuit: &Circuit,
+        call: CallId,
         context: &mut Context<'_>,
-    ) {
-        let Timers { renewal, slowness } = &mut **timers.get_or_insert_default();
-        self.poll_slowness(slowness, context);
-        // A slow probe has failed: its lease is over.
-        while self.is_probe() {
-            let timer = renewal.get_or_insert_with(|| self.third_of_lease());
+    ) -> bool {
+        let slow_after = circuit.config.slow_after();
+        if call.probe.is_none() && slow_after.is_none() {
+            return false;
+        }
+        let Running { renewal, slowness } = &mut **self.0.get_or_insert_default();
+        let clock = || circuit.clock.clone();
+        if let Some(slow_after) = slow_after {
+            let slow = slowness.get_or_insert_with(|| Box::pin(is_slow(clock(), slow_after)));
+            if let Poll::Ready(is_slow) = slow.as_mut().poll(context) {
+                // It is known, and not asked again. Of no size, it allocates nothing.
+                *slow = Box::pin(pending());
+                if is_slow {
+                    // The call goes on: it cannot wait for the write of the trip that it may
+                    // cause. The lease of a slow probe is over: it has failed.
+                    drop(circuit.report(call, CallEnd::Failure));
+                    return true;
+                }
+            }
+        }
+        while call.probe.is_some() {
+            let third = circuit.config.probe_lease().checked_div(3);
+            let timer = renewal.get_or_insert_with(|| {
+                let clock = clock();
+                Box::pin(async move { clock.sleep(third).await })
+            });
             if timer.as_mut().poll(context).is_pending() {
-                return;
+                break;
             }
             *renewal = None;
-            self.keep_alive();
+            circuit.keep_alive(call);
         }
-    }
-
-    /// Sleeps until a probe's lease is to be renewed.
-    fn third_of_lease(&self) -> Timer<()> {
-        let clock = self.circuit().clock.clone();
-        let third = self.circuit().config.probe_lease().checked_div(3);
-        Box::pin(async move { clock.sleep(third).await })
-    }
-
-    fn poll_slowness(&mut self, slowness: &mut Option<Timer<bool>>, context: &mut Context<'_>) {
-        let Some(slow_after) = self.circuit().config.slow_after() else {
-            return;
-        };
-        let clock = || self.circuit().clock.clone();
-        let slow = slowness.get_or_insert_with(|| Box::pin(is_slow(clock(), slow_after)));
-        let Poll::Ready(is_slow) = slow.as_mut().poll(context) else {
-            return;
-        };
-        // It is known, and not asked again. Of no size, it allocates nothing.
-        *slow = Box::pin(pending());
-        if is_slow {
-            self.report_slow();
-        }
-    }
-
-    fn report_slow(&mut self) {
-        let id = mem::replace(&mut self.id, CallId::REPORTED);
-        // The call goes on: it cannot wait for the write of the trip that it may cause.
-        drop(self.circuit().report(id, CallEnd::Failure));
+        false
     }
 }
 

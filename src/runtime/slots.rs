@@ -50,7 +50,23 @@ impl Slots {
     }
 
     /// Counts a good call that was admitted in this epoch.
+    #[inline]
     pub(crate) fn count_good(&self, epoch: u64) {
+        // The path of nearly all calls, which needs no stack: this thread has an index, and its
+        // line is of this epoch and does not overflow.
+        let index = OWN.try_with(Cell::get).unwrap_or(NOT_TAKEN);
+        if let Some(Line(line)) = self.lines.get(index) {
+            let word = line.load(Relaxed);
+            if word ^ tag(epoch) < COUNT_MASK {
+                line.store(word.wrapping_add(1), Relaxed);
+                return;
+            }
+        }
+        self.count_good_closely(epoch);
+    }
+
+    #[inline(never)]
+    fn count_good_closely(&self, epoch: u64) {
         let own = own_index().and_then(|index| self.lines.get(index));
         if let Some(Line(line)) = own {
             // A load and a store, not an atomic addition: no other thread writes this line.

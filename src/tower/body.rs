@@ -25,14 +25,13 @@ pub(super) type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A call that is under way, and its timers.
 pub struct Watched {
     admitted: Admitted<Shared>,
-    /// Boxed: few calls have one.
-    timers: Option<Box<Timers>>,
+    timers: Timers,
 }
 
 impl Watched {
     #[inline]
     pub(super) fn new(admitted: Admitted<Shared>) -> Self {
-        Self { admitted, timers: None }
+        Self { admitted, timers: Timers::default() }
     }
 
     /// A call that the gate admitted, and that was made.
@@ -49,7 +48,7 @@ impl Watched {
         piece: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         let polled = self.admitted.in_call(|| piece(context));
-        if polled.is_pending() && self.admitted.has_timers() {
+        if polled.is_pending() {
             self.admitted.poll_timers(&mut self.timers, context);
         }
         polled

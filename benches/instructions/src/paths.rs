@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::poll_fn, hint::black_box, time::Duration};
 
 use fuseboard::{
-    Breaker, BreakerRegistry, Config, MemoryStore, Rejection,
+    Breaker, BreakerRegistry, Config, MemoryStore, Rejection, Rule,
     tower::{BoxError, BreakerLayer},
 };
 use futures::executor::block_on;
@@ -13,10 +13,17 @@ use crate::Failed;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// Ends the name of a path whose circuit has four rules beside `failure_threshold`.
+pub(crate) const WITH_RULES: &str = ", four rules";
+
 /// Makes a number of calls on one path.
 pub(crate) fn run(path: &str, calls: u64) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (_registry, closed, open) = runtime.block_on(circuits())?;
+    let Circuits { closed, ruled, open, registry: _registry } = runtime.block_on(circuits())?;
+    let (path, closed) = match path.strip_suffix(WITH_RULES) {
+        Some(path) => (path, ruled),
+        None => (path, closed),
+    };
     // From here on nothing runs but what is counted.
     match path {
         "try_admit" => calling(calls, || closed.try_admit().map(|permit| permit.success()).is_ok()),
@@ -73,19 +80,37 @@ async fn through(
     service.call(()).await
 }
 
-/// A closed circuit and an open one, which stay so.
-async fn circuits() -> Result<(BreakerRegistry, Breaker, Breaker), Failed> {
+/// The circuits, and what keeps them.
+struct Circuits {
+    closed: Breaker,
+    /// Closed too, with four rules.
+    ruled: Breaker,
+    open: Breaker,
+    registry: BreakerRegistry,
+}
+
+/// Makes circuits that stay as they are.
+async fn circuits() -> Result<Circuits, Failed> {
     let registry = BreakerRegistry::builder(MemoryStore::new()).disabled(false).spawn()?;
-    let config = Config::builder()
-        .failure_threshold(1)
-        .recovery_timeout(DAY)
-        .local_cache_max_age(DAY)
+    let config =
+        Config::builder().failure_threshold(1).recovery_timeout(DAY).local_cache_max_age(DAY);
+    let minute = Duration::from_secs(60);
+    let rules = config
+        .clone()
+        .also_trip(Rule::of_last(10, 100))
+        .also_trip(Rule::within(10, minute))
+        .also_trip(Rule::rate(0.5).over(minute).at_least(20))
+        .also_trip(Rule::rate(0.2).over(Duration::from_secs(300)).at_least(100))
         .build()?;
-    let (closed, open) =
-        (registry.breaker_with("closed", config.clone())?, registry.breaker_with("open", config)?);
-    for breaker in [&closed, &open] {
+    let circuits = Circuits {
+        closed: registry.breaker_with("closed", config.clone().build()?)?,
+        ruled: registry.breaker_with("ruled", rules)?,
+        open: registry.breaker_with("open", config.build()?)?,
+        registry,
+    };
+    for breaker in [&circuits.closed, &circuits.ruled, &circuits.open] {
         breaker.admit().await?.success().settled().await;
     }
-    open.admit().await?.failure().settled().await;
-    Ok((registry, closed, open))
+    circuits.open.admit().await?.failure().settled().await;
+    Ok(circuits)
 }

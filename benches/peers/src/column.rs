@@ -7,6 +7,15 @@ pub(crate) enum Column {
     Closed,
     /// The same, two threads on one circuit.
     Together,
+    /// Admit and report a success where rules count over calls or a time, of which no failure
+    /// stands: one thread.
+    Ruled,
+    /// The same, two threads on one circuit.
+    RuledTogether,
+    /// The same while a failure stands, and good calls are counted: one thread.
+    Watched,
+    /// The same, two threads on one circuit.
+    WatchedTogether,
     /// The asynchronous call, one thread.
     Call,
     /// The same call through the crate's layer for tower, one thread.
@@ -20,4 +29,6 @@ pub(crate) enum Column {
     /// A floor, two threads that share nothing: what they cost each other on
     /// this machine.
     Apart,
+    /// A floor, two threads that share what it is about.
+    Shared,
 }

@@ -7,7 +7,7 @@ use crate::{
     floors,
     measure::{Contended, Lanes, Sample},
     options::Options,
-    peer::Peer,
+    peer::{Built, Peer},
     shown,
     statistics::{self, ENOUGH, Spread},
     subject::Lane,
@@ -59,6 +59,9 @@ impl Contest {
         if contest.second.is_some() {
             let apart = Lanes::Together(floors::coarse(), Some(floors::coarse()), Contended::No);
             contest.add(floors::COARSE, Column::Apart, apart)?;
+            let (one, other) = floors::shared_ring();
+            let shared = Lanes::Together(one, Some(other), Contended::Perhaps);
+            contest.add(floors::RING, Column::Shared, shared)?;
         }
         for peer in &peers {
             let name = peer.name();
@@ -81,13 +84,8 @@ impl Contest {
         if few_columns {
             return Ok(());
         }
-        if self.second.is_some() {
-            let mut users = peer.closed(2)?;
-            if let Some((one, other)) = users.pop().zip(users.pop()) {
-                let contended = if name == OURS { Contended::No } else { Contended::Perhaps };
-                self.add(name, Column::Together, Lanes::Together(one, Some(other), contended))?;
-            }
-        }
+        self.add_pair(name, Column::Together, |users| peer.closed(users))?;
+        self.add_with_rules(peer)?;
         shown::comes_to_reject(&mut peer.call()?)?;
         self.add(name, Column::Call, Lanes::Alone(peer.call()?))?;
         let mut open = peer.rejected()?;
@@ -96,6 +94,39 @@ impl Contest {
         let Some(mut open) = peer.informed()? else { return Ok(()) };
         shown::comes_to_be_open(&mut open)?;
         self.add(name, Column::Informed, Lanes::Alone(open))
+    }
+
+    fn add_with_rules(&mut self, peer: &dyn Peer) -> Result<(), Box<dyn Error>> {
+        let name = peer.name();
+        if let Some(mut shown) = peer.ruled(1)?.pop() {
+            shown::comes_to_reject(&mut shown)?;
+        }
+        for lane in peer.ruled(1)? {
+            self.add(name, Column::Ruled, Lanes::Alone(lane))?;
+        }
+        self.add_pair(name, Column::RuledTogether, |users| peer.ruled(users))?;
+        for lane in peer.watched(1)? {
+            self.add(name, Column::Watched, Lanes::Alone(lane))?;
+        }
+        self.add_pair(name, Column::WatchedTogether, |users| peer.watched(users))
+    }
+
+    /// Adds two users of one circuit, if there are two processors and the crate has them.
+    fn add_pair(
+        &mut self,
+        name: &'static str,
+        column: Column,
+        users: impl FnOnce(usize) -> Built<Vec<Lane>>,
+    ) -> Result<(), Box<dyn Error>> {
+        if self.second.is_none() {
+            return Ok(());
+        }
+        let mut users = users(2)?;
+        if let Some((one, other)) = users.pop().zip(users.pop()) {
+            let contended = if name == OURS { Contended::No } else { Contended::Perhaps };
+            self.add(name, column, Lanes::Together(one, Some(other), contended))?;
+        }
+        Ok(())
     }
 
     fn add(

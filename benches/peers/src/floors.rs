@@ -2,7 +2,10 @@
 
 use std::{
     hint::black_box,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -23,6 +26,10 @@ pub(crate) const FRESH: &str =
 /// What the layers for tower are around.
 pub(crate) const SERVICE: &str = "a ready service";
 
+/// What counting the last calls under a mutex costs, beside the least that admits.
+pub(crate) const RING: &str =
+    "the least that knows what is fresh, and a ring of the last 100 outcomes under a mutex";
+
 /// The unit of the goals that are no ratio to a peer.
 pub(crate) const INSTANT: &str = "Instant::now";
 
@@ -34,10 +41,24 @@ pub(crate) fn all() -> Vec<(&'static str, Lane)> {
         (SERVICE, layered::user(layered::answering())),
         ("atomic load", floor(AtomicU64::new(7), |word| word.load(Ordering::Acquire) != 0)),
         (COARSE, coarse()),
-        (FRESH, floor(Block::new(), Block::is_fresh)),
+        (FRESH, floor(Block::new(), |block| block.is_fresh())),
+        ("a ring of the last 100 outcomes under a mutex", {
+            floor(Ring::new(), |ring| ring.push(false))
+        }),
+        (RING, ring(Arc::new((Block::new(), Ring::new())))),
         ("atomic add", floor(AtomicU64::new(7), |word| word.fetch_add(1, Ordering::AcqRel) != 0)),
         (INSTANT, floor(Instant::now(), |then| *then < Instant::now())),
     ]
+}
+
+/// Two users of one ring.
+pub(crate) fn shared_ring() -> (Lane, Lane) {
+    let shared = Arc::new((Block::new(), Ring::new()));
+    (ring(Arc::clone(&shared)), ring(shared))
+}
+
+fn ring(shared: Arc<(Block, Ring)>) -> Lane {
+    floor(shared, |shared| shared.0.is_fresh() && shared.1.push(false))
 }
 
 /// A reading of the coarse clock.
@@ -67,7 +88,7 @@ impl Block {
         }
     }
 
-    fn is_fresh(&mut self) -> bool {
+    fn is_fresh(&self) -> bool {
         let (seconds, nanos) = coarse_clock();
         let now_ms = seconds * 1_000 + nanos / 1_000_000;
         let word = self.word.load(Ordering::Acquire);
@@ -76,6 +97,35 @@ impl Block {
         age < quiet
             && self.word.load(Ordering::Relaxed) == word
             && self.watched.load(Ordering::Acquire) == 0
+    }
+}
+
+/// The last outcomes, and how many of them failed.
+struct Ring(Mutex<Outcomes>);
+
+struct Outcomes {
+    has_failed: [bool; Ring::LEN],
+    next: usize,
+    failures: u32,
+}
+
+impl Ring {
+    const LEN: usize = 100;
+
+    fn new() -> Self {
+        Self(Mutex::new(Outcomes { has_failed: [false; Self::LEN], next: 0, failures: 0 }))
+    }
+
+    /// Keeps an outcome in place of the oldest. Whether fewer than ten of the last failed.
+    fn push(&self, has_failed: bool) -> bool {
+        let mut outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Outcomes { has_failed: kept, next, failures } = &mut *outcomes;
+        if let Some(oldest) = kept.get_mut(*next) {
+            *failures = *failures + u32::from(has_failed) - u32::from(*oldest);
+            *oldest = has_failed;
+        }
+        *next = if *next + 1 < Self::LEN { *next + 1 } else { 0 };
+        *failures < 10
     }
 }
 

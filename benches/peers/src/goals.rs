@@ -17,7 +17,7 @@ use crate::{
     column::Column,
     contest::{Contest, OURS},
     counted::Counted,
-    floors::{COARSE, FRESH, INSTANT},
+    floors::{COARSE, FRESH, INSTANT, RING},
     peers,
 };
 
@@ -40,6 +40,14 @@ const OF_AN_INSTANT_INFORMED: f64 = 1.79;
 const OF_AN_INSTANT_LAYER: f64 = 0.85;
 /// What the layer for tower takes beyond `call`: 10 ns, where `Instant::now` takes 22.4.
 const OF_AN_INSTANT_BEYOND: f64 = 0.45;
+/// Rules of which no failure stands, of a circuit without: one thread, and two.
+const OF_NO_RULES: f64 = 1.03;
+const OF_NO_RULES_TOGETHER: f64 = 1.05;
+/// Good calls that are counted, of those that are not: one thread, and two.
+const OF_UNCOUNTED: f64 = 1.25;
+/// The same, of a ring under a mutex that does nothing else: one thread, and two.
+const OF_THE_RING: f64 = 0.85;
+const OF_THE_RING_TOGETHER: f64 = 0.75;
 /// The layer for tower, of another crate's.
 const OF_ANOTHER_LAYER: f64 = 0.12;
 
@@ -88,16 +96,16 @@ pub(crate) fn judge(contest: &Contest, counted: &Counted, machine: &Calm) -> Ver
         println!("skipped two threads on one circuit: there is one processor");
     }
 
-    for (what, column, most) in [
-        ("admit and success", Column::Closed, OF_AN_INSTANT),
-        ("call around a ready future", Column::Call, OF_AN_INSTANT_OTHERS),
-        ("the layer around a ready service", Column::Layer, OF_AN_INSTANT_LAYER),
-        ("rejected, with retry_after", Column::Rejected, OF_AN_INSTANT_OTHERS),
-        ("rejected, with the full CircuitInfo", Column::Informed, OF_AN_INSTANT_INFORMED),
-    ] {
+    for (what, column, most) in IN_INSTANTS {
         let to_instant = ratio((OURS, column), instant);
         hold(timed(&format!("{what}, to Instant::now"), to_instant, most));
         hold(Judged::counted(&format!("{what}, allocations"), counted.of(OURS, column), 0.0));
+    }
+    for (what, column, to, most) in with_rules() {
+        if contest.measures(OURS, column) {
+            hold(timed(what, ratio((OURS, column), to), most));
+            hold(Judged::counted(&format!("{what}, allocations"), counted.of(OURS, column), 0.0));
+        }
     }
     let layer = (OURS, Column::Layer);
     let beyond = contest.beyond_in(&calmest, layer, (OURS, Column::Call), instant);
@@ -117,6 +125,42 @@ pub(crate) fn judge(contest: &Contest, counted: &Counted, machine: &Calm) -> Ver
     }
     println!("{machine}");
     verdict
+}
+
+/// What our columns may take of `Instant::now`.
+const IN_INSTANTS: [(&str, Column, f64); 5] = [
+    ("admit and success", Column::Closed, OF_AN_INSTANT),
+    ("call around a ready future", Column::Call, OF_AN_INSTANT_OTHERS),
+    ("the layer around a ready service", Column::Layer, OF_AN_INSTANT_LAYER),
+    ("rejected, with retry_after", Column::Rejected, OF_AN_INSTANT_OTHERS),
+    ("rejected, with the full CircuitInfo", Column::Informed, OF_AN_INSTANT_INFORMED),
+];
+
+/// What rules may cost: a column of ours, what it is compared with, and the bound.
+fn with_rules() -> [(&'static str, Column, (&'static str, Column), f64); 6] {
+    [
+        ("four rules, to none", Column::Ruled, (OURS, Column::Closed), OF_NO_RULES),
+        (
+            "four rules, two threads, to none",
+            Column::RuledTogether,
+            (OURS, Column::Together),
+            OF_NO_RULES_TOGETHER,
+        ),
+        ("counted, to uncounted", Column::Watched, (OURS, Column::Closed), OF_UNCOUNTED),
+        (
+            "counted, two threads, to uncounted",
+            Column::WatchedTogether,
+            (OURS, Column::Together),
+            OF_UNCOUNTED,
+        ),
+        ("counted, to a ring under a mutex", Column::Watched, (RING, Column::Floor), OF_THE_RING),
+        (
+            "counted, two threads, to a ring under a mutex",
+            Column::WatchedTogether,
+            (RING, Column::Shared),
+            OF_THE_RING_TOGETHER,
+        ),
+    ]
 }
 
 /// One goal, in words.

@@ -21,9 +21,16 @@ pub(crate) fn comes_to_be_open(lane: &mut Lane) -> Result<(), String> {
 /// After all rounds: what was closed can still be tripped, what was open is.
 pub(crate) fn still_works(lane: &mut Lane, column: Column) -> Result<(), String> {
     match column {
-        Column::Floor | Column::Apart => Ok(()),
+        Column::Floor | Column::Apart | Column::Shared => Ok(()),
         Column::Rejected | Column::Informed => expect(lane, SHOWN),
-        Column::Closed | Column::Together | Column::Call | Column::Layer => trip(lane, 0),
+        Column::Closed
+        | Column::Together
+        | Column::Ruled
+        | Column::RuledTogether
+        | Column::Watched
+        | Column::WatchedTogether
+        | Column::Call
+        | Column::Layer => trip(lane, 0),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     column::Column,
     contest::{Contest, OURS},
     counted::Counted,
-    floors::SERVICE,
+    floors::{RING, SERVICE},
     peers,
     statistics::Spread,
 };
@@ -16,6 +16,13 @@ const COLUMNS: [Column; 4] = [Column::Closed, Column::Together, Column::Call, Co
 const HEAD: &str = "\
 | ns for each call | admit and success | two threads, one circuit | `call`, ready future | rejected | allocations |
 |---|--:|--:|--:|--:|--:|";
+
+const WITH_RULES: [Column; 4] =
+    [Column::Ruled, Column::RuledTogether, Column::Watched, Column::WatchedTogether];
+
+const HEAD_WITH_RULES: &str = "\
+| ns for each call | admit and success, rules on | two threads, one circuit | good calls are counted | two threads, one circuit |
+|---|--:|--:|--:|--:|";
 
 /// Everything that was measured.
 pub(crate) fn render(contest: &Contest, counted: &Counted) -> String {
@@ -31,6 +38,7 @@ pub(crate) fn render(contest: &Contest, counted: &Counted) -> String {
         );
     }
     table.push_str("\n\n");
+    with_rules(&mut table, contest);
     if let Some(left_out) = peers::left_out() {
         let _ = writeln!(table, "{left_out}\n");
     }
@@ -54,12 +62,29 @@ pub(crate) fn render(contest: &Contest, counted: &Counted) -> String {
     table
 }
 
+/// The crates that have rules over calls or over a time, and what a ring under a mutex costs.
+fn with_rules(table: &mut String, contest: &Contest) {
+    table.push_str(HEAD_WITH_RULES);
+    for name in contest.peers().filter(|name| contest.measures(name, Column::Ruled)) {
+        let cells: Vec<_> = WITH_RULES.iter().map(|column| cell(contest, name, *column)).collect();
+        let _ = write!(table, "\n| {} | {} |", peers::titled(name), cells.join(" | "));
+    }
+    let ring: Vec<_> =
+        [(Column::Floor, Column::Watched), (Column::Shared, Column::WatchedTogether)]
+            .iter()
+            .map(|(ring, ours)| cell_beside(contest, (RING, *ring), (OURS, *ours)))
+            .collect();
+    let _ = write!(table, "\n| {RING} | | | {} |\n\n", ring.join(" | "));
+}
+
 fn cell(contest: &Contest, name: &str, column: Column) -> String {
-    let Some(nanos) = contest.nanos(name, column) else { return "-".to_owned() };
-    let ratio = contest
-        .ratio((name, column), (OURS, column))
-        .filter(|_| name != OURS)
-        .map(|ratio| format!(", {ratio:.1}×"));
+    cell_beside(contest, (name, column), (OURS, column))
+}
+
+fn cell_beside(contest: &Contest, this: (&str, Column), ours: (&str, Column)) -> String {
+    let Some(nanos) = contest.nanos(this.0, this.1) else { return "-".to_owned() };
+    let ratio =
+        contest.ratio(this, ours).filter(|_| this.0 != OURS).map(|ratio| format!(", {ratio:.1}×"));
     spread(nanos) + &ratio.unwrap_or_default()
 }
 

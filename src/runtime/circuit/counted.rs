@@ -136,7 +136,32 @@ impl Circuit {
     /// to a write.
     #[inline]
     pub(crate) fn report(&self, call: CallId, end: CallEnd) -> Outstanding {
-        if self.gate.is_silent(call, end) { None } else { self.report_counted(call, end) }
+        if self.report_good(call, end) { None } else { self.report_counted(call, end) }
+    }
+
+    /// Reports a good call that is no probe, which says and causes nothing: the path of nearly all
+    /// calls. Where it is `false` nothing was reported.
+    #[inline]
+    pub(crate) fn report_good(&self, call: CallId, end: CallEnd) -> bool {
+        if self.gate.is_silent(call, end) {
+            return true;
+        }
+        let is_good = matches!((call.probe, end), (None, CallEnd::Success));
+        if is_good {
+            self.count_good(call.epoch);
+        }
+        is_good
+    }
+
+    /// Counts a good call. By itself, since the registers and the stack that a failure needs cost
+    /// more than the counting.
+    #[inline(never)]
+    fn count_good(&self, epoch: u64) {
+        // Without counts the first failure is being counted right now: concurrent with
+        // this call, which may come before it.
+        if let Some(counted) = self.counted.get() {
+            counted.slots.count_good(epoch);
+        }
     }
 
     #[inline(never)]
@@ -145,11 +170,7 @@ impl Circuit {
             (Some(_), _) => self.report_probe(call, end),
             (None, CallEnd::Failure) => self.count_failure(call.epoch),
             (None, CallEnd::Success) => {
-                // Without counts the first failure is being counted right now: concurrent with
-                // this call, which may come before it.
-                if let Some(counted) = self.counted.get() {
-                    counted.slots.count_good(call.epoch);
-                }
+                self.count_good(call.epoch);
                 None
             }
             (None, CallEnd::Ignored | CallEnd::Dropped) => None,

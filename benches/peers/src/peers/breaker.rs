@@ -23,6 +23,17 @@ fn circuit() -> CircuitBreaker {
     CircuitBreaker::new(config)
 }
 
+fn circuit_with_rates() -> CircuitBreaker {
+    let config = CircuitBreakerConfig::builder()
+        .consecutive_failures(THRESHOLD.into())
+        .failure_rate_threshold(0.5)
+        .sliding_window_size(100)
+        .minimum_calls(20)
+        .backoff(BackoffStrategy::Fixed(LONG))
+        .build();
+    CircuitBreaker::new(config)
+}
+
 fn fail(circuit: &mut CircuitBreaker) {
     circuit.record_failure();
 }
@@ -41,6 +52,12 @@ impl Peer for BreakerCrate {
 
     fn closed(&self, users: usize) -> Built<Vec<Lane>> {
         let circuit = circuit();
+        Ok((0..users).map(|_| user(circuit.clone())).collect())
+    }
+
+    /// Half of the last 100, or failures in a row.
+    fn ruled(&self, users: usize) -> Built<Vec<Lane>> {
+        let circuit = circuit_with_rates();
         Ok((0..users).map(|_| user(circuit.clone())).collect())
     }
 

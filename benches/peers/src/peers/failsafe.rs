@@ -1,10 +1,13 @@
 //! <https://crates.io/crates/failsafe>
 
-use std::iter::Repeat;
+use std::{iter::Repeat, time::Duration};
 
 use failsafe::{
     CircuitBreaker as _, Config, Error, StateMachine, backoff,
-    failure_policy::{ConsecutiveFailures, consecutive_failures},
+    failure_policy::{
+        ConsecutiveFailures, SuccessRateOverTimeWindow, consecutive_failures,
+        success_rate_over_time_window,
+    },
 };
 
 use crate::{
@@ -17,7 +20,8 @@ use crate::{
 /// does not tell when to come back.
 pub(crate) struct Failsafe;
 
-type Circuit = StateMachine<ConsecutiveFailures<Repeat<std::time::Duration>>, ()>;
+type Circuit = StateMachine<ConsecutiveFailures<Repeat<Duration>>, ()>;
+type Ruled = StateMachine<SuccessRateOverTimeWindow<Repeat<Duration>>, ()>;
 
 fn circuit() -> Circuit {
     let policy = consecutive_failures(THRESHOLD.into(), backoff::constant(LONG));
@@ -28,6 +32,14 @@ fn fail(circuit: &mut Circuit) {
     let _ = circuit.call(failure);
 }
 
+/// Half of at least 20 calls, of a moving average over a second: it trips on nothing before its
+/// window has passed once, and how long that is does not change the price.
+fn circuit_with_rates() -> Ruled {
+    let window = Duration::from_secs(1);
+    let policy = success_rate_over_time_window(0.5, 20, window, backoff::constant(LONG));
+    Config::new().failure_policy(policy).build()
+}
+
 impl Peer for Failsafe {
     fn name(&self) -> &'static str {
         "failsafe"
@@ -35,6 +47,15 @@ impl Peer for Failsafe {
 
     fn closed(&self, users: usize) -> Built<Vec<Lane>> {
         let circuit = circuit();
+        let user = |_| lane(circuit.clone(), |circuit| circuit.call(success).is_ok(), fail);
+        Ok((0..users).map(user).collect())
+    }
+
+    fn ruled(&self, users: usize) -> Built<Vec<Lane>> {
+        let fail = |circuit: &mut Ruled| {
+            let _ = circuit.call(failure);
+        };
+        let circuit = circuit_with_rates();
         let user = |_| lane(circuit.clone(), |circuit| circuit.call(success).is_ok(), fail);
         Ok((0..users).map(user).collect())
     }

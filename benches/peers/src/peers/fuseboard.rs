@@ -1,8 +1,8 @@
 //! This crate.
 
-use std::{cell::Cell, hint::black_box};
+use std::{cell::Cell, hint::black_box, time::Duration};
 
-use fuseboard::{Breaker, BreakerRegistry, Config, MemoryStore, tower::BreakerLayer};
+use fuseboard::{Breaker, BreakerRegistry, Config, MemoryStore, Rule, tower::BreakerLayer};
 use tokio::runtime::Handle;
 use tower::Layer as _;
 
@@ -18,6 +18,8 @@ use crate::{
 /// anew, as it does with shorter ages: the price is the same.
 pub(crate) struct Fuseboard {
     registry: BreakerRegistry,
+    /// Four rules beside failures in a row.
+    ruled: Config,
     runtime: Handle,
     circuits: Cell<u32>,
 }
@@ -27,23 +29,52 @@ impl Fuseboard {
         let config = Config::builder()
             .failure_threshold(THRESHOLD.into())
             .local_cache_max_age(LONG)
-            .recovery_timeout(LONG)
+            .recovery_timeout(LONG);
+        let minute = Duration::from_secs(60);
+        let ruled = config
+            .clone()
+            .also_trip(Rule::of_last(10, 100))
+            .also_trip(Rule::within(10, minute))
+            .also_trip(Rule::rate(0.5).over(minute).at_least(20))
+            .also_trip(Rule::rate(0.2).over(5 * minute).at_least(100))
             .build()?;
-        let registry =
-            BreakerRegistry::builder(MemoryStore::new()).disabled(false).config(config).spawn()?;
-        Ok(Self { registry, runtime: runtime.clone(), circuits: Cell::new(0) })
+        let registry = BreakerRegistry::builder(MemoryStore::new())
+            .disabled(false)
+            .config(config.build()?)
+            .spawn()?;
+        Ok(Self { registry, ruled, runtime: runtime.clone(), circuits: Cell::new(0) })
     }
 
     /// A circuit of its own, of which the store has been asked.
     fn breaker(&self) -> Built<Breaker> {
+        self.breaker_with(None)
+    }
+
+    /// The same, with other settings than those of the registry.
+    fn breaker_with(&self, config: Option<&Config>) -> Built<Breaker> {
         let number = self.circuits.get();
         self.circuits.set(number + 1);
-        let breaker = self.registry.breaker(format!("circuit {number}"))?;
+        let name = format!("circuit {number}");
+        let breaker = match config {
+            Some(config) => self.registry.breaker_with(name, config.clone())?,
+            None => self.registry.breaker(name)?,
+        };
         self.runtime.block_on(async {
             let permit = breaker.admit().await?;
             permit.success().settled().await;
             Ok(breaker)
         })
+    }
+
+    /// So many users of a circuit, by `try_admit`.
+    fn users(&self, breaker: &Breaker, users: usize) -> Vec<Lane> {
+        let call = |breaker: &mut Breaker| {
+            let Ok(permit) = breaker.try_admit() else { return false };
+            let done = success().is_ok();
+            permit.success();
+            done
+        };
+        (0..users).map(|_| lane(breaker.clone(), call, self.fail())).collect()
     }
 
     /// Fails one call, and waits until that is counted.
@@ -63,17 +94,24 @@ impl Peer for Fuseboard {
     }
 
     fn closed(&self, users: usize) -> Built<Vec<Lane>> {
-        let breaker = self.breaker()?;
-        let user = || {
-            let call = |breaker: &mut Breaker| {
-                let Ok(permit) = breaker.try_admit() else { return false };
-                let done = success().is_ok();
-                permit.success();
-                done
-            };
-            lane(breaker.clone(), call, self.fail())
-        };
-        Ok((0..users).map(|_| user()).collect())
+        Ok(self.users(&self.breaker()?, users))
+    }
+
+    fn ruled(&self, users: usize) -> Built<Vec<Lane>> {
+        Ok(self.users(&self.breaker_with(Some(&self.ruled))?, users))
+    }
+
+    /// The failure stands in a window of a day.
+    fn watched(&self, users: usize) -> Built<Vec<Lane>> {
+        let config = Config::builder()
+            .failure_threshold(THRESHOLD.into())
+            .also_trip(Rule::within(10, LONG))
+            .local_cache_max_age(LONG)
+            .recovery_timeout(LONG)
+            .build()?;
+        let mut breaker = self.breaker_with(Some(&config))?;
+        self.fail()(&mut breaker);
+        Ok(self.users(&breaker, users))
     }
 
     fn call(&self) -> Built<Lane> {

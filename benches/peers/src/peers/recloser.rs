@@ -15,7 +15,17 @@ use crate::{
 pub(crate) struct Recloser;
 
 fn circuit() -> Circuit {
-    Circuit::custom().error_rate(0.5).closed_len(10).half_open_len(10).open_wait(LONG).build()
+    circuit_of_last(10)
+}
+
+fn circuit_of_last(calls: usize) -> Circuit {
+    Circuit::custom().error_rate(0.5).closed_len(calls).half_open_len(10).open_wait(LONG).build()
+}
+
+fn users(circuit: Circuit, users: usize) -> Vec<Lane> {
+    let circuit = Arc::new(circuit);
+    let user = |_| lane(Arc::clone(&circuit), |circuit| circuit.call(success).is_ok(), fail);
+    (0..users).map(user).collect()
 }
 
 fn fail(circuit: &mut Arc<Circuit>) {
@@ -27,10 +37,13 @@ impl Peer for Recloser {
         "recloser"
     }
 
-    fn closed(&self, users: usize) -> Built<Vec<Lane>> {
-        let circuit = Arc::new(circuit());
-        let user = |_| lane(Arc::clone(&circuit), |circuit| circuit.call(success).is_ok(), fail);
-        Ok((0..users).map(user).collect())
+    fn closed(&self, count: usize) -> Built<Vec<Lane>> {
+        Ok(users(circuit(), count))
+    }
+
+    /// Half of the last 100.
+    fn ruled(&self, count: usize) -> Built<Vec<Lane>> {
+        Ok(users(circuit_of_last(100), count))
     }
 
     fn call(&self) -> Built<Lane> {

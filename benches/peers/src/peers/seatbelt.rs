@@ -1,5 +1,7 @@
 //! <https://crates.io/crates/seatbelt>
 
+use std::time::Duration;
+
 use layered::{Execute, Service, Stack};
 use seatbelt::{RecoveryInfo, ResilienceContext, breaker::Breaker};
 use tick::Clock;
@@ -21,11 +23,16 @@ trait Circuit: Service<bool, Out = Result<u64, Failed>> + Clone + 'static {}
 impl<S: Service<bool, Out = Result<u64, Failed>> + Clone + 'static> Circuit for S {}
 
 fn circuit() -> impl Circuit {
+    circuit_over(Duration::from_secs(30), THRESHOLD.into())
+}
+
+fn circuit_over(window: Duration, at_least: u32) -> impl Circuit {
     let clock = Clock::new_tokio().with_fast_instant(true);
     let context = ResilienceContext::new(&clock);
     let breaker = Breaker::layer("peer", &context)
         .failure_threshold(0.5)
-        .min_throughput(THRESHOLD.into())
+        .sampling_duration(window)
+        .min_throughput(at_least)
         .break_duration(LONG)
         .recovery_with(|answer: &Result<u64, Failed>, _| match answer {
             Ok(_) => RecoveryInfo::never(),
@@ -51,6 +58,12 @@ impl Peer for Seatbelt {
 
     fn closed(&self, users: usize) -> Built<Vec<Lane>> {
         let circuit = circuit();
+        Ok((0..users).map(|_| user(circuit.clone())).collect())
+    }
+
+    /// Half of at least 20 calls within a minute.
+    fn ruled(&self, users: usize) -> Built<Vec<Lane>> {
+        let circuit = circuit_over(Duration::from_secs(60), 20);
         Ok((0..users).map(|_| user(circuit.clone())).collect())
     }
 

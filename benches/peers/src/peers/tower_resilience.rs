@@ -24,6 +24,20 @@ fn circuit() -> Built<impl Answering<CircuitBreakerError<Failed>> + Clone> {
     Ok(layer.layer_fn(layered::answering()))
 }
 
+/// Trips on half of all calls since the state changed, of at least 100: its window over calls does not
+/// slide. Its windows over a time keep every call, and count them all
+/// at each, which no loop can bear.
+fn circuit_with_rates() -> Built<impl Answering<CircuitBreakerError<Failed>> + Clone> {
+    let layer = CircuitBreakerLayer::builder()
+        .failure_rate_threshold(0.5)
+        .sliding_window_size(100)
+        .minimum_number_of_calls(20)
+        .wait_duration_in_open(LONG)
+        .name("")
+        .build()?;
+    Ok(layer.layer_fn(layered::answering()))
+}
+
 impl Peer for TowerResilience {
     fn name(&self) -> &'static str {
         "tower-resilience-circuitbreaker"
@@ -31,6 +45,11 @@ impl Peer for TowerResilience {
 
     fn closed(&self, users: usize) -> Built<Vec<Lane>> {
         let circuit = circuit()?;
+        Ok((0..users).map(|_| layered::user(circuit.clone())).collect())
+    }
+
+    fn ruled(&self, users: usize) -> Built<Vec<Lane>> {
+        let circuit = circuit_with_rates()?;
         Ok((0..users).map(|_| layered::user(circuit.clone())).collect())
     }
 
