@@ -7,7 +7,7 @@ mod slow;
 
 use std::{fmt, future::Future, time::Duration};
 
-pub(crate) use self::admitted::{Admitted, judged};
+pub(crate) use self::admitted::{Admitted, Underway, judged};
 pub use self::settling::Settling;
 #[cfg(feature = "tower")]
 pub(crate) use self::slow::Timers;

@@ -8,7 +8,7 @@ use crate::{
     limit::Limit,
     outcome::Outcome,
     permit::{
-        Admitted, judged,
+        Admitted, Underway, judged,
         limited::{self, until_limit},
     },
     protocol::machine::CallId,
@@ -41,16 +41,17 @@ impl Breaker {
             Decision::AskActor => return finish(Box::pin(self.run_asked(call, judge)).await),
         };
         // Before the call is made, so that a panic of `call` itself is a failure.
-        let mut admitted = Admitted::new(&*self.circuit, CallId { epoch, probe: None });
+        let id = CallId { epoch, probe: None };
+        let mut underway = Underway::new(Admitted::new(&*self.circuit, id));
         let called = pin!(call());
-        let output = admitted.poll(called).await;
+        let output = underway.poll(called).await;
         let (output, outcome) = judged(output, judge);
-        if admitted.report_silently(outcome) {
+        if underway.admitted.report_silently(outcome) {
             return finish(Ok(output));
         }
         // Kept under another name, so that only outputs that wait are kept.
         let kept = output;
-        if let Some(settled) = admitted.report_and_wait(outcome) {
+        if let Some(settled) = underway.admitted.report_and_wait(outcome) {
             settled.await;
         }
         finish(Ok(kept))

@@ -152,15 +152,16 @@ impl<C: Holder> Admitted<C> {
         // Now, and not at the first poll: other code of the task may panic before it.
         self.stage = Stage::BesideCall;
         async move {
+            let mut underway = Underway::new(self);
             let call = pin!(call);
-            let output = self.poll(call).await;
+            let output = underway.poll(call).await;
             let (output, outcome) = judged(output, judge);
-            if self.report_silently(outcome) {
+            if underway.admitted.report_silently(outcome) {
                 return output;
             }
             // Kept under another name, so that only outputs that wait are kept.
             let kept = output;
-            if let Some(settled) = self.report_and_wait(outcome) {
+            if let Some(settled) = underway.admitted.report_and_wait(outcome) {
                 settled.await;
             }
             kept
@@ -178,15 +179,6 @@ impl<C: Holder> Admitted<C> {
         let judge = move |ran: &_| limited::judge(ran, |result| classifier.classify(result));
         let ran = self.run(call, judge);
         async move { limited::into_call_result(Ok(ran.await)) }
-    }
-
-    /// The output of a call, which is noted to be polled while it is.
-    #[inline]
-    pub(crate) fn poll<'a, F: Future>(&'a mut self, call: Pin<&'a mut F>) -> Polled<'a, C, F> {
-        // Admitted calls begin in the call, so that a panic as it is made is a failure.
-        // From here on the call waits to be polled.
-        self.stage = Stage::BesideCall;
-        Polled { admitted: self, call, timers: Timers::default() }
     }
 
     /// Counts the call if it is slow, and keeps it alive if it is a probe.
@@ -222,12 +214,34 @@ impl<C: Holder> Drop for Admitted<C> {
     }
 }
 
+/// A call that is run, and its timers. Together, and not in the future that polls: what a call
+/// drops besides is code that each call runs.
+pub(crate) struct Underway<C: Holder> {
+    pub(crate) admitted: Admitted<C>,
+    timers: Timers,
+}
+
+impl<C: Holder> Underway<C> {
+    #[inline]
+    pub(crate) fn new(admitted: Admitted<C>) -> Self {
+        Self { admitted, timers: Timers::default() }
+    }
+
+    /// The output of a call, which is noted to be polled while it is.
+    #[inline]
+    pub(crate) fn poll<'a, F: Future>(&'a mut self, call: Pin<&'a mut F>) -> Polled<'a, C, F> {
+        // Admitted calls begin in the call, so that a panic as it is made is a failure.
+        // From here on the call waits to be polled.
+        self.admitted.stage = Stage::BesideCall;
+        Polled { underway: self, call }
+    }
+}
+
 /// Polls a call. A panic is a failure if it came out of the call, and not if it is of
 /// other code in the same task, which drops the call between two polls.
 pub(crate) struct Polled<'a, C: Holder, F> {
-    admitted: &'a mut Admitted<C>,
+    underway: &'a mut Underway<C>,
     call: Pin<&'a mut F>,
-    timers: Timers,
 }
 
 impl<C: Holder, F: Future> Future for Polled<'_, C, F> {
@@ -235,7 +249,7 @@ impl<C: Holder, F: Future> Future for Polled<'_, C, F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let Self { admitted, call, timers } = &mut *self;
+        let Self { underway: Underway { admitted, timers }, call } = &mut *self;
         let polled = admitted.poll_once(call.as_mut(), context);
         if polled.is_pending() {
             admitted.poll_timers(timers, context);
