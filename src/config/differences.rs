@@ -26,6 +26,8 @@ impl Config {
             failure_window,
             also_trip,
             recovery_timeout,
+            open_backoff,
+            open_for_at_most,
             success_threshold,
             local_cache_max_age,
             refresh_ahead,

@@ -5,16 +5,18 @@ use std::{fmt, time::Duration};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Error as _, MapAccess, Visitor},
-    ser::SerializeStruct as _,
+    ser::SerializeStruct,
 };
 
-use super::{Config, ConfigBuilder, Rule, RuleKind, Share};
+use super::{Backoff, Config, ConfigBuilder, Rule, RuleKind, Share};
 
 const SETTINGS: &[&str] = &[
     "failure_threshold",
     "failure_window",
     "also_trip",
     "recovery_timeout",
+    "open_backoff",
+    "open_for_at_most",
     "success_threshold",
     "local_cache_max_age",
     "refresh_ahead",
@@ -118,6 +120,60 @@ impl<'de> Deserialize<'de> for Rule {
     }
 }
 
+/// A back-off as text: `{"exponential": {"factor": 2, "at_most": "5m"}}`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum WrittenBackoff {
+    Exponential {
+        factor: f64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_most: Option<Text>,
+        #[serde(default = "default_jitter")]
+        jitter: f64,
+        #[serde(default = "default_forget_after")]
+        forget_after: Text,
+    },
+}
+
+fn default_jitter() -> f64 {
+    Backoff::JITTER
+}
+
+fn default_forget_after() -> Text {
+    Text(Backoff::FORGET_AFTER)
+}
+
+impl Serialize for Backoff {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (factor, at_most, jitter, forget_after) = self.parts();
+        let (at_most, forget_after) = (at_most.map(Text), Text(forget_after));
+        let written = WrittenBackoff::Exponential { factor, at_most, jitter, forget_after };
+        written.serialize(serializer)
+    }
+}
+
+/// Reads a back-off as it is. Its ranges are checked when the settings are.
+impl<'de> Deserialize<'de> for Backoff {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let WrittenBackoff::Exponential { factor, at_most, jitter, forget_after } =
+            WrittenBackoff::deserialize(deserializer)?;
+        let backoff = Self::exponential(factor).jitter(jitter).forget_after(forget_after.0);
+        Ok(at_most.map_or(backoff, |Text(most)| backoff.at_most(most)))
+    }
+}
+
+/// Writes a setting that is left out where it is not set.
+fn optional<S: SerializeStruct>(
+    settings: &mut S,
+    name: &'static str,
+    value: Option<impl Serialize>,
+) -> Result<(), S::Error> {
+    match value {
+        Some(value) => settings.serialize_field(name, &value),
+        None => settings.skip_field(name),
+    }
+}
+
 impl Serialize for Config {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Destructured, so that a new setting cannot be left out.
@@ -126,6 +182,8 @@ impl Serialize for Config {
             failure_window,
             also_trip,
             recovery_timeout,
+            open_backoff,
+            open_for_at_most,
             success_threshold,
             local_cache_max_age,
             refresh_ahead,
@@ -139,36 +197,28 @@ impl Serialize for Config {
             await_trip_write,
             count_cancelled,
         } = self;
-        let unset = [failure_window, election_spread, probe_limit];
+        let unset = [failure_window, open_for_at_most, election_spread, probe_limit];
         let left_out = unset.iter().filter(|set| set.is_none()).count();
-        let left_out = left_out.saturating_add(usize::from(also_trip.is_empty()));
+        let left_out = left_out
+            .saturating_add(usize::from(also_trip.is_empty()))
+            .saturating_add(usize::from(open_backoff.is_none()));
         let length = SETTINGS.len().saturating_sub(left_out);
         let mut settings = serializer.serialize_struct("Config", length)?;
         settings.serialize_field("failure_threshold", failure_threshold)?;
-        match failure_window {
-            Some(window) => settings.serialize_field("failure_window", &Text(*window))?,
-            None => settings.skip_field("failure_window")?,
-        }
-        if also_trip.is_empty() {
-            settings.skip_field("also_trip")?;
-        } else {
-            settings.serialize_field("also_trip", also_trip)?;
-        }
+        optional(&mut settings, "failure_window", failure_window.map(Text))?;
+        let rules = (!also_trip.is_empty()).then_some(also_trip);
+        optional(&mut settings, "also_trip", rules)?;
         settings.serialize_field("recovery_timeout", &Text(*recovery_timeout))?;
+        optional(&mut settings, "open_backoff", *open_backoff)?;
+        optional(&mut settings, "open_for_at_most", open_for_at_most.map(Text))?;
         settings.serialize_field("success_threshold", success_threshold)?;
         settings.serialize_field("local_cache_max_age", &Text(*local_cache_max_age))?;
         settings.serialize_field("refresh_ahead", refresh_ahead)?;
         settings.serialize_field("probe_lease", &Text(*probe_lease))?;
         settings.serialize_field("handoff", &Text(*handoff))?;
         // Those that follow other settings stay unset, and follow them again when read.
-        match election_spread {
-            Some(spread) => settings.serialize_field("election_spread", &Text(*spread))?,
-            None => settings.skip_field("election_spread")?,
-        }
-        match probe_limit {
-            Some(limit) => settings.serialize_field("probe_limit", &Text(*limit))?,
-            None => settings.skip_field("probe_limit")?,
-        }
+        optional(&mut settings, "election_spread", election_spread.map(Text))?;
+        optional(&mut settings, "probe_limit", probe_limit.map(Text))?;
         settings.serialize_field("store_timeout", &Text(*store_timeout))?;
         settings.serialize_field("on_store_outage", on_store_outage)?;
         settings.serialize_field("max_clock_skew", &Text(*max_clock_skew))?;
@@ -223,6 +273,8 @@ fn with<'de, A: MapAccess<'de>>(
             value::<Vec<Rule>, A>(map, name)?.into_iter().fold(builder, ConfigBuilder::also_trip)
         }
         "recovery_timeout" => builder.recovery_timeout(duration(map, name)?),
+        "open_backoff" => builder.open_backoff(value(map, name)?),
+        "open_for_at_most" => builder.open_for_at_most(duration(map, name)?),
         "success_threshold" => builder.success_threshold(value(map, name)?),
         "local_cache_max_age" => builder.local_cache_max_age(duration(map, name)?),
         "refresh_ahead" => builder.refresh_ahead(value(map, name)?),

@@ -137,6 +137,6 @@ fn half_open(owner: &str, lease_until: i64) -> Record {
         lease_until: lease_until.into(),
         expires_at: lease_until.saturating_add(3_600).into(),
         success_count: 0.into(),
-        released: Field::Absent,
+        ..Record::empty()
     }
 }

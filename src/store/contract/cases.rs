@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    protocol::record::{Field, LeaseToken, Operation, Record},
+    protocol::record::{Field, Hints, LeaseToken, Operation, Record},
     state::CircuitState,
 };
 
@@ -50,7 +50,7 @@ fn and(mut steps: Vec<Operation>, next: impl FnOnce(Record) -> Operation) -> Vec
 }
 
 fn trip(seen: Option<Record>, failure_count: u64) -> Operation {
-    Operation::Trip { seen, failure_count, opened_at: NOW, expires_at: TTL }
+    Operation::Trip { seen, failure_count, opened_at: NOW, expires_at: TTL, hints: Hints::NONE }
 }
 
 fn elect(seen: Record, token: LeaseToken) -> Operation {
@@ -95,7 +95,7 @@ fn close(token: LeaseToken) -> Operation {
 }
 
 fn reopen(token: LeaseToken) -> Operation {
-    Operation::Reopen { token, opened_at: NOW + 7, expires_at: TTL + 7 }
+    Operation::Reopen { token, opened_at: NOW + 7, expires_at: TTL + 7, hints: Hints::NONE }
 }
 
 fn hold(seen: Option<Record>) -> Operation {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use fuseboard::{
     CircuitState,
-    store::{Field, LeaseToken, Operation, Record},
+    store::{Field, Hints, LeaseToken, Operation, Record},
 };
 
 use crate::weak::Weak;
@@ -259,6 +259,7 @@ impl Write {
                 failure_count: 2,
                 opened_at: i64::from(*opened),
                 expires_at: i64::from(*at),
+                hints: Hints::NONE,
             },
             Self::Elect { seen, token: number, at } => {
                 let (token, lease_until, expires_at) = led(*number, *at);
@@ -300,6 +301,7 @@ impl Write {
                 token: token(*number),
                 opened_at: i64::from(*opened),
                 expires_at: i64::from(*at),
+                hints: Hints::NONE,
             },
             Self::Hold { seen, at } => Operation::Hold {
                 seen: seen.as_ref().map(record),

@@ -6,7 +6,7 @@ use crate::{
     protocol::answer::{Consistency, StoreErrorKind, Written},
     protocol::health::{Access, BackedOff},
     protocol::moment::Moment,
-    protocol::record::{LeaseToken, Operation, Record},
+    protocol::record::{Hints, LeaseToken, Operation, Record},
 };
 
 /// One operation that the owner is to run on the store.
@@ -87,7 +87,7 @@ pub(in crate::protocol::machine) enum PendingWrite {
     HandOver,
     GiveBack,
     Close { token: LeaseToken },
-    Reopen { token: LeaseToken, opened_at: i64 },
+    Reopen { token: LeaseToken, opened_at: i64, hints: Hints },
 }
 
 impl PendingWrite {

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::HashSet};
 
 use fuseboard::store::{
-    self, Change, Condition, Consistency, LeaseToken, Operation, Record, Store, Written,
+    self, Change, Condition, Consistency, Hints, LeaseToken, Operation, Record, Store, Written,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -95,7 +95,12 @@ fn operations(seen: &Record) -> Vec<Operation> {
         hold(some()),
         release(some()),
         Operation::Close { token: ours(), expires_at: 4_800 },
-        Operation::Reopen { token: ours(), opened_at: 1_100, expires_at: 4_730 },
+        Operation::Reopen {
+            token: ours(),
+            opened_at: 1_100,
+            expires_at: 4_730,
+            hints: Hints::NONE,
+        },
     ];
     // A renewal over a lease that is no whole number differs: see
     // `expression::expressions`.
