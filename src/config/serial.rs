@@ -350,6 +350,25 @@ mod tests {
     }
 
     #[test]
+    fn open_times_are_read_as_people_write_them() {
+        let text = r#"{"open_for_at_most": "2m", "open_backoff":
+            {"exponential": {"factor": 2, "at_most": "5m", "jitter": 0.1, "forget_after": "20m"}}}"#;
+        let read: Config = serde_json::from_str(text).unwrap();
+        let minute = Duration::from_secs(60);
+        let backoff = Backoff::exponential(2.0);
+        let full = backoff.at_most(minute * 5).jitter(0.1).forget_after(minute * 20);
+        let built = Config::builder().open_for_at_most(minute * 2).open_backoff(full);
+        assert_eq!(read, built.build().unwrap());
+        let short: Config =
+            serde_json::from_str(r#"{"open_backoff": {"exponential": {"factor": 2.0}}}"#).unwrap();
+        assert_eq!(short, Config::builder().open_backoff(backoff).build().unwrap());
+        for config in [read, short] {
+            let written = serde_json::to_string(&config).unwrap();
+            assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), config, "{written}");
+        }
+    }
+
+    #[test]
     fn the_defaults_are_written_as_people_read_them() {
         let written = serde_json::to_value(Config::default()).unwrap();
         let expected = json!({
@@ -397,6 +416,12 @@ mod tests {
                 json!({"also_trip": [{"rate": {"share": 2}}]}),
                 "rate must have a share above 0 and at most 1, got rate(2.0)",
             ),
+            (
+                json!({"open_backoff": {"exponential": {"factor": 0.5}}}),
+                "open_backoff must have a factor of 1 to 1,000, got exponential(0.5)",
+            ),
+            (json!({"open_backoff": {"linear": {}}}), "open_backoff: unknown variant `linear`"),
+            (json!({"open_for_at_most": "10s"}), "open_for_at_most must be between"),
             (json!([]), "invalid type: sequence, expected a map of settings"),
         ] {
             let error = refused(&value);

@@ -242,12 +242,12 @@ async fn case_68_a_malformed_attribute_is_decoded_named_and_healed_by_the_next_w
     let engine = Engine::new();
     let store = engine.store("A");
     let numbers = ["failure_count", "opened_at", "probe_lease_expiry", "expiration"];
-    let attributes = ["state", "half_open_owner", "success_count"];
+    let attributes = ["state", "half_open_owner", "success_count", "failed_probes", "open_until"];
     for attribute in numbers.into_iter().chain(attributes) {
         for value in absurd().into_iter().chain([json!({"N": "-1"}), json!("soon")]) {
             let fits = match (attribute, &value) {
                 ("half_open_owner", value) => value.is_string(),
-                ("opened_at" | "probe_lease_expiry" | "expiration", value) => {
+                ("opened_at" | "probe_lease_expiry" | "expiration" | "open_until", value) => {
                     *value == json!({"N": "-1"})
                 }
                 _ => false,
