@@ -95,7 +95,8 @@ fn close(token: LeaseToken) -> Operation {
 }
 
 fn reopen(token: LeaseToken) -> Operation {
-    Operation::Reopen { token, opened_at: NOW + 7, expires_at: TTL + 7, hints: Hints::NONE }
+    let hints = Hints { failed_probes: Some(3), open_until: Some(NOW + 60) };
+    Operation::Reopen { token, opened_at: NOW + 7, expires_at: TTL + 7, hints }
 }
 
 fn hold(seen: Option<Record>) -> Operation {
