@@ -36,6 +36,7 @@ pub enum Outcome {
     /// use std::time::Duration;
     /// use fuseboard::{CircuitState, Outcome};
     ///
+    /// #[derive(Debug)]
     /// struct Response {
     ///     status: u16,
     ///     retry_after: Option<u64>,
@@ -56,7 +57,7 @@ pub enum Outcome {
     ///
     /// let rejected = payments.call(throttled).await.unwrap_err();
     /// let open = fuseboard::OpenError::find(&rejected).expect("the circuit is open");
-    /// assert_eq!(open.retry_after(), Duration::from_secs(7));
+    /// assert!(open.retry_after() > Duration::from_secs(6));
     /// # Ok(()) }
     /// ```
     OpenFor(Duration),
