@@ -42,7 +42,7 @@ impl Phase {
         match self {
             Self::Closed { .. } => None,
             Self::Open(opening) => opening.opened_at,
-            Self::HalfOpen(recovery) => recovery.opened_at,
+            Self::HalfOpen(recovery) => recovery.before.opened_at,
         }
     }
 
@@ -217,10 +217,17 @@ fn until(stamp: i64, after: Duration, now: Moment) -> Duration {
 /// A circuit that is being probed.
 #[derive(Clone, Debug)]
 pub(super) struct Recovery {
-    pub(super) opened_at: Option<i64>,
     pub(super) prober: Prober,
-    /// Failed probes in a row before this one.
+    /// Boxed, since each idle circuit has room for a recovery.
+    pub(super) before: Box<Before>,
+}
+
+/// What came before a recovery.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    pub(super) opened_at: Option<i64>,
+    /// Failed probes in a row.
     pub(super) failed_probes: u64,
-    /// When the opening before would have ended, as far as this process knows.
+    /// When the opening would have ended, as far as this process knows.
     pub(super) stood_until: Option<i64>,
 }

@@ -266,8 +266,8 @@ impl Machine {
         self.cache.election = None;
         let opened_at = self.stamp();
         let term = self.term_of_reopening(opened_at, end.open_time());
-        let hints = term.hints(&self.config);
-        let write = PendingWrite::Reopen { token: lease.token, opened_at, hints };
+        let opening = Box::new((opened_at, term.hints(&self.config)));
+        let write = PendingWrite::Reopen { token: lease.token, opening };
         self.open(0, Some(write), Standing::Owed, cause_of_reopening(end), term);
     }
 

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use super::{
     Machine,
-    phase::{Phase, Recovery, Term},
+    phase::{Before, Phase, Recovery, Term},
     prober::Prober,
     storage::{TTL_SLACK, seconds_up},
 };
@@ -45,7 +45,9 @@ impl Machine {
     /// Returns the term of an opening that follows a failed probe of this process.
     pub(super) fn term_of_reopening(&self, opened_at: i64, open_for: Option<NonZeroU32>) -> Term {
         let (failed_probes, stood_until) = match &self.phase {
-            Phase::HalfOpen(recovery) => (recovery.failed_probes, recovery.stood_until),
+            Phase::HalfOpen(recovery) => {
+                (recovery.before.failed_probes, recovery.before.stood_until)
+            }
             Phase::Open(opening) => (opening.term.failed_probes, None),
             Phase::Closed { .. } => (0, None),
         };
@@ -109,12 +111,16 @@ impl Machine {
         let (known, stood_until) = match &self.phase {
             Phase::Closed { .. } => (0, None),
             Phase::Open(opening) => (opening.term.failed_probes, opening.ends_at()),
-            Phase::HalfOpen(recovery) => (recovery.failed_probes, recovery.stood_until),
+            Phase::HalfOpen(recovery) => {
+                (recovery.before.failed_probes, recovery.before.stood_until)
+            }
         };
         // An election of another program leaves the end of the opening where it was.
         let left = record.and_then(|record| record.open_until.valid().copied());
         let failed_probes = record.map_or(known, failed_probes);
-        Recovery { opened_at, prober, failed_probes, stood_until: stood_until.max(left) }
+        let before =
+            Box::new(Before { opened_at, failed_probes, stood_until: stood_until.max(left) });
+        Recovery { prober, before }
     }
 }
 

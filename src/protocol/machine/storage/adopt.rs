@@ -279,16 +279,15 @@ impl Machine {
             }) if same_epoch => {}
             Phase::HalfOpen(Recovery {
                 prober: prober @ (Prober::Other(_) | Prober::Nobody { .. }),
-                opened_at: opened,
-                failed_probes,
+                before,
                 ..
             }) => {
                 let first_seen = match prober {
                     Prober::Other(other) => other.first_seen,
                     Prober::Nobody { .. } | Prober::Us(_) | Prober::Offline(_) => fresh.first_seen,
                 };
-                *opened = opened_at;
-                *failed_probes = shown_probes;
+                before.opened_at = opened_at;
+                before.failed_probes = shown_probes;
                 *prober = Prober::Other(Box::new(OtherLease { first_seen, ..fresh }));
             }
             Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {

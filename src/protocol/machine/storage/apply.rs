@@ -55,7 +55,8 @@ impl Machine {
                 expires_at,
             }),
             PendingWrite::Close { token } => Some(Operation::Close { token, expires_at }),
-            PendingWrite::Reopen { token, opened_at, hints } => {
+            PendingWrite::Reopen { token, opening } => {
+                let (opened_at, hints) = *opening;
                 let expires_at = self.opening_expires_at();
                 Some(Operation::Reopen { token, opened_at, expires_at, hints })
             }
