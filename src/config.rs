@@ -1,5 +1,6 @@
 //! The settings of a circuit, checked once at construction.
 
+mod backoff;
 mod builder;
 mod check;
 mod differences;
@@ -7,14 +8,19 @@ mod presets;
 mod rule;
 #[cfg(feature = "serde")]
 mod serial;
+mod spread;
 
 use std::{num::NonZeroU64, time::Duration};
 
 pub(crate) use self::rule::{RuleKind, Share};
-pub use self::{builder::ConfigBuilder, rule::Rule};
+pub use self::{backoff::Backoff, builder::ConfigBuilder, rule::Rule};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// The longest open time that a call may ask for, where `recovery_timeout` is not longer.
+const OPEN_FOR_AT_MOST: Duration = Duration::from_secs(600);
 
 /// The policy for a circuit that is known to be open when the store cannot be read any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +83,9 @@ pub struct Config {
     slow_after: Option<Duration>,
     recovery_timeout: Duration,
     ramp: Option<Duration>,
+    open_backoff: Option<Backoff>,
+    /// `None` follows `recovery_timeout`.
+    open_for_at_most: Option<Duration>,
     success_threshold: NonZeroU64,
     local_cache_max_age: Duration,
     refresh_ahead: bool,
@@ -102,6 +111,8 @@ impl Default for Config {
             slow_after: None,
             recovery_timeout: Duration::from_secs(30),
             ramp: None,
+            open_backoff: None,
+            open_for_at_most: None,
             success_threshold: NonZeroU64::MIN.saturating_add(2),
             local_cache_max_age: Duration::from_secs(5),
             refresh_ahead: true,
@@ -183,6 +194,27 @@ impl Config {
     #[must_use]
     pub fn ramp(&self) -> Option<Duration> {
         self.ramp
+    }
+
+    /// Returns what lengthens the open time with each failed probe, if that was set.
+    #[must_use]
+    pub fn open_backoff(&self) -> Option<Backoff> {
+        self.open_backoff
+    }
+
+    /// Returns the longest time for which [`Outcome::OpenFor`](crate::Outcome::OpenFor) opens a
+    /// circuit: the value that was set, or else the greater of 600 s and `recovery_timeout`.
+    #[must_use]
+    pub fn open_for_at_most(&self) -> Duration {
+        self.open_for_at_most.unwrap_or_else(|| OPEN_FOR_AT_MOST.max(self.recovery_timeout))
+    }
+
+    /// Returns how long the opening of a circuit lasts that began at `opened_at`, after so many
+    /// failed probes in a row.
+    pub(crate) fn open_time(&self, failed_probes: u64, circuit: &str, opened_at: i64) -> Duration {
+        self.open_backoff.map_or(self.recovery_timeout, |backoff| {
+            backoff.open_time(self.recovery_timeout, failed_probes, circuit, opened_at)
+        })
     }
 
     /// Returns the number of consecutive good probes, over all processes, that close the circuit.

@@ -27,6 +27,7 @@ impl From<Outcome> for CallEnd {
             Outcome::Success => Self::Success,
             Outcome::Failure => Self::Failure,
             Outcome::Ignored => Self::Ignored,
+            Outcome::OpenFor(time) => Self::open_for(time),
         }
     }
 }
@@ -70,6 +71,12 @@ impl<'a> Permit<'a> {
     /// [`Settling::settled`] for that.
     pub fn failure(self) -> Settling {
         self.0.end(CallEnd::Failure)
+    }
+
+    /// Reports that the dependency is not to be called before this time has passed. Opens the
+    /// circuit at once: see [`Outcome::OpenFor`].
+    pub fn open_for(self, time: Duration) -> Settling {
+        self.0.end(CallEnd::open_for(time))
     }
 
     /// Reports that the call says nothing about the dependency.
@@ -319,6 +326,11 @@ impl OwnedPermit {
     /// Reports a failure. See [`Permit::failure`].
     pub fn failure(self) -> Settling {
         self.0.end(CallEnd::Failure)
+    }
+
+    /// Reports for how long the circuit is to be open. See [`Permit::open_for`].
+    pub fn open_for(self, time: Duration) -> Settling {
+        self.0.end(CallEnd::open_for(time))
     }
 
     /// Reports a call that shows nothing. See [`Permit::ignore`].

@@ -15,7 +15,7 @@
 //! [`Attribute`]:
 //!
 //! ```
-//! use fuseboard::store::{Attribute, Change, Condition, Field, LeaseToken, Operation, Value};
+//! use fuseboard::store::{Hints, Attribute, Change, Condition, Field, LeaseToken, Operation, Value};
 //!
 //! /// The statement of an operation on the circuit `$1`, and its other parameters.
 //! fn statement(operation: &Operation) -> Result<(String, Vec<Value>), &'static str> {
@@ -69,7 +69,7 @@
 //! let parameters: Vec<_> = parameters.iter().map(Value::to_string).collect();
 //! assert_eq!(parameters, ["60", "3600", "HALF_OPEN", "a", "60"]);
 //!
-//! let trip = Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 };
+//! let trip = Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630, hints: Hints::NONE };
 //! assert!(statement(&trip)?.0.starts_with("INSERT INTO circuits (name, state, failure_count,"));
 //! # Ok::<(), &str>(())
 //! ```
@@ -97,7 +97,7 @@ use crate::name::CircuitName;
 pub use crate::{
     protocol::answer::{Consistency, StoreErrorKind, Written},
     protocol::record::{
-        Attribute, Change, Condition, Field, LeaseToken, Malformed, Operation, Record, Value,
+        Attribute, Change, Condition, Field, Hints, LeaseToken, Malformed, Operation, Record, Value,
     },
 };
 

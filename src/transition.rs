@@ -42,6 +42,10 @@ pub enum Cause {
     FailureThreshold,
     /// This rule says that too many calls failed.
     Rule(Rule),
+    /// A call asked for the circuit to be open for a time
+    /// ([`Outcome::OpenFor`](crate::Outcome::OpenFor)): the dependency is throttled, or says when
+    /// it will be back.
+    OpenFor,
     /// This process fails where others do not: others' probes closed the circuit that
     /// it had tripped, and its own calls fail again. It opens for itself alone, and
     /// writes nothing.

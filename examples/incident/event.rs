@@ -94,6 +94,7 @@ pub(crate) const fn cause(cause: &Cause) -> &'static str {
         Cause::Forgotten => "forgotten",
         Cause::Refuted => "refuted",
         Cause::Rule(_) => "rule",
+        Cause::OpenFor => "asked to wait",
         _ => "unknown",
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Config, OnStoreOutage, Rule, SECOND, check::check};
+use super::{Backoff, Config, OnStoreOutage, Rule, SECOND, check::check};
 use crate::error::ConfigError;
 
 /// Builds a [`Config`]; settings that are not set keep their defaults.
@@ -149,6 +149,34 @@ impl ConfigBuilder {
     /// ```
     pub fn ramp(mut self, time: Duration) -> Self {
         self.config.ramp = Some(time);
+        self
+    }
+
+    /// Lengthens the open time with each probe in a row that fails. Default none: each opening
+    /// lasts `recovery_timeout`, as in the reference, whose functions keep to their own.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use fuseboard::{Backoff, Config};
+    ///
+    /// // 10 s, 20 s, 40 s and so on, up to 2 minutes, each up to a fifth longer.
+    /// let config = Config::builder()
+    ///     .recovery_timeout(Duration::from_secs(10))
+    ///     .open_backoff(Backoff::exponential(2.0).at_most(Duration::from_secs(120)))
+    ///     .build()?;
+    /// # Ok::<(), fuseboard::ConfigError>(())
+    /// ```
+    pub fn open_backoff(mut self, backoff: Backoff) -> Self {
+        self.config.open_backoff = Some(backoff);
+        self
+    }
+
+    /// Sets the longest time for which [`Outcome::OpenFor`](crate::Outcome::OpenFor) opens the
+    /// circuit, in whole seconds, rounded up. Default 600 s, or `recovery_timeout` if that is
+    /// longer; `recovery_timeout` to 365 days. It bounds what this process believes of an opening
+    /// that another process made as well.
+    pub fn open_for_at_most(mut self, time: Duration) -> Self {
+        self.config.open_for_at_most = Some(time);
         self
     }
 

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    Config, DAY, SECOND,
+    Config, DAY, SECOND, YEAR,
     rule::{MAX_FAILURES, MAX_RULES, is_window},
 };
 use crate::error::ConfigError;
-
-const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// Returns the first setting that is out of range or contradicts another.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
@@ -22,7 +20,18 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 
 fn check_open_time(config: &Config) -> Result<(), ConfigError> {
     let requirement = "must be between 1 s and 365 days";
-    within("recovery_timeout", config.recovery_timeout, SECOND, YEAR, requirement)?;
+    let timeout = config.recovery_timeout;
+    within("recovery_timeout", timeout, SECOND, YEAR, requirement)?;
+    if let Some(most) = config.open_for_at_most
+        && !(timeout..=YEAR).contains(&most)
+    {
+        let requirement = "must be between recovery_timeout and 365 days";
+        let got = format_args!("{most:?} with a recovery_timeout of {timeout:?}");
+        return Err(ConfigError::new("open_for_at_most", got, requirement));
+    }
+    if let Some(backoff) = config.open_backoff {
+        backoff.check(timeout)?;
+    }
     match config.ramp {
         Some(ramp) => within("ramp", ramp, SECOND, DAY, "must be between 1 s and 1 day"),
         None => Ok(()),

@@ -28,6 +28,8 @@ impl Config {
             slow_after,
             recovery_timeout,
             ramp,
+            open_backoff,
+            open_for_at_most,
             success_threshold,
             local_cache_max_age,
             refresh_ahead,

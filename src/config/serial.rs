@@ -8,7 +8,7 @@ use serde::{
     ser::SerializeStruct,
 };
 
-use super::{Config, ConfigBuilder, Rule, RuleKind, Share};
+use super::{Backoff, Config, ConfigBuilder, Rule, RuleKind, Share};
 
 const SETTINGS: &[&str] = &[
     "failure_threshold",
@@ -17,6 +17,8 @@ const SETTINGS: &[&str] = &[
     "slow_after",
     "recovery_timeout",
     "ramp",
+    "open_backoff",
+    "open_for_at_most",
     "success_threshold",
     "local_cache_max_age",
     "refresh_ahead",
@@ -120,6 +122,60 @@ impl<'de> Deserialize<'de> for Rule {
     }
 }
 
+/// A back-off as text: `{"exponential": {"factor": 2, "at_most": "5m"}}`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum WrittenBackoff {
+    Exponential {
+        factor: f64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_most: Option<Text>,
+        #[serde(default = "default_jitter")]
+        jitter: f64,
+        #[serde(default = "default_forget_after")]
+        forget_after: Text,
+    },
+}
+
+fn default_jitter() -> f64 {
+    Backoff::JITTER
+}
+
+fn default_forget_after() -> Text {
+    Text(Backoff::FORGET_AFTER)
+}
+
+impl Serialize for Backoff {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (factor, at_most, jitter, forget_after) = self.parts();
+        let (at_most, forget_after) = (at_most.map(Text), Text(forget_after));
+        let written = WrittenBackoff::Exponential { factor, at_most, jitter, forget_after };
+        written.serialize(serializer)
+    }
+}
+
+/// Reads a back-off as it is. Its ranges are checked when the settings are.
+impl<'de> Deserialize<'de> for Backoff {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let WrittenBackoff::Exponential { factor, at_most, jitter, forget_after } =
+            WrittenBackoff::deserialize(deserializer)?;
+        let backoff = Self::exponential(factor).jitter(jitter).forget_after(forget_after.0);
+        Ok(at_most.map_or(backoff, |Text(most)| backoff.at_most(most)))
+    }
+}
+
+/// Writes a setting that is left out where it is not set.
+fn optional<S: SerializeStruct>(
+    settings: &mut S,
+    name: &'static str,
+    value: Option<impl Serialize>,
+) -> Result<(), S::Error> {
+    match value {
+        Some(value) => settings.serialize_field(name, &value),
+        None => settings.skip_field(name),
+    }
+}
+
 impl Serialize for Config {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Destructured, so that a new setting cannot be left out.
@@ -130,6 +186,8 @@ impl Serialize for Config {
             slow_after,
             recovery_timeout,
             ramp,
+            open_backoff,
+            open_for_at_most,
             success_threshold,
             local_cache_max_age,
             refresh_ahead,
@@ -143,47 +201,37 @@ impl Serialize for Config {
             await_trip_write,
             count_cancelled,
         } = self;
-        let unset = [failure_window, slow_after, ramp, election_spread, probe_limit];
+        let unset =
+            [failure_window, slow_after, ramp, open_for_at_most, election_spread, probe_limit];
         let left_out = unset.iter().filter(|set| set.is_none()).count();
-        let left_out = left_out.saturating_add(usize::from(also_trip.is_empty()));
+        let left_out = left_out
+            .saturating_add(usize::from(also_trip.is_empty()))
+            .saturating_add(usize::from(open_backoff.is_none()));
         let length = SETTINGS.len().saturating_sub(left_out);
         let mut settings = serializer.serialize_struct("Config", length)?;
         settings.serialize_field("failure_threshold", failure_threshold)?;
-        optional(&mut settings, "failure_window", *failure_window)?;
-        if also_trip.is_empty() {
-            settings.skip_field("also_trip")?;
-        } else {
-            settings.serialize_field("also_trip", also_trip)?;
-        }
-        optional(&mut settings, "slow_after", *slow_after)?;
+        optional(&mut settings, "failure_window", failure_window.map(Text))?;
+        let rules = (!also_trip.is_empty()).then_some(also_trip);
+        optional(&mut settings, "also_trip", rules)?;
+        optional(&mut settings, "slow_after", slow_after.map(Text))?;
         settings.serialize_field("recovery_timeout", &Text(*recovery_timeout))?;
-        optional(&mut settings, "ramp", *ramp)?;
+        optional(&mut settings, "ramp", ramp.map(Text))?;
+        optional(&mut settings, "open_backoff", *open_backoff)?;
+        optional(&mut settings, "open_for_at_most", open_for_at_most.map(Text))?;
         settings.serialize_field("success_threshold", success_threshold)?;
         settings.serialize_field("local_cache_max_age", &Text(*local_cache_max_age))?;
         settings.serialize_field("refresh_ahead", refresh_ahead)?;
         settings.serialize_field("probe_lease", &Text(*probe_lease))?;
         settings.serialize_field("handoff", &Text(*handoff))?;
         // Those that follow other settings stay unset, and follow them again when read.
-        optional(&mut settings, "election_spread", *election_spread)?;
-        optional(&mut settings, "probe_limit", *probe_limit)?;
+        optional(&mut settings, "election_spread", election_spread.map(Text))?;
+        optional(&mut settings, "probe_limit", probe_limit.map(Text))?;
         settings.serialize_field("store_timeout", &Text(*store_timeout))?;
         settings.serialize_field("on_store_outage", on_store_outage)?;
         settings.serialize_field("max_clock_skew", &Text(*max_clock_skew))?;
         settings.serialize_field("await_trip_write", await_trip_write)?;
         settings.serialize_field("count_cancelled", count_cancelled)?;
         settings.end()
-    }
-}
-
-/// Writes a setting if it is set.
-fn optional<S: SerializeStruct>(
-    settings: &mut S,
-    name: &'static str,
-    value: Option<Duration>,
-) -> Result<(), S::Error> {
-    match value {
-        Some(value) => settings.serialize_field(name, &Text(value)),
-        None => settings.skip_field(name),
     }
 }
 
@@ -234,6 +282,8 @@ fn with<'de, A: MapAccess<'de>>(
         "slow_after" => builder.slow_after(duration(map, name)?),
         "recovery_timeout" => builder.recovery_timeout(duration(map, name)?),
         "ramp" => builder.ramp(duration(map, name)?),
+        "open_backoff" => builder.open_backoff(value(map, name)?),
+        "open_for_at_most" => builder.open_for_at_most(duration(map, name)?),
         "success_threshold" => builder.success_threshold(value(map, name)?),
         "local_cache_max_age" => builder.local_cache_max_age(duration(map, name)?),
         "refresh_ahead" => builder.refresh_ahead(value(map, name)?),
@@ -309,6 +359,25 @@ mod tests {
     }
 
     #[test]
+    fn open_times_are_read_as_people_write_them() {
+        let text = r#"{"open_for_at_most": "2m", "open_backoff":
+            {"exponential": {"factor": 2, "at_most": "5m", "jitter": 0.1, "forget_after": "20m"}}}"#;
+        let read: Config = serde_json::from_str(text).unwrap();
+        let minute = Duration::from_secs(60);
+        let backoff = Backoff::exponential(2.0);
+        let full = backoff.at_most(minute * 5).jitter(0.1).forget_after(minute * 20);
+        let built = Config::builder().open_for_at_most(minute * 2).open_backoff(full);
+        assert_eq!(read, built.build().unwrap());
+        let short: Config =
+            serde_json::from_str(r#"{"open_backoff": {"exponential": {"factor": 2.0}}}"#).unwrap();
+        assert_eq!(short, Config::builder().open_backoff(backoff).build().unwrap());
+        for config in [read, short] {
+            let written = serde_json::to_string(&config).unwrap();
+            assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), config, "{written}");
+        }
+    }
+
+    #[test]
     fn the_defaults_are_written_as_people_read_them() {
         let written = serde_json::to_value(Config::default()).unwrap();
         let expected = json!({
@@ -356,6 +425,12 @@ mod tests {
                 json!({"also_trip": [{"rate": {"share": 2}}]}),
                 "rate must have a share above 0 and at most 1, got rate(2.0)",
             ),
+            (
+                json!({"open_backoff": {"exponential": {"factor": 0.5}}}),
+                "open_backoff must have a factor of 1 to 1,000, got exponential(0.5)",
+            ),
+            (json!({"open_backoff": {"linear": {}}}), "open_backoff: unknown variant `linear`"),
+            (json!({"open_for_at_most": "10s"}), "open_for_at_most must be between"),
             (json!([]), "invalid type: sequence, expected a map of settings"),
         ] {
             let error = refused(&value);

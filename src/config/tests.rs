@@ -36,6 +36,22 @@ fn case_77_a_setting_out_of_range_is_named() {
 }
 
 #[test]
+fn case_121_no_open_time_that_a_call_asks_for_is_bounded_below_the_recovery_timeout() {
+    let config = |timeout: u64| Config::builder().recovery_timeout(Duration::from_secs(timeout));
+    let most = |timeout| config(timeout).build().unwrap().open_for_at_most().as_secs();
+    assert_eq!([1, 30, 600, 900].map(most), [600, 600, 600, 900]);
+    let error = config(30).open_for_at_most(Duration::from_secs(29)).build().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "open_for_at_most must be between recovery_timeout and 365 days, \
+         got 29s with a recovery_timeout of 30s"
+    );
+    assert_eq!(refused(config(30).open_for_at_most(Duration::MAX)), "open_for_at_most");
+    let least = config(30).open_for_at_most(Duration::from_secs(30)).build().unwrap();
+    assert_eq!(least.open_for_at_most().as_secs(), 30);
+}
+
+#[test]
 fn the_defaults_are_those_of_the_reference() {
     let config = Config::builder().build().unwrap();
     assert_eq!(config, Config::default());

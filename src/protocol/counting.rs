@@ -11,6 +11,8 @@
 
 mod rules;
 
+use std::num::NonZeroU32;
+
 pub(crate) use self::rules::Rules;
 use self::rules::{Failure, Tripped};
 use crate::{protocol::moment::Moment, transition::Cause};
@@ -41,6 +43,8 @@ pub(crate) struct Trip {
     pub(crate) at: Moment,
     /// True if this process was contradicted: other processes do not fail as it does.
     pub(crate) refuted: bool,
+    /// The seconds for which the call that failed last asked the circuit to be open.
+    pub(crate) open_for: Option<NonZeroU32>,
 }
 
 /// This process tripped the circuit, and others found that the dependency is well. A
@@ -114,8 +118,20 @@ impl Counting {
         self.carry_contradiction(place, |_| 0);
         if let Some(Tripped { cause, count }) = self.rules.failure(Failure { place, at }) {
             let (epoch, refuted) = (self.epoch, self.contradiction.is_some());
-            self.trip = Some(Trip { epoch, cause, count, at, refuted });
+            self.trip = Some(Trip { epoch, cause, count, at, refuted, open_for: None });
         }
+    }
+
+    /// Trips for a failure that asks for the circuit to be open, whatever the rules say. A trip
+    /// that stands already keeps its own time.
+    pub(crate) fn open_for(&mut self, place: u64, at: Moment, seconds: NonZeroU32) {
+        if self.trip.is_some() {
+            return;
+        }
+        self.carry_contradiction(place, |_| 0);
+        let (epoch, refuted) = (self.epoch, self.contradiction.is_some());
+        let (cause, open_for) = (Cause::OpenFor, Some(seconds));
+        self.trip = Some(Trip { epoch, cause, count: 1, at, refuted, open_for });
     }
 
     /// Drops what cannot count any more if the next failure has this place, and comes at this

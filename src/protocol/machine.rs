@@ -57,6 +57,7 @@ mod report;
 mod reputation;
 mod resign;
 mod storage;
+mod term;
 
 #[cfg(test)]
 mod tests;
@@ -236,7 +237,9 @@ impl Machine {
             // The probe keeps its right, and may still succeed: only its failure is ignored.
             Phase::HalfOpen(_) => self.probes.cut_off(),
             // The failures are from before the freeze, and the fleet has moved on since.
-            Phase::Open(_) if self.pending == Some(PendingWrite::Trip) => self.lapse(),
+            Phase::Open(_) if self.pending == Some(PendingWrite::Trip) => {
+                self.lapse(true);
+            }
             Phase::Open(_) => {}
         }
     }
@@ -295,7 +298,11 @@ impl Machine {
                 let window = self.config.longest_window();
                 timeout.max(window).saturating_sub(self.now.since(self.used_at))
             }
-            Phase::Open(_) | Phase::HalfOpen(_) => {
+            Phase::Open(opening) => {
+                let longest = opening.term.length.max(timeout);
+                longest.saturating_add(TTL_SLACK).saturating_sub(self.now.since(self.used_at))
+            }
+            Phase::HalfOpen(_) => {
                 timeout.saturating_add(TTL_SLACK).saturating_sub(self.now.since(self.used_at))
             }
         }
@@ -315,8 +322,8 @@ impl Machine {
         let was_frozen = is_trip_pending && now.was_frozen_since(self.now, self.longest_pause());
         self.now = now;
         self.keep_ramp();
-        if is_trip_pending && (was_frozen || self.is_due()) {
-            self.lapse();
+        if is_trip_pending && (was_frozen || self.is_too_old_to_trip()) {
+            self.lapse(was_frozen);
         }
     }
 
@@ -330,9 +337,9 @@ impl Machine {
         }
     }
 
-    fn is_due(&self) -> bool {
+    fn is_too_old_to_trip(&self) -> bool {
         match &self.phase {
-            Phase::Open(opening) => opening.wait(self.now, &self.config) == Duration::ZERO,
+            Phase::Open(opening) => opening.wait_to_lapse(self.now, &self.config) == Duration::ZERO,
             Phase::Closed { .. } | Phase::HalfOpen(_) => false,
         }
     }
@@ -340,11 +347,13 @@ impl Machine {
     /// Drops a pending trip whose failures are older than the recovery timeout, or from
     /// before a freeze. They are no evidence of how the dependency is now: written late, the
     /// trip would reject the calls of a fleet whose dependency may long be well. This process
-    /// keeps the circuit open for itself, and its next call is a probe.
-    fn lapse(&mut self) {
+    /// keeps the circuit open for itself, for what is left of its time. After a freeze that is
+    /// nothing, and its next call is a probe, unless a call has asked for the time.
+    fn lapse(&mut self, was_frozen: bool) {
         self.pending = None;
         if let Phase::Open(opening) = &mut self.phase {
-            opening.standing = Standing::Lapsed;
+            let is_over = was_frozen && opening.term.until.is_none();
+            opening.standing = Standing::Lapsed { is_over };
         }
         // Subscribers waited for the trip's write, which will not come.
         self.announce_opening(Origin::WithoutStore);

@@ -14,7 +14,7 @@ use std::{fmt, sync::Arc};
 use self::attribute::{typed, untyped};
 pub use self::{
     attribute::{Attribute, Change, Condition, Malformed, Value},
-    operation::Operation,
+    operation::{Hints, Operation},
 };
 use crate::state::CircuitState;
 
@@ -110,10 +110,22 @@ pub struct Record {
     /// `released`: when an operator closed the circuit. A circuit that probes
     /// closed does not have it.
     pub released: Field<i64>,
+    /// `failed_probes`: probes in a row that failed. A hint by which processes with
+    /// [`open_backoff`](crate::ConfigBuilder::open_backoff) lengthen the open time.
+    pub failed_probes: Field<u64>,
+    /// `open_until`: until when the circuit is open, where a call has asked for it.
+    /// A hint on an open record only.
+    pub open_until: Field<i64>,
 }
 
 /// The prefix of `half_open_owner` while an operator holds the circuit open.
 pub(crate) const HOLD_PREFIX: &str = "hold#";
+
+/// The greatest count of failed probes that a process writes: one a second for 136 years.
+pub(crate) const MOST_FAILED_PROBES: u64 = 0xFFFF_FFFF;
+
+/// The longest open time that a process can ask for, in seconds: the upper bound of its settings.
+const LONGEST_OPEN_TIME: i64 = 365 * 86_400;
 
 impl Record {
     /// Makes a record without attributes.
@@ -146,6 +158,8 @@ impl Record {
             Attribute::ExpiresAt => untyped(&self.expires_at),
             Attribute::SuccessCount => untyped(&self.success_count),
             Attribute::Released => untyped(&self.released),
+            Attribute::FailedProbes => untyped(&self.failed_probes),
+            Attribute::OpenUntil => untyped(&self.open_until),
         }
     }
 
@@ -161,6 +175,8 @@ impl Record {
             Attribute::ExpiresAt => self.expires_at = typed(value),
             Attribute::SuccessCount => self.success_count = typed(value),
             Attribute::Released => self.released = typed(value),
+            Attribute::FailedProbes => self.failed_probes = typed(value),
+            Attribute::OpenUntil => self.open_until = typed(value),
         }
     }
 
@@ -189,7 +205,9 @@ impl Record {
     ///
     /// A record is malformed if an attribute has a value that does not fit, if it
     /// has no state, if it is open without `opened_at`, or half-open without a lease
-    /// and its owner. A malformed `released` is no defect: only its presence counts.
+    /// and its owner. A malformed `released` is no defect: only its presence counts. The two
+    /// hints are malformed, too, with a value that no process writes: one that comes before the
+    /// opening, or more than 365 days after it, and a count beyond 32 bits.
     #[must_use]
     pub fn defect(&self) -> Option<&'static str> {
         let malformed = [
@@ -199,6 +217,8 @@ impl Record {
             (self.lease_until.is_malformed(), "probe_lease_expiry"),
             (self.expires_at.is_malformed(), "expiration"),
             (self.success_count.is_malformed(), "success_count"),
+            (!self.has_sound_failed_probes(), "failed_probes"),
+            (!self.has_sound_open_until(), "open_until"),
         ];
         match self.state {
             Field::Absent | Field::Malformed(_) => Some("state"),
@@ -212,6 +232,26 @@ impl Record {
                 Some("half_open_owner")
             }
             Field::Valid(_) => malformed.into_iter().find_map(|(bad, name)| bad.then_some(name)),
+        }
+    }
+
+    pub(crate) fn has_sound_failed_probes(&self) -> bool {
+        match self.failed_probes {
+            Field::Absent => true,
+            Field::Valid(probes) => probes <= MOST_FAILED_PROBES,
+            Field::Malformed(_) => false,
+        }
+    }
+
+    fn has_sound_open_until(&self) -> bool {
+        let is_open = self.state == Field::Valid(CircuitState::Open);
+        match (&self.open_until, &self.opened_at) {
+            (Field::Malformed(_), _) => false,
+            (Field::Valid(until), Field::Valid(opened_at)) if is_open => {
+                let length = until.saturating_sub(*opened_at);
+                (1..=LONGEST_OPEN_TIME).contains(&length)
+            }
+            (Field::Absent | Field::Valid(_), _) => true,
         }
     }
 }

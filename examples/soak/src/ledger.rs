@@ -301,6 +301,7 @@ impl Told {
         let mut owner = None;
         let kinds: &[Kind] = match &transition.cause {
             Cause::FailureThreshold | Cause::Rule(_) => &[Kind::Trip],
+            Cause::OpenFor => &[Kind::Trip, Kind::Reopen],
             Cause::RecoveryTimeout => &[Kind::Elect],
             Cause::TakeOver { owner: new, .. } => {
                 owner = Some(new.as_ref().to_owned());

@@ -42,7 +42,14 @@ fn a_trip_stands_unchanged_until_it_is_ended() {
     counting.forget_past(5, Moment::default());
     assert_eq!(
         counting.trip(),
-        Some(&Trip { epoch: 1, cause: Cause::FailureThreshold, count: 2, at, refuted: false })
+        Some(&Trip {
+            epoch: 1,
+            cause: Cause::FailureThreshold,
+            count: 2,
+            at,
+            refuted: false,
+            open_for: None
+        })
     );
     assert!(counting.stands());
     counting.restart();

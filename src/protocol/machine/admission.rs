@@ -11,7 +11,7 @@ use self::call::Evidence;
 pub(crate) use self::call::{Admission, Arrival, CallId, LONGEST_BRIEF_WAIT};
 use super::{
     Machine,
-    phase::{Phase, Recovery, SECOND, Standing},
+    phase::{Phase, SECOND, Standing},
     prober::{OfflineProbes, OtherLease, OurLease, Prober, RunningProbe, Stage},
     storage::PendingWrite,
 };
@@ -142,7 +142,7 @@ impl Machine {
     /// | `Stored` | reject, wait briefly for a read | elect | read first; reject if throttled |
     /// | `Owed`, a trip | reject, wait briefly for a read | becomes `Lapsed` | becomes `Lapsed` |
     /// | `Owed`, a reopening | reject, wait briefly for a read | n/a | read first; reject if throttled; then probe offline |
-    /// | `Lapsed` | always due | n/a | read first, then probe offline |
+    /// | `Lapsed` | reject, wait briefly for a read | n/a | read first, then probe offline |
     /// | `Refuted` | reject, read in the background | n/a | read first, then probe offline |
     ///
     /// "Read first" holds once for each call, and not while reads are backed off.
@@ -195,7 +195,7 @@ impl Machine {
             Standing::Owed if is_reopening_pending && self.is_throttled() => Admission::Rejected,
             // The failures of a lapsed trip are as old as the recovery timeout. Written now,
             // it would reject the whole fleet for another timeout; a probe tells more.
-            Standing::Owed | Standing::Lapsed => self.probe_offline(0, false),
+            Standing::Owed | Standing::Lapsed { .. } => self.probe_offline(0, false),
             Standing::Refuted => self.probe_offline(0, true),
         }
     }
@@ -364,14 +364,11 @@ impl Machine {
         // its token fences it, and without it the record would stay half-open.
         self.pending.take_if(|write| *write == PendingWrite::Trip);
         self.commit(
-            Phase::HalfOpen(Recovery {
-                opened_at: self.phase.opened_at(),
-                prober: Prober::Offline(Box::new(OfflineProbes {
-                    successes,
-                    probe: None,
-                    refuted,
-                })),
-            }),
+            Phase::HalfOpen(self.recovery(
+                self.phase.opened_at(),
+                Prober::Offline(Box::new(OfflineProbes { successes, probe: None, refuted })),
+                None,
+            )),
             Cause::RecoveryTimeout,
             Origin::WithoutStore,
         );

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Effect, Machine, StoreResponse,
-    phase::{Opening, Phase, Standing},
+    phase::{Opening, Phase, Standing, Term},
     prober::Turn,
     storage::{TTL_SLACK, seconds_up},
 };
@@ -147,6 +147,7 @@ impl Machine {
             standing: Standing::Stored,
             turn: Turn::Last,
             held: true,
+            term: Term { length: self.config.recovery_timeout(), failed_probes: 0, until: None },
         };
         self.commit(Phase::Open(Box::new(opening)), Cause::Hold, Origin::Local);
         self.end_command(CommandResult::Done);

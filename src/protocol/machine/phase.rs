@@ -5,8 +5,12 @@ use std::time::Duration;
 use super::{
     prober::{OurLease, Prober, Turn},
     ramp::Ramp,
+    storage::seconds_up,
 };
-use crate::{config::Config, protocol::moment::Moment, state::CircuitState, transition::Cause};
+use crate::{
+    config::Config, protocol::moment::Moment, protocol::record::Hints, state::CircuitState,
+    transition::Cause,
+};
 
 /// The state of the circuit, as this process acts on it.
 #[derive(Clone, Debug)]
@@ -41,7 +45,7 @@ impl Phase {
         match self {
             Self::Closed { .. } => None,
             Self::Open(opening) => opening.opened_at,
-            Self::HalfOpen(recovery) => recovery.opened_at,
+            Self::HalfOpen(recovery) => recovery.before.opened_at,
         }
     }
 
@@ -82,9 +86,10 @@ pub(super) enum Standing {
     Stored,
     /// This process decided it, and has still to write it.
     Owed,
-    /// This process decided it, did not write it in time, and never will: the next call
-    /// probes.
-    Lapsed,
+    /// This process decided it, did not write it in time, and never will. Its time still runs
+    /// here, if it is longer than the recovery timeout; where it `is_over`, since the process
+    /// was frozen, the next call probes.
+    Lapsed { is_over: bool },
     /// Open in this process only, which fails where others do not. Never written: it would
     /// reject the good calls of the whole fleet.
     Refuted,
@@ -110,6 +115,27 @@ pub(super) struct Opening {
     /// True if an operator holds it open. Its stamp is then taken as it stands, since an
     /// operator chose it.
     pub(super) held: bool,
+    pub(super) term: Term,
+}
+
+/// How long an opening lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Term {
+    /// The time from the opening until a probe may run.
+    pub(super) length: Duration,
+    /// Failed probes in a row before the opening.
+    pub(super) failed_probes: u64,
+    /// The end that a call has asked for.
+    pub(super) until: Option<i64>,
+}
+
+impl Term {
+    /// Returns the hints that a write of the opening leaves for others. Without `open_backoff` the
+    /// count is not named, so that the item is as it was before there were hints.
+    pub(super) fn hints(&self, config: &Config) -> Hints {
+        let failed_probes = config.open_backoff().map(|_| self.failed_probes);
+        Hints { failed_probes, open_until: self.until }
+    }
 }
 
 impl Opening {
@@ -136,15 +162,17 @@ impl Opening {
 
     /// Returns how long until a probe may run; zero when it may.
     pub(super) fn wait(&self, now: Moment, config: &Config) -> Duration {
-        let timeout = config.recovery_timeout();
         if let Some(opened_at) = self.opened_at.filter(|_| self.held) {
             // The stamp of a hold may be far ahead, where an age would be zero for long.
-            return until(opened_at, timeout, now);
+            return until(opened_at, config.recovery_timeout(), now);
         }
+        let timeout = self.term.length;
         match self.standing {
-            Standing::Lapsed => Duration::ZERO,
+            Standing::Lapsed { is_over: true } => Duration::ZERO,
             // No other process is due by this stamp, so there is no turn to wait for.
-            Standing::Owed | Standing::Refuted => timeout.saturating_sub(self.age(now)),
+            Standing::Owed | Standing::Lapsed { is_over: false } | Standing::Refuted => {
+                timeout.saturating_sub(self.age(now))
+            }
             Standing::Stored => {
                 let turn = self.turn.wait(config);
                 // Without a spread all are due at once, and the last one as well.
@@ -154,6 +182,20 @@ impl Opening {
                 timeout.saturating_add(turn).saturating_sub(self.age(now))
             }
         }
+    }
+
+    /// Returns how long a trip may still be written. Its failures are evidence for one recovery
+    /// timeout, however long the circuit stays open, and it opens nothing once its time is over.
+    pub(super) fn wait_to_lapse(&self, now: Moment, config: &Config) -> Duration {
+        let longest = self.term.length.min(config.recovery_timeout());
+        longest.saturating_sub(self.age(now))
+    }
+
+    /// Returns the stamp at which the opening ends; `None` for a hold, whose end is past once
+    /// a probe runs.
+    pub(super) fn ends_at(&self) -> Option<i64> {
+        let opened_at = self.opened_at.filter(|_| !self.held)?;
+        Some(opened_at.saturating_add(seconds_up(self.term.length)))
     }
 
     /// Returns the wait of the process that is to be last. All others count from the stamp,
@@ -178,6 +220,17 @@ fn until(stamp: i64, after: Duration, now: Moment) -> Duration {
 /// A circuit that is being probed.
 #[derive(Clone, Debug)]
 pub(super) struct Recovery {
-    pub(super) opened_at: Option<i64>,
     pub(super) prober: Prober,
+    /// Boxed, since each idle circuit has room for a recovery.
+    pub(super) before: Box<Before>,
+}
+
+/// What came before a recovery.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    pub(super) opened_at: Option<i64>,
+    /// Failed probes in a row.
+    pub(super) failed_probes: u64,
+    /// When the opening would have ended, as far as this process knows.
+    pub(super) stood_until: Option<i64>,
 }

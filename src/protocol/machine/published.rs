@@ -191,7 +191,9 @@ impl Machine {
                 match (opening.standing, opening.wait(self.now, &self.config)) {
                     (Standing::Stored, wait) => wait,
                     // These are probed offline, so that no back-off of writes delays them.
-                    (Standing::Owed | Standing::Lapsed | Standing::Refuted, wait) => return wait,
+                    (Standing::Owed | Standing::Lapsed { .. } | Standing::Refuted, wait) => {
+                        return wait;
+                    }
                 }
             }
             Phase::HalfOpen(recovery) => {
@@ -254,7 +256,7 @@ impl Machine {
         // A trip that was not written in time lapses: its failures are too old by then.
         let lapses = match &self.phase {
             Phase::Open(opening) if self.pending == Some(PendingWrite::Trip) => {
-                Some(opening.wait(self.now, &self.config))
+                Some(opening.wait_to_lapse(self.now, &self.config))
             }
             Phase::Open(_) | Phase::Closed { .. } | Phase::HalfOpen(_) => None,
         };

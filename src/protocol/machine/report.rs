@@ -1,10 +1,10 @@
 //! The end of a call: trips of the counting, and the verdicts of probes.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use super::{
     CallId, Machine,
-    phase::{Opening, Phase, SECOND, Standing},
+    phase::{Opening, Phase, SECOND, Standing, Term},
     prober::{OfflineProbes, OurLease, Prober, RunningProbe, Stage, Turn},
     storage::PendingWrite,
 };
@@ -26,6 +26,33 @@ pub(crate) enum CallEnd {
     Ignored,
     /// The call was never finished.
     Dropped,
+    /// The dependency failed, and said for how many seconds it is not to be called.
+    OpenFor(NonZeroU32),
+}
+
+impl CallEnd {
+    /// The end of a call that asked for an open time: in whole seconds, at least one.
+    #[cold]
+    pub(crate) fn open_for(time: Duration) -> Self {
+        let up = u64::from(time.subsec_nanos() > 0);
+        let seconds = u32::try_from(time.as_secs().saturating_add(up)).unwrap_or(u32::MAX);
+        Self::OpenFor(NonZeroU32::new(seconds).unwrap_or(NonZeroU32::MIN))
+    }
+
+    pub(crate) fn is_failure(self) -> bool {
+        match self {
+            Self::Failure | Self::OpenFor(_) => true,
+            Self::Success | Self::Ignored | Self::Dropped => false,
+        }
+    }
+
+    /// Returns the open time that the call asked for.
+    pub(crate) fn open_time(self) -> Option<NonZeroU32> {
+        match self {
+            Self::OpenFor(seconds) => Some(seconds),
+            Self::Success | Self::Failure | Self::Ignored | Self::Dropped => None,
+        }
+    }
 }
 
 impl Machine {
@@ -45,7 +72,7 @@ impl Machine {
         self.used_at = self.now;
         // A freeze cuts connections: the failure of a probe that ran through one says nothing
         // about the dependency, and must not reopen the circuit for the fleet.
-        let is_cut_off = end == CallEnd::Failure && self.probes.is_cut_off(call.probe);
+        let is_cut_off = end.is_failure() && self.probes.is_cut_off(call.probe);
         self.report_probe(call, if is_cut_off { CallEnd::Ignored } else { end });
     }
 
@@ -103,19 +130,25 @@ impl Machine {
         // The record may still show a token of this process, whose closing was sent and may
         // be applied late. Resumed, it would probe in an epoch that has failed since.
         self.cache.election = None;
+        let term = self.term_of_trip(self.stamp(), trip.open_for);
         if trip.refuted {
-            return self.open_refuted(trip.count);
+            return self.open_refuted(trip.count, term);
         }
         self.reputation.restore();
         let trip_write = Some(PendingWrite::Trip);
-        self.open(trip.count, trip_write, Standing::Owed, trip.cause.clone());
+        self.open(trip.count, trip_write, Standing::Owed, trip.cause.clone(), term);
         self.dispatch();
     }
 
     /// Opens the circuit in this process only, and writes nothing.
-    fn open_refuted(&mut self, failure_count: u64) {
-        self.open(failure_count, None, Standing::Refuted, Cause::Refuted);
+    fn open_refuted(&mut self, failure_count: u64, term: Term) {
+        self.open(failure_count, None, Standing::Refuted, Cause::Refuted, term);
         self.dispatch();
+    }
+
+    /// Returns the stamp of an opening that begins now.
+    fn stamp(&self) -> i64 {
+        self.now.unix_ceil(Duration::ZERO)
     }
 
     /// Returns `true` if the store cannot be written to. A store that throttles can be, later:
@@ -135,12 +168,13 @@ impl Machine {
         pending: Option<PendingWrite>,
         standing: Standing,
         cause: Cause,
+        term: Term,
     ) {
         let is_told_now = pending.is_none() || self.is_store_out();
         self.pending = pending;
         self.enter(Phase::Open(Box::new(Opening {
             cause,
-            opened_at: Some(self.now.unix_ceil(Duration::ZERO)),
+            opened_at: Some(self.stamp()),
             failure_count,
             first_seen: self.now,
             last_seen_not_open_at: Some(self.now),
@@ -149,6 +183,7 @@ impl Machine {
             // likely broken. If it probed first, it would reopen the circuit for all.
             turn: Turn::Last,
             held: false,
+            term,
         })));
         if is_told_now {
             self.announce_opening(Origin::WithoutStore);
@@ -183,7 +218,7 @@ impl Machine {
     fn judge_probe(&mut self, mut lease: OurLease, end: CallEnd) {
         lease.stage = Stage::Settling;
         match end {
-            CallEnd::Failure => return self.reopen(lease),
+            CallEnd::Failure | CallEnd::OpenFor(_) => return self.reopen(lease, end),
             CallEnd::Success => {
                 let enough = lease.count_success() >= self.config.success_threshold().get();
                 // Its own probes have found the dependency recovered, so that others which
@@ -224,14 +259,16 @@ impl Machine {
     }
 
     /// Opens the circuit again after a failed probe.
-    fn reopen(&mut self, lease: OurLease) {
+    fn reopen(&mut self, lease: OurLease, end: CallEnd) {
         // A token that saw a failure never closes. Its one remaining write is the reopening,
         // repeated until it is applied or refused; if the token were resumed, good probes
         // after the failure could close the circuit with the good ones before it.
         self.cache.election = None;
-        let opened_at = self.now.unix_ceil(Duration::ZERO);
-        let write = PendingWrite::Reopen { token: lease.token, opened_at };
-        self.open(0, Some(write), Standing::Owed, Cause::ProbeFailed);
+        let opened_at = self.stamp();
+        let term = self.term_of_reopening(opened_at, end.open_time());
+        let opening = Box::new((opened_at, term.hints(&self.config)));
+        let write = PendingWrite::Reopen { token: lease.token, opening };
+        self.open(0, Some(write), Standing::Owed, cause_of_reopening(end), term);
     }
 
     /// Acts on the verdict of a probe while the store is out. A pending write stays only if it
@@ -268,16 +305,18 @@ impl Machine {
 
     fn judge_offline_probe(&mut self, offline: OfflineProbes, end: CallEnd) {
         match end {
-            CallEnd::Failure => {
+            CallEnd::Failure | CallEnd::OpenFor(_) => {
                 // The record may still show a token of this process. It has seen a failure, and
                 // may not close.
                 self.cache.election = None;
                 // The failure of a contradicted process says nothing for the fleet. Otherwise
                 // its opening would be pending, and written as soon as the record is deleted.
+                let term = self.term_of_reopening(self.stamp(), end.open_time());
                 if offline.refuted || self.reputation.is_contradicted() {
-                    return self.open_refuted(0);
+                    return self.open_refuted(0, term);
                 }
-                self.open(0, Some(PendingWrite::Trip), Standing::Owed, Cause::ProbeFailed);
+                let (trip, cause) = (Some(PendingWrite::Trip), cause_of_reopening(end));
+                self.open(0, trip, Standing::Owed, cause, term);
             }
             CallEnd::Success if offline.successes >= self.config.success_threshold().get() => {
                 // A refuted process stays contradicted until it has had enough good calls: with
@@ -295,4 +334,9 @@ impl Machine {
             CallEnd::Success | CallEnd::Ignored | CallEnd::Dropped => {}
         }
     }
+}
+
+/// Returns the cause of the opening that follows a failed probe.
+fn cause_of_reopening(end: CallEnd) -> Cause {
+    if end.open_time().is_some() { Cause::OpenFor } else { Cause::ProbeFailed }
 }

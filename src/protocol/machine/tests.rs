@@ -16,6 +16,7 @@ mod fleet;
 mod fleet_faults;
 mod fleet_rights;
 mod fleet_rules;
+mod lengths;
 mod looks;
 mod process;
 mod promises;
@@ -138,6 +139,6 @@ fn half_open(owner: &str, lease_until: i64) -> Record {
         lease_until: lease_until.into(),
         expires_at: lease_until.saturating_add(3_600).into(),
         success_count: 0.into(),
-        released: Field::Absent,
+        ..Record::empty()
     }
 }

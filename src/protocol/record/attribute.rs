@@ -30,11 +30,15 @@ pub enum Attribute {
     SuccessCount,
     /// The time at which an operator closed the circuit.
     Released,
+    /// Failed probes in a row.
+    FailedProbes,
+    /// The time until which a call asked for the circuit to be open.
+    OpenUntil,
 }
 
 impl Attribute {
     /// All attributes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::State,
         Self::FailureCount,
         Self::OpenedAt,
@@ -43,6 +47,8 @@ impl Attribute {
         Self::ExpiresAt,
         Self::SuccessCount,
         Self::Released,
+        Self::FailedProbes,
+        Self::OpenUntil,
     ];
 
     /// Returns the name that the attribute has by default in a DynamoDB item.
@@ -57,6 +63,8 @@ impl Attribute {
             Self::ExpiresAt => "expiration",
             Self::SuccessCount => "success_count",
             Self::Released => "released",
+            Self::FailedProbes => "failed_probes",
+            Self::OpenUntil => "open_until",
         }
     }
 }

@@ -10,13 +10,41 @@ use super::{
     Field, LeaseToken, Record,
     attribute::{
         Attribute::{
-            self, ExpiresAt, FailureCount, LeaseUntil, OpenedAt, Owner, Released, State,
-            SuccessCount,
+            self, ExpiresAt, FailedProbes, FailureCount, LeaseUntil, OpenUntil, OpenedAt, Owner,
+            Released, State, SuccessCount,
         },
         Change, Condition, Typed, untyped,
     },
 };
 use crate::state::CircuitState;
+
+/// How long an opening lasts, where it is not the recovery timeout of whoever looks.
+///
+/// Hints: no condition names them, and without them a process waits for its own
+/// recovery timeout. Neither is written unless it is set here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Hints {
+    /// Failed probes in a row before this opening.
+    pub failed_probes: Option<u64>,
+    /// The end of this opening, where a call has asked for it.
+    pub open_until: Option<i64>,
+}
+
+impl Hints {
+    /// No hints.
+    pub const NONE: Self = Self { failed_probes: None, open_until: None };
+
+    /// Returns the changes that write these hints over a record that was seen.
+    fn over(self, seen: Option<&Record>) -> Vec<Change> {
+        let probes = self
+            .failed_probes
+            .map_or_else(|| forget_unsound_count(seen), |probes| vec![set(FailedProbes, &probes)]);
+        let until = self
+            .open_until
+            .map_or_else(|| forget(OpenUntil, seen), |until| vec![set(OpenUntil, &until)]);
+        [probes, until].concat()
+    }
+}
 
 /// One conditional write on the record of a circuit.
 ///
@@ -41,6 +69,8 @@ pub enum Operation {
         opened_at: i64,
         /// The time from which the store may delete the record.
         expires_at: i64,
+        /// How long it lasts.
+        hints: Hints,
     },
     /// Open to half-open: wins the right to probe. Condition: open, with an
     /// unchanged time and owner.
@@ -131,9 +161,11 @@ pub enum Operation {
         opened_at: i64,
         /// The time from which the store may delete the record.
         expires_at: i64,
+        /// How long it lasts.
+        hints: Hints,
     },
     /// Any state to open, by an operator. Condition: no record if none was seen,
-    /// else an unchanged record, which may have got `released` since.
+    /// else an unchanged record, which may have got `released` or a hint since.
     Hold {
         /// The record that was seen.
         seen: Option<Record>,
@@ -161,10 +193,11 @@ impl Operation {
     /// This is the definition of an operation: a store must do the same.
     ///
     /// ```
-    /// use fuseboard::store::{Operation, Record};
+    /// use fuseboard::store::{Hints, Operation, Record};
     /// use fuseboard::CircuitState;
     ///
-    /// let trip = Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 };
+    /// let (opened_at, expires_at) = (1_000, 4_630);
+    /// let trip = Operation::Trip { seen: None, failure_count: 5, opened_at, expires_at, hints: Hints::NONE };
     /// let open = trip.apply(None).expect("there is no record");
     /// assert_eq!(open.state, CircuitState::Open.into());
     /// assert_eq!(trip.apply(Some(&open)), None);
@@ -233,21 +266,25 @@ impl Operation {
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
         match self {
-            Self::Trip { seen, failure_count, opened_at, expires_at } => {
+            Self::Trip { seen, failure_count, opened_at, expires_at, hints } => {
                 let opened = become_open(*failure_count, *opened_at, *expires_at, None);
-                [opened, forget_release(seen.as_ref())].concat()
+                let seen = seen.as_ref();
+                [opened, forget(Released, seen), hints.over(seen)].concat()
             }
-            Self::Reopen { opened_at, expires_at, .. } => {
-                become_open(0, *opened_at, *expires_at, None)
+            // Without `open_until`: an election removes it, and no token is without one.
+            Self::Reopen { opened_at, expires_at, hints, .. } => {
+                [become_open(0, *opened_at, *expires_at, None), hints.over(None)].concat()
             }
             Self::Hold { seen, owner, opened_at, expires_at } => {
                 let opened = become_open(0, *opened_at, *expires_at, Some(owner));
-                [opened, forget_release(seen.as_ref())].concat()
+                let seen = seen.as_ref();
+                [opened, forget(Released, seen), forget_hints(seen)].concat()
             }
             Self::Elect { seen, token, lease_until, expires_at } => [
                 vec![set(State, &CircuitState::HalfOpen)],
                 become_owner(token, *lease_until, *expires_at),
-                forget_release(Some(seen)),
+                forget(Released, Some(seen)),
+                Hints::NONE.over(Some(seen)),
             ]
             .concat(),
             Self::ElectAbsent { token, opened_at, lease_until, expires_at } => [
@@ -257,7 +294,7 @@ impl Operation {
             .concat(),
             Self::TakeOver { seen, token, lease_until, expires_at } => {
                 let owned = become_owner(token, *lease_until, *expires_at);
-                [owned, forget_release(Some(seen))].concat()
+                [owned, forget(Released, Some(seen)), Hints::NONE.over(Some(seen))].concat()
             }
             Self::Renew { lease_until, expires_at, starts_probe, .. } => {
                 let mut changes = vec![set(LeaseUntil, lease_until), set(ExpiresAt, expires_at)];
@@ -273,8 +310,9 @@ impl Operation {
                 set(ExpiresAt, expires_at),
             ],
             Self::Close { expires_at, .. } => become_closed(*expires_at),
-            Self::Release { released_at, expires_at, .. } => {
-                [become_closed(*expires_at), vec![set(Released, released_at)]].concat()
+            Self::Release { seen, released_at, expires_at } => {
+                let released = vec![set(Released, released_at)];
+                [become_closed(*expires_at), released, forget_hints(Some(seen))].concat()
             }
         }
     }
@@ -347,15 +385,25 @@ fn become_closed(expires_at: i64) -> Vec<Change> {
     ]
 }
 
-/// Removes `released` if the record that was seen has it.
+/// Removes an attribute if the record that was seen has it.
 ///
-/// Only then is the attribute named, so that a circuit which no operator released
-/// sends what versions without the attribute sent. Elections remove it too, since
-/// those of Powertools leave it: a closing by probes after such an election would
-/// be taken for a release by the operator.
-fn forget_release(seen: Option<&Record>) -> Vec<Change> {
-    let is_released = seen.is_some_and(|seen| seen.released != Field::Absent);
-    is_released.then_some(Change::Remove(Released)).into_iter().collect()
+/// Only then is the attribute named, so that a circuit without it sends what versions
+/// that do not know it sent. Elections remove `released` and `open_until` too, since those
+/// of Powertools leave them: a closing by probes after such an election would be taken for
+/// a release by the operator, and the end of an opening for that of a later one.
+fn forget(attribute: Attribute, seen: Option<&Record>) -> Vec<Change> {
+    let has_it = seen.is_some_and(|seen| seen.get(attribute) != Field::Absent);
+    has_it.then_some(Change::Remove(attribute)).into_iter().collect()
+}
+
+/// Removes a `failed_probes` that no process writes: left, it would be warned of at each change.
+fn forget_unsound_count(seen: Option<&Record>) -> Vec<Change> {
+    forget(FailedProbes, seen.filter(|seen| !seen.has_sound_failed_probes()))
+}
+
+/// Removes both hints: what an operator decides begins anew.
+fn forget_hints(seen: Option<&Record>) -> Vec<Change> {
+    [forget(FailedProbes, seen), forget(OpenUntil, seen)].concat()
 }
 
 fn in_state(state: CircuitState) -> Condition {
@@ -374,10 +422,14 @@ fn unchanged(seen: &Record, attributes: &[Attribute]) -> Vec<Condition> {
     exists.into_iter().chain(each).collect()
 }
 
-/// Requires that the record still has all that was seen. It may have got
-/// `released` since: see [`forget_release`].
+/// Requires that the record still has all that was seen, but for the hints. It may have got
+/// `released` since: see [`forget`].
 fn all_unchanged(seen: &Record) -> Vec<Condition> {
     let mut attributes = Attribute::ALL.to_vec();
+    attributes.retain(|name| !matches!(name, FailedProbes | OpenUntil));
     attributes.retain(|name| *name != Released || seen.released != Field::Absent);
     unchanged(seen, &attributes)
 }
+
+#[cfg(test)]
+mod tests;

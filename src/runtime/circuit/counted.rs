@@ -22,7 +22,10 @@
 //! | the one that is counted | counts |
 //! | after it | begins the epoch: the actor has published it, and is between 1 and 2 |
 
-use std::sync::{Arc, PoisonError, atomic::Ordering};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, PoisonError, atomic::Ordering},
+};
 
 use super::{Awaited, Circuit, Outstanding, Pending, Settled};
 use crate::{
@@ -168,7 +171,9 @@ impl Circuit {
     fn report_counted(&self, call: CallId, end: CallEnd) -> Outstanding {
         match (call.probe, end) {
             (Some(_), _) => self.report_probe(call, end),
-            (None, CallEnd::Failure) => self.count_failure(call.epoch),
+            (None, CallEnd::Failure | CallEnd::OpenFor(_)) => {
+                self.count_failure(call.epoch, end.open_time())
+            }
             (None, CallEnd::Success) => {
                 self.count_good(call.epoch);
                 None
@@ -179,7 +184,7 @@ impl Circuit {
 
     /// Counts a failure of a call that was admitted in `epoch`. The failure that trips the
     /// circuit, and those that find its trip, get something to wait for.
-    fn count_failure(&self, epoch: u64) -> Outstanding {
+    fn count_failure(&self, epoch: u64, open_for: Option<NonZeroU32>) -> Outstanding {
         if epoch == CallId::REPORTED.epoch {
             return None;
         }
@@ -193,7 +198,7 @@ impl Circuit {
             let _ = self.mailbox.try_send(Message::Wake);
             return None;
         }
-        let (callers, is_first) = self.count(self.counted_from(epoch), epoch)?;
+        let (callers, is_first) = self.count(self.counted_from(epoch), epoch, open_for)?;
         // A full mailbox is no loss: the actor is at work, and looks for a trip after each
         // batch. Only the first caller wakes it, or a burst of failures would fill the mailbox.
         if is_first
@@ -208,7 +213,12 @@ impl Circuit {
 
     /// Counts a failure. Returns the trip to wait for, if there is one, and `true` if this
     /// failure is the first that waits for it.
-    fn count(&self, counted: &Counted, epoch: u64) -> Option<(Arc<Pending>, bool)> {
+    fn count(
+        &self,
+        counted: &Counted,
+        epoch: u64,
+        open_for: Option<NonZeroU32>,
+    ) -> Option<(Arc<Pending>, bool)> {
         let mut tally = counted.tally();
         let Tally { counting, failures, awaited_trips } = &mut *tally;
         if epoch < counting.epoch() {
@@ -224,7 +234,11 @@ impl Circuit {
         *failures = failures.wrapping_add(1);
         self.counts.fail();
         // Read the clock under the lock, so that stamps never fall.
-        counting.failure(counted.place(counting), self.clock.now());
+        let (place, at) = (counted.place(counting), self.clock.now());
+        match open_for {
+            None => counting.failure(place, at),
+            Some(seconds) => counting.open_for(place, at, seconds),
+        }
         // Under the lock too: shown later, `watched` could undo what a newer failure has shown,
         // and good calls would go uncounted.
         self.gate.show_counting(counting.stands(), counting.is_failing());
@@ -367,10 +381,10 @@ impl Circuit {
     fn report_probe(&self, call: CallId, end: CallEnd) -> Outstanding {
         // A probe that a freeze has cut off says nothing of the dependency. As an ignored call
         // it leaves the right to probe to the next call; as a failure it would reopen.
-        let is_cut_off = end == CallEnd::Failure && self.is_cut_off();
+        let is_cut_off = end.is_failure() && self.is_cut_off();
         let end = if is_cut_off { CallEnd::Ignored } else { end };
         if let Some(counted) = self.counted.get()
-            && matches!(end, CallEnd::Success | CallEnd::Failure)
+            && (end == CallEnd::Success || end.is_failure())
         {
             let mut tally = counted.tally();
             // Here, not in the actor: the next failure must find the probe counted.

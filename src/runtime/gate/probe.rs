@@ -4,25 +4,39 @@
 //!
 //! - `probe_report` is a word by itself: a verdict is taken once, whole. It is released and
 //!   acquired, so that the actor that takes it sees what the reporting thread did before.
+//!   The seconds of [`CallEnd::OpenFor`] fit into it, up to a year: settings allow no more.
 //! - `offered_probe` is set after `offered_until`, released, and read before it, acquired: a
 //!   caller that finds an offer finds its time. The offer itself is taken by exchange: once,
 //!   and a later one that is taken in its place comes with the earlier time.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::{
+    num::NonZeroU32,
+    sync::atomic::Ordering::{AcqRel, Acquire, Release},
+};
 
-use super::{Gate, STATE_BITS, STATE_MASK};
+use super::Gate;
 use crate::protocol::machine::{CallEnd, ProbeId};
+
+/// The bits of a verdict that say which it is.
+const VERDICT_BITS: u32 = 2;
+const VERDICT_MASK: u64 = (1 << VERDICT_BITS) - 1;
+/// The bits of the seconds of a [`CallEnd::OpenFor`]; zero for any other verdict. The number of
+/// the probe has the 37 bits above them: 4,000 years of one probe a second.
+const SECONDS_BITS: u32 = 25;
+const SECONDS_MASK: u64 = (1 << SECONDS_BITS) - 1;
+const PROBE_SHIFT: u32 = VERDICT_BITS + SECONDS_BITS;
 
 impl Gate {
     /// Leaves the verdict of a probe for the actor; says whether there was none before.
     pub(crate) fn note_probe(&self, probe: ProbeId, report: CallEnd) -> bool {
-        let verdict = match report {
-            CallEnd::Ignored => 0,
-            CallEnd::Success => 1,
-            CallEnd::Failure => 2,
-            CallEnd::Dropped => 3,
+        let (verdict, seconds) = match report {
+            CallEnd::Ignored => (0, 0),
+            CallEnd::Success => (1, 0),
+            CallEnd::Failure => (2, 0),
+            CallEnd::OpenFor(seconds) => (2, u64::from(seconds.get()).min(SECONDS_MASK)),
+            CallEnd::Dropped => (3, 0),
         };
-        let noted = probe.get() << STATE_BITS | verdict;
+        let noted = probe.get() << PROBE_SHIFT | seconds << VERDICT_BITS | verdict;
         // The greatest number wins, and numbers grow: a straggler does not displace the
         // verdict of the one probe that runs, which would then wait for its lease to end.
         self.probe_report.fetch_max(noted, AcqRel) == 0
@@ -42,13 +56,15 @@ impl Gate {
             return None;
         }
         let noted = self.probe_report.swap(0, AcqRel);
-        let report = match noted & STATE_MASK {
-            0 => CallEnd::Ignored,
-            1 => CallEnd::Success,
-            2 => CallEnd::Failure,
+        let seconds = u32::try_from(noted >> VERDICT_BITS & SECONDS_MASK).unwrap_or_default();
+        let report = match (noted & VERDICT_MASK, NonZeroU32::new(seconds)) {
+            (0, _) => CallEnd::Ignored,
+            (1, _) => CallEnd::Success,
+            (2, Some(seconds)) => CallEnd::OpenFor(seconds),
+            (2, None) => CallEnd::Failure,
             _ => CallEnd::Dropped,
         };
-        ProbeId::from_number(noted >> STATE_BITS).map(|probe| (probe, report))
+        ProbeId::from_number(noted >> PROBE_SHIFT).map(|probe| (probe, report))
     }
 
     /// Offers a probe to the first caller that asks, until then.

@@ -191,7 +191,16 @@ fn a_probe_on_offer_is_taken_once() {
 fn the_verdict_of_a_probe_is_taken_once_and_as_it_was_left() {
     let gate = Gate::new();
     assert_eq!(gate.take_probe_report(), None);
-    for (number, report) in [(1, CallEnd::Success), (2, CallEnd::Failure), (3, CallEnd::Dropped)] {
+    let year = CallEnd::open_for(std::time::Duration::from_secs(365 * 86_400));
+    let second = CallEnd::open_for(std::time::Duration::ZERO);
+    for (number, report) in [
+        (1, CallEnd::Success),
+        (2, CallEnd::Failure),
+        (3, CallEnd::Dropped),
+        (4, CallEnd::Ignored),
+        (5, second),
+        ((1 << 37) - 1, year),
+    ] {
         let probe = ProbeId::from_number(number).unwrap();
         assert!(gate.note_probe(probe, report), "none lay there");
         assert_eq!(gate.take_probe_report(), Some((probe, report)));

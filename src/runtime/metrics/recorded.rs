@@ -87,7 +87,7 @@ fn describe_gauges() {
 pub(crate) fn probe(circuit: &CircuitName, end: CallEnd) {
     let outcome = match end {
         CallEnd::Success => "success",
-        CallEnd::Failure => "failure",
+        CallEnd::Failure | CallEnd::OpenFor(_) => "failure",
         CallEnd::Ignored => "ignored",
         CallEnd::Dropped => "dropped",
     };
@@ -138,6 +138,7 @@ pub(super) const fn cause(cause: &Cause) -> &'static str {
     match cause {
         Cause::FailureThreshold => "failure_threshold",
         Cause::Rule(_) => "rule",
+        Cause::OpenFor => "open_for",
         Cause::RecoveryTimeout => "recovery_timeout",
         Cause::TakeOver { .. } => "take_over",
         Cause::ProbesSucceeded => "probes_succeeded",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    protocol::record::{Field, LeaseToken, Operation, Record},
+    protocol::record::{Field, Hints, LeaseToken, Operation, Record},
     state::CircuitState,
 };
 
@@ -50,7 +50,7 @@ fn and(mut steps: Vec<Operation>, next: impl FnOnce(Record) -> Operation) -> Vec
 }
 
 fn trip(seen: Option<Record>, failure_count: u64) -> Operation {
-    Operation::Trip { seen, failure_count, opened_at: NOW, expires_at: TTL }
+    Operation::Trip { seen, failure_count, opened_at: NOW, expires_at: TTL, hints: Hints::NONE }
 }
 
 fn elect(seen: Record, token: LeaseToken) -> Operation {
@@ -95,7 +95,8 @@ fn close(token: LeaseToken) -> Operation {
 }
 
 fn reopen(token: LeaseToken) -> Operation {
-    Operation::Reopen { token, opened_at: NOW + 7, expires_at: TTL + 7 }
+    let hints = Hints { failed_probes: Some(3), open_until: Some(NOW + 60) };
+    Operation::Reopen { token, opened_at: NOW + 7, expires_at: TTL + 7, hints }
 }
 
 fn hold(seen: Option<Record>) -> Operation {

@@ -134,6 +134,18 @@ impl DynamoDbStoreBuilder {
         self.rename(Attribute::Released, name)
     }
 
+    /// Names the attribute of the count of failed probes in a row, which Powertools does not
+    /// have. Default: `failed_probes`.
+    pub fn failed_probes_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::FailedProbes, name)
+    }
+
+    /// Names the attribute of the time until which a call has asked for the circuit to be open,
+    /// which Powertools does not have. Default: `open_until`.
+    pub fn open_until_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::OpenUntil, name)
+    }
+
     /// Bounds an operation, retries included. Default: 1 s; at most 1 hour.
     ///
     /// An attempt takes at most two fifths of it, so that another can follow one

@@ -134,6 +134,8 @@ const fn setter(attribute: Attribute) -> &'static str {
         Attribute::ExpiresAt => "expiry_attr",
         Attribute::SuccessCount => "success_count_attr",
         Attribute::Released => "released_attr",
+        Attribute::FailedProbes => "failed_probes_attr",
+        Attribute::OpenUntil => "open_until_attr",
     }
 }
 

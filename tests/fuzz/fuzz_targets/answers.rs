@@ -9,7 +9,7 @@
 //! ```
 #![no_main]
 
-use fuseboard::store::{Operation, StoreErrorKind};
+use fuseboard::store::{Hints, Operation, StoreErrorKind};
 use fuseboard_fuzz::{Choice, World, check_applied, check_sent, operations};
 use libfuzzer_sys::fuzz_target;
 
@@ -22,7 +22,7 @@ fuzz_target!(|input: (u8, &[u8])| {
     World::with(|world| {
         let read = world.read(status, body);
         assert!(status == 200 || read.is_err(), "an error is no record");
-        let trip = Operation::Trip { seen: None, failure_count: 5, opened_at: 1, expires_at: 2 };
+        let trip = Operation::Trip { seen: None, failure_count: 5, opened_at: 1, expires_at: 2, hints: Hints::NONE };
         let (_, sent) = world.write(&trip, status, body);
         check_sent(&sent, &trip, None);
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fuseboard::{
     CallError, CircuitName, CircuitState,
     store::{
-        Consistency, LeaseToken, Operation, Store,
+        Consistency, Hints, LeaseToken, Operation, Store,
         StoreErrorKind::{BadAnswer, Throttled},
         Written,
     },
@@ -23,7 +23,13 @@ fn circuit() -> CircuitName {
 }
 
 fn trip() -> Operation {
-    Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 }
+    Operation::Trip {
+        seen: None,
+        failure_count: 5,
+        opened_at: 1_000,
+        expires_at: 4_630,
+        hints: Hints::NONE,
+    }
 }
 
 /// The engine refuses writes without showing the item, as those do that ignore

@@ -7,7 +7,7 @@ use std::{
 
 use fuseboard::{
     CircuitName, DynamoDbStore, MemoryStore, VirtualClock,
-    store::{Consistency, Operation, ServerTime, Store},
+    store::{Consistency, Hints, Operation, ServerTime, Store},
 };
 
 use crate::support::engine::{Engine, Event, TABLE};
@@ -43,8 +43,13 @@ async fn every_answer_tells_the_time_whether_success_refusal_or_error() {
 
     assert_eq!(after_a_read(&store).await, shown(1_700_000_000, 1));
     clock.advance(SECOND * 7);
-    let trip =
-        Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 };
+    let trip = Operation::Trip {
+        seen: None,
+        failure_count: 5,
+        opened_at: 1_000,
+        expires_at: 4_630,
+        hints: Hints::NONE,
+    };
     for answers in 2..=3 {
         store.write(&circuit(), &trip).await.unwrap();
         assert_eq!(store.server_time(), shown(1_700_000_007, answers));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fuseboard::{
     CircuitName,
-    store::{Consistency, Operation, Store, Written},
+    store::{Consistency, Hints, Operation, Store, Written},
 };
 use serde_json::json;
 use tokio::time::timeout;
@@ -18,7 +18,13 @@ fn circuit() -> CircuitName {
 }
 
 fn trip() -> Operation {
-    Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 }
+    Operation::Trip {
+        seen: None,
+        failure_count: 5,
+        opened_at: 1_000,
+        expires_at: 4_630,
+        hints: Hints::NONE,
+    }
 }
 
 #[tokio::test(start_paused = true)]

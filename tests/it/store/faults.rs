@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
 use fuseboard::{
     BreakerRegistry, CircuitName, ConfigError, DynamoDbStore, VirtualClock,
     store::{
-        Consistency, LeaseToken, Operation, Store, StoreError,
+        Consistency, Hints, LeaseToken, Operation, Store, StoreError,
         StoreErrorKind::{self, BadAnswer, Misconfigured, Throttled, Timeout, Unavailable},
         Written,
     },
@@ -26,7 +26,13 @@ fn circuit() -> CircuitName {
 }
 
 fn trip() -> Operation {
-    Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 }
+    Operation::Trip {
+        seen: None,
+        failure_count: 5,
+        opened_at: 1_000,
+        expires_at: 4_630,
+        hints: Hints::NONE,
+    }
 }
 
 async fn read(store: &DynamoDbStore) -> StoreError {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fuseboard::{
     CircuitName, CircuitState, DynamoDbStore, MemoryStore,
-    store::{Consistency, Field, LeaseToken, Operation, Record, Store, Written},
+    store::{Consistency, Field, Hints, LeaseToken, Operation, Record, Store, Written},
 };
 use serde_json::{Value, json};
 
@@ -34,7 +34,13 @@ async fn apply(store: &DynamoDbStore, make: impl FnOnce(Option<Record>) -> Opera
 }
 
 fn trip(seen: Option<Record>) -> Operation {
-    Operation::Trip { seen, failure_count: 5, opened_at: 1_000, expires_at: 4_630 }
+    Operation::Trip {
+        seen,
+        failure_count: 5,
+        opened_at: 1_000,
+        expires_at: 4_630,
+        hints: Hints::NONE,
+    }
 }
 
 fn elect(seen: Option<Record>) -> Operation {
@@ -114,7 +120,12 @@ async fn case_70_every_write_keeps_attributes_that_it_does_not_know() {
     kept();
     apply(&store, |seen| give_back(token("b"), seen)).await;
     kept();
-    let reopen = Operation::Reopen { token: token("b"), opened_at: 1_100, expires_at: 4_730 };
+    let reopen = Operation::Reopen {
+        token: token("b"),
+        opened_at: 1_100,
+        expires_at: 4_730,
+        hints: Hints::NONE,
+    };
     apply(&store, |_| reopen).await;
     kept();
     apply(&store, elect).await;
@@ -231,12 +242,12 @@ async fn case_68_a_malformed_attribute_is_decoded_named_and_healed_by_the_next_w
     let engine = Engine::new();
     let store = engine.store("A");
     let numbers = ["failure_count", "opened_at", "probe_lease_expiry", "expiration"];
-    let attributes = ["state", "half_open_owner", "success_count"];
+    let attributes = ["state", "half_open_owner", "success_count", "failed_probes", "open_until"];
     for attribute in numbers.into_iter().chain(attributes) {
         for value in absurd().into_iter().chain([json!({"N": "-1"}), json!("soon")]) {
             let fits = match (attribute, &value) {
                 ("half_open_owner", value) => value.is_string(),
-                ("opened_at" | "probe_lease_expiry" | "expiration", value) => {
+                ("opened_at" | "probe_lease_expiry" | "expiration" | "open_until", value) => {
                     *value == json!({"N": "-1"})
                 }
                 _ => false,

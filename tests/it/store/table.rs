@@ -5,7 +5,7 @@ use std::time::Duration;
 use fuseboard::{
     CircuitName,
     store::{
-        Consistency, DynamoDbStoreBuilder, Operation, Store,
+        Consistency, DynamoDbStoreBuilder, Hints, Operation, Store,
         StoreErrorKind::{Misconfigured, Timeout},
     },
 };
@@ -128,8 +128,13 @@ async fn a_name_too_long_for_a_sort_key_is_refused_without_asking() {
     engine.create_table("shared", &["pk", "sk"]);
     let builder = engine.store_builder("A", "shared").key_attr("pk").sort_key_attr("sk");
     let store = builder.static_pk_value("x".repeat(2_048)).build().unwrap();
-    let trip =
-        Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 };
+    let trip = Operation::Trip {
+        seen: None,
+        failure_count: 5,
+        opened_at: 1_000,
+        expires_at: 4_630,
+        hints: Hints::NONE,
+    };
 
     let long = CircuitName::new("ö".repeat(512) + "x").unwrap();
     let read = store.read(&long, Consistency::Eventual).await.unwrap_err();

@@ -11,7 +11,7 @@ use aws_smithy_http_client::{Connector, proxy::ProxyConfig};
 use fuseboard::{
     CircuitName, DynamoDbStore,
     store::{
-        Consistency, Misconfiguration, Operation, Store, StoreError,
+        Consistency, Hints, Misconfiguration, Operation, Store, StoreError,
         StoreErrorKind::{Misconfigured, Timeout, Unavailable},
     },
 };
@@ -29,7 +29,13 @@ fn circuit() -> CircuitName {
 }
 
 fn trip() -> Operation {
-    Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 }
+    Operation::Trip {
+        seen: None,
+        failure_count: 5,
+        opened_at: 1_000,
+        expires_at: 4_630,
+        hints: Hints::NONE,
+    }
 }
 
 /// What each way of using a store says of its fault.

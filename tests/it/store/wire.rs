@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fuseboard::{
     CircuitName, CircuitState, DynamoDbStore,
-    store::{Consistency, LeaseToken, Operation, Record, Store},
+    store::{Consistency, Hints, LeaseToken, Operation, Record, Store},
 };
 use serde_json::{Map, Value, json};
 
@@ -113,8 +113,13 @@ async fn a_read_asks_for_the_consistency_that_is_needed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_trip_without_a_record_requires_that_there_is_none() {
-    let trip =
-        Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 };
+    let trip = Operation::Trip {
+        seen: None,
+        failure_count: 5,
+        opened_at: 1_000,
+        expires_at: 4_630,
+        hints: Hints::NONE,
+    };
     let names = [&["id"], &ALL[..]].concat();
     let values = json!({
         ":state": {"S": "OPEN"},
@@ -128,7 +133,13 @@ async fn a_trip_without_a_record_requires_that_there_is_none() {
 #[tokio::test(start_paused = true)]
 async fn a_trip_of_a_closed_record_names_its_state_and_expiry() {
     let seen = Some(record(CircuitState::Closed));
-    let trip = Operation::Trip { seen, failure_count: 5, opened_at: 2_000, expires_at: 5_630 };
+    let trip = Operation::Trip {
+        seen,
+        failure_count: 5,
+        opened_at: 2_000,
+        expires_at: 5_630,
+        hints: Hints::NONE,
+    };
     let values = json!({
         ":state": {"S": "OPEN"},
         ":failure_count": {"N": "5"},
@@ -144,7 +155,13 @@ async fn a_trip_of_a_closed_record_names_its_state_and_expiry() {
 #[tokio::test(start_paused = true)]
 async fn a_trip_of_a_record_without_state_and_expiry_requires_that_they_are_still_absent() {
     let seen = Some(Record::empty());
-    let trip = Operation::Trip { seen, failure_count: 5, opened_at: 2_000, expires_at: 5_630 };
+    let trip = Operation::Trip {
+        seen,
+        failure_count: 5,
+        opened_at: 2_000,
+        expires_at: 5_630,
+        hints: Hints::NONE,
+    };
     let values = json!({
         ":state": {"S": "OPEN"},
         ":failure_count": {"N": "5"},
@@ -225,6 +242,7 @@ async fn case_96_what_follows_a_release_removes_its_mark_and_only_an_operator_na
         failure_count: 5,
         opened_at: 2_000,
         expires_at: 5_630,
+        hints: Hints::NONE,
     };
     let mut values = json!({
         ":state": {"S": "OPEN"},
@@ -272,8 +290,13 @@ async fn renamed_attributes_and_a_composite_key_change_names_only() {
         .released_attr("h")
         .build()
         .unwrap();
-    let trip =
-        Operation::Trip { seen: None, failure_count: 5, opened_at: 1_000, expires_at: 4_630 };
+    let trip = Operation::Trip {
+        seen: None,
+        failure_count: 5,
+        opened_at: 1_000,
+        expires_at: 4_630,
+        hints: Hints::NONE,
+    };
     let body = sent(&engine, &store, &trip).await;
     let names = json!({
         "#key": "pk", "#state": "a", "#failure_count": "b", "#opened_at": "c",

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use fuseboard::{
     CircuitState,
-    store::{Field, LeaseToken, Operation, Record},
+    store::{Field, Hints, LeaseToken, Operation, Record},
 };
 
 use crate::weak::Weak;
@@ -254,12 +254,11 @@ impl Write {
     fn operation(&self) -> Operation {
         let record = |seen: &Item| seen.record();
         match self {
-            Self::Trip { seen, opened, at, .. } => Operation::Trip {
-                seen: seen.as_ref().map(record),
-                failure_count: 2,
-                opened_at: i64::from(*opened),
-                expires_at: i64::from(*at),
-            },
+            Self::Trip { seen, opened, at, .. } => {
+                let (seen, hints) = (seen.as_ref().map(record), Hints::NONE);
+                let (opened_at, expires_at) = (i64::from(*opened), i64::from(*at));
+                Operation::Trip { seen, failure_count: 2, opened_at, expires_at, hints }
+            }
             Self::Elect { seen, token: number, at } => {
                 let (token, lease_until, expires_at) = led(*number, *at);
                 Operation::Elect { seen: seen.record(), token, lease_until, expires_at }
@@ -296,11 +295,11 @@ impl Write {
             Self::Close { token: number, at, .. } => {
                 Operation::Close { token: token(*number), expires_at: i64::from(*at) }
             }
-            Self::Reopen { token: number, opened, at } => Operation::Reopen {
-                token: token(*number),
-                opened_at: i64::from(*opened),
-                expires_at: i64::from(*at),
-            },
+            Self::Reopen { token: number, opened, at } => {
+                let (token, hints) = (token(*number), Hints::NONE);
+                let (opened_at, expires_at) = (i64::from(*opened), i64::from(*at));
+                Operation::Reopen { token, opened_at, expires_at, hints }
+            }
             Self::Hold { seen, at } => Operation::Hold {
                 seen: seen.as_ref().map(record),
                 owner: owner(HOLD),

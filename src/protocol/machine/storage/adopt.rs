@@ -4,8 +4,9 @@ use super::{Election, Machine, PendingWrite};
 use crate::{
     protocol::health::Access,
     protocol::machine::cache::{Shown, is_closed, is_same_epoch, shown},
-    protocol::machine::phase::{Opening, Phase, Recovery, Standing},
+    protocol::machine::phase::{Opening, Phase, Recovery, Standing, Term},
     protocol::machine::prober::{OtherLease, OurLease, Prober, Stage},
+    protocol::machine::term::failed_probes,
     protocol::moment::Moment,
     protocol::record::{LeaseToken, Operation, Record},
     transition::{Cause, Origin},
@@ -19,6 +20,11 @@ impl Machine {
             last_read_at.is_some() && is_same_epoch(self.cache.record(), record.as_ref());
         let applies = self.still_applies(record.as_ref(), same_epoch || last_read_at.is_none());
         self.cache_record(record.clone());
+        if record.is_none() {
+            // The record would have told whether probes or an operator closed the circuit. A
+            // pending trip that applies now is judged by what closes it.
+            self.reputation.settle();
+        }
         if applies {
             return;
         }
@@ -84,15 +90,13 @@ impl Machine {
 
     /// Adopts the absence of the record.
     fn adopt_absent(&mut self, same_epoch: bool, last_read_at: Option<Moment>) {
-        // The record would have told whether probes or an operator closed the circuit.
-        self.reputation.settle();
         match &self.phase {
             Phase::Closed { .. } => self.adopt_a_closed_phase(None, same_epoch, last_read_at),
             // Deleted by the store's expiry or by hand. An absent record is closed for a new
             // process; this one knows that the dependency had failed, and probes first.
             Phase::Open(opening) => match opening.standing {
                 Standing::Stored | Standing::Owed => self.probe_a_gone_record(),
-                Standing::Lapsed | Standing::Refuted => {}
+                Standing::Lapsed { .. } | Standing::Refuted => {}
             },
             Phase::HalfOpen(recovery) => match recovery.prober {
                 // The right is free already.
@@ -106,10 +110,11 @@ impl Machine {
     fn probe_a_gone_record(&mut self) {
         self.cache.election = None;
         self.commit(
-            Phase::HalfOpen(Recovery {
-                opened_at: self.phase.opened_at(),
-                prober: Prober::Nobody { gave_back_at: None },
-            }),
+            Phase::HalfOpen(self.recovery(
+                self.phase.opened_at(),
+                Prober::Nobody { gave_back_at: None },
+                None,
+            )),
             Cause::RecordGone,
             Origin::Observed,
         );
@@ -128,7 +133,7 @@ impl Machine {
                 Standing::Stored | Standing::Owed => true,
                 // A record of the same epoch, or the first one read, may be from before the
                 // failures, and says nothing about them: the probe decides.
-                Standing::Lapsed => !same_epoch && last_read_at.is_some(),
+                Standing::Lapsed { .. } => !same_epoch && last_read_at.is_some(),
                 // Others find the dependency well; this process does not reach it.
                 Standing::Refuted => false,
             },
@@ -209,6 +214,7 @@ impl Machine {
         let failure_count = record.failure_count.valid().copied().unwrap_or(0);
         let opened_at = record.opened_at.valid().copied();
         let held = record.is_held();
+        let term = self.term_shown(record);
         // An operator has judged the trip of this process.
         if held {
             self.reputation.settle();
@@ -222,12 +228,19 @@ impl Machine {
         {
             // Entered again, it would begin a new epoch at each read.
             opening.failure_count = failure_count;
+            opening.term = term;
             return;
         }
+        // The record is older than the opening of this process, which has failed since and keeps
+        // its whole wait.
+        let term = match &self.phase {
+            Phase::Open(own) if same_epoch => {
+                Term { length: own.term.length.max(term.length), ..term }
+            }
+            Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => term,
+        };
         let drawn = self.draw_turn();
         let (first_seen, last_seen_not_open_at, turn) = match &self.phase {
-            // The record is older than the opening of this process, which has failed since
-            // and keeps its whole wait.
             Phase::Open(own) if same_epoch => (own.first_seen, own.last_seen_not_open_at, own.turn),
             // Most likely this process's own write, whose response was lost. It keeps
             // `Turn::Last`: the process that tripped does not probe first.
@@ -249,6 +262,7 @@ impl Machine {
                 standing,
                 turn,
                 held,
+                term,
             })),
             Cause::Elsewhere,
             Origin::Observed,
@@ -267,6 +281,7 @@ impl Machine {
             return self.adopt_own_lease(*election, record);
         }
         let opened_at = record.opened_at.valid().copied();
+        let shown_probes = failed_probes(record);
         let turn = self.draw_turn();
         let fresh = OtherLease { since: self.now, first_seen: self.now, turn };
         match &mut self.phase {
@@ -277,23 +292,21 @@ impl Machine {
             }) if same_epoch => {}
             Phase::HalfOpen(Recovery {
                 prober: prober @ (Prober::Other(_) | Prober::Nobody { .. }),
-                opened_at: opened,
+                before,
                 ..
             }) => {
                 let first_seen = match prober {
                     Prober::Other(other) => other.first_seen,
                     Prober::Nobody { .. } | Prober::Us(_) | Prober::Offline(_) => fresh.first_seen,
                 };
-                *opened = opened_at;
+                before.opened_at = opened_at;
+                before.failed_probes = shown_probes;
                 *prober = Prober::Other(Box::new(OtherLease { first_seen, ..fresh }));
             }
             Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {
                 let prober = Prober::Other(Box::new(fresh));
-                self.commit(
-                    Phase::HalfOpen(Recovery { opened_at, prober }),
-                    Cause::Elsewhere,
-                    Origin::Observed,
-                );
+                let recovery = self.recovery(opened_at, prober, Some(record));
+                self.commit(Phase::HalfOpen(recovery), Cause::Elsewhere, Origin::Observed);
             }
         }
     }
@@ -320,13 +333,8 @@ impl Machine {
     fn resume_lease(&mut self, election: Election, record: &Record) {
         let successes = record.success_count.valid().copied().unwrap_or(0);
         let lease = OurLease::resumed(election.token, election.sent_at, successes);
-        self.commit(
-            Phase::HalfOpen(Recovery {
-                opened_at: record.opened_at.valid().copied(),
-                prober: Prober::Us(Box::new(lease)),
-            }),
-            Cause::Elsewhere,
-            Origin::Observed,
-        );
+        let opened_at = record.opened_at.valid().copied();
+        let recovery = self.recovery(opened_at, Prober::Us(Box::new(lease)), Some(record));
+        self.commit(Phase::HalfOpen(recovery), Cause::Elsewhere, Origin::Observed);
     }
 }

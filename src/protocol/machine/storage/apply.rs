@@ -23,17 +23,7 @@ impl Machine {
         let expires_at = self.expires_at();
         let lease_until = self.now.unix_ceil(self.config.probe_lease());
         match self.pending.clone()? {
-            PendingWrite::Trip => {
-                let Phase::Open(opening) = &self.phase else {
-                    return None;
-                };
-                Some(Operation::Trip {
-                    seen: self.cache.record().cloned(),
-                    failure_count: opening.failure_count,
-                    opened_at: opening.opened_at?,
-                    expires_at,
-                })
-            }
+            PendingWrite::Trip => self.trip_operation(),
             PendingWrite::Elect => Some(self.election(lease_until, false)),
             PendingWrite::TakeOver => Some(self.election(lease_until, true)),
             PendingWrite::Renew { starts_probe } => {
@@ -65,9 +55,39 @@ impl Machine {
                 expires_at,
             }),
             PendingWrite::Close { token } => Some(Operation::Close { token, expires_at }),
-            PendingWrite::Reopen { token, opened_at } => {
-                Some(Operation::Reopen { token, opened_at, expires_at })
+            PendingWrite::Reopen { token, opening } => {
+                let (opened_at, hints) = *opening;
+                let expires_at = self.opening_expires_at();
+                Some(Operation::Reopen { token, opened_at, expires_at, hints })
             }
+        }
+    }
+
+    fn trip_operation(&mut self) -> Option<Operation> {
+        // The look before the trip may have shown a closed record for the first time, which
+        // tells how often the circuit failed before.
+        self.go_on_from_cached();
+        let Phase::Open(opening) = &self.phase else {
+            return None;
+        };
+        Some(Operation::Trip {
+            seen: self.cache.record().cloned(),
+            failure_count: opening.failure_count,
+            opened_at: opening.opened_at?,
+            expires_at: self.opening_expires_at(),
+            hints: opening.term.hints(&self.config),
+        })
+    }
+
+    /// Returns when the store may delete the record of the opening of this process.
+    fn opening_expires_at(&self) -> i64 {
+        match &self.phase {
+            // Only then: the end of an opening is rounded up, and with it every trip would
+            // expire a second later than one of a version that knows no other length.
+            Phase::Open(opening) if opening.term.length > self.config.recovery_timeout() => {
+                opening.ends_at().map_or_else(|| self.expires_at(), |at| self.expires_after(at))
+            }
+            Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => self.expires_at(),
         }
     }
 
@@ -310,14 +330,10 @@ impl Machine {
         // Not the phase first: this process may have closed or reopened the circuit since it
         // sent an election that it finds applied only now.
         let opened_at = self.cache.record().and_then(|record| record.opened_at.valid().copied());
-        self.commit(
-            Phase::HalfOpen(Recovery {
-                opened_at: opened_at.or_else(|| self.phase.opened_at()),
-                prober: Prober::Us(Box::new(lease)),
-            }),
-            cause,
-            Origin::Local,
-        );
+        let opened_at = opened_at.or_else(|| self.phase.opened_at());
+        let prober = Prober::Us(Box::new(lease));
+        let recovery = self.recovery(opened_at, prober, self.cache.record());
+        self.commit(Phase::HalfOpen(recovery), cause, Origin::Local);
     }
 
     /// Draws a token for an election that is about to be sent, and remembers it, in case the

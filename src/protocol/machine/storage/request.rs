@@ -6,7 +6,7 @@ use crate::{
     protocol::answer::{Consistency, StoreErrorKind, Written},
     protocol::health::{Access, BackedOff},
     protocol::moment::Moment,
-    protocol::record::{LeaseToken, Operation, Record},
+    protocol::record::{Hints, LeaseToken, Operation, Record},
 };
 
 /// One operation that the owner is to run on the store.
@@ -83,11 +83,19 @@ pub(in crate::protocol::machine) enum PendingWrite {
     Trip,
     Elect,
     TakeOver,
-    Renew { starts_probe: bool },
+    Renew {
+        starts_probe: bool,
+    },
     HandOver,
     GiveBack,
-    Close { token: LeaseToken },
-    Reopen { token: LeaseToken, opened_at: i64 },
+    Close {
+        token: LeaseToken,
+    },
+    /// When, and how long. Boxed, since each idle circuit has room for a write.
+    Reopen {
+        token: LeaseToken,
+        opening: Box<(i64, Hints)>,
+    },
 }
 
 impl PendingWrite {

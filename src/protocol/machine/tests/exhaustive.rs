@@ -128,3 +128,11 @@ fn machines_keep_the_protocol_when_one_starts_over() {
     let restarted = Bounds { restarts: 1, calls: 2, ..CALM };
     hold(restarted, Bounds { calls: 4, ..restarted }, &["trip", "elect", "close"]);
 }
+
+#[test]
+fn machines_keep_the_protocol_while_openings_differ_in_length() {
+    let lengths = Bounds { lengths: true, calls: 2, leaps: 2, ..CALM };
+    hold(lengths, Bounds { calls: 3, ..lengths }, &["trip", "elect", "reopen", "close"]);
+    let faulty = Bounds { faults: 1, leaps: 1, ..lengths };
+    hold(faulty, Bounds { calls: 3, ..faulty }, &["trip", "elect", "close"]);
+}

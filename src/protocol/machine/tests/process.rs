@@ -281,10 +281,10 @@ impl Process {
         self.note_outcome(pass, report);
         match (pass.probe, report) {
             (Some(_), CallEnd::Success) => self.counting.probe(place, true),
-            (Some(_), CallEnd::Failure) => self.counting.probe(place, false),
+            (Some(_), CallEnd::Failure | CallEnd::OpenFor(_)) => self.counting.probe(place, false),
             (None, CallEnd::Success) if self.counting.stands() => self.count_good(pass.epoch),
-            (None, CallEnd::Failure) => self.count_failure(pass.epoch),
-            (_, CallEnd::Success | CallEnd::Ignored | CallEnd::Dropped) => {}
+            (None, failure) if failure.is_failure() => self.count_failure(pass.epoch, failure),
+            (Some(_) | None, _) => {}
         }
         if pass.probe.is_some() {
             self.machine.report(self.now, pass, report);
@@ -297,7 +297,7 @@ impl Process {
     fn note_outcome(&mut self, pass: CallId, report: CallEnd) {
         let is_good = match report {
             CallEnd::Success => true,
-            CallEnd::Failure => false,
+            CallEnd::Failure | CallEnd::OpenFor(_) => false,
             CallEnd::Ignored | CallEnd::Dropped => return,
         };
         let counts = pass.probe.is_some() || pass.epoch == self.counting.epoch();
@@ -365,10 +365,13 @@ impl Process {
         }
     }
 
-    fn count_failure(&mut self, epoch: u64) {
+    fn count_failure(&mut self, epoch: u64, end: CallEnd) {
         assert!(epoch <= self.counting.epoch(), "an epoch begins in the counting as well");
         if epoch == self.counting.epoch() {
-            self.counting.failure(self.place(), self.now);
+            match end.open_time() {
+                None => self.counting.failure(self.place(), self.now),
+                Some(seconds) => self.counting.open_for(self.place(), self.now, seconds),
+            }
         }
         if let Some(trip) = self.counting.trip().cloned() {
             assert_eq!(trip.refuted, self.since_contradicted.is_some(), "who is heard");

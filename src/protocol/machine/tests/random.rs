@@ -5,7 +5,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{process::*, seeds::play_seeds, *};
 use crate::{
-    config::OnStoreOutage,
+    config::{Backoff, OnStoreOutage},
     protocol::machine::{Command, StoreRequest, StoreResponse},
     protocol::record::Malformed,
 };
@@ -14,6 +14,7 @@ use crate::{
 const SEEDS: u64 = 256;
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a test makes few of them")]
 enum Op {
     Call,
     /// This number of calls in a row that end alike. Enough good ones end a contradiction.
@@ -76,11 +77,22 @@ fn anything() -> impl Strategy<Value = Record> {
         prop_oneof![1 => Just(Field::Absent), 1 => field(owners)],
         field(stamps()),
         field(stamps()),
-        field(counts),
+        field(counts.clone()),
         field(stamps()),
+        (field(counts), field(stamps())),
     )
         .prop_map(
-            |(state, failure_count, opened_at, owner, lease_until, expires_at, good, released)| {
+            |(
+                state,
+                failure_count,
+                opened_at,
+                owner,
+                lease_until,
+                expires_at,
+                good,
+                more,
+                hints,
+            )| {
                 Record {
                     state,
                     failure_count,
@@ -89,7 +101,9 @@ fn anything() -> impl Strategy<Value = Record> {
                     lease_until,
                     expires_at,
                     success_count: good,
-                    released,
+                    released: more,
+                    failed_probes: hints.0,
+                    open_until: hints.1,
                 }
             },
         )
@@ -112,6 +126,9 @@ fn report() -> impl Strategy<Value = CallEnd> {
         CallEnd::Failure,
         CallEnd::Ignored,
         CallEnd::Dropped,
+        CallEnd::open_for(ms(1)),
+        CallEnd::open_for(s(40)),
+        CallEnd::open_for(Duration::MAX),
     ])
 }
 
@@ -164,28 +181,31 @@ pub(super) fn config() -> impl Strategy<Value = Config> {
         spans(),
         (any::<bool>(), select(vec![0, 1, 2]), select(vec![1, 2, 40])),
         select(vec![Duration::ZERO, s(2), s(3_600)]),
-        any::<bool>(),
+        (any::<bool>(), select(vec![None, Some(1.0), Some(2.0), Some(1_000.0)])),
     )
-        .prop_map(|(failures, timeout, successes, age, lease, turns, skew, protect)| {
-            let (at_once, halves, limit) = turns;
-            let handoff = if at_once { Duration::ZERO } else { s(1) };
-            let builder = Config::builder()
-                .failure_threshold(failures)
-                .recovery_timeout(timeout)
-                .success_threshold(successes)
-                .local_cache_max_age(age)
-                .probe_lease(lease)
-                .handoff(handoff)
-                .election_spread(handoff * halves / 2)
-                .probe_limit(lease.saturating_mul(limit).min(s(365 * 86_400)))
-                .max_clock_skew(skew)
-                .on_store_outage(if protect {
-                    OnStoreOutage::Protect
-                } else {
-                    OnStoreOutage::FailOpen
-                });
-            build(builder)
-        })
+        .prop_map(
+            |(failures, timeout, successes, age, lease, turns, skew, (protect, grows))| {
+                let (at_once, halves, limit) = turns;
+                let handoff = if at_once { Duration::ZERO } else { s(1) };
+                let builder = Config::builder()
+                    .failure_threshold(failures)
+                    .recovery_timeout(timeout)
+                    .success_threshold(successes)
+                    .local_cache_max_age(age)
+                    .probe_lease(lease)
+                    .handoff(handoff)
+                    .election_spread(handoff * halves / 2)
+                    .probe_limit(lease.saturating_mul(limit).min(s(365 * 86_400)))
+                    .max_clock_skew(skew)
+                    .on_store_outage(if protect {
+                        OnStoreOutage::Protect
+                    } else {
+                        OnStoreOutage::FailOpen
+                    });
+                let backoff = grows.map(|factor| Backoff::exponential(factor).jitter(1.0));
+                build(backoff.into_iter().fold(builder, ConfigBuilder::open_backoff))
+            },
+        )
 }
 
 fn answer(process: &Process, reply: Reply) -> StoreResponse {
@@ -317,6 +337,7 @@ fn consecutive_failures_are_counted_as_by_a_simple_counter() {
                 CallEnd::Success => counter = 0,
                 CallEnd::Failure => counter += 1,
                 CallEnd::Ignored | CallEnd::Dropped => {}
+                CallEnd::OpenFor(_) => counter = threshold,
             }
             assert_eq!(process.state() == CircuitState::Open, counter >= threshold);
             if counter >= threshold {

@@ -3,7 +3,7 @@
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::{world::*, *};
-use crate::config::OnStoreOutage;
+use crate::config::{Backoff, OnStoreOutage};
 
 #[derive(Clone, Debug)]
 pub(super) enum Op {
@@ -86,6 +86,8 @@ fn report() -> impl Strategy<Value = CallEnd> {
         CallEnd::Failure,
         CallEnd::Ignored,
         CallEnd::Dropped,
+        CallEnd::open_for(s(1)),
+        CallEnd::open_for(s(25)),
     ])
 }
 
@@ -180,13 +182,16 @@ fn settings() -> impl Strategy<Value = Config> {
     (
         (1_u32..4, 1_u32..4, any::<bool>(), select(vec![0, 1_000, 5_000])),
         (select(vec![1, 5, 12]), 1_u64..6, select(vec![1, 2, 4])),
-        (select(vec![0_u64, 500, 1_000]), select(vec![0_u64, 1, 2])),
+        (select(vec![0_u64, 500, 1_000]), select(vec![0_u64, 1, 2]), any::<bool>()),
     )
         .prop_map(|((failures, successes, protect, age), (timeout, lease, limit), spread)| {
             let policy = if protect { OnStoreOutage::Protect } else { OnStoreOutage::FailOpen };
-            let (handoff, halves) = spread;
+            let (handoff, halves, grows) = spread;
+            let most = s(timeout).saturating_mul(4);
+            let backoff = Backoff::exponential(2.0).at_most(most).forget_after(s(20));
+            let config = Config::builder().open_for_at_most(s(20));
             build(
-                Config::builder()
+                if grows { config.open_backoff(backoff) } else { config }
                     .failure_threshold(failures)
                     .success_threshold(successes)
                     .recovery_timeout(s(timeout))

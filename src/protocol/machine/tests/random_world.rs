@@ -308,12 +308,22 @@ impl Play {
             phase,
             Phase::HalfOpen(Recovery { prober: Prober::Offline(alone), .. }) if !alone.refuted
         );
-        let has_lapsed =
-            matches!(phase, Phase::Open(opening) if opening.standing == Standing::Lapsed);
+        let opening = match phase {
+            Phase::Open(opening) => Some(opening),
+            Phase::HalfOpen(_) | Phase::Closed { .. } => None,
+        };
+        let is_lapsed = |opening: &Opening| matches!(opening.standing, Standing::Lapsed { .. });
+        let has_lapsed = opening.is_some_and(|opening| is_lapsed(opening));
+        let has_grown = |opening: &Opening| opening.term.failed_probes > 0;
+        let goes_on = opening
+            .is_some_and(|opening| has_grown(opening) && opening.cause == Cause::FailureThreshold);
+        let asked_for = opening.is_some_and(|opening| opening.term.until.is_some());
         let is_heard_again = process.is_heard_again;
         self.reach(is_refuted, "a process is refuted");
         self.reach(is_local, "a process probes without the store");
         self.reach(has_lapsed, "a trip lapses");
+        self.reach(goes_on, "a trip goes on with the back-off");
+        self.reach(asked_for, "a call asks for an open time");
         self.reach(is_heard_again, "good calls end a contradiction");
     }
 
@@ -364,6 +374,12 @@ impl Play {
         }
     }
 
+    /// What a call asks for, or the last step of the back-off and its jitter.
+    fn longest_opening(&self) -> Duration {
+        let grown = self.config.recovery_timeout() * 4;
+        self.config.open_for_at_most().max(grown + grown / 5)
+    }
+
     /// The longest back-off and the longest hold, and then all that is due one after the
     /// other, each a round of calls late.
     fn longest_recovery(&self) -> Duration {
@@ -371,19 +387,21 @@ impl Play {
         let round = ms(500).saturating_mul(u32::try_from(self.world.processes.len()).expect("few"));
         let turns = u32::try_from(config.success_threshold().get()).expect("few") + 3;
         let turn = config.handoff() + config.local_cache_max_age() + s(2) + round;
-        s(60 + 20) + config.recovery_timeout() + config.probe_lease() + turn.saturating_mul(turns)
+        s(60 + 20) + self.longest_opening() + config.probe_lease() + turn.saturating_mul(turns)
     }
 }
 
 /// What the worlds of all seeds together have to come to, so that none of the promises
 /// is kept for want of an occasion.
-const REACHED: [&str; 8] = [
+const REACHED: [&str; 10] = [
     "an open item is deleted",
     "a half-open item is deleted",
     "a process is refuted",
     "good calls end a contradiction",
     "a process probes without the store",
     "a trip lapses",
+    "a trip goes on with the back-off",
+    "a call asks for an open time",
     "a process stood still that owed a trip",
     "a process notices that it stood still",
 ];

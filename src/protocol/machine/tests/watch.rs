@@ -198,7 +198,7 @@ impl Watch {
         let due_at = seen.opened_at.valid().copied().unwrap_or(0);
         let shown_at = self.unix(self.shown_at[number]) + self.skew + s(1);
         let due_at = Duration::from_secs(u64::try_from(due_at).unwrap_or(0));
-        assert!(shown_at >= due_at + self.config.recovery_timeout(), "elected without a look");
+        assert!(shown_at >= due_at + self.open_time(seen), "elected without a look");
     }
 
     /// A write was applied to what was there before.
@@ -292,8 +292,27 @@ impl Watch {
             None if before.is_held() => self.since_stamp(opened_at),
             None => self.since_stamp(opened_at) + s(1),
         };
-        let timeout = self.config.recovery_timeout();
+        let timeout = self.open_time(before);
         assert!(open_for >= timeout, "elected after {open_for:?} of {timeout:?}: {before:?}");
+    }
+
+    /// How long an opening lasts at the least, by what its record says: `Backoffs` in these worlds
+    /// double, up to four times the recovery timeout.
+    fn open_time(&self, record: &Record) -> Duration {
+        let timeout = self.config.recovery_timeout();
+        let stamp = |field: &Field<i64>| field.valid().copied().filter(|_| !record.is_held());
+        if let (Some(until), Some(opened_at)) =
+            (stamp(&record.open_until), stamp(&record.opened_at))
+        {
+            let asked_for = s(u64::try_from(until - opened_at).expect("it ends after it began"));
+            return asked_for.min(self.config.open_for_at_most());
+        }
+        let grows = self.config.open_backoff().is_some() && !record.is_held();
+        match record.failed_probes.valid() {
+            Some(1) if grows => timeout * 2,
+            Some(2..) if grows => timeout * 4,
+            _ => timeout,
+        }
     }
 
     /// Nobody takes over a lease that is live: its stamp is past, or it has stood for its

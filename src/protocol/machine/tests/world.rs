@@ -8,6 +8,7 @@ use crate::protocol::machine::{StoreRequest, StoreResponse};
 
 /// What befalls the next store operation.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a test makes few of them")]
 pub(super) enum Fault {
     /// It is applied, and its answer lost.
     LostAnswer,
@@ -380,7 +381,7 @@ impl World {
 /// Whether a transition says that its own process made such a write.
 fn is_told_of(transition: &CircuitTransition, kind: &str) -> bool {
     let cause = match &transition.cause {
-        Cause::FailureThreshold | Cause::Rule(_) | Cause::ProbeFailed => "open",
+        Cause::FailureThreshold | Cause::Rule(_) | Cause::OpenFor | Cause::ProbeFailed => "open",
         Cause::RecoveryTimeout => "elect",
         Cause::TakeOver { .. } => "take over",
         Cause::ProbesSucceeded => "close",

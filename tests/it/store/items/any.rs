@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::HashSet};
 
 use fuseboard::store::{
-    self, Change, Condition, Consistency, LeaseToken, Operation, Record, Store, Written,
+    self, Change, Condition, Consistency, Hints, LeaseToken, Operation, Record, Store, Written,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -58,8 +58,9 @@ fn any_item() -> impl Strategy<Value = Value> {
         or_any(owner.prop_map(|word| json!({ "S": word }))),
     );
     let counts = (or_any(number()), or_any(number()));
+    let hints = (or_any(number()), or_any(number()));
     let stamps = (or_any(number()), or_any(number()), or_any(number()), or_any(number()));
-    (texts, counts, stamps).prop_map(|(texts, (failures, successes), stamps)| {
+    (texts, counts, stamps, hints).prop_map(|(texts, (failures, successes), stamps, hints)| {
         let ((state, owner), (opened, lease, ttl, released)) = (texts, stamps);
         let fields = [
             ("state", state),
@@ -70,6 +71,8 @@ fn any_item() -> impl Strategy<Value = Value> {
             ("expiration", ttl),
             ("success_count", successes),
             ("released", released),
+            ("failed_probes", hints.0),
+            ("open_until", hints.1),
         ];
         let item: Map<_, _> = fields
             .into_iter()
@@ -95,7 +98,12 @@ fn operations(seen: &Record) -> Vec<Operation> {
         hold(some()),
         release(some()),
         Operation::Close { token: ours(), expires_at: 4_800 },
-        Operation::Reopen { token: ours(), opened_at: 1_100, expires_at: 4_730 },
+        Operation::Reopen {
+            token: ours(),
+            opened_at: 1_100,
+            expires_at: 4_730,
+            hints: Hints::NONE,
+        },
     ];
     // A renewal over a lease that is no whole number differs: see
     // `expression::expressions`.
@@ -192,8 +200,10 @@ async fn compare(engine: &Engine, item: &Value, other: &Value) -> Result<(), Tes
 fn keeps(operation: &Operation) -> &'static [&'static str] {
     match operation.name() {
         "elect" | "take over" => &["opened_at"],
-        "renew" => &["opened_at", "failure_count", "success_count"],
-        "hand over" | "give back" => &["opened_at", "failure_count"],
+        "renew" => &["opened_at", "failure_count", "success_count", "failed_probes", "open_until"],
+        "hand over" | "give back" => &["opened_at", "failure_count", "failed_probes", "open_until"],
+        // Under a token, whose election has removed what is bad.
+        "close" | "reopen" => &["failed_probes", "open_until"],
         _ => &[],
     }
 }

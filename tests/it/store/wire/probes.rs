@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fuseboard::store::{Field, Operation};
+use fuseboard::store::{Field, Hints, Operation};
 use serde_json::json;
 
 use super::{ALL, BECOME_OPEN, CLOSED, half_open, open, sends, sent, token, update};
@@ -185,7 +185,12 @@ async fn closing_and_reopening_require_our_token() {
     });
     sends(&close, update(CLOSED, OURS, &ALL, values)).await;
 
-    let reopen = Operation::Reopen { token: token(), opened_at: 1_050, expires_at: 4_680 };
+    let reopen = Operation::Reopen {
+        token: token(),
+        opened_at: 1_050,
+        expires_at: 4_680,
+        hints: Hints::NONE,
+    };
     let values = json!({
         ":state": {"S": "OPEN"},
         ":failure_count": {"N": "0"},

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::super::{process::*, world::*, *};
-use crate::protocol::machine::{Command, StoreRequest};
+use crate::{
+    config::Backoff,
+    protocol::machine::{Command, StoreRequest},
+};
 
 /// What may happen, and how often in one walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub(super) struct Bounds {
     pub(super) freezes: u8,
     /// Processes that are gone, and come back without a memory.
     pub(super) restarts: u8,
+    /// Whether openings differ in length: by a back-off, and as calls ask.
+    pub(super) lengths: bool,
 }
 
 /// Nothing goes wrong but the calls.
@@ -43,6 +48,7 @@ pub(super) const CALM: Bounds = Bounds {
     commands: 0,
     freezes: 0,
     restarts: 0,
+    lengths: false,
 };
 
 /// What happens next; the first number is that of a process.
@@ -82,6 +88,16 @@ const TROUBLES: [Trouble; 4] =
 /// The end of one `handoff`, of a cached record in half-open, and of a lease or an opening.
 const LEAPS: [Duration; 2] = [Duration::from_millis(2_100), Duration::from_millis(32_100)];
 
+/// The end of an opening after one failed probe, where that lengthens it.
+const LONG_LEAP: Duration = Duration::from_millis(62_100);
+
+/// The settings of all processes.
+fn settings(bounds: Bounds) -> Config {
+    let config = Config::builder().failure_threshold(1).success_threshold(bounds.successes);
+    let backoff = Backoff::exponential(2.0).at_most(s(60)).jitter(0.0);
+    build(if bounds.lengths { config.open_backoff(backoff) } else { config })
+}
+
 /// A state of the walk.
 #[derive(Clone, Debug)]
 pub(super) struct State {
@@ -107,7 +123,7 @@ impl fmt::Write for Digest {
 
 impl State {
     pub(super) fn first(bounds: Bounds) -> Self {
-        let config = quick(1, bounds.successes);
+        let config = settings(bounds);
         let mut world = World::new(bounds.processes, &config);
         world.watch.is_strict = true;
         Self {
@@ -139,7 +155,8 @@ impl State {
             }
         }
         if self.left.leaps > 0 {
-            steps.extend(LEAPS.map(Step::Leap));
+            let long = self.left.lengths.then_some(LONG_LEAP);
+            steps.extend(LEAPS.into_iter().chain(long).map(Step::Leap));
         }
         // Where the item is deleted under a lease, two processes can close the circuit in one
         // second. A closing carries no token, so that both then take it for theirs and tell it.
@@ -158,9 +175,9 @@ impl State {
             steps.push(Step::Call(number));
         }
         for index in 0..self.passes[number].len() {
-            for end in [CallEnd::Success, CallEnd::Failure, CallEnd::Dropped] {
-                steps.push(Step::End(number, index, end));
-            }
+            let asks = self.left.lengths.then(|| CallEnd::open_for(s(2)));
+            let ends = [CallEnd::Success, CallEnd::Failure, CallEnd::Dropped].into_iter();
+            steps.extend(ends.chain(asks).map(|end| Step::End(number, index, end)));
         }
         if self.world.is_arrived(number) {
             steps.push(Step::Deliver(number));
@@ -280,7 +297,7 @@ impl State {
 
     fn restart(&mut self, number: usize) {
         self.left.restarts -= 1;
-        self.world.restart(number, &quick(1, self.left.successes));
+        self.world.restart(number, &settings(self.left));
         self.passes[number].clear();
         self.calls[number].clear();
     }

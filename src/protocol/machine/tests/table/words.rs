@@ -68,7 +68,7 @@ impl Words {
         };
         let name = operation.name();
         match operation {
-            Operation::Trip { seen, failure_count, opened_at, expires_at } => {
+            Operation::Trip { seen, failure_count, opened_at, expires_at, .. } => {
                 let seen = seen.as_ref().map_or("none".into(), |seen| self.record(seen));
                 let (o, x) = (at(opened_at), at(expires_at));
                 format!("{name} on {seen}: F={failure_count} O={o} X={x}")
@@ -96,7 +96,7 @@ impl Words {
             Operation::Close { token, expires_at } => {
                 format!("{name} of {}: X={}", token.as_str(), at(expires_at))
             }
-            Operation::Reopen { token, opened_at, expires_at } => {
+            Operation::Reopen { token, opened_at, expires_at, .. } => {
                 let (o, x) = (at(opened_at), at(expires_at));
                 format!("{name} of {}: O={o} X={x}", token.as_str())
             }
@@ -150,6 +150,9 @@ fn state(process: &Process) -> String {
         }
         Phase::Closed { by_offline_probes: false, .. } => format!("closed {}", process.streak()),
         Phase::Open(opening) if opening.held => "open held".into(),
+        Phase::Open(opening) if matches!(opening.standing, Standing::Lapsed { .. }) => {
+            "open Lapsed".to_owned()
+        }
         Phase::Open(opening) => format!("open {:?}", opening.standing),
         Phase::HalfOpen(recovery) => match &recovery.prober {
             Prober::Us(ours) => format!("ours {} {}", stage(ours.stage), ours.successes),

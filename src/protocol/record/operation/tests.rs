@@ -1,0 +1,117 @@
+//! The hints of an opening: what they may change.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// All operations that are made of a record, with these hints.
+fn operations(seen: &Record, hints: Hints) -> Vec<Operation> {
+    let token = || LeaseToken::new("a");
+    let (lease_until, expires_at, opened_at) = (60, 3_660, 7);
+    let known_lease = seen.lease_until.clone();
+    let trip = |seen| Operation::Trip { seen, failure_count: 5, opened_at, expires_at, hints };
+    let hold = |seen| Operation::Hold { seen, owner: "hold#deploy".into(), opened_at, expires_at };
+    vec![
+        trip(None),
+        trip(Some(seen.clone())),
+        hold(None),
+        hold(Some(seen.clone())),
+        Operation::Elect { seen: seen.clone(), token: token(), lease_until, expires_at },
+        Operation::TakeOver { seen: seen.clone(), token: token(), lease_until, expires_at },
+        Operation::ElectAbsent { token: token(), opened_at, lease_until, expires_at },
+        Operation::Renew { token: token(), lease_until, expires_at, starts_probe: true },
+        Operation::HandOver {
+            token: token(),
+            known_lease: known_lease.clone(),
+            success_count: 1,
+            lease_until,
+            expires_at,
+        },
+        Operation::GiveBack {
+            token: token(),
+            known_lease,
+            success_count: 1,
+            lease_until,
+            expires_at,
+        },
+        Operation::Close { token: token(), expires_at },
+        Operation::Reopen { token: token(), opened_at, expires_at, hints },
+        Operation::Release { seen: seen.clone(), released_at: 7, expires_at },
+    ]
+}
+
+fn names_a_hint(condition: &Condition) -> bool {
+    match condition {
+        Condition::Unchanged(name, _) | Condition::Below(name, _) => {
+            matches!(name, FailedProbes | OpenUntil)
+        }
+        Condition::NoRecord | Condition::AnyRecord => false,
+    }
+}
+
+/// The same record without its hints.
+fn bare(record: &Record) -> Record {
+    let hints = (Field::Absent, Field::Absent);
+    let mut record = record.clone();
+    (record.failed_probes, record.open_until) = hints;
+    record
+}
+
+fn hinted(state: CircuitState, failed_probes: Field<u64>, open_until: Field<i64>) -> Record {
+    let owner =
+        if state == CircuitState::HalfOpen { Field::Valid("a".into()) } else { Field::Absent };
+    Record { state: state.into(), owner, failed_probes, open_until, ..Record::empty() }
+}
+
+fn field<T: Clone + std::fmt::Debug + 'static>(
+    any: impl Strategy<Value = T> + 'static,
+) -> impl Strategy<Value = Field<T>> {
+    let odd = crate::protocol::record::Malformed::new("odd");
+    prop_oneof![Just(Field::Absent), any.prop_map(Field::Valid), Just(Field::Malformed(odd))]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// So the model, which has no hints, holds with any hints: they decide no write, and
+    /// change nothing but themselves.
+    #[test]
+    fn hints_decide_no_write_and_change_only_themselves(
+        state in prop::sample::select(vec![
+            CircuitState::Closed,
+            CircuitState::Open,
+            CircuitState::HalfOpen,
+        ]),
+        (failed, until) in (field(any::<u64>()), field(any::<i64>())),
+        (now_failed, now_until) in (field(any::<u64>()), field(any::<i64>())),
+        (failed_probes, open_until) in (any::<Option<u64>>(), any::<Option<i64>>()),
+    ) {
+        let seen = hinted(state, failed, until);
+        let now = hinted(state, now_failed, now_until);
+        let hints = Hints { failed_probes, open_until };
+        let plain = operations(&bare(&seen), Hints::NONE);
+        for (operation, plain) in operations(&seen, hints).iter().zip(&plain) {
+            prop_assert!(!operation.conditions().iter().any(names_a_hint), "{operation:?}");
+            prop_assert_eq!(operation.conditions(), plain.conditions());
+            for current in [None, Some(&now), Some(&seen)] {
+                let left = operation.apply(current).as_ref().map(bare);
+                let without = current.map(bare);
+                prop_assert_eq!(left, plain.apply(without.as_ref()).as_ref().map(bare));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_operator_and_a_trip_write_over_any_hint() {
+    let seen = hinted(CircuitState::Closed, 7.into(), 9.into());
+    let left = |operation: &Operation| {
+        let record = operation.apply(Some(&seen)).expect("unchanged");
+        (record.failed_probes, record.open_until)
+    };
+    let operations = operations(&seen, Hints { failed_probes: Some(8), open_until: None });
+    let of = |name: &str| operations.iter().rev().find(|one| one.name() == name).unwrap();
+    assert_eq!(left(of("trip")), (8.into(), Field::Absent));
+    assert_eq!(left(of("hold")), (Field::Absent, Field::Absent));
+    assert_eq!(left(of("release")), (Field::Absent, Field::Absent));
+}
