@@ -72,6 +72,18 @@ impl Contradiction {
     }
 }
 
+/// What stands in the counting of a circuit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Remembered {
+    /// True if a failure stands in any window, or a contradiction. It would be lost with the
+    /// circuit, so it is not forgotten.
+    pub(crate) any: bool,
+    /// True if this process is contradicted, and has not had enough good calls since.
+    pub(crate) contradiction: bool,
+    /// When the last failure was counted.
+    pub(crate) newest_failure: Option<Moment>,
+}
+
 /// The failures of one circuit in this process, and its contradiction.
 #[derive(Clone, Debug)]
 pub(crate) struct Counting {
@@ -83,6 +95,7 @@ pub(crate) struct Counting {
     ends_after: u64,
     /// The trip whose result is not published yet. While it stands no failure is counted.
     trip: Option<Trip>,
+    newest_failure: Option<Moment>,
 }
 
 impl Counting {
@@ -94,6 +107,7 @@ impl Counting {
             contradiction: None,
             ends_after: success_threshold.saturating_mul(GOOD_CALLS),
             trip: None,
+            newest_failure: None,
         }
     }
 
@@ -113,6 +127,7 @@ impl Counting {
         if self.trip.is_some() {
             return;
         }
+        self.newest_failure = Some(at);
         // Before the rules: enough good calls before this failure end the contradiction, and
         // its trip must not be called refuted. A failure then starts their count again.
         self.carry_contradiction(place, |_| 0);
@@ -128,6 +143,7 @@ impl Counting {
         if self.trip.is_some() {
             return;
         }
+        self.newest_failure = Some(at);
         self.carry_contradiction(place, |_| 0);
         let (epoch, refuted) = (self.epoch, self.contradiction.is_some());
         let (cause, open_for) = (Cause::OpenFor, Some(seconds));
@@ -164,9 +180,18 @@ impl Counting {
             .map(|in_a_row| Contradiction { base: place, carried: carried(in_a_row) });
     }
 
-    /// Returns `true` if a failure or a contradiction stands, so that good calls are counted.
-    pub(crate) fn stands(&self) -> bool {
-        self.rules.stands() || self.contradiction.is_some()
+    /// Returns what would be lost with the circuit.
+    pub(crate) fn remembered(&self) -> Remembered {
+        Remembered {
+            any: self.rules.stands() || self.contradiction.is_some(),
+            contradiction: self.contradiction.is_some(),
+            newest_failure: self.newest_failure,
+        }
+    }
+
+    /// Returns `true` if good calls are to be counted.
+    pub(crate) fn needs_good_calls(&self) -> bool {
+        self.rules.need_good_calls() || self.contradiction.is_some()
     }
 
     /// Returns `true` if two or more failures in a row stand.

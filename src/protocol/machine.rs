@@ -34,7 +34,7 @@
 //! 1. [`Machine::take_effects`] and [`Machine::published`]; it publishes the [`Published`],
 //!    and only then carries out the [`Effect`]s, in the order in which they were decided.
 //!    It repeats this until no effect is left.
-//! 2. It tells [`Machine::learn_whether_failures_stand`] what the counting holds in the
+//! 2. It tells [`Machine::learn_what_stands`] what the counting holds in the
 //!    epoch that it has just published.
 //! 3. It answers the calls. A call that was rejected by a new state must not find an older
 //!    one published, so this comes last.
@@ -84,6 +84,7 @@ use self::{
 use crate::{
     config::Config,
     name::CircuitName,
+    protocol::counting::Remembered,
     protocol::health::{Access, Health},
     protocol::moment::Moment,
     protocol::record::LeaseToken,
@@ -250,11 +251,17 @@ impl Machine {
         self.has_thawed
     }
 
-    /// Takes from the owner whether the counting still watches failures or a contradiction.
-    /// While it does, the machine is not forgotten.
-    pub(crate) fn learn_whether_failures_stand(&mut self, stand: bool) {
-        self.failures_stand = stand;
-        if !stand {
+    /// Takes from the owner what stands in the counting. While anything does, the machine is not
+    /// forgotten.
+    pub(crate) fn learn_what_stands(&mut self, remembered: Remembered) {
+        self.failures_stand = remembered.any;
+        // A failing call that the gate admitted has sent no message.
+        if let Some(failed_at) = remembered.newest_failure
+            && failed_at.mono() > self.used_at.mono()
+        {
+            self.used_at = failed_at;
+        }
+        if !remembered.contradiction {
             // The counting watches a contradicted circuit until it has seen enough good
             // calls in a row. From here on the trips of this process are written again.
             self.reputation.restore();

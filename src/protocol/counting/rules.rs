@@ -45,8 +45,6 @@ impl Rules {
     pub(super) fn failure(&mut self, failure: Failure) -> Option<Tripped> {
         let in_a_row = self.in_a_row.failure(failure);
         let threshold = in_a_row.map(|count| Tripped { cause: Cause::FailureThreshold, count });
-        // All of them, also after one has tripped: each has to know of the failure in case the
-        // trip is refused.
         self.others.iter_mut().fold(threshold, |tripped, (rule, window)| {
             let count = window.failure(failure);
             tripped.or_else(|| Some(Tripped { cause: Cause::Rule(*rule), count: count? }))
@@ -64,6 +62,14 @@ impl Rules {
 
     /// Goes on with a count of good calls that begins at zero again.
     pub(super) fn carry_over(&mut self, last_place: u64) {
+        // A thread that counts in the next epoch already is missing from the last sum. No failure
+        // lies ahead of it.
+        let newest = self.in_a_row.newest_place().into_iter();
+        let newest =
+            newest.chain(self.others.iter().filter_map(|(_, window)| window.newest_place()));
+        let last_place = newest.fold(last_place, |last_place, place| {
+            if distance(last_place, place) > COUNT_MASK / 2 { place } else { last_place }
+        });
         self.in_a_row.carry_over(last_place);
         for (_, window) in &mut self.others {
             window.carry_over(last_place);
@@ -73,6 +79,12 @@ impl Rules {
     /// Returns `true` if a failure stands in any window.
     pub(super) fn stands(&self) -> bool {
         self.in_a_row.stands() || self.others.iter().any(|(_, window)| window.stands())
+    }
+
+    /// Returns `true` if a failure stands for a rule that has to know of good calls.
+    pub(super) fn need_good_calls(&self) -> bool {
+        let needs = |window: &Window| window.stands() && !matches!(window, Window::Within { .. });
+        self.in_a_row.stands() || self.others.iter().any(|(_, window)| needs(window))
     }
 
     /// Returns the number of failures in a row; those of a `failure_window` alone, if there is one.
@@ -162,8 +174,16 @@ impl InARow {
                 *run = run.filter(|(place, _)| *place == last_place).map(|(_, count)| (0, count));
             }
             Self::WithinTime { run, .. } => {
+                run.retain(|failure| failure.place == last_place);
                 run.iter_mut().for_each(|failure| *failure = failure.seen_from(last_place));
             }
+        }
+    }
+
+    fn newest_place(&self) -> Option<u64> {
+        match self {
+            Self::AnyTime { run, .. } => run.map(|(place, _)| place),
+            Self::WithinTime { run, .. } => run.back().map(|failure| failure.place),
         }
     }
 
@@ -256,6 +276,16 @@ impl Window {
             Self::Rate { buckets, .. } => {
                 buckets.iter_mut().for_each(|past| past.first = past.first.seen_from(last_place));
             }
+        }
+    }
+
+    /// Returns the place of the newest failure, or of one that is not much older.
+    fn newest_place(&self) -> Option<u64> {
+        match self {
+            Self::OfLast { standing, .. } | Self::Within { standing, .. } => {
+                standing.back().map(|failure| failure.place)
+            }
+            Self::Rate { buckets, .. } => buckets.back().map(|bucket| bucket.first.place),
         }
     }
 

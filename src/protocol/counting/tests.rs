@@ -51,10 +51,10 @@ fn a_trip_stands_unchanged_until_it_is_ended() {
             open_for: None
         })
     );
-    assert!(counting.stands());
+    assert!(counting.remembered().any);
     counting.restart();
     assert_eq!(counting.trip(), None);
-    assert!(!counting.stands());
+    assert!(!counting.remembered().any);
     assert_eq!(fail(&mut counting, 0), None, "it begins from none");
 }
 
@@ -63,9 +63,9 @@ fn case_08_an_epoch_begins_without_failures_and_runs_only_forward() {
     let mut counting = counting(2);
     assert_eq!(fail(&mut counting, 3), None);
     counting.start_epoch(1, 3, false);
-    assert!(counting.stands(), "it has begun already");
+    assert!(counting.remembered().any, "it has begun already");
     counting.start_epoch(4, 3, false);
-    assert!(!counting.stands());
+    assert!(!counting.remembered().any);
     counting.start_epoch(2, 0, false);
     assert_eq!(counting.epoch(), 4);
     assert_eq!(fail(&mut counting, 0), None);
@@ -86,7 +86,7 @@ fn case_99_two_failures_in_a_row_hurt_until_a_good_call_is_known_of() {
     forget(&mut counting, 1);
     assert!(counting.is_failing());
     forget(&mut counting, 2);
-    assert!(!counting.is_failing() && !counting.stands());
+    assert!(!counting.is_failing() && !counting.remembered().any);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn case_95_so_many_good_calls_in_a_row_end_a_contradiction_and_one_less_does_not
     for (good, refuted) in [(0, true), (ENOUGH - 1, true), (ENOUGH, false), (ENOUGH + 9, false)] {
         let mut counting = counting(2);
         counting.start_epoch(2, 0, true);
-        assert!(counting.stands(), "good calls are counted from its beginning");
+        assert!(counting.remembered().any, "good calls are counted from its beginning");
         let _ = fail(&mut counting, good);
         assert_eq!(fail(&mut counting, good), Some((2, refuted)), "after {good}");
     }
@@ -107,12 +107,12 @@ fn case_95_good_calls_that_a_failure_parts_are_not_in_a_row() {
     for place in (0..100).step_by(7) {
         let _ = fail(&mut counting, place);
         forget(&mut counting, place + 6);
-        assert!(counting.stands());
+        assert!(counting.remembered().any);
     }
     forget(&mut counting, 98 + ENOUGH - 1);
-    assert!(counting.stands());
+    assert!(counting.remembered().any);
     forget(&mut counting, 98 + ENOUGH);
-    assert!(!counting.stands(), "without a failure as well");
+    assert!(!counting.remembered().any, "without a failure as well");
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_sum_that_misses_a_thread_of_the_next_epoch_ends_no_contradiction() {
     counting.start_epoch(2, 0, true);
     counting.forget_past(5, Moment::default());
     counting.renumber(3, 4);
-    assert!(counting.stands());
+    assert!(counting.remembered().any);
 }
 
 #[test]
@@ -173,9 +173,9 @@ fn places_that_wrap_are_compared_around_the_wrap() {
     let mut counting = counting(2);
     counting.contradiction = Some(Contradiction { base: COUNT_MASK, carried: 0 });
     forget(&mut counting, ENOUGH - 2);
-    assert!(counting.stands(), "one less than enough");
+    assert!(counting.remembered().any, "one less than enough");
     forget(&mut counting, ENOUGH - 1);
-    assert!(!counting.stands());
+    assert!(!counting.remembered().any);
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -264,7 +264,7 @@ proptest! {
             match step {
                 Step::Good => {
                     list.push(true);
-                    watched.place += u64::from(watched.counting.stands());
+                    watched.place += u64::from(watched.counting.remembered().any);
                 }
                 Step::Bad => {
                     // A failure is judged by what came before it.
@@ -282,7 +282,7 @@ proptest! {
                 Step::Forget => {
                     forget(&mut watched.counting, watched.place);
                     let stands = list.streak() > 0 || list.since_contradicted.is_some();
-                    prop_assert_eq!(watched.counting.stands(), stands);
+                    prop_assert_eq!(watched.counting.remembered().any, stands);
                     prop_assert_eq!(watched.counting.in_a_row(), list.streak());
                 }
                 Step::Probe(is_good) => {
@@ -318,7 +318,7 @@ proptest! {
             ring.rotate_left(1);
             *ring.last_mut().unwrap() = is_good;
             if is_good {
-                watched.place += u64::from(watched.counting.stands());
+                watched.place += u64::from(watched.counting.remembered().any);
                 continue;
             }
             let is_tripped = fail(&mut watched.counting, watched.place).is_some();

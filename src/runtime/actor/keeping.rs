@@ -62,8 +62,8 @@ impl Actor {
         let now = self.clock().now();
         circuit.publish(&published, self.machine.detail(), now);
         let freezes = self.clock().freezes(now);
-        let (is_contradicted, is_thaw, trip) = (false, false, None);
-        let turn = Turn { published: &published, is_contradicted, is_thaw, freezes, trip };
+        let (is_contradicted, thaw, trip) = (false, None, None);
+        let turn = Turn { published: &published, is_contradicted, thaw, freezes, trip };
         drop_each(circuit.follow(&turn).settles);
     }
 

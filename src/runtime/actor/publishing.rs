@@ -41,19 +41,20 @@ impl Actor {
     ) -> u64 {
         let Shown { trip, freezes } = shown;
         let epoch_before = self.published.as_ref().map(|published| published.epoch);
+        // Before publishing: good calls of the new epoch take the place of those of the old one.
+        let thaw = self.machine.has_thawed().then(|| circuit.good_calls());
         let published = self.publish_decisions(circuit, now, operation);
         // Ask once for each epoch. Asked again, a contradiction that enough good calls have
         // ended would begin a second time.
         let is_contradicted =
             epoch_before != Some(self.machine.epoch()) && self.machine.is_contradicted();
-        let is_thaw = self.machine.has_thawed();
-        let turn = Turn { published: &published, is_contradicted, is_thaw, freezes, trip };
+        let turn = Turn { published: &published, is_contradicted, thaw, freezes, trip };
         // After publishing: a failure that is counted in between finds the trip still there,
         // and waits for it. Started earlier, the epoch would count that failure as one of a
         // state that is over, and its caller would return while the gate still admits.
-        let Followed { settles, stands, failures } = circuit.follow(&turn);
+        let Followed { settles, remembered, failures } = circuit.follow(&turn);
         self.settles.extend(settles);
-        self.machine.learn_whether_failures_stand(stands);
+        self.machine.learn_what_stands(remembered);
         // After the counting: a call that is admitted into the new epoch must find it begun.
         for (reply, admission) in std::mem::take(&mut self.replies) {
             self.answer(circuit, reply, admission);

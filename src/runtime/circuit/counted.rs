@@ -30,7 +30,7 @@ use std::{
 use super::{Awaited, Circuit, Outstanding, Pending, Settled};
 use crate::{
     config::Config,
-    protocol::counting::{Counting, Rules, Trip},
+    protocol::counting::{COUNT_MASK, Counting, Remembered, Rules, Trip, distance},
     protocol::machine::{CallEnd, CallId, Published},
     protocol::moment::Moment,
     runtime::circuit::message::{Message, Settle},
@@ -77,8 +77,9 @@ pub(crate) struct Turn<'a> {
     pub(crate) published: &'a Published,
     /// True if the epoch begins with a contradiction. True in one turn of an epoch at most.
     pub(crate) is_contradicted: bool,
-    /// True if the epoch is the one before under a new number: the process was frozen.
-    pub(crate) is_thaw: bool,
+    /// The good calls that had been counted when this was published, if the epoch is the one before
+    /// under a new number: the process was frozen.
+    pub(crate) thaw: Option<u64>,
     /// The number of freezes of the process that the machine knows of.
     pub(crate) freezes: u64,
     /// The trip that was shown to the machine in this turn.
@@ -90,9 +91,7 @@ pub(crate) struct Turn<'a> {
 pub(crate) struct Followed {
     /// To be signalled once no write is outstanding.
     pub(crate) settles: Vec<Settle>,
-    /// True if failures or a contradiction stand. They would be lost with the circuit, so it
-    /// is not forgotten.
-    pub(crate) stands: bool,
+    pub(crate) remembered: Remembered,
     /// The number of failures that were counted until now.
     pub(crate) failures: u64,
 }
@@ -122,7 +121,7 @@ impl Counted {
     /// Drops failures that good calls have ended, and shows the gate what stands.
     fn forget_past(&self, counting: &mut Counting, at: Moment, gate: &Gate) {
         counting.forget_past(self.place(counting), at);
-        gate.show_counting(counting.stands(), counting.is_failing());
+        gate.show_counting(counting.needs_good_calls(), counting.is_failing());
     }
 }
 
@@ -241,7 +240,7 @@ impl Circuit {
         }
         // Under the lock too: shown later, `watched` could undo what a newer failure has shown,
         // and good calls would go uncounted.
-        self.gate.show_counting(counting.stands(), counting.is_failing());
+        self.gate.show_counting(counting.needs_good_calls(), counting.is_failing());
         counting.trip()?;
         if let Some(trip) = awaited_trips.iter().find(|trip| trip.epoch == epoch) {
             return Some((Arc::clone(&trip.callers), false));
@@ -335,8 +334,11 @@ impl Circuit {
         let counting = &mut tally.counting;
         // Before `start_epoch`, which would clear the failures from before the freeze: a
         // process that is frozen between any two calls would never trip.
-        if turn.is_thaw {
-            counting.renumber(epoch, counted.place(counting));
+        if let Some(before) = turn.thaw {
+            // A thread that has counted in the new epoch since is missing from this sum.
+            let place = counted.place(counting);
+            let is_less = distance(before, place) <= COUNT_MASK / 2;
+            counting.renumber(epoch, if is_less { before } else { place });
         }
         counting.start_epoch(epoch, counted.place(counting), turn.is_contradicted);
         // The machine refused the trip: the epoch is still its own. Count again from zero. A trip
@@ -349,13 +351,18 @@ impl Circuit {
         // before `restore_quiet`, which goes by it.
         counted.forget_past(counting, self.clock.now(), &self.gate);
         self.gate.restore_quiet(turn.published);
-        let stands = counting.stands();
+        let remembered = counting.remembered();
         let settles = tally.take_before(epoch.saturating_add(u64::from(is_refused)));
-        Followed { settles, stands, failures: tally.failures }
+        Followed { settles, remembered, failures: tally.failures }
     }
 
     fn known_count(&self) -> Option<&Counted> {
         self.counted.get().map(|counted| &**counted)
+    }
+
+    /// Returns the number of good calls of the counted epoch that have ended.
+    pub(crate) fn good_calls(&self) -> u64 {
+        self.counted.get().map_or(0, |counted| counted.place(&counted.tally().counting))
     }
 
     /// Returns the number of failures that were counted until now.

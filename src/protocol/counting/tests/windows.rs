@@ -87,7 +87,7 @@ impl Watched {
     }
 
     fn good(&mut self) {
-        self.place += u64::from(self.counting.stands());
+        self.place += u64::from(self.counting.needs_good_calls());
     }
 
     fn fail(&mut self, at: Duration) -> Option<Cause> {
@@ -297,4 +297,39 @@ fn a_rate_keeps_seventeen_sums_however_many_calls_fail() {
         assert_eq!(rules.failure(super::Failure { place: 0, at }), None);
         assert!(rules.kept() <= 1 + 17, "{}", rules.kept());
     }
+}
+
+/// A thread that has counted in the next epoch already is missing from the last sum of the epoch
+/// before it, which is then less than the places of failures.
+#[test]
+fn case_198_windows_are_carried_over_a_sum_that_misses_a_thread() {
+    let second = Duration::from_secs(1);
+    for (rule, good, is_tripped) in [
+        (Rule::of_last(2, 3), 1, true),
+        (Rule::of_last(2, 3), 2, false),
+        (Rule::rate(0.5).over(WINDOW).at_least(2), 2, true),
+        (Rule::rate(0.5).over(WINDOW).at_least(2), 3, false),
+    ] {
+        let config = Config::builder().failure_threshold(u32::MAX).also_trip(rule).build().unwrap();
+        let mut watched = Watched::new(&config);
+        watched.place = 500;
+        assert_eq!(watched.fail(Duration::ZERO), None, "{rule:?}");
+        watched.counting.renumber(2, 3);
+        watched.place = good;
+        assert_eq!(watched.fail(second).is_some(), is_tripped, "{rule:?}, {good} good");
+    }
+}
+
+#[test]
+fn a_failure_that_stands_for_a_time_alone_has_no_good_call_counted() {
+    let config = Config::builder().also_trip(Rule::within(9, WINDOW)).build().unwrap();
+    let mut watched = Watched::new(&config);
+    assert_eq!(watched.fail(Duration::ZERO), None);
+    assert!(watched.counting.needs_good_calls(), "it may be the first of five in a row");
+    watched.good();
+    watched.counting.forget_past(watched.place, moment(SIXTEENTH));
+    assert!(!watched.counting.needs_good_calls());
+    assert!(watched.counting.remembered().any);
+    watched.counting.forget_past(watched.place, moment(WINDOW + NANO));
+    assert!(!watched.counting.remembered().any);
 }

@@ -282,7 +282,9 @@ impl Process {
         match (pass.probe, report) {
             (Some(_), CallEnd::Success) => self.counting.probe(place, true),
             (Some(_), CallEnd::Failure | CallEnd::OpenFor(_)) => self.counting.probe(place, false),
-            (None, CallEnd::Success) if self.counting.stands() => self.count_good(pass.epoch),
+            (None, CallEnd::Success) if self.counting.needs_good_calls() => {
+                self.count_good(pass.epoch)
+            }
             (None, failure) if failure.is_failure() => self.count_failure(pass.epoch, failure),
             (Some(_) | None, _) => {}
         }
@@ -408,7 +410,7 @@ impl Process {
             self.counting.restart();
         }
         self.counting.forget_past(self.place(), self.now);
-        self.machine.learn_whether_failures_stand(self.counting.stands());
+        self.machine.learn_what_stands(self.counting.remembered());
     }
 
     pub(super) fn keep_alive(&mut self, pass: CallId) {

@@ -1,6 +1,10 @@
 //! What a change of the machine once survived: small promises, one each.
 
 use super::{faults::probing, process::*, world::*, *};
+use crate::{
+    config::Rule,
+    protocol::{counting::Remembered, machine::NoEntropy},
+};
 
 fn seen(record: Record) -> World {
     let mut world = World::new(1, &Config::default());
@@ -187,4 +191,43 @@ fn a_stale_look_at_what_stood_in_the_second_of_a_trip_is_confirmed() {
     world.faults.push_back(Fault::Stale(Some(before)));
     assert_eq!(world.call(0), Call::Rejected);
     assert_eq!(world.state(0), CircuitState::Open);
+}
+
+/// A machine without calls, which knows of nothing but what its owner tells it.
+fn idle(config: Config) -> Machine {
+    let name = CircuitName::new("payments").unwrap();
+    let mut machine = Machine::new(name, Arc::new(config), Box::new(NoEntropy));
+    machine.tick(START);
+    machine
+}
+
+fn remembered(newest_failure: Option<Moment>) -> Remembered {
+    Remembered { any: newest_failure.is_some(), contradiction: false, newest_failure }
+}
+
+/// A failing call that the gate admitted sends no message.
+#[test]
+fn a_circuit_is_kept_from_its_newest_failure_for_as_long_as_that_counts() {
+    let window = s(600);
+    let rules = Config::builder().also_trip(Rule::within(10, window));
+    for (config, kept_for) in [(Config::default(), s(30)), (build(rules), window)] {
+        let mut machine = idle(config);
+        let failed_at = START.later(s(100));
+        machine.learn_what_stands(remembered(Some(failed_at)));
+        machine.tick(failed_at.later(kept_for - ms(1)));
+        assert!(!machine.is_forgettable(), "{kept_for:?}");
+        machine.tick(failed_at.later(kept_for));
+        assert!(machine.is_forgettable(), "{kept_for:?}");
+    }
+}
+
+#[test]
+fn case_95_a_contradiction_ends_while_a_failure_still_stands_in_a_window() {
+    let mut machine = idle(Config::default());
+    machine.reputation.trip();
+    machine.reputation.close_elsewhere(true, machine.epoch());
+    machine.learn_what_stands(Remembered { contradiction: true, ..remembered(Some(START)) });
+    assert!(machine.is_contradicted());
+    machine.learn_what_stands(remembered(Some(START)));
+    assert!(!machine.is_contradicted());
 }

@@ -76,8 +76,8 @@ impl Counter {
         trip: Option<Box<Trip>>,
         is_contradicted: bool,
     ) -> Followed {
-        let (is_thaw, freezes) = (false, self.circuit.clock.freezes(self.circuit.clock.now()));
-        self.circuit.follow(&Turn { published, is_contradicted, is_thaw, freezes, trip })
+        let (thaw, freezes) = (None, self.circuit.clock.freezes(self.circuit.clock.now()));
+        self.circuit.follow(&Turn { published, is_contradicted, thaw, freezes, trip })
     }
 
     fn counted(&self) -> Option<u64> {
@@ -118,7 +118,7 @@ fn case_198_calls_of_before_a_freeze_count_for_nothing_and_failures_of_before_st
     let turn = Turn {
         published: &published_in(2, CircuitState::Closed),
         is_contradicted: false,
-        is_thaw: true,
+        thaw: Some(0),
         freezes: 1,
         trip: None,
     };
@@ -149,7 +149,7 @@ fn case_90_a_full_mailbox_loses_no_failure_and_memory_stays_bounded() {
     let followed =
         counter.follow(&published_in(2, CircuitState::Open), counter.circuit.trip(), false);
     assert_eq!(followed.settles.len(), 1);
-    assert!(!followed.stands);
+    assert!(!followed.remembered.any);
     followed.settles.into_iter().for_each(drop);
     assert!(is_over(&last));
     assert_eq!(counter.circuit.pending.count(), 0);
@@ -214,10 +214,10 @@ fn good_calls_are_watched_from_the_first_failure_until_a_turn_finds_them() {
     drop(counter.fail(1));
     assert!(counter.circuit.gate.is_watched());
     let closed = published_in(1, CircuitState::Closed);
-    assert!(counter.follow(&closed, None, false).stands);
+    assert!(counter.follow(&closed, None, false).remembered.any);
     drop(counter.end(1, CallEnd::Success));
     assert!(counter.circuit.gate.is_watched());
-    assert!(!counter.follow(&closed, None, false).stands);
+    assert!(!counter.follow(&closed, None, false).remembered.any);
     assert!(!counter.circuit.gate.is_watched());
 }
 

@@ -70,7 +70,7 @@ impl Tally {
         let last_place = self.slots.place(counting.epoch());
         counting.start_epoch(epoch, last_place, false);
         counting.failure(self.slots.place(epoch), Moment::default());
-        self.gate.show_counting(counting.stands(), counting.is_failing());
+        self.gate.show_counting(counting.needs_good_calls(), counting.is_failing());
     }
 
     fn succeed(&self, epoch: u64) {
@@ -85,7 +85,7 @@ impl Tally {
         counting.start_epoch(epoch, last_place, false);
         let place = self.slots.place(counting.epoch());
         counting.forget_past(place, Moment::default());
-        self.gate.show_counting(counting.stands(), counting.is_failing());
+        self.gate.show_counting(counting.needs_good_calls(), counting.is_failing());
     }
 
     fn has_tripped(&self, epoch: u64) -> bool {
