@@ -13,7 +13,11 @@ mod spread;
 use std::{num::NonZeroU64, time::Duration};
 
 pub(crate) use self::rule::{RuleKind, Share};
-pub use self::{backoff::Backoff, builder::ConfigBuilder, rule::Rule};
+pub use self::{
+    backoff::Backoff,
+    builder::ConfigBuilder,
+    rule::{Rate, Rule},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -9,7 +9,6 @@ use std::{fmt, future::Future, time::Duration};
 
 pub(crate) use self::admitted::{Admitted, Underway, judged};
 pub use self::settling::Settling;
-#[cfg(feature = "tower")]
 pub(crate) use self::slow::Timers;
 use crate::{
     classifier::{Classify, EveryError},

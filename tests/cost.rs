@@ -298,7 +298,7 @@ fn with_rules() -> Config {
     let rules = [
         Rule::of_last(10, 100),
         Rule::within(10, minute),
-        Rule::rate(0.5).over(minute).at_least(20),
+        Rule::rate(0.5).over(minute).at_least(20).into(),
         Rule::of_last(1_000, 10_000),
     ];
     let builder = Config::builder().failure_threshold(100).failure_window(minute);

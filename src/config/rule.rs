@@ -11,7 +11,7 @@ pub(crate) const MAX_RULES: usize = 4;
 /// The most failures that a rule can ask for: each is kept for as long as it may count.
 pub(crate) const MAX_FAILURES: u32 = 10_000;
 
-/// The parts of one: a share is kept as a whole number of them, so that it is compared exactly.
+/// The parts of a share.
 const BILLION: u32 = 1_000_000_000;
 
 /// The shortest window.
@@ -26,8 +26,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 ///
 /// | rule | trips when |
 /// |---|---|
-/// | [`Rule::of_last`] | so many of the last calls failed |
-/// | [`Rule::within`] | so many calls failed within a time |
+/// | [`Rule::of_last`] | that many of the last calls failed |
+/// | [`Rule::within`] | that many calls failed within a time |
 /// | [`Rule::rate`] | a share of the calls within a time failed |
 ///
 /// ```
@@ -53,30 +53,23 @@ pub(crate) enum RuleKind {
     /// At least `failures` within `window`.
     Within { failures: u32, window: Duration },
     /// At least a share of the calls since the oldest failure that is not older than `window`,
-    /// which are `at_least` so many.
+    /// and there are `at_least` that many calls.
     Rate { share: Share, window: Duration, at_least: u32 },
 }
 
-/// A share of calls, as the bits of the number that was given.
+/// A share of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Share(u64);
+pub(crate) enum Share {
+    /// A whole number of them, so that it is compared exactly, and reads back as it was written.
+    Billionths(u32),
+    /// The bits of a number that is no share above 0 and at most 1: kept for the error.
+    Invalid(u64),
+}
 
 impl Share {
     pub(crate) fn new(share: f64) -> Self {
-        Self(share.to_bits())
-    }
-
-    pub(crate) fn as_f64(self) -> f64 {
-        f64::from_bits(self.0)
-    }
-
-    /// Returns the share as a whole number of billionths, so that it is compared exactly; zero
-    /// for one that no rule may have. Rounded down: a share that was computed from two counts is
-    /// reached by those counts.
-    fn billionths(self) -> u32 {
-        let share = self.as_f64();
         if !(1e-9..=1.0).contains(&share) {
-            return 0;
+            return Self::Invalid(share.to_bits());
         }
         #[expect(
             clippy::as_conversions,
@@ -84,21 +77,37 @@ impl Share {
             clippy::cast_sign_loss,
             reason = "between 1 and a billion"
         )]
-        let billionths = (share * f64::from(BILLION)) as u32;
-        billionths
+        let billionths = (share * f64::from(BILLION)).round() as u32;
+        Self::Billionths(billionths)
+    }
+
+    pub(crate) fn as_f64(self) -> f64 {
+        match self {
+            Self::Billionths(billionths) => f64::from(billionths) / f64::from(BILLION),
+            Self::Invalid(bits) => f64::from_bits(bits),
+        }
+    }
+
+    fn percent(self) -> f64 {
+        match self {
+            Self::Billionths(billionths) => f64::from(billionths) / f64::from(BILLION / 100),
+            Self::Invalid(bits) => f64::from_bits(bits) * 100.0,
+        }
     }
 
     /// Returns `true` if so many failures are at least this share of so many calls.
     pub(crate) fn is_reached(self, failures: u64, calls: u64) -> bool {
-        let failures = u128::from(failures).saturating_mul(u128::from(BILLION));
-        failures >= u128::from(calls).saturating_mul(u128::from(self.billionths()))
+        let Self::Billionths(billionths) = self else {
+            return false;
+        };
+        // One less: a share that was computed from two counts is reached by those counts, however
+        // it was rounded.
+        let least = u128::from(calls).saturating_mul(u128::from(billionths.saturating_sub(1)));
+        u128::from(failures).saturating_mul(u128::from(BILLION)) >= least
     }
 }
 
 impl Rule {
-    pub(super) const RATE_OVER: Duration = Duration::from_secs(60);
-    pub(super) const RATE_AT_LEAST: u32 = 20;
-
     /// Trips when at least `failures` of the last `calls` calls failed, of all that ended in this
     /// epoch. Calls from before the first failure count as good. 1 to 10,000 failures; at least
     /// as many calls.
@@ -114,42 +123,17 @@ impl Rule {
         Self(RuleKind::Within { failures, window })
     }
 
-    /// Trips when at least `share` of the calls failed: above 0, at most 1. Of which calls,
-    /// [`over`](Self::over) and [`at_least`](Self::at_least) say.
+    /// Trips when at least `share` of the calls failed: above 0, at most 1, to a billionth. Of which
+    /// calls, [`over`](Rate::over) and [`at_least`](Rate::at_least) say.
     ///
     /// Counting begins with a failure: the calls are those that ended since the oldest failure
     /// that is not older than the window, that failure included. What was good before it does not
     /// count, so an outage is noticed after few calls, however long all was well, and a dense
     /// burst of failures right after health looks like one; `at_least` is the guard. The window
     /// is counted in sixteenths: a failure may be left out up to a sixteenth too early.
-    #[must_use]
-    pub fn rate(share: f64) -> Self {
-        let (window, at_least) = (Self::RATE_OVER, Self::RATE_AT_LEAST);
-        Self(RuleKind::Rate { share: Share::new(share), window, at_least })
-    }
-
-    /// Sets the window of a [rate](Self::rate). Default 60 s; 1 ms to 1 day. Any other rule stays
-    /// as it is.
-    #[must_use]
-    pub fn over(self, window: Duration) -> Self {
-        match self.0 {
-            RuleKind::Rate { share, at_least, .. } => {
-                Self(RuleKind::Rate { share, window, at_least })
-            }
-            RuleKind::OfLast { .. } | RuleKind::Within { .. } => self,
-        }
-    }
-
-    /// Sets how many calls a [rate](Self::rate) needs before it decides. Default 20; 2 or more.
-    /// Any other rule stays as it is.
-    #[must_use]
-    pub fn at_least(self, calls: u32) -> Self {
-        match self.0 {
-            RuleKind::Rate { share, window, .. } => {
-                Self(RuleKind::Rate { share, window, at_least: calls })
-            }
-            RuleKind::OfLast { .. } | RuleKind::Within { .. } => self,
-        }
+    pub fn rate(share: f64) -> Rate {
+        let (window, at_least) = (Rate::OVER, Rate::AT_LEAST);
+        Rate(Self(RuleKind::Rate { share: Share::new(share), window, at_least }))
     }
 
     /// Returns the time within which failures count; `None` if it has no end.
@@ -162,37 +146,75 @@ impl Rule {
 
     /// Checks that the rule can trip, and can be kept.
     pub(super) fn check(self) -> Result<(), ConfigError> {
-        let refused = |rule, requirement| Err(ConfigError::new(rule, self, requirement));
+        let refused = |requirement| Err(ConfigError::new("also_trip", self, requirement));
         match self.0 {
             RuleKind::OfLast { failures, calls } => {
                 if !is_failures(failures) {
-                    return refused("of_last", "must have 1 to 10,000 failures");
+                    return refused("must have 1 to 10,000 failures");
                 }
                 if failures > calls {
-                    return refused("of_last", "must have at least as many calls as failures");
+                    return refused("must have at least as many calls as failures");
                 }
             }
             RuleKind::Within { failures, window } => {
                 if !is_failures(failures) {
-                    return refused("within", "must have 1 to 10,000 failures");
+                    return refused("must have 1 to 10,000 failures");
                 }
                 if !is_window(window) {
-                    return refused("within", "must have a window between 1 ms and 1 day");
+                    return refused("must have a window between 1 ms and 1 day");
                 }
             }
             RuleKind::Rate { share, window, at_least } => {
-                if share.billionths() == 0 {
-                    return refused("rate", "must have a share above 0 and at most 1");
+                if matches!(share, Share::Invalid(_)) {
+                    return refused("must have a share above 0 and at most 1");
                 }
                 if !is_window(window) {
-                    return refused("rate", "must have a window between 1 ms and 1 day");
+                    return refused("must have a window between 1 ms and 1 day");
                 }
                 if at_least < 2 {
-                    return refused("rate", "must need at least 2 calls");
+                    return refused("must need at least 2 calls");
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// A [`Rule::rate`], and of which calls it is. Becomes a [`Rule`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "a rate is a rule once it is added to settings"]
+pub struct Rate(Rule);
+
+impl Rate {
+    pub(super) const OVER: Duration = Duration::from_secs(60);
+    pub(super) const AT_LEAST: u32 = 20;
+
+    /// Sets the time within which failures count. Default 60 s; 1 ms to 1 day.
+    pub fn over(mut self, time: Duration) -> Self {
+        if let RuleKind::Rate { window, .. } = &mut self.0.0 {
+            *window = time;
+        }
+        self
+    }
+
+    /// Sets how many calls the rate needs before it decides. Default 20; 2 or more.
+    pub fn at_least(mut self, calls: u32) -> Self {
+        if let RuleKind::Rate { at_least, .. } = &mut self.0.0 {
+            *at_least = calls;
+        }
+        self
+    }
+}
+
+impl From<Rate> for Rule {
+    fn from(rate: Rate) -> Self {
+        rate.0
+    }
+}
+
+impl fmt::Debug for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
@@ -229,7 +251,7 @@ impl fmt::Display for Rule {
                 write!(f, "{failures} calls failed within {window:?}")
             }
             RuleKind::Rate { share, window, at_least } => {
-                let percent = share.as_f64() * 100.0;
+                let percent = share.percent();
                 write!(f, "{percent} % of at least {at_least} calls within {window:?} failed")
             }
         }

@@ -89,51 +89,60 @@ fn case_156_a_lease_is_no_shorter_by_default_than_three_operations_of_the_store(
 
 #[test]
 fn case_109_a_rule_that_can_never_trip_is_named() {
-    let rule_refused = |rule| Config::builder().also_trip(rule).build().unwrap_err().to_string();
+    let rule_refused =
+        |rule: Rule| Config::builder().also_trip(rule).build().unwrap_err().to_string();
     let (minute, tiny) = (Duration::from_secs(60), Duration::from_nanos(999_999));
     for (rule, error) in [
         (
             Rule::of_last(5, 4),
-            "of_last must have at least as many calls as failures, got of_last(5, 4)",
+            "also_trip must have at least as many calls as failures, got of_last(5, 4)",
         ),
-        (Rule::of_last(0, 4), "of_last must have 1 to 10,000 failures, got of_last(0, 4)"),
+        (Rule::of_last(0, 4), "also_trip must have 1 to 10,000 failures, got of_last(0, 4)"),
         (
             Rule::of_last(10_001, 20_000),
-            "of_last must have 1 to 10,000 failures, got of_last(10001, 20000)",
+            "also_trip must have 1 to 10,000 failures, got of_last(10001, 20000)",
         ),
-        (Rule::within(0, minute), "within must have 1 to 10,000 failures, got within(0, 60s)"),
+        (Rule::within(0, minute), "also_trip must have 1 to 10,000 failures, got within(0, 60s)"),
         (
             Rule::within(5, Duration::ZERO),
-            "within must have a window between 1 ms and 1 day, got within(5, 0ns)",
+            "also_trip must have a window between 1 ms and 1 day, got within(5, 0ns)",
         ),
         (
-            Rule::rate(0.0),
-            "rate must have a share above 0 and at most 1, got rate(0.0).over(60s).at_least(20)",
+            Rule::rate(0.0).into(),
+            "also_trip must have a share above 0 and at most 1, got rate(0.0).over(60s).at_least(20)",
         ),
         (
-            Rule::rate(1.000_000_001),
-            "rate must have a share above 0 and at most 1, \
+            Rule::rate(1.000_000_001).into(),
+            "also_trip must have a share above 0 and at most 1, \
              got rate(1.000000001).over(60s).at_least(20)",
         ),
         (
-            Rule::rate(f64::NAN),
-            "rate must have a share above 0 and at most 1, got rate(NaN).over(60s).at_least(20)",
+            Rule::rate(f64::NAN).into(),
+            "also_trip must have a share above 0 and at most 1, got rate(NaN).over(60s).at_least(20)",
         ),
         (
-            Rule::rate(0.5).over(tiny),
-            "rate must have a window between 1 ms and 1 day, \
+            Rule::rate(0.5).over(tiny).into(),
+            "also_trip must have a window between 1 ms and 1 day, \
              got rate(0.5).over(999.999µs).at_least(20)",
         ),
         (
-            Rule::rate(0.5).at_least(1),
-            "rate must need at least 2 calls, got rate(0.5).over(60s).at_least(1)",
+            Rule::rate(0.5).at_least(1).into(),
+            "also_trip must need at least 2 calls, got rate(0.5).over(60s).at_least(1)",
         ),
     ] {
         assert_eq!(rule_refused(rule), error);
     }
     for share in [-0.5, f64::INFINITY, f64::NEG_INFINITY, 1e-300] {
-        assert!(rule_refused(Rule::rate(share)).starts_with("rate must have a share"), "{share}");
+        assert!(
+            rule_refused(Rule::rate(share).into()).starts_with("also_trip must have a share"),
+            "{share}"
+        );
     }
+}
+
+#[test]
+fn case_109_too_many_rules_and_a_window_that_nothing_lies_in_are_refused() {
+    let (minute, tiny) = (Duration::from_secs(60), Duration::from_nanos(999_999));
     let five = (0..5).fold(Config::builder(), |builder, _| builder.also_trip(Rule::of_last(1, 1)));
     assert!(
         five.build()
@@ -175,10 +184,19 @@ fn a_rule_of_every_range_is_accepted() {
         Rule::of_last(10_000, u32::MAX),
         Rule::within(1, Duration::from_millis(1)),
         Rule::within(10_000, Duration::from_secs(86_400)),
-        Rule::rate(0.000_000_001).over(Duration::from_millis(1)).at_least(2),
-        Rule::rate(1.0).over(Duration::from_secs(86_400)).at_least(u32::MAX),
+        Rule::rate(0.000_000_001).over(Duration::from_millis(1)).at_least(2).into(),
+        Rule::rate(1.0).over(Duration::from_secs(86_400)).at_least(u32::MAX).into(),
     ] {
         let config = Config::builder().also_trip(rule).build().unwrap();
         assert_eq!(config.also_trip(), [rule]);
+    }
+}
+
+#[test]
+fn a_rate_is_shown_as_people_write_it() {
+    for (share, shown) in [(0.07, "7"), (0.29, "29"), (0.57, "57"), (1.0 / 3.0, "33.3333333")] {
+        let rule: Rule = Rule::rate(share).into();
+        let text = rule.to_string();
+        assert_eq!(text, format!("{shown} % of at least 20 calls within 60s failed"));
     }
 }

@@ -22,7 +22,7 @@ fn setting(name: &'static str, builder: ConfigBuilder) -> Setting {
     Setting { name, config }
 }
 
-fn rule_alone(name: &'static str, rule: Rule) -> Setting {
+fn rule_alone(name: &'static str, rule: impl Into<Rule>) -> Setting {
     setting(name, Config::builder().failure_threshold(NEVER).also_trip(rule))
 }
 

@@ -158,7 +158,7 @@ fn case_115_a_full_mailbox_loses_no_failure_of_any_window() {
     for rule in [
         Rule::of_last(3_000, 9_000),
         Rule::within(3_000, MINUTE),
-        Rule::rate(0.33).over(MINUTE).at_least(9_000),
+        Rule::rate(0.33).over(MINUTE).at_least(9_000).into(),
     ] {
         let mut world = World::with(|config| config.also_trip(rule));
         let release = world.block();

@@ -10,7 +10,7 @@ use crate::support::world::{Call, Process, Shared, Way, World, heard, pass};
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A world with a rule, whose threshold is out of reach.
-fn world_of<S: Shared>(rule: Rule) -> World<S> {
+fn world_of<S: Shared>(rule: impl Into<Rule>) -> World<S> {
     World::with(|config| config.failure_threshold(1_000).also_trip(rule))
 }
 
@@ -125,9 +125,11 @@ async fn case_111_failures_of_calls_from_before_a_transition_are_in_no_window<S:
 async fn case_112_ignored_and_dropped_calls_are_in_no_window<S: Shared>() {
     // Each trips at the second failure, and would not, or would at once, if the calls between
     // were in its window.
-    for rule in
-        [Rule::of_last(2, 2), Rule::within(2, MINUTE), Rule::rate(1.0).over(MINUTE).at_least(2)]
-    {
+    for rule in [
+        Rule::of_last(2, 2),
+        Rule::within(2, MINUTE),
+        Rule::rate(1.0).over(MINUTE).at_least(2).into(),
+    ] {
         let world = world_of::<S>(rule);
         let a = world.process();
         let breaker = a.breaker();
@@ -161,9 +163,11 @@ async fn case_113_a_good_call_opens_nothing<S: Shared>() {
 }
 
 async fn case_114_the_failure_that_trips_returns_when_all_can_know<S: Shared>() {
-    for rule in
-        [Rule::of_last(3, 6), Rule::within(3, MINUTE), Rule::rate(0.6).over(MINUTE).at_least(5)]
-    {
+    for rule in [
+        Rule::of_last(3, 6),
+        Rule::within(3, MINUTE),
+        Rule::rate(0.6).over(MINUTE).at_least(5).into(),
+    ] {
         let world = world_of::<S>(rule);
         let a = world.process();
         run(&a, "FSFS").await;

@@ -58,6 +58,7 @@ impl Scrape {
 
     /// The state whose gauge is 1; the others are 0.
     pub(super) fn state(&self) -> &'static str {
+        assert!(self.has("fuseboard_circuit_state"));
         let states = ["CLOSED", "OPEN", "HALF_OPEN"];
         let shown = states
             .map(|state| self.value("fuseboard_circuit_state", &[&format!("state=\"{state}\"")]));

@@ -191,7 +191,7 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         (1_u32..5, 0_u32..6).prop_map(|(failures, more)| Rule::of_last(failures, failures + more)),
         (1_u32..6).prop_map(|failures| Rule::within(failures, WINDOW)),
         (select(vec![0.1, 0.25, 1.0 / 3.0, 0.5, 1.0]), 2_u32..9)
-            .prop_map(|(share, calls)| Rule::rate(share).over(WINDOW).at_least(calls)),
+            .prop_map(|(share, calls)| Rule::rate(share).over(WINDOW).at_least(calls).into()),
     ]
 }
 
@@ -236,7 +236,7 @@ proptest! {
         calls in 2_u32..12,
         steps in steps(8),
     ) {
-        compare_rule(Rule::rate(share).over(WINDOW).at_least(calls), &steps)?;
+        compare_rule(Rule::rate(share).over(WINDOW).at_least(calls).into(), &steps)?;
     }
 
     #[test]
@@ -307,8 +307,8 @@ fn case_198_windows_are_carried_over_a_sum_that_misses_a_thread() {
     for (rule, good, is_tripped) in [
         (Rule::of_last(2, 3), 1, true),
         (Rule::of_last(2, 3), 2, false),
-        (Rule::rate(0.5).over(WINDOW).at_least(2), 2, true),
-        (Rule::rate(0.5).over(WINDOW).at_least(2), 3, false),
+        (Rule::rate(0.5).over(WINDOW).at_least(2).into(), 2, true),
+        (Rule::rate(0.5).over(WINDOW).at_least(2).into(), 3, false),
     ] {
         let config = Config::builder().failure_threshold(u32::MAX).also_trip(rule).build().unwrap();
         let mut watched = Watched::new(&config);

@@ -4,11 +4,8 @@ mod checks;
 
 use std::{cmp::Ordering, collections::VecDeque};
 
-use super::{
-    super::storage::PendingWrite,
-    super::{phase::*, prober::*},
-    *,
-};
+use super::super::{phase::*, prober::*, storage::PendingWrite};
+use super::*;
 use crate::{
     protocol::counting::{Counting, Rules},
     protocol::machine::{Arrival, Command, Effect, StoreRequest, StoreResponse},
@@ -283,7 +280,7 @@ impl Process {
             (Some(_), CallEnd::Success) => self.counting.probe(place, true),
             (Some(_), CallEnd::Failure | CallEnd::OpenFor(_)) => self.counting.probe(place, false),
             (None, CallEnd::Success) if self.counting.needs_good_calls() => {
-                self.count_good(pass.epoch)
+                self.count_good(pass.epoch);
             }
             (None, failure) if failure.is_failure() => self.count_failure(pass.epoch, failure),
             (Some(_) | None, _) => {}

@@ -1,5 +1,7 @@
 //! Who calls on a ramp, at once and beside publications.
 
+#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
+
 use ::loom::sync::Arc;
 
 use super::*;
