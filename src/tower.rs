@@ -94,6 +94,7 @@ mod future;
 mod layer;
 mod reach;
 mod respond;
+mod retry_after;
 mod server_errors;
 mod service;
 mod trailers;
@@ -105,6 +106,7 @@ pub use self::{
     layer::BreakerLayer,
     reach::{Reach, ThroughBody, UntilResponse},
     respond::{AsError, BoxError, Respond, WithResponse},
+    retry_after::RetryAfter,
     server_errors::ServerErrors,
     service::{BreakerService, MayWait, NeverWaits},
     trailers::{ClassifyTrailers, GrpcStatus},

@@ -8,7 +8,7 @@ use crate::{classifier::Classify, outcome::Outcome};
 /// other status a success.
 ///
 /// A 4xx is an answer, and proves that the dependency is alive. That includes 429: if yours should
-/// count as a failure, write a closure.
+/// count, use [`RetryAfter`](super::RetryAfter).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ServerErrors;
 

@@ -22,7 +22,13 @@ fuzz_target!(|input: (u8, &[u8])| {
     World::with(|world| {
         let read = world.read(status, body);
         assert!(status == 200 || read.is_err(), "an error is no record");
-        let trip = Operation::Trip { seen: None, failure_count: 5, opened_at: 1, expires_at: 2, hints: Hints::NONE };
+        let trip = Operation::Trip {
+            seen: None,
+            failure_count: 5,
+            opened_at: 1,
+            expires_at: 2,
+            hints: Hints::NONE,
+        };
         let (_, sent) = world.write(&trip, status, body);
         check_sent(&sent, &trip, None);
 

@@ -2,7 +2,7 @@
 
 use fuseboard::{
     CircuitState,
-    store::{Hints, Field, LeaseToken, Operation, Record},
+    store::{Field, Hints, LeaseToken, Operation, Record},
 };
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 use serde_json::Value;
@@ -46,7 +46,13 @@ pub fn operations(record: &Record, choice: &Choice) -> Vec<Operation> {
     let (failure_count, success_count) = (choice.count, choice.count);
     let (opened_at, lease_until, expires_at) = (choice.at, choice.at, choice.at);
     vec![
-        Operation::Trip { seen: Some(seen()), failure_count, opened_at, expires_at, hints: Hints::NONE },
+        Operation::Trip {
+            seen: Some(seen()),
+            failure_count,
+            opened_at,
+            expires_at,
+            hints: Hints::NONE,
+        },
         Operation::Elect { seen: seen(), token: token(), lease_until, expires_at },
         Operation::TakeOver { seen: seen(), token: token(), lease_until, expires_at },
         Operation::Renew { token: token(), lease_until, expires_at, starts_probe: choice.applied },

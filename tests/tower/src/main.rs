@@ -15,6 +15,7 @@ mod bodies;
 mod clients;
 mod grpc;
 mod grpc_streams;
+mod retry_after;
 mod servers;
 mod service;
 mod services;
