@@ -7,6 +7,7 @@
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints")]
 
+mod busy;
 mod circuit;
 mod picture;
 mod rules;

@@ -1,10 +1,11 @@
 //! The same traffic through several circuits, one below the other.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{cell::RefCell, fs, io, path::Path, rc::Rc, time::Duration};
 
 use crate::{
+    busy::{self, Ended, Trouble},
     circuit::Ending,
-    rules::{Setting, pictured},
+    rules::{Setting, for_a_cold_return, for_slow_calls, pictured},
     svg::{Bars, Svg, Type},
     traffic::Traffic,
     weather::Weather,
@@ -24,7 +25,7 @@ const LANE: f64 = 76.0;
 const BAR: f64 = 56.0;
 
 /// What a second of a lane holds: how many calls ended in each way.
-type Second = [u32; 3];
+type Second = [u32; 4];
 
 /// One picture: a title, what is told under it, and lanes.
 #[derive(Debug)]
@@ -77,7 +78,60 @@ fn all() -> io::Result<Vec<(&'static str, Picture)>> {
                 spell(1_000, Duration::from_millis(400)),
             )?,
         ),
+        (
+            "slow",
+            of_trouble(
+                "Calls that are slow",
+                "each takes 5 s, and then ends well, for 60 s; recovery timeout 30 s",
+                [30, 90],
+                (&for_slow_calls(), Trouble::Slow),
+            )?,
+        ),
+        (
+            "cold",
+            of_trouble(
+                "A cold recovery",
+                "down for 30 s, then back with a tenth of its capacity, warm after 60 s; recovery timeout 10 s",
+                [30, 60],
+                (&for_a_cold_return(), Trouble::Cold),
+            )?,
+        ),
     ])
+}
+
+/// Calls that take time, several at once.
+fn of_trouble(
+    title: &'static str,
+    what: &str,
+    trouble: [u32; 2],
+    (settings, kind): (&[Setting], Trouble),
+) -> io::Result<Picture> {
+    let subtitle = format!("{} calls a second; {what}", busy::RATE);
+    let lanes = settings.iter().map(|setting| busy_lane(setting, kind));
+    Ok(Picture { title, subtitle, trouble, lanes: lanes.collect::<io::Result<_>>()? })
+}
+
+fn busy_lane(setting: &Setting, kind: Trouble) -> io::Result<Lane> {
+    let seconds = Rc::new(RefCell::new(vec![Second::default(); 180]));
+    let counted = Rc::clone(&seconds);
+    busy::run(&setting.config, kind, Duration::from_secs(180), move |at, ended| {
+        let place = match ended {
+            Ended::Good => 0,
+            Ended::Slow => 1,
+            Ended::Failed => 2,
+            Ended::Rejected => 3,
+        };
+        count(&mut counted.borrow_mut(), at, place);
+    })?;
+    let seconds = seconds.take();
+    Ok(Lane::new(setting, seconds))
+}
+
+fn count(seconds: &mut [Second], at: Duration, place: usize) {
+    let second = usize::try_from(at.as_secs()).ok().and_then(|at| seconds.get_mut(at));
+    if let Some(count) = second.and_then(|second| second.get_mut(place)) {
+        *count = count.saturating_add(1);
+    }
 }
 
 /// Twenty calls a second through each kind of rule.
@@ -98,24 +152,19 @@ fn of_rules(
 fn lane(setting: &Setting, traffic: Traffic, weather: Weather) -> io::Result<Lane> {
     let mut seconds = vec![Second::default(); 180];
     traffic.run(&setting.config, weather, |at, ending| {
-        let second = usize::try_from(at.as_secs()).ok().and_then(|at| seconds.get_mut(at));
-        let kind = match ending {
+        let place = match ending {
             Ending::Good => 0,
-            Ending::Failed => 1,
-            Ending::Rejected => 2,
+            Ending::Failed => 2,
+            Ending::Rejected => 3,
         };
-        if let Some(count) = second.and_then(|second| second.get_mut(kind)) {
-            *count = count.saturating_add(1);
-        }
+        count(&mut seconds, at, place);
     })?;
-    let [good, failed, rejected] = sums(&seconds);
-    let note = format!("{good} good, {failed} failed, {rejected} rejected");
-    Ok(Lane { name: setting.name.to_owned(), note, seconds })
+    Ok(Lane::new(setting, seconds))
 }
 
 fn sums(seconds: &[Second]) -> Second {
     seconds.iter().fold(Second::default(), |sum, second| {
-        [0, 1, 2].map(|kind| {
+        [0, 1, 2, 3].map(|kind| {
             let of = |second: &Second| second.get(kind).copied().unwrap_or_default();
             of(&sum).saturating_add(of(second))
         })
@@ -171,6 +220,13 @@ impl Picture {
 }
 
 impl Lane {
+    fn new(setting: &Setting, seconds: Vec<Second>) -> Self {
+        let [good, slow, failed, rejected] = sums(&seconds);
+        let slow = if slow > 0 { format!(", {slow} slow") } else { String::new() };
+        let note = format!("{good} good{slow}, {failed} failed, {rejected} rejected");
+        Self { name: setting.name.to_owned(), note, seconds }
+    }
+
     fn draw(&self, svg: &mut Svg, top: f64, step: f64, highest: f64) {
         let name = Type { size: 12, bold: true, colour: INK, anchor: "end" };
         svg.text([LEFT - 12.0, top + 24.0], name, &self.name);
@@ -179,7 +235,7 @@ impl Lane {
             svg.text([LEFT - 12.0, top + 38.0 + f64::from(line) * 12.0], note, part);
         }
         let foot = top + BAR + 12.0;
-        let mut bars: [Bars; 3] = Default::default();
+        let mut bars: [Bars; 4] = Default::default();
         let mut x = LEFT;
         for second in &self.seconds {
             let mut y = foot;
@@ -199,17 +255,17 @@ impl Lane {
     }
 }
 
-/// Good, failed, rejected.
-const COLOURS: [&str; 3] = ["#2da44e", "#cf222e", "#d4a72c"];
+/// Good, slow, failed, rejected.
+const COLOURS: [&str; 4] = ["#2da44e", "#8250df", "#cf222e", "#d4a72c"];
 
 fn legend(svg: &mut Svg, y: f64) {
     let mut x = LEFT;
-    let words = ["answered well", "failed", "rejected"];
+    let words = ["answered well", "slow: over 1 s", "failed", "rejected"];
     for (word, colour) in words.into_iter().zip(COLOURS) {
         svg.rect([x, y - 9.0], [10.0, 10.0], colour);
         let label = Type { size: 11, bold: false, colour: FAINT, anchor: "start" };
         svg.text([x + 16.0, y], label, word);
-        x += 120.0;
+        x += 150.0;
     }
 }
 
@@ -233,7 +289,7 @@ mod tests {
     fn a_burst_opens_the_circuit_of_few_failures_alone() {
         let pictures = all().unwrap();
         let (_, burst) = pictures.iter().find(|(name, _)| *name == "burst").unwrap();
-        let rejected = burst.lanes.iter().map(|lane| sums(&lane.seconds)[2] > 0);
+        let rejected = burst.lanes.iter().map(|lane| sums(&lane.seconds)[3] > 0);
         assert_eq!(rejected.collect::<Vec<_>>(), [true, false, false, false]);
     }
 }

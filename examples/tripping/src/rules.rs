@@ -66,6 +66,31 @@ fn few_calls() -> ConfigBuilder {
     Config::builder().also_trip(Rule::of_last(6, 12))
 }
 
+/// With calls that hang, for the pictures.
+pub(crate) fn for_slow_calls() -> Vec<Setting> {
+    let slow = Duration::from_secs(1);
+    let rate = Rule::rate(0.5).over(Duration::from_secs(10)).at_least(20);
+    vec![
+        setting("5 in a row (default)", Config::builder()),
+        setting("and slow after 1 s", Config::builder().slow_after(slow)),
+        setting(
+            "half of 20, slow after 1 s",
+            Config::builder().failure_threshold(NEVER).also_trip(rate).slow_after(slow),
+        ),
+    ]
+}
+
+/// With a dependency that comes back cold, for the pictures.
+pub(crate) fn for_a_cold_return() -> Vec<Setting> {
+    let seconds = Duration::from_secs;
+    let builder = || Config::builder().recovery_timeout(seconds(10));
+    vec![
+        setting("5 in a row", builder()),
+        setting("and a ramp of 20 s", builder().ramp(seconds(20))),
+        setting("and a ramp of 90 s", builder().ramp(seconds(90))),
+    ]
+}
+
 /// The kinds of rules, for the pictures.
 pub(crate) fn pictured() -> Vec<Setting> {
     let seconds = Duration::from_secs;
