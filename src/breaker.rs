@@ -42,8 +42,8 @@ use crate::{
 ///   one whose input must outlive a rejection.
 /// - [`hold`](Self::hold) and [`release`](Self::release) are for operators.
 ///
-/// A circuit without handles is forgotten; a streak of failures is kept for
-/// `recovery_timeout` after the last call. A breaker whose registry has ended, or
+/// A circuit without handles is forgotten; its failures are kept for `recovery_timeout` after the
+/// last call, or for as long as a rule counts them if that is longer. A breaker whose registry has ended, or
 /// whose runtime is shutting down, decides by the last state that it knew until that
 /// is older than `local_cache_max_age`. From then on every call runs.
 #[derive(Clone, Debug)]

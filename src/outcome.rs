@@ -6,12 +6,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The dependency answered well: the streak of failures ends.
+    /// The dependency answered well: failures in a row end here.
     Success,
-    /// The dependency failed: the streak grows.
+    /// The dependency failed: every rule counts it.
     Failure,
-    /// The call shows nothing about the dependency: it neither counts nor ends a streak, and
-    /// decides no probe.
+    /// The call shows nothing about the dependency: no rule counts it, and it decides no probe.
     Ignored,
     /// The dependency failed, and is not to be called before this time has passed: a status of
     /// 429 or 503 with `Retry-After`. Opens the circuit at once, for the whole fleet.

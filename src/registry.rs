@@ -115,8 +115,8 @@ impl BreakerRegistry {
 
     /// Returns the breaker of a circuit, with the registry's settings. The first breaker for a
     /// name spawns the circuit's actor; the store is not read before a call. Keep the
-    /// breaker: a circuit without handles is forgotten, and with it a streak of failures,
-    /// `recovery_timeout` after the last call. Keep the registry as well: without it no
+    /// breaker: a circuit without handles is forgotten, and with it its failures,
+    /// `recovery_timeout` after the last call, or once no rule counts them. Keep the registry as well: without it no
     /// failure is counted, and every call runs once what the breaker knows is older than
     /// `local_cache_max_age`.
     ///

@@ -16,7 +16,7 @@ use crate::name::CircuitName;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
 pub enum CircuitState {
-    /// Calls flow, and consecutive failures are counted.
+    /// Calls flow, and failures are counted.
     Closed,
     /// Calls are rejected until the recovery timeout has passed.
     Open,
@@ -64,8 +64,8 @@ pub struct CircuitInfo {
     pub name: CircuitName,
     /// The state by which the call was judged.
     pub state: CircuitState,
-    /// The consecutive failures that the process which tripped the circuit had counted at that
-    /// moment. It stays through probes and reopenings, until the circuit closes. 0 while it is
+    /// The failures that the rule which tripped the circuit had counted in its process at that
+    /// moment: in a row, if it was `failure_threshold`. It stays through probes and reopenings, until the circuit closes. 0 while it is
     /// closed, and where this process did not see the trip: it was held, or was first seen
     /// half-open or reopened. It is not a total over the fleet.
     pub failure_count: u64,

@@ -14,7 +14,7 @@ use super::{
     body::{Timer, Watched},
     reach::Reach,
     respond::Respond,
-    service::Rules,
+    service::Ways,
 };
 use crate::{breaker::Asked, classifier::Classify, error::OpenError, outcome::Outcome};
 
@@ -31,7 +31,7 @@ pin_project! {
     {
         #[pin]
         stage: Stage<S, Q, S::Future, Result<V::Response, R::Error>>,
-        rules: Rules<C, R, V>,
+        ways: Ways<C, R, V>,
     }
 }
 
@@ -59,25 +59,25 @@ where
     R: Respond<S::Response, S::Error>,
 {
     #[inline]
-    pub(super) fn calling(watched: Watched, call: S::Future, rules: Rules<C, R, V>) -> Self {
+    pub(super) fn calling(watched: Watched, call: S::Future, ways: Ways<C, R, V>) -> Self {
         let stage = Stage::Calling { watched: Some(watched), call };
-        Self { stage, rules }
+        Self { stage, ways }
     }
 
-    pub(super) fn rejected(open: OpenError, rules: Rules<C, R, V>) -> Self {
-        Self { stage: Stage::Rejected { open: Some(open) }, rules }
+    pub(super) fn rejected(open: OpenError, ways: Ways<C, R, V>) -> Self {
+        Self { stage: Stage::Rejected { open: Some(open) }, ways }
     }
 
-    pub(super) fn asking(asked: Asked, inner: S, request: Q, rules: Rules<C, R, V>) -> Self {
+    pub(super) fn asking(asked: Asked, inner: S, request: Q, ways: Ways<C, R, V>) -> Self {
         let waiting = Some(Waiting { inner, request });
-        Self { stage: Stage::Asking { asked, waiting }, rules }
+        Self { stage: Stage::Asking { asked, waiting }, ways }
     }
 
     /// A call that is admitted, and waits for its service.
-    pub(super) fn readying(watched: Watched, inner: S, request: Q, rules: Rules<C, R, V>) -> Self {
+    pub(super) fn readying(watched: Watched, inner: S, request: Q, ways: Ways<C, R, V>) -> Self {
         let waiting = Some(Waiting { inner, request });
         let stage = Stage::Readying { watched: Some(watched), waiting };
-        Self { stage, rules }
+        Self { stage, ways }
     }
 }
 
@@ -101,17 +101,13 @@ where
             && !called.is_over()
         {
             let result = ready!(called.poll(context, |context| call.poll(context)));
-            let outcome = this.rules.classify.classify(&result);
+            let outcome = this.ways.classify.classify(&result);
             if V::GOES_ON && outcome == Outcome::Success && result.is_ok() {
-                return Poll::Ready(output::<_, _, V, R>(
-                    &this.rules.reach,
-                    result,
-                    watched.take(),
-                ));
+                return Poll::Ready(output::<_, _, V, R>(&this.ways.reach, result, watched.take()));
             }
             // Reported where it is: to move a call first costs more than its report.
             if called.report_silently(outcome) {
-                return Poll::Ready(output::<_, _, V, R>(&this.rules.reach, result, None));
+                return Poll::Ready(output::<_, _, V, R>(&this.ways.reach, result, None));
             }
             self.as_mut().end(result, outcome);
         }
@@ -158,7 +154,7 @@ where
                     if let Err(error) = ready {
                         *watched = Some(called);
                         let result = Err(error);
-                        let outcome = this.rules.classify.classify(&result);
+                        let outcome = this.ways.classify.classify(&result);
                         self.as_mut().end(result, outcome);
                         continue;
                     }
@@ -171,13 +167,13 @@ where
                         return Poll::Pending;
                     };
                     let result = ready!(called.poll(context, |context| call.poll(context)));
-                    let outcome = this.rules.classify.classify(&result);
+                    let outcome = this.ways.classify.classify(&result);
                     self.as_mut().end(result, outcome);
                 }
                 StageProjected::Rejected { open } => {
                     let Some(open) = open.take() else { return Poll::Pending };
-                    let answer = this.rules.respond.reject(open);
-                    let output = Some(answer.map(|answer| this.rules.reach.response(answer, None)));
+                    let answer = this.ways.respond.reject(open);
+                    let output = Some(answer.map(|answer| this.ways.reach.response(answer, None)));
                     this.stage.set(Stage::Ended { timer: None, output });
                 }
                 StageProjected::Ended { timer, .. } => {
@@ -209,7 +205,7 @@ where
         } else {
             (watched.and_then(|watched| watched.report(outcome)), None)
         };
-        let output = Some(output::<_, _, V, R>(&this.rules.reach, result, left));
+        let output = Some(output::<_, _, V, R>(&this.ways.reach, result, left));
         this.stage.set(Stage::Ended { timer, output });
     }
 }

@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use super::{
     reach::{ThroughBody, UntilResponse},
     respond::{AsError, WithResponse},
-    service::{BreakerService, MayWait, NeverWaits, Rules},
+    service::{BreakerService, MayWait, NeverWaits, Ways},
     trailers::ClassifyTrailers,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct BreakerLayer<C = EveryError, R = AsError, V = UntilResponse, W = MayWait> {
     breaker: Shared,
-    rules: Rules<C, R, V>,
+    ways: Ways<C, R, V>,
     mode: PhantomData<fn() -> W>,
 }
 
@@ -31,18 +31,18 @@ impl BreakerLayer {
     /// Returns a layer for a circuit. Every error counts as a failure, and a rejection is an error.
     #[must_use]
     pub fn new(breaker: Breaker) -> Self {
-        let rules = Rules { classify: EveryError, respond: AsError, reach: UntilResponse };
-        Self { breaker: Shared::new(breaker), rules, mode: PhantomData }
+        let ways = Ways { classify: EveryError, respond: AsError, reach: UntilResponse };
+        Self { breaker: Shared::new(breaker), ways, mode: PhantomData }
     }
 }
 
 impl<C, R, V, W> BreakerLayer<C, R, V, W> {
     /// Judges results by a [`Classify`](crate::Classify): a closure, [`ServerErrors`](super::ServerErrors),
-    /// a list of rules. Each call clones it: put an expensive one into an `Arc`.
+    /// a list of ways. Each call clones it: put an expensive one into an `Arc`.
     #[must_use]
     pub fn classified_by<D>(self, classify: D) -> BreakerLayer<D, R, V, W> {
-        let rules = Rules { classify, respond: self.rules.respond, reach: self.rules.reach };
-        BreakerLayer { breaker: self.breaker, rules, mode: PhantomData }
+        let ways = Ways { classify, respond: self.ways.respond, reach: self.ways.reach };
+        BreakerLayer { breaker: self.breaker, ways, mode: PhantomData }
     }
 
     /// Answers a rejection with a response, so that the type of the error stays that of the inner
@@ -52,12 +52,12 @@ impl<C, R, V, W> BreakerLayer<C, R, V, W> {
     where
         F: Fn(OpenError) -> T,
     {
-        let rules = Rules {
-            classify: self.rules.classify,
+        let ways = Ways {
+            classify: self.ways.classify,
             respond: WithResponse(respond),
-            reach: self.rules.reach,
+            reach: self.ways.reach,
         };
-        BreakerLayer { breaker: self.breaker, rules, mode: PhantomData }
+        BreakerLayer { breaker: self.breaker, ways, mode: PhantomData }
     }
 
     /// Makes the verdict at the end of the response's body, for responses of HTTP.
@@ -90,16 +90,16 @@ impl<C, R, V, W> BreakerLayer<C, R, V, W> {
         self,
         trailers: T,
     ) -> BreakerLayer<C, R, ThroughBody<T>, W> {
-        let Rules { classify, respond, .. } = self.rules;
-        let rules = Rules { classify, respond, reach: ThroughBody(trailers) };
-        BreakerLayer { breaker: self.breaker, rules, mode: PhantomData }
+        let Ways { classify, respond, .. } = self.ways;
+        let ways = Ways { classify, respond, reach: ThroughBody(trailers) };
+        BreakerLayer { breaker: self.breaker, ways, mode: PhantomData }
     }
 
     /// Never waits for admission, and needs no `Clone` of the inner service. See
     /// [`Breaker::try_admit`](crate::Breaker::try_admit) for when such a circuit recovers.
     #[must_use]
     pub fn never_waiting(self) -> BreakerLayer<C, R, V, NeverWaits> {
-        BreakerLayer { breaker: self.breaker, rules: self.rules, mode: PhantomData }
+        BreakerLayer { breaker: self.breaker, ways: self.ways, mode: PhantomData }
     }
 }
 
@@ -107,6 +107,6 @@ impl<S, C: Clone, R: Clone, V: Clone, W> Layer<S> for BreakerLayer<C, R, V, W> {
     type Service = BreakerService<S, C, R, V, W>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BreakerService::new(inner, self.breaker.clone(), self.rules.clone())
+        BreakerService::new(inner, self.breaker.clone(), self.ways.clone())
     }
 }

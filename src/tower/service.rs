@@ -17,7 +17,7 @@ use crate::{
 
 /// How calls are judged, how they are rejected, and at which point they are judged.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rules<C, R, V> {
+pub(super) struct Ways<C, R, V> {
     pub(super) classify: C,
     pub(super) respond: R,
     pub(super) reach: V,
@@ -36,15 +36,15 @@ pub struct NeverWaits;
 pub struct BreakerService<S, C, R, V, W> {
     inner: S,
     breaker: Shared,
-    rules: Rules<C, R, V>,
+    ways: Ways<C, R, V>,
     /// Whether the inner service said that it is ready, and was not called since.
     is_ready: bool,
     mode: PhantomData<fn() -> W>,
 }
 
 impl<S, C, R, V, W> BreakerService<S, C, R, V, W> {
-    pub(super) fn new(inner: S, breaker: Shared, rules: Rules<C, R, V>) -> Self {
-        Self { inner, breaker, rules, is_ready: false, mode: PhantomData }
+    pub(super) fn new(inner: S, breaker: Shared, ways: Ways<C, R, V>) -> Self {
+        Self { inner, breaker, ways, is_ready: false, mode: PhantomData }
     }
 
     /// Returns the circuit's breaker.
@@ -83,7 +83,7 @@ impl<S, C, R, V, W> BreakerService<S, C, R, V, W> {
         C: Classify<S::Response, S::Error>,
     {
         let failed: Result<S::Response, S::Error> = Err(error);
-        let outcome = self.rules.classify.classify(&failed);
+        let outcome = self.ways.classify.classify(&failed);
         if let Ok(admitted) = self.breaker.without_waiting(self.breaker.check()) {
             // The write of a trip is not awaited: nothing here can wait.
             drop(Watched::new(admitted).report(outcome));
@@ -119,7 +119,7 @@ impl<S: Clone, C, R, V, W> BreakerService<S, C, R, V, W> {
 /// A clone has not asked its inner service whether it is ready.
 impl<S: Clone, C: Clone, R: Clone, V: Clone, W> Clone for BreakerService<S, C, R, V, W> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.breaker.clone(), self.rules.clone())
+        Self::new(self.inner.clone(), self.breaker.clone(), self.ways.clone())
     }
 }
 
@@ -150,23 +150,23 @@ where
 
     #[inline]
     fn call(&mut self, request: Q) -> Self::Future {
-        let rules = self.rules.clone();
+        let ways = self.ways.clone();
         match self.breaker.check() {
             Decision::Admit { epoch } if self.is_ready => {
                 let call = self.make_call(epoch, request);
-                BreakerFuture::calling(Watched::made(&self.breaker, epoch), call, rules)
+                BreakerFuture::calling(Watched::made(&self.breaker, epoch), call, ways)
             }
             // The circuit closed since `poll_ready`, which did not ask the inner service.
             Decision::Admit { epoch } => {
                 let watched = Watched::new(self.breaker.admitted(epoch));
-                BreakerFuture::readying(watched, self.take_inner(), request, rules)
+                BreakerFuture::readying(watched, self.take_inner(), request, ways)
             }
             Decision::Reject { retry_after_ms } => {
-                BreakerFuture::rejected(self.breaker.rejected(retry_after_ms), rules)
+                BreakerFuture::rejected(self.breaker.rejected(retry_after_ms), ways)
             }
             Decision::AskActor => {
                 let asked = self.breaker.ask_owned();
-                BreakerFuture::asking(asked, self.take_inner(), request, rules)
+                BreakerFuture::asking(asked, self.take_inner(), request, ways)
             }
         }
     }
@@ -197,23 +197,23 @@ where
 
     #[inline]
     fn call(&mut self, request: Q) -> Self::Future {
-        let rules = self.rules.clone();
+        let ways = self.ways.clone();
         if !self.is_ready {
-            return BreakerFuture::rejected(self.breaker.rejected_unready(), rules);
+            return BreakerFuture::rejected(self.breaker.rejected_unready(), ways);
         }
         let said = self.breaker.check();
         if let Decision::Admit { epoch } = said {
             let call = self.make_call(epoch, request);
-            return BreakerFuture::calling(Watched::made(&self.breaker, epoch), call, rules);
+            return BreakerFuture::calling(Watched::made(&self.breaker, epoch), call, ways);
         }
         match self.breaker.without_waiting(said) {
             Ok(admitted) => {
                 self.is_ready = false;
                 let mut watched = Watched::new(admitted);
                 let call = watched.make(|| self.inner.call(request));
-                BreakerFuture::calling(watched, call, rules)
+                BreakerFuture::calling(watched, call, ways)
             }
-            Err(open) => BreakerFuture::rejected(open, rules),
+            Err(open) => BreakerFuture::rejected(open, ways),
         }
     }
 }

@@ -273,7 +273,7 @@ fn legend(svg: &mut Svg, y: f64) {
 mod tests {
     use super::*;
 
-    /// `cargo run --release -p tripping -- pictures docs` makes them anew.
+    /// `cargo run --release -p tripping -- pictures docs` draws them again.
     #[test]
     fn the_pictures_of_the_guide_are_drawn_by_this_program() {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
