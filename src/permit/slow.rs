@@ -97,6 +97,9 @@ impl Timers {
     }
 }
 
+/// A timer that is later than this is late.
+const LATE: Duration = Duration::from_millis(20);
+
 /// Waits until a call has run for so long. Says `false` if it is not slow all the same: while the
 /// process is frozen no call runs, and the freeze may have cut it off.
 async fn is_slow(clock: Clock, slow_after: Duration) -> bool {
@@ -105,9 +108,9 @@ async fn is_slow(clock: Clock, slow_after: Duration) -> bool {
     let freezes = clock.freezes(begun_at);
     let was_frozen = || clock.freezes(clock.now()) != freezes;
     clock.sleep_in_place(slow_after).await;
-    // A timer that is late may fire when the answer already lies in the socket: the tasks that
-    // read it get a moment to run.
-    if clock.now().was_frozen_since(begun_at, slow_after) || was_frozen() {
+    // A timer that is late, as this process was frozen or its runtime blocked, may fire when the
+    // answer already lies in the socket: the tasks that read it get a moment to run.
+    if clock.now().since(begun_at) > slow_after.saturating_add(LATE) || was_frozen() {
         clock.sleep_in_place(GRACE).await;
     }
     !was_frozen()

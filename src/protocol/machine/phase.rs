@@ -130,6 +130,16 @@ pub(super) struct Term {
 }
 
 impl Term {
+    /// Returns this term, or the one that the record of an unchanged opening shows where that is
+    /// longer. The record may be older than what this process has seen since, without the store.
+    pub(super) fn or_longer(self, shown: Self) -> Self {
+        Self {
+            length: self.length.max(shown.length),
+            failed_probes: self.failed_probes.max(shown.failed_probes),
+            until: shown.until,
+        }
+    }
+
     /// Returns the hints that a write of the opening leaves for others. Without `open_backoff` the
     /// count is not named, so that the item is as it was before there were hints.
     pub(super) fn hints(&self, config: &Config) -> Hints {

@@ -4,7 +4,7 @@ use super::{Election, Machine, PendingWrite};
 use crate::{
     protocol::health::Access,
     protocol::machine::cache::{Shown, is_closed, is_same_epoch, shown},
-    protocol::machine::phase::{Opening, Phase, Recovery, Standing, Term},
+    protocol::machine::phase::{Opening, Phase, Recovery, Standing},
     protocol::machine::prober::{OtherLease, OurLease, Prober, Stage},
     protocol::machine::term::failed_probes,
     protocol::moment::Moment,
@@ -228,15 +228,13 @@ impl Machine {
         {
             // Entered again, it would begin a new epoch at each read.
             opening.failure_count = failure_count;
-            opening.term = term;
+            opening.term = opening.term.or_longer(term);
             return;
         }
         // The record is older than the opening of this process, which has failed since and keeps
         // its whole wait.
         let term = match &self.phase {
-            Phase::Open(own) if same_epoch => {
-                Term { length: own.term.length.max(term.length), ..term }
-            }
+            Phase::Open(own) if same_epoch => own.term.or_longer(term),
             Phase::Open(_) | Phase::HalfOpen(_) | Phase::Closed { .. } => term,
         };
         let drawn = self.draw_turn();
