@@ -23,7 +23,7 @@ pub enum Outcome {
     /// | the call | opens the circuit |
     /// |---|---|
     /// | ran while the circuit was closed | for this time |
-    /// | was a probe | for this time, and not before the end of the opening before it, in the middle of which a process with a shorter recovery timeout may have probed |
+    /// | was a probe | for this time, and not before the end of the opening before it, within `open_for_at_most` of this process: one with shorter limits may have probed in the middle of it |
     /// | finds a trip under way, or was admitted before the state changed | not at all: the opening keeps its own time |
     /// | is of a process that others have contradicted ([`Cause::Refuted`](crate::Cause::Refuted)) | for this time, in this process alone |
     ///

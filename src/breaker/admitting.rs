@@ -27,7 +27,7 @@ impl Breaker {
     /// # Errors
     ///
     /// [`OpenError`]: the circuit is open, or half-open with somebody else's
-    /// probe under way.
+    /// probe under way, or on a [ramp](crate::ConfigBuilder::ramp).
     ///
     /// # Cancel safety
     ///
@@ -126,7 +126,7 @@ impl Breaker {
     ///
     /// Where [`admit`](Self::admit) would wait, this decides by the state that this process
     /// knows, however old, and starts a read in the background for later calls. A closed
-    /// circuit admits, as does one that was never read; an open one rejects. If a
+    /// circuit admits, but for its ramp, as does one that was never read; an open one rejects. If a
     /// probe is due, this call is rejected. The right to probe is then won in the
     /// background, and a later call gets it, so that the circuit recovers although no call
     /// waits. If no call of this process comes within two thirds of
@@ -137,7 +137,7 @@ impl Breaker {
     ///
     /// # Errors
     ///
-    /// [`Rejection`]: the circuit is open or half-open, as far as this process knows.
+    /// [`Rejection`]: the circuit is open, half-open or on a ramp, as far as this process knows.
     /// It borrows from the breaker; `?` turns it into an [`OpenError`].
     ///
     /// ```

@@ -60,7 +60,8 @@ impl ConfigBuilder {
     /// The call goes on, and its caller gets its result. Its end says nothing more: a good end does
     /// not end the row of failures. A call that is dropped later has counted; one that is dropped
     /// before is what [`count_cancelled`](Self::count_cancelled) says. A probe that is slow has
-    /// failed, and reopens the circuit. A call during which the process was frozen is not slow.
+    /// failed, and reopens the circuit. A call during which the process was
+    /// frozen, for 3 s or more and within its first minute, is not slow.
     ///
     /// It holds for every call that the crate runs: [`call`](crate::Breaker::call) and its
     /// variants, [`call_within`](crate::Breaker::call_within), which cuts the call at its own
