@@ -213,8 +213,8 @@ impl Config {
         self.open_for_at_most.unwrap_or_else(|| OPEN_FOR_AT_MOST.max(self.recovery_timeout))
     }
 
-    /// Returns how long the opening of a circuit lasts that began at `opened_at`, after so many
-    /// failed probes in a row.
+    /// Returns how long the opening of a circuit lasts that began at `opened_at`, after this
+    /// number of failed probes in a row.
     pub(crate) fn open_time(&self, failed_probes: u64, circuit: &str, opened_at: i64) -> Duration {
         self.open_backoff.map_or(self.recovery_timeout, |backoff| {
             backoff.open_time(self.recovery_timeout, failed_probes, circuit, opened_at)

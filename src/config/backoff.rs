@@ -116,8 +116,8 @@ impl Backoff {
         self.forget_after
     }
 
-    /// Returns how long the opening of a circuit lasts that began at `opened_at`, after so many
-    /// failed probes in a row: in whole milliseconds.
+    /// Returns how long the opening of a circuit lasts that began at `opened_at`, after this
+    /// number of failed probes in a row: in whole milliseconds.
     pub(crate) fn open_time(
         self,
         recovery_timeout: Duration,

@@ -95,7 +95,7 @@ impl Share {
         }
     }
 
-    /// Returns `true` if so many failures are at least this share of so many calls.
+    /// Returns `true` if `failures` are at least this share of `calls`.
     pub(crate) fn is_reached(self, failures: u64, calls: u64) -> bool {
         let Self::Billionths(billionths) = self else {
             return false;

@@ -35,7 +35,7 @@ impl Rules {
         Self { in_a_row, others: config.also_trip().iter().map(window).collect() }
     }
 
-    /// So many failures in a row.
+    /// Makes the rule `failure_threshold` alone.
     #[cfg(test)]
     pub(super) fn in_a_row(threshold: u64) -> Self {
         Self { in_a_row: InARow::new(threshold, None), others: Vec::new() }
