@@ -204,8 +204,14 @@ impl Page {
     fn compare(&mut self, compared: &mut Compared) {
         let writes = &mut self.writes;
         self.told.retain(|told| {
-            let own = writes.iter_mut().find(|entry| entry.applied > 0 && told.is_of(entry));
-            let Some(own) = own else {
+            let may_be = |entry: &&mut Entry| {
+                let is_written = entry.applied > 0 || entry.answers.contains(&Answer::Applied);
+                is_written && told.is_of(entry)
+            };
+            // A closing names no token: an earlier one that came late, and was never told, must
+            // not take what is told of the one that has to be, whoever reports first.
+            let own = writes.iter_mut().filter(may_be).min_by_key(|entry| entry.urgency());
+            let Some(own) = own.filter(|entry| entry.applied > 0) else {
                 return true;
             };
             own.told = true;
@@ -227,7 +233,10 @@ impl Page {
         for told in &self.told {
             wrong(compared, format!("told as its own without a write of its own: {told:?}"));
         }
-        for entry in std::mem::take(&mut self.writes) {
+        let mut writes = std::mem::take(&mut self.writes);
+        // What was told without the store goes first to those that must have been told.
+        writes.sort_by_key(Entry::urgency);
+        for entry in writes {
             let count = match entry.judge(has_lagged, &mut self.alone) {
                 Verdict::Wrong(what) => {
                     wrong(compared, format!("{what}: {entry:?}"));
@@ -256,6 +265,15 @@ enum Verdict {
 }
 
 impl Entry {
+    /// Less, the more it has to be told: answered as applied, recognised, and neither.
+    fn urgency(&self) -> u8 {
+        match (self.answers.contains(&Answer::Applied), self.answers.contains(&Answer::Refused)) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        }
+    }
+
     fn judge(&self, has_lagged: bool, alone: &mut Vec<(CircuitState, Option<i64>)>) -> Verdict {
         let was_applied = self.answers.contains(&Answer::Applied);
         let was_refused = self.answers.contains(&Answer::Refused);
