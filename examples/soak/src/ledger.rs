@@ -175,7 +175,7 @@ impl Ledger {
         let key = (registry, circuit.to_owned());
         let page = pages.entry(key.clone()).or_default();
         note(page);
-        page.compare(compared);
+        page.compare(compared, |told| !told.is_vague());
         if page.writes.is_empty() && page.told.is_empty() && page.alone.is_empty() {
             pages.remove(&key);
         }
@@ -200,10 +200,13 @@ impl Page {
         }
     }
 
-    /// Gives each transition its write, and forgets what is complete.
-    fn compare(&mut self, compared: &mut Compared) {
+    /// Gives each of these transitions its write, and forgets what is complete.
+    fn compare(&mut self, compared: &mut Compared, is_ready: impl Fn(&Told) -> bool) {
         let writes = &mut self.writes;
         self.told.retain(|told| {
+            if !is_ready(told) {
+                return true;
+            }
             let may_be = |entry: &&mut Entry| {
                 let is_written = entry.applied > 0 || entry.answers.contains(&Answer::Applied);
                 is_written && told.is_of(entry)
@@ -230,8 +233,13 @@ impl Page {
         compared: &mut Compared,
         mut wrong: impl FnMut(&mut Compared, String),
     ) {
+        self.compare(compared, |_| true);
         for told in &self.told {
-            wrong(compared, format!("told as its own without a write of its own: {told:?}"));
+            let beside = &self.writes;
+            wrong(
+                compared,
+                format!("told as its own without a write: {told:?}, beside {beside:?}"),
+            );
         }
         let mut writes = std::mem::take(&mut self.writes);
         // What was told without the store goes first to those that must have been told.
@@ -344,12 +352,17 @@ impl Told {
         }
     }
 
+    /// Returns `true` for an election of a circuit that had failed open, and does not know since
+    /// when it was open. It may be of any election, and so waits until all others have theirs.
+    fn is_vague(&self) -> bool {
+        self.elects && self.opened_at.is_none()
+    }
+
     fn is_of(&self, entry: &Entry) -> bool {
         let write = &entry.write;
         let same_time = match (self.opens, self.elects) {
             (true, _) => write.opened_at == self.opened_at,
-            // One that had failed open does not know since when it was open.
-            (false, true) => self.opened_at.is_none() || write.opened_at == self.opened_at,
+            (false, true) => self.is_vague() || write.opened_at == self.opened_at,
             (false, false) => true,
         };
         let same_token = self.owner.is_none() || write.token == self.owner;

@@ -212,6 +212,25 @@ fn what_is_told_of_a_closing_is_not_taken_by_an_earlier_one_that_came_late() {
     }
 }
 
+/// One election is told without the time of its opening, and comes first.
+#[test]
+fn what_is_told_without_a_time_does_not_take_the_election_of_another() {
+    let steps = well();
+    let (first, mut other) = (&steps[1], steps[3].clone());
+    other.told[0].opened_at = None;
+    assert_ne!(first.write.opened_at, other.write.opened_at);
+    let ledger = Ledger::default();
+    for write in [&first.write, &other.write] {
+        ledger.wrote(1, "circuit", write.clone(), true);
+        ledger.answered(1, "circuit", write.clone(), Answer::Applied);
+    }
+    ledger.told(1, &other.told[0]);
+    ledger.told(1, &first.told[0]);
+    ledger.settle();
+    let compared = ledger.compared();
+    assert_eq!((compared.wrong, compared.matched), (0, 2), "{compared:?}");
+}
+
 #[test]
 fn what_was_told_without_the_store_excuses_first_who_must_have_been_told() {
     let closing = well().pop().unwrap();
