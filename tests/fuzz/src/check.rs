@@ -2,7 +2,7 @@
 
 use fuseboard::{
     CircuitState,
-    store::{Field, Hints, LeaseToken, Operation, Record},
+    store::{Field, Hints, HoldTerms, LeaseToken, Operation, Record},
 };
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 use serde_json::Value;
@@ -66,10 +66,27 @@ pub fn operations(record: &Record, choice: &Choice) -> Vec<Operation> {
         Operation::GiveBack { token: token(), known_lease, success_count, lease_until, expires_at },
         Operation::Close { token: token(), expires_at },
         Operation::Reopen { token: token(), opened_at, expires_at, hints: Hints::NONE },
-        Operation::Hold { seen: Some(seen()), owner: "hold#fuzz".into(), opened_at, expires_at },
+        Operation::Hold {
+            seen: Some(seen()),
+            terms: terms(opened_at),
+            opened_at,
+            expires_at,
+            hints: Hints::NONE,
+        },
+        Operation::HoldClosed {
+            seen: Some(seen()),
+            terms: terms(opened_at),
+            held_at: choice.at,
+            expires_at,
+        },
         Operation::Release { seen: seen(), released_at: choice.at, expires_at },
         Operation::ElectAbsent { token: token(), opened_at, lease_until, expires_at },
     ]
+}
+
+/// A hold for 30 s after this.
+fn terms(at: i64) -> HoldTerms {
+    HoldTerms { until: at.saturating_add(30), by: Some("fuzz".into()), reason: "fuzz".into() }
 }
 
 /// Applies an operation that was made of the record, and checks the result.
@@ -80,13 +97,22 @@ pub fn check_applied(record: &Record, operation: &Operation) {
     let Some(after) = operation.apply(Some(record)) else {
         let applies = matches!(
             operation,
-            Operation::Trip { .. } | Operation::Hold { .. } | Operation::Release { .. }
+            Operation::Trip { .. }
+                | Operation::Hold { .. }
+                | Operation::HoldClosed { .. }
+                | Operation::Release { .. }
         );
         assert!(!applies, "{operation:?} is refused by the record that it has seen");
         return;
     };
     if record.defect().is_none() || is_whole(operation) {
-        assert_eq!(after.defect(), None, "{operation:?} over {record:?}");
+        // What comes under a token keeps what its election has removed.
+        let is_under_token =
+            matches!(operation, Operation::Close { .. } | Operation::Reopen { .. });
+        let left = after.defect().filter(|name| {
+            !(is_under_token && ["failed_probes", "open_until", "hold_until"].contains(name))
+        });
+        assert_eq!(left, None, "{operation:?} over {record:?}");
     }
     assert!(after.state.valid().is_some(), "{after:?}");
     if after.state == Field::Valid(CircuitState::HalfOpen) {
@@ -98,7 +124,7 @@ pub fn check_applied(record: &Record, operation: &Operation) {
     kept(&after.success_count, &record.success_count);
     kept(&after.released, &record.released);
     match operation {
-        Operation::Release { .. } => assert!(after.is_released(), "{after:?}"),
+        Operation::HoldClosed { .. } | Operation::Release { .. } => assert!(after.is_released(), "{after:?}"),
         Operation::Trip { .. }
         | Operation::Hold { .. }
         | Operation::Elect { .. }
@@ -115,6 +141,7 @@ fn is_whole(operation: &Operation) -> bool {
             | Operation::Close { .. }
             | Operation::Reopen { .. }
             | Operation::Hold { .. }
+            | Operation::HoldClosed { .. }
             | Operation::Release { .. }
     )
 }
@@ -132,18 +159,24 @@ pub fn check_sent(sent: &[Sent], operation: &Operation, item: Option<&Item>) {
     assert!(reads.len() <= 1, "{operation:?}: {reads:?}");
     assert!(reads.iter().all(|read| read.target == "DynamoDB_20120810.GetItem"), "{reads:?}");
     let body = parse(&update.body);
-    let names_all = matches!(operation, Operation::Hold { .. } | Operation::Release { .. });
+    let names_all = matches!(
+        operation,
+        Operation::Hold { .. } | Operation::HoldClosed { .. } | Operation::Release { .. }
+    );
     let (Some(item), true) = (item, names_all) else { return };
     let condition = body["ConditionExpression"].as_str().expect("every write has a condition");
     for (placeholder, name) in body["ExpressionAttributeNames"].as_object().into_iter().flatten() {
-        if placeholder == "#key" {
+        // No condition names hints.
+        let hints = ["#failed_probes", "#open_until", "#down_since", "#cause"];
+        if placeholder == "#key" || hints.contains(&placeholder.as_str()) {
             continue;
         }
         let seen = body["ExpressionAttributeValues"].get(placeholder.replacen('#', ":seen_", 1));
         let shown = item.get(name.as_str().expect("a name is text"));
         assert_eq!(seen.map(normal), shown.map(normal), "{name} in {operation:?}");
-        if name == "released" && shown.is_none() {
-            // A release sets it; a condition names it only where it was seen.
+        let is_set_unnamed = ["#released", "#hold_by", "#hold_reason"];
+        if is_set_unnamed.contains(&placeholder.as_str()) && shown.is_none() {
+            // An operator sets it; a condition names it only where it was seen.
             continue;
         }
         let absent = format!("attribute_not_exists({placeholder})");
