@@ -50,7 +50,7 @@ pub enum Violation {
 /// Checks a store: every operation on every kind of record that operations
 /// lead to, and races with one winner.
 ///
-/// Runs about 1,500 operations on about a hundred circuits, whose names begin with
+/// Runs about 2,000 operations on more than a hundred circuits, whose names begin with
 /// `prefix`. They must not exist before, and are not deleted.
 ///
 /// ```
