@@ -3,6 +3,7 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use crate::{
+    hold::HoldInfo,
     name::{CircuitName, NameError},
     protocol::answer::StoreErrorKind,
     reason::Reason,
@@ -174,9 +175,21 @@ impl OpenError {
         Duration::from_nanos(self.retry_after)
     }
 
-    /// What the text says beside the state: a closed circuit that rejects would puzzle.
-    fn addition(&self) -> &'static str {
-        if self.reason() == Reason::Ramping { " and ramping" } else { "" }
+    /// Returns the operator's hold by which the call was rejected, if it was: until when, by whom
+    /// and why.
+    #[must_use]
+    pub fn hold(&self) -> Option<&HoldInfo> {
+        self.snapshot.hold()
+    }
+
+    /// What the text says beside the state: a closed circuit that rejects would puzzle, and one
+    /// that is held open may be well.
+    fn addition(&self) -> String {
+        match (self.reason(), self.hold()) {
+            (Reason::Ramping, _) => " and ramping".to_owned(),
+            (Reason::Held { .. }, Some(hold)) => format!(", {hold}"),
+            (Reason::Held { .. } | Reason::Tripped | Reason::Probing, _) => String::new(),
+        }
     }
 
     /// Finds the rejection behind an error that others have wrapped: middleware, an error type

@@ -69,6 +69,7 @@ mod clock;
 mod config;
 mod error;
 pub mod guide;
+mod hold;
 mod limit;
 mod name;
 mod outcome;
@@ -97,6 +98,7 @@ pub use self::{
         CallError, ConfigError, FlushError, OpenError, OperatorError, RegistryError,
         SettingDifference, SpawnError, TimedOutError,
     },
+    hold::{Hold, HoldInfo, HoldKind},
     limit::Limit,
     name::{CircuitName, MAX_NAME_BYTES, NameError},
     outcome::Outcome,

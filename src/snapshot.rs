@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    hold::HoldInfo,
     reason::Reason,
     state::{CircuitInfo, CircuitState},
     transition::Cause,
@@ -58,6 +59,8 @@ pub(crate) enum Trouble {
         until_ms: u64,
         is_unread: bool,
     },
+    /// An operator holds the circuit closed.
+    HeldClosed { hold: HoldInfo, is_unread: bool },
     /// The circuit is open or half-open.
     Down(Outage),
 }
@@ -70,8 +73,8 @@ pub(crate) struct Outage {
     pub(crate) since_ms: u64,
     /// The cause of the first opening.
     pub(crate) cause: Cause,
-    /// The reason of the operator who holds the circuit open.
-    pub(crate) held: Option<Arc<str>>,
+    /// The operator's hold, if the circuit is held open.
+    pub(crate) hold: Option<HoldInfo>,
 }
 
 impl Snapshot {
@@ -122,30 +125,34 @@ impl Snapshot {
     /// Returns the time at which the outage began: the first opening, and not the last
     /// reopening. `None` while the circuit is closed.
     ///
-    /// It is what this process saw. An opening that it learned of by a read counts from the
-    /// item's `opened_at`, which a reopening by another process may have set; a hold that it
-    /// learned of counts from that read. A process that starts during an outage sees a part of
-    /// it.
+    /// The item tells it (`down_since`), so that every process says the same, to a second, also
+    /// one that starts during the outage. Powertools (Python) drops it from the item: then it is
+    /// what this process saw, or the item's `opened_at`.
     #[must_use]
     pub fn down_since(&self) -> Option<SystemTime> {
         self.outage().map(|outage| at(outage.since_ms))
     }
 
-    /// Returns the cause of the first opening of the outage; `None` while the circuit is
-    /// closed. [`Cause::Elsewhere`] if this process learned of it by a read.
+    /// Returns the cause of the first opening of the outage, in whichever process it was; `None`
+    /// while the circuit is closed. [`Cause::Elsewhere`] if this process did not see it and the
+    /// item does not tell: Powertools (Python) drops it.
     #[must_use]
     pub fn cause(&self) -> Option<&Cause> {
         self.outage().map(|outage| &outage.cause)
     }
 
-    /// Returns the operator's reason if the circuit is held open, also by another process;
-    /// `None` if it is not held. It may be empty.
+    /// Returns the operator's hold that the circuit is under, open or closed, also if another
+    /// process was told; `None` if it is not held.
     ///
-    /// A hold whose time is over is returned until the first probe: until then the item
-    /// carries it.
+    /// A hold of an open circuit whose time is over is returned until the first probe: until then
+    /// the item carries it.
     #[must_use]
-    pub fn held(&self) -> Option<&str> {
-        self.outage().and_then(|outage| outage.held.as_deref())
+    pub fn hold(&self) -> Option<&HoldInfo> {
+        match self.trouble.as_deref()? {
+            Trouble::HeldClosed { hold, .. } => Some(hold),
+            Trouble::Down(outage) => outage.hold.as_ref(),
+            Trouble::Unread | Trouble::Ramping { .. } => None,
+        }
     }
 
     /// Returns `true` if the circuit is closed here and the last read of its item failed. Calls
@@ -154,7 +161,11 @@ impl Snapshot {
     pub fn is_failing_open(&self) -> bool {
         matches!(
             self.trouble.as_deref(),
-            Some(Trouble::Unread | Trouble::Ramping { is_unread: true, .. })
+            Some(
+                Trouble::Unread
+                    | Trouble::Ramping { is_unread: true, .. }
+                    | Trouble::HeldClosed { is_unread: true, .. }
+            )
         )
     }
 
@@ -165,7 +176,7 @@ impl Snapshot {
     pub fn ramping_until(&self) -> Option<SystemTime> {
         match self.trouble.as_deref() {
             Some(Trouble::Ramping { until_ms, .. }) => Some(at(*until_ms)),
-            Some(Trouble::Unread | Trouble::Down(_)) | None => None,
+            Some(Trouble::Unread | Trouble::HeldClosed { .. } | Trouble::Down(_)) | None => None,
         }
     }
 
@@ -175,8 +186,9 @@ impl Snapshot {
         if let Some(Trouble::Ramping { .. }) = self.trouble.as_deref() {
             return Reason::Ramping;
         }
-        match (self.state(), self.outage().and_then(|outage| outage.held.clone())) {
-            (_, Some(reason)) => Reason::Held { reason },
+        let held = self.outage().and_then(|outage| outage.hold.as_ref());
+        match (self.state(), held) {
+            (_, Some(hold)) => Reason::Held { reason: Arc::clone(&hold.reason) },
             (CircuitState::HalfOpen, None) => Reason::Probing,
             (CircuitState::Open | CircuitState::Closed, None) => Reason::Tripped,
         }
@@ -185,7 +197,9 @@ impl Snapshot {
     pub(crate) fn outage(&self) -> Option<&Outage> {
         match self.trouble.as_deref() {
             Some(Trouble::Down(outage)) => Some(outage),
-            Some(Trouble::Unread | Trouble::Ramping { .. }) | None => None,
+            Some(Trouble::Unread | Trouble::Ramping { .. } | Trouble::HeldClosed { .. }) | None => {
+                None
+            }
         }
     }
 

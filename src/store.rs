@@ -98,7 +98,8 @@ use crate::name::CircuitName;
 pub use crate::{
     protocol::answer::{Consistency, StoreErrorKind, Written},
     protocol::record::{
-        Attribute, Change, Condition, Field, Hints, LeaseToken, Malformed, Operation, Record, Value,
+        Attribute, Change, Condition, Field, Hints, HoldTerms, LeaseToken, Malformed, Operation,
+        Record, Value,
     },
 };
 

@@ -1,8 +1,10 @@
 //! One state change of a circuit, as an event.
 
+mod text;
+
 use std::{sync::Arc, time::SystemTime};
 
-use crate::{config::Rule, name::CircuitName, state::CircuitState};
+use crate::{config::Rule, hold::HoldInfo, name::CircuitName, state::CircuitState};
 
 /// One state change of a circuit, broadcast to every subscriber.
 ///
@@ -30,6 +32,16 @@ pub struct CircuitTransition {
     pub origin: Origin,
     /// The time at which this process decided or learned of it, by its own wall clock.
     pub at: SystemTime,
+    /// The time at which the outage began, in whole seconds since the Unix epoch: its first
+    /// opening, whichever process saw it, and not the last reopening. `None` if the new state is
+    /// closed. Powertools (Python) drops it from the shared item: then it is what this process
+    /// saw.
+    pub down_since: Option<i64>,
+    /// The cause of the first opening of the outage; `None` if the new state is closed.
+    /// [`Cause::Elsewhere`] if neither this process nor the shared item knows it.
+    pub outage_cause: Option<Cause>,
+    /// The operator's hold that the circuit is under in its new state, if it is.
+    pub hold: Option<HoldInfo>,
 }
 
 /// The cause of a transition.
@@ -64,10 +76,14 @@ pub enum Cause {
     ProbesSucceeded,
     /// A probe failed.
     ProbeFailed,
-    /// An operator holds the circuit open.
+    /// An operator holds the circuit open, or closed.
     Hold,
     /// An operator ended a hold.
     Release,
+    /// A rule has tripped while an operator holds the circuit closed: it stays closed, and nothing
+    /// is written. Told once for each epoch. Both states of such a transition are closed, and
+    /// its origin is [`Origin::WithoutStore`].
+    WouldOpen,
     /// The record of a circuit that was not closed was deleted: it is probed before
     /// traffic flows.
     RecordGone,

@@ -1,12 +1,11 @@
-//! The commands of operators: to hold a circuit open, and to release it.
-
-use std::time::SystemTime;
+//! The commands of operators: to hold a circuit open or closed, and to release it.
 
 use super::Breaker;
 use crate::{
-    error::{ConfigError, OperatorError},
+    error::OperatorError,
+    hold::Hold,
     protocol::machine::{Command, CommandResult},
-    protocol::record::HOLD_PREFIX,
+    protocol::record::HoldTerms,
     runtime::circuit::message::Message,
     runtime::sync::oneshot,
 };
@@ -15,33 +14,34 @@ use crate::{
 /// limit.
 const OPERATIONS: u32 = 6;
 
-/// The longest reason of a hold, in bytes.
-const MOST_REASON_BYTES: usize = 1_024;
-
 impl Breaker {
-    /// Holds the circuit open in the whole fleet, until the given time by this
-    /// process's wall clock, whatever state it is in. A second hold replaces the
-    /// first. The reason is for people who look at the item: it stands in its owner
-    /// attribute.
+    /// Holds the circuit in the whole fleet, open or closed, until the end of the [`Hold`],
+    /// whatever state it is in. A second hold replaces the first. Reason and name are for people
+    /// who look: every process tells them, and they stand in the item.
     ///
     /// Other processes learn of it when they read the item next: with traffic,
-    /// within `local_cache_max_age`. Calls that are under way when the hold begins do
-    /// not end it. After `until` this crate probes the dependency and recovers as
-    /// from any other opening.
+    /// within `local_cache_max_age`. Each ends it at its end, whatever its own
+    /// `recovery_timeout`.
     ///
-    /// - Python functions that share the table go on rejecting until the circuit is
-    ///   released, or a process of this crate has recovered it.
+    /// - Held open, calls are rejected with [`Reason::Held`](crate::Reason::Held). Calls that are
+    ///   under way when the hold begins do not end it. After its end this crate probes the
+    ///   dependency and recovers as from any other opening.
+    /// - Held closed, calls run, and failures trip nothing: where they would have, subscribers
+    ///   are told once ([`Cause::WouldOpen`](crate::Cause::WouldOpen)). A process that has not
+    ///   read it yet may open for itself: its write is refused, and it closes again. After the
+    ///   end failures trip as ever.
+    /// - Python functions that share the table go on rejecting a circuit that is held open until
+    ///   it is released, or a process of this crate has recovered it. They do not know of a
+    ///   hold closed: their trip overwrites it.
     /// - A process that cannot read the store does not hear of the hold. One that has
-    ///   read it rejects calls until it ends, also while the store cannot be read.
-    /// - The item carries a time of opening, not `until`: a process with another
-    ///   `recovery_timeout` ends the hold earlier or later, by the difference.
+    ///   read it keeps to it until it ends, also while the store cannot be read.
     ///
     /// Waits for the command to be carried out: for a read and up to five writes, at
     /// most six times (`store_timeout` and 0.1 s).
     ///
     /// # Errors
     ///
-    /// - [`OperatorError::Invalid`]: `until` is not in the future, or the reason
+    /// - [`OperatorError::Invalid`]: the end is not in the future, or the reason or the name
     ///   is longer than 1,024 bytes. Nothing was written.
     /// - [`OperatorError::Contended`]: other processes changed the item at each of five
     ///   tries. Nothing was written; try again.
@@ -65,32 +65,26 @@ impl Breaker {
     /// # use fuseboard::{BreakerRegistry, CircuitState, MemoryStore};
     /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
     /// # let payments = registry.breaker("payment-backend")?;
-    /// payments.hold(SystemTime::now() + Duration::from_secs(3_600), "maintenance").await?;
+    /// use fuseboard::Hold;
+    ///
+    /// let until = SystemTime::now() + Duration::from_secs(3_600);
+    /// payments.hold(Hold::open(until).reason("maintenance").by("ops")).await?;
     /// assert_eq!(payments.snapshot().state(), CircuitState::Open);
     ///
     /// payments.release().await?;
     /// assert_eq!(payments.snapshot().state(), CircuitState::Closed);
     /// # Ok(()) }
     /// ```
-    pub async fn hold(&self, until: SystemTime, reason: &str) -> Result<(), OperatorError> {
-        let until_wall = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    pub async fn hold(&self, hold: Hold) -> Result<(), OperatorError> {
         let now = self.circuit.now();
-        if until_wall <= now.wall() {
-            let ago = now.wall().saturating_sub(until_wall);
-            let requirement = "must lie in the future (given is how long ago it was)";
-            return Err(ConfigError::new("until", ago, requirement).into());
-        }
-        if reason.len() > MOST_REASON_BYTES {
-            let bytes = reason.len();
-            return Err(ConfigError::new("reason", bytes, "must have at most 1,024 bytes").into());
-        }
-        let owner = format!("{HOLD_PREFIX}{reason}").into();
-        let until = now.unix_ceil(until_wall.saturating_sub(now.wall()));
-        self.command(Command::Hold { owner, until }).await
+        let (kind, lasts) = (hold.kind(), hold.lasts(now.wall())?);
+        let (by, reason) = hold.into_texts()?;
+        let terms = HoldTerms { until: now.unix_ceil(lasts), by, reason };
+        self.command(Command::Hold(kind, terms)).await
     }
 
-    /// Closes the circuit in the whole fleet: ends a hold, or overrules an
-    /// opening that an operator knows to be over. If the item is not open, nothing
+    /// Closes the circuit in the whole fleet: ends a hold of either kind, or overrules an
+    /// opening that an operator knows to be over. If the item is neither open nor held, nothing
     /// is written; an opening that this process alone has decided is ended.
     ///
     /// Waits as [`hold`](Self::hold) does; other processes learn of it as they do of

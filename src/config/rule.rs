@@ -145,7 +145,7 @@ impl Rule {
     }
 
     /// Checks that the rule can trip, and can be kept.
-    pub(super) fn check(self) -> Result<(), ConfigError> {
+    pub(crate) fn check(self) -> Result<(), ConfigError> {
         let refused = |requirement| Err(ConfigError::new("also_trip", self, requirement));
         match self.0 {
             RuleKind::OfLast { failures, calls } => {

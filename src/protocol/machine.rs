@@ -49,6 +49,8 @@
 mod admission;
 mod cache;
 mod command;
+mod held;
+mod outage;
 mod phase;
 mod prober;
 mod published;
@@ -177,6 +179,9 @@ pub(crate) struct Machine {
     probes: Probes,
     /// Whether the epoch is the one before under a new number: the process was frozen.
     has_thawed: bool,
+    /// Whether subscribers were told, in this epoch, that the circuit would open if it were not
+    /// held closed.
+    has_told_would_open: bool,
     effects: Vec<Effect>,
 }
 
@@ -203,6 +208,7 @@ impl Machine {
             probe_claimed: false,
             probes: Probes::NONE,
             has_thawed: false,
+            has_told_would_open: false,
             effects: Vec::new(),
         }
     }
@@ -384,6 +390,7 @@ impl Machine {
         self.phase = phase;
         self.epoch = self.epoch.saturating_add(1);
         self.has_thawed = false;
+        self.has_told_would_open = false;
     }
 
     /// Enters a phase, and tells subscribers why. A phase that they hear of only when its
@@ -404,12 +411,14 @@ impl Machine {
     /// last, unless the prober has changed.
     fn announce(&mut self, cause: Cause, origin: Origin) {
         let to_state = self.phase.state();
-        // A take-over is announced though the state is the same: the prober has changed.
+        // A take-over is announced though the state is the same: the prober has changed. So is
+        // that a circuit would open, which has no state of its own.
         let from_state = std::mem::replace(&mut self.announced, to_state);
-        let is_take_over = matches!(cause, Cause::TakeOver { .. });
-        if from_state == to_state && !is_take_over {
+        let is_told = matches!(cause, Cause::TakeOver { .. } | Cause::WouldOpen);
+        if from_state == to_state && !is_told {
             return;
         }
+        let outage = self.phase.outage();
         let at = std::time::SystemTime::UNIX_EPOCH
             .checked_add(self.now.wall())
             .unwrap_or(std::time::SystemTime::UNIX_EPOCH);
@@ -421,6 +430,9 @@ impl Machine {
             cause,
             origin,
             at,
+            down_since: outage.map(|outage| outage.since),
+            outage_cause: outage.map(|outage| outage.cause.clone()),
+            hold: self.hold_shown(),
         }));
     }
 }

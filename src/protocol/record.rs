@@ -7,6 +7,8 @@
 //! calls [`Operation::apply`]; any other translates the two lists.
 
 mod attribute;
+mod held;
+mod hints;
 mod operation;
 
 use std::{fmt, sync::Arc};
@@ -14,7 +16,9 @@ use std::{fmt, sync::Arc};
 use self::attribute::{typed, untyped};
 pub use self::{
     attribute::{Attribute, Change, Condition, Malformed, Value},
-    operation::{Hints, Operation},
+    held::HoldTerms,
+    hints::Hints,
+    operation::Operation,
 };
 use crate::state::CircuitState;
 
@@ -116,6 +120,19 @@ pub struct Record {
     /// `open_until`: until when the circuit is open, where a call has asked for it.
     /// A hint on an open record only.
     pub open_until: Field<i64>,
+    /// `hold`: the word `closed` while an operator holds the circuit closed.
+    pub hold: Field<Arc<str>>,
+    /// `hold_until`: the end of an operator's hold, open or closed.
+    pub hold_until: Field<i64>,
+    /// `hold_by`: who holds the circuit.
+    pub hold_by: Field<Arc<str>>,
+    /// `hold_reason`: why the circuit is held.
+    pub hold_reason: Field<Arc<str>>,
+    /// `down_since`: when the outage began, at its first opening. A hint for people who look.
+    pub down_since: Field<i64>,
+    /// `cause`: the cause of the first opening of the outage, as a text that
+    /// `docs/table.md` lists. A hint for people who look; any text may stand here.
+    pub cause: Field<Arc<str>>,
 }
 
 /// The prefix of `half_open_owner` while an operator holds the circuit open.
@@ -160,6 +177,12 @@ impl Record {
             Attribute::Released => untyped(&self.released),
             Attribute::FailedProbes => untyped(&self.failed_probes),
             Attribute::OpenUntil => untyped(&self.open_until),
+            Attribute::Hold => untyped(&self.hold),
+            Attribute::HoldUntil => untyped(&self.hold_until),
+            Attribute::HoldBy => untyped(&self.hold_by),
+            Attribute::HoldReason => untyped(&self.hold_reason),
+            Attribute::DownSince => untyped(&self.down_since),
+            Attribute::Cause => untyped(&self.cause),
         }
     }
 
@@ -177,18 +200,17 @@ impl Record {
             Attribute::Released => self.released = typed(value),
             Attribute::FailedProbes => self.failed_probes = typed(value),
             Attribute::OpenUntil => self.open_until = typed(value),
+            Attribute::Hold => self.hold = typed(value),
+            Attribute::HoldUntil => self.hold_until = typed(value),
+            Attribute::HoldBy => self.hold_by = typed(value),
+            Attribute::HoldReason => self.hold_reason = typed(value),
+            Attribute::DownSince => self.down_since = typed(value),
+            Attribute::Cause => self.cause = typed(value),
         }
     }
 
-    /// Returns `true` if an operator holds the circuit open.
-    #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.state == Field::Valid(CircuitState::Open)
-            && self.owner.valid().is_some_and(|owner| owner.starts_with(HOLD_PREFIX))
-    }
-
-    /// Returns `true` if an operator closed the circuit, and not probes. Any value
-    /// of `released` says so, a malformed one too.
+    /// Returns `true` if an operator closed the circuit, or holds it closed, and not probes. Any
+    /// value of `released` says so, a malformed one too.
     #[must_use]
     pub fn is_released(&self) -> bool {
         self.state == Field::Valid(CircuitState::Closed) && self.released != Field::Absent
@@ -207,7 +229,8 @@ impl Record {
     /// has no state, if it is open without `opened_at`, or half-open without a lease
     /// and its owner. A malformed `released` is no defect: only its presence counts. The two
     /// hints are malformed, too, with a value that no process writes: one that comes before the
-    /// opening, or more than 365 days after it, and a count beyond 32 bits.
+    /// opening, or more than 365 days after it, and a count beyond 32 bits. So is the end of a
+    /// hold. What only people read (`hold_by`, `hold_reason`, `down_since`, `cause`) is no defect.
     #[must_use]
     pub fn defect(&self) -> Option<&'static str> {
         let malformed = [
@@ -219,6 +242,7 @@ impl Record {
             (self.success_count.is_malformed(), "success_count"),
             (!self.has_sound_failed_probes(), "failed_probes"),
             (!self.has_sound_open_until(), "open_until"),
+            (self.has_unsound_hold_until(), "hold_until"),
         ];
         match self.state {
             Field::Absent | Field::Malformed(_) => Some("state"),

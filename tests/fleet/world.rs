@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use fuseboard::{Breaker, BreakerRegistry, Clock, Origin, Transitions, VirtualClock};
+use fuseboard::{Breaker, BreakerRegistry, Clock, Hold, Origin, Transitions, VirtualClock};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
@@ -90,7 +90,7 @@ async fn act(world: Arc<World>) {
             Act::Hold(by, length) => {
                 let until = SystemTime::UNIX_EPOCH + START + at + length;
                 let Some(breaker) = breaker(by) else { continue };
-                let _ = breaker.hold(until, "maintenance").await;
+                let _ = breaker.hold(Hold::open(until).reason("maintenance")).await;
             }
             Act::Release(by) => {
                 let Some(breaker) = breaker(by) else { continue };

@@ -14,6 +14,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("classifier", 0),
     ("config", 0),
     ("error", 0),
+    ("hold", 0),
     ("limit", 0),
     ("name", 0),
     ("outcome", 0),

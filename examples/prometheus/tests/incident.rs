@@ -13,7 +13,7 @@ mod scrape;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use fuseboard::{Breaker, BreakerRegistry, CallError, Config, DynamoDbStore};
+use fuseboard::{Breaker, BreakerRegistry, CallError, Config, DynamoDbStore, Hold};
 use tokio::time::{sleep, timeout};
 
 use self::scrape::{Page, client, engine};
@@ -107,7 +107,7 @@ async fn case_191_a_scrape_during_an_incident_is_what_the_item_and_the_callers_s
     }
 
     let until = SystemTime::now() + Duration::from_secs(600);
-    payments.hold(until, "maintenance").await.unwrap();
+    payments.hold(Hold::open(until).reason("maintenance")).await.unwrap();
     callers.call(&payments, Ok(())).await;
     let held = page.scrape().await;
     assert_eq!(held.state(), "OPEN");

@@ -11,7 +11,7 @@ mod scrape;
 use std::time::{Duration, SystemTime};
 
 use fuseboard::{
-    Breaker, BreakerRegistry, CallError, DynamoDbStore, Lagged, MemoryStore, RegistryBuilder,
+    Breaker, BreakerRegistry, CallError, DynamoDbStore, Hold, Lagged, MemoryStore, RegistryBuilder,
     VirtualClock,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -96,7 +96,7 @@ async fn slow_subscriber(recorder: &PrometheusHandle) {
     let payments = registry.breaker("slow subscriber").unwrap();
     for _ in 0..4 {
         let until = SystemTime::now().checked_add(Duration::from_secs(60)).unwrap();
-        payments.hold(until, "maintenance").await.unwrap();
+        payments.hold(Hold::open(until).reason("maintenance")).await.unwrap();
         payments.release().await.unwrap();
     }
     let before = page.scrape().await;

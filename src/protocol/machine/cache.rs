@@ -168,11 +168,18 @@ pub(super) fn is_same_epoch(before: Option<&Record>, after: Option<&Record>) -> 
     match (before, after) {
         (None, None) => true,
         (Some(before), Some(after)) if before.state == after.state => match shown(after) {
-            // A closed record has no stamp but `expires_at`, which each closing sets. A trip
-            // names it in its condition, so that it applies to this closing only.
-            Shown::Closed => before.expires_at == after.expires_at,
-            // A hold, too, is an opening of its own: its owner differs.
-            Shown::Open => before.opened_at == after.opened_at && before.owner == after.owner,
+            // A closed record has no stamp but `expires_at`, which each closing sets, and the end
+            // of a hold. A trip names both in its condition, so that it applies to this closing
+            // only.
+            Shown::Closed => {
+                before.expires_at == after.expires_at && before.hold_until == after.hold_until
+            }
+            // A hold, too, is an opening of its own: its owner differs, or its end.
+            Shown::Open => {
+                before.opened_at == after.opened_at
+                    && before.owner == after.owner
+                    && before.held_open_until() == after.held_open_until()
+            }
             // A renewed lease is a new one: its holder is alive, and its length counts again.
             Shown::HalfOpen => {
                 before.owner == after.owner && before.lease_until == after.lease_until

@@ -1,6 +1,6 @@
 //! The commands of an operator: hold a circuit open, or release it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
     Effect, Machine, StoreResponse,
@@ -9,9 +9,10 @@ use super::{
     storage::{TTL_SLACK, seconds_up},
 };
 use crate::{
+    hold::HoldKind,
     protocol::answer::{Consistency, StoreErrorKind},
     protocol::moment::Moment,
-    protocol::record::{Field, Operation},
+    protocol::record::{Field, Hints, HoldTerms, Operation},
     state::CircuitState,
     transition::{Cause, Origin},
 };
@@ -22,8 +23,8 @@ const MOST_TRIES: u8 = 5;
 /// A command of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Keep the circuit open until `until`, in seconds since the Unix epoch.
-    Hold { owner: Arc<str>, until: i64 },
+    /// Keep the circuit open, or closed.
+    Hold(HoldKind, HoldTerms),
     /// Close the circuit.
     Release,
 }
@@ -133,7 +134,7 @@ impl Machine {
     }
 
     /// Enters an opening that an operator holds.
-    pub(super) fn hold_here(&mut self, opened_at: i64) {
+    pub(super) fn hold_here(&mut self, opened_at: i64, until: i64) {
         // A hold replaces all that this process was about to write: a pending closing would
         // otherwise be sent against it.
         self.pending = None;
@@ -147,9 +148,20 @@ impl Machine {
             standing: Standing::Stored,
             turn: Turn::Last,
             held: true,
+            held_until: Some(until),
             term: Term { length: self.config.recovery_timeout(), failed_probes: 0, until: None },
+            outage: self.outage_shown(self.cache.record()),
         };
         self.commit(Phase::Open(Box::new(opening)), Cause::Hold, Origin::Local);
+        self.end_command(CommandResult::Done);
+    }
+
+    /// Closes the circuit because an operator holds it closed. A closed one as well: failures of
+    /// before the hold do not count in it.
+    pub(super) fn hold_closed_here(&mut self) {
+        self.pending = None;
+        self.reputation.settle();
+        self.commit(Phase::CLOSED, Cause::Hold, Origin::Local);
         self.end_command(CommandResult::Done);
     }
 
@@ -170,17 +182,26 @@ impl Machine {
         let expires_at = self.expires_at();
         let seen = self.cache.record().cloned();
         match command {
-            Command::Hold { owner, until } => Some(Operation::Hold {
+            Command::Hold(HoldKind::Open, terms) => Some(Operation::Hold {
                 seen,
-                owner,
-                // Stamped so that the recovery timeout ends at `until`: processes that know
+                // Stamped so that the recovery timeout ends with the hold: processes that know
                 // nothing of holds then probe no sooner either.
-                opened_at: until.saturating_sub(seconds_up(self.config.recovery_timeout())),
-                expires_at: expires_at.max(until.saturating_add(seconds_up(TTL_SLACK))),
+                opened_at: terms.until.saturating_sub(seconds_up(self.config.recovery_timeout())),
+                expires_at: expires_at.max(terms.until.saturating_add(seconds_up(TTL_SLACK))),
+                hints: self.outage_of_opening(&Cause::Hold).hints(Hints::NONE),
+                terms,
+            }),
+            Command::Hold(HoldKind::Closed, terms) => Some(Operation::HoldClosed {
+                seen,
+                held_at: self.now.unix_ceil(Duration::ZERO),
+                expires_at: expires_at.max(terms.until.saturating_add(seconds_up(TTL_SLACK))),
+                terms,
             }),
             Command::Release => {
-                let seen =
-                    seen.filter(|record| record.state != Field::Valid(CircuitState::Closed))?;
+                let seen = seen.filter(|record| {
+                    record.state != Field::Valid(CircuitState::Closed)
+                        || record.held_closed_until().is_some()
+                })?;
                 let released_at = self.now.unix_ceil(Duration::ZERO);
                 Some(Operation::Release { seen, released_at, expires_at })
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    outage::Outage,
     prober::{OurLease, Prober, Turn},
     ramp::Ramp,
     storage::seconds_up,
@@ -115,7 +116,11 @@ pub(super) struct Opening {
     /// True if an operator holds it open. Its stamp is then taken as it stands, since an
     /// operator chose it.
     pub(super) held: bool,
+    /// The end of the hold, where the record tells it.
+    pub(super) held_until: Option<i64>,
     pub(super) term: Term,
+    /// The outage that it belongs to.
+    pub(super) outage: Outage,
 }
 
 /// How long an opening lasts.
@@ -144,7 +149,7 @@ impl Term {
     /// count is not named, so that the item is as it was before there were hints.
     pub(super) fn hints(&self, config: &Config) -> Hints {
         let failed_probes = config.open_backoff().map(|_| self.failed_probes);
-        Hints { failed_probes, open_until: self.until }
+        Hints { failed_probes, open_until: self.until, ..Hints::NONE }
     }
 }
 
@@ -172,6 +177,10 @@ impl Opening {
 
     /// Returns how long until a probe may run; zero when it may.
     pub(super) fn wait(&self, now: Moment, config: &Config) -> Duration {
+        if let Some(end) = self.held_until.filter(|_| self.held) {
+            // Every process ends it then, whatever its own recovery timeout.
+            return until(end, Duration::ZERO, now);
+        }
         if let Some(opened_at) = self.opened_at.filter(|_| self.held) {
             // The stamp of a hold may be far ahead, where an age would be zero for long.
             return until(opened_at, config.recovery_timeout(), now);
@@ -221,7 +230,7 @@ impl Opening {
 }
 
 /// Returns how long until a time after a stamp, by the clock that the fleet shares.
-fn until(stamp: i64, after: Duration, now: Moment) -> Duration {
+pub(super) fn until(stamp: i64, after: Duration, now: Moment) -> Duration {
     u64::try_from(stamp).map_or(Duration::ZERO, |at| {
         Duration::from_secs(at).saturating_add(after).saturating_sub(now.fleet_time())
     })
@@ -236,11 +245,13 @@ pub(super) struct Recovery {
 }
 
 /// What came before a recovery.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Before {
     pub(super) opened_at: Option<i64>,
     /// Failed probes in a row.
     pub(super) failed_probes: u64,
     /// When the opening would have ended, as far as this process knows.
     pub(super) stood_until: Option<i64>,
+    /// The outage that it is to end.
+    pub(super) outage: Outage,
 }

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use super::{
     Machine,
+    outage::Outage,
     phase::{Phase, Standing},
     prober::{Prober, Stage},
     ramp::PublishedRamp,
     storage::{PendingWrite, StoreRequest},
 };
 use crate::{
+    hold::HoldInfo,
     protocol::answer::Consistency,
     protocol::health::Access,
     protocol::moment::{Moment, millis},
-    protocol::record::HOLD_PREFIX,
     state::CircuitState,
-    transition::Cause,
 };
 
 /// The most by which the gate's coarse clock may lag: one tick of the kernel (10 ms at
@@ -52,13 +52,15 @@ pub(crate) struct Published {
     /// True while a closed circuit admits only a share of the calls; [`Machine::published_ramp`]
     /// tells which.
     pub(crate) is_ramping: bool,
+    /// True while an operator holds the circuit closed.
+    pub(crate) is_held_closed: bool,
 }
 
-/// The opening that a circuit is in, for observers. Its cause is the one of the latest opening.
+/// The opening that a circuit is in, for observers.
 pub(crate) struct Opened<'a> {
-    pub(crate) cause: Cause,
-    /// The reason of the operator who holds the circuit open, as the record carries it.
-    pub(crate) held: Option<&'a str>,
+    pub(crate) outage: &'a Outage,
+    /// The operator's hold, if the circuit is held open.
+    pub(crate) hold: Option<HoldInfo>,
 }
 
 /// What a phase has beside the [`Published`].
@@ -66,6 +68,8 @@ pub(crate) enum Detail<'a> {
     Closed,
     /// Closed, with a share of the calls.
     Ramping(PublishedRamp),
+    /// Closed by an operator, who holds it so.
+    HeldClosed(HoldInfo),
     /// Open or half-open.
     Opened(Opened<'a>),
 }
@@ -73,8 +77,13 @@ pub(crate) enum Detail<'a> {
 impl Machine {
     /// Returns what the phase has beside the [`Published`].
     pub(crate) fn detail(&self) -> Detail<'_> {
-        let ramp = || self.published_ramp().map_or(Detail::Closed, Detail::Ramping);
-        self.opened().map_or_else(ramp, Detail::Opened)
+        if let Some(outage) = self.phase.outage() {
+            return Detail::Opened(Opened { outage, hold: self.hold_shown() });
+        }
+        if let Some(hold) = self.hold_shown() {
+            return Detail::HeldClosed(hold);
+        }
+        self.published_ramp().map_or(Detail::Closed, Detail::Ramping)
     }
 
     /// Returns the [`Published`] as of the machine's latest moment.
@@ -110,20 +119,7 @@ impl Machine {
                 && self.cache.reads > 0
                 && !self.cache.last_read_ok,
             is_ramping: self.published_ramp().is_some(),
-        }
-    }
-
-    /// Returns the opening that the circuit is in; `None` while it is closed.
-    fn opened(&self) -> Option<Opened<'_>> {
-        match &self.phase {
-            Phase::Closed { .. } => None,
-            Phase::Open(opening) if opening.held => {
-                let owner = self.cache.record().and_then(|record| record.owner.valid());
-                let reason = owner.and_then(|owner| owner.strip_prefix(HOLD_PREFIX));
-                Some(Opened { cause: Cause::Hold, held: Some(reason.unwrap_or_default()) })
-            }
-            Phase::Open(opening) => Some(Opened { cause: opening.cause.clone(), held: None }),
-            Phase::HalfOpen(_) => Some(Opened { cause: Cause::Elsewhere, held: None }),
+            is_held_closed: self.is_held_closed(),
         }
     }
 
@@ -246,12 +242,13 @@ impl Machine {
         // Without this timer a process whose trip was throttled would reject calls, and never
         // write it: its calls are rejected at the gate, and none wakes the machine.
         let pending = idle.then(|| self.wait_to_write());
-        // The ends of the back-offs, of the time for which failures keep the machine, and of a
-        // ramp, after which calls need no second look.
+        // The ends of the back-offs, of the time for which failures keep the machine, of a ramp,
+        // after which calls need no second look, and of a hold, which observers then see no more.
         let kept = [Access::Read, Access::Write]
             .map(|access| self.health.wait(access, self.now))
             .into_iter()
             .chain([self.keeps_for(), self.ramp_left().unwrap_or_default()])
+            .chain([self.held_closed_for()])
             .filter(|wait| *wait > Duration::ZERO);
         // A trip that was not written in time lapses: its failures are too old by then.
         let lapses = match &self.phase {

@@ -95,8 +95,11 @@ impl Machine {
     /// Begins a ramp after a closing of others, which the record shows. `last_seen_not_closed` is
     /// when this process last knew that the circuit was not closed, or was of an older epoch.
     pub(super) fn start_ramp_of(&mut self, record: &Record, last_seen_not_closed: Option<Moment>) {
-        // An unreadable state counts as closed, but nobody has closed it.
-        if record.state != Field::Valid(CircuitState::Closed) {
+        // An unreadable state counts as closed, but nobody has closed it. One who holds a circuit
+        // closed asks for all calls.
+        if record.state != Field::Valid(CircuitState::Closed)
+            || record.held_closed_until().is_some()
+        {
             return;
         }
         let stamped = record.expires_at.valid().map(|expires_at| {

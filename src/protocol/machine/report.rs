@@ -57,11 +57,15 @@ impl CallEnd {
 
 impl Machine {
     /// Opens the circuit because a rule has tripped. A trip of an older epoch, or of a circuit
-    /// that is not closed, changes nothing: its failures are from before the state changed.
+    /// that is not closed, changes nothing: its failures are from before the state changed. Nor
+    /// does one of a circuit that an operator holds closed.
     pub(crate) fn trip(&mut self, now: Moment, trip: &Trip) {
         self.advance(now);
         if trip.epoch == self.epoch && matches!(self.phase, Phase::Closed { .. }) {
             self.used_at = self.now;
+            if self.is_held_closed() {
+                return self.would_open();
+            }
             self.open_tripped(trip);
         }
     }
@@ -171,6 +175,7 @@ impl Machine {
         term: Term,
     ) {
         let is_told_now = pending.is_none() || self.is_store_out();
+        let outage = self.outage_of_opening(&cause);
         self.pending = pending;
         self.enter(Phase::Open(Box::new(Opening {
             cause,
@@ -183,7 +188,9 @@ impl Machine {
             // likely broken. If it probed first, it would reopen the circuit for all.
             turn: Turn::Last,
             held: false,
+            held_until: None,
             term,
+            outage,
         })));
         if is_told_now {
             self.announce_opening(Origin::WithoutStore);

@@ -118,8 +118,8 @@ impl Machine {
         // An election of another program leaves the end of the opening where it was.
         let left = record.and_then(|record| record.open_until.valid().copied());
         let failed_probes = record.map_or(known, failed_probes);
-        let before =
-            Box::new(Before { opened_at, failed_probes, stood_until: stood_until.max(left) });
+        let (stood_until, outage) = (stood_until.max(left), self.outage_shown(record));
+        let before = Box::new(Before { opened_at, failed_probes, stood_until, outage });
         Recovery { prober, before }
     }
 }

@@ -33,12 +33,13 @@ mod world;
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Admission, CallEnd, CallId, Entropy, Machine};
+use super::{Admission, CallEnd, CallId, Command, Entropy, Machine};
 use crate::{
     config::{Config, ConfigBuilder},
+    hold::HoldKind,
     name::CircuitName,
     protocol::moment::Moment,
-    protocol::record::{Field, LeaseToken, Operation, Record},
+    protocol::record::{Field, HoldTerms, LeaseToken, Operation, Record},
     state::CircuitState,
     store::{Consistency, StoreErrorKind, Written},
     transition::{Cause, CircuitTransition, Origin},
@@ -108,6 +109,11 @@ fn machine(process: usize, config: Config) -> Machine {
     )
 }
 
+/// An operator's hold until this second.
+fn hold(kind: HoldKind, until: i64) -> Command {
+    Command::Hold(kind, HoldTerms { until, by: None, reason: "deploy".into() })
+}
+
 /// A closed record, as a recovery leaves it.
 fn closed(expires_at: i64) -> Record {
     Record {
@@ -116,6 +122,13 @@ fn closed(expires_at: i64) -> Record {
         expires_at: expires_at.into(),
         ..Record::empty()
     }
+}
+
+/// The record after it was held closed at this second until another.
+fn record_held_closed(held_at: i64, until: i64) -> Record {
+    let terms = HoldTerms { until, by: None, reason: "deploy".into() };
+    let hold = Operation::HoldClosed { seen: None, terms, held_at, expires_at: until + 3_600 };
+    hold.apply(None).expect("there is none")
 }
 
 /// An open record, as a trip leaves it.

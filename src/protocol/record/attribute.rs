@@ -34,11 +34,23 @@ pub enum Attribute {
     FailedProbes,
     /// The time until which a call asked for the circuit to be open.
     OpenUntil,
+    /// The word `closed` while an operator holds the circuit closed.
+    Hold,
+    /// The end of an operator's hold.
+    HoldUntil,
+    /// Who holds the circuit.
+    HoldBy,
+    /// Why the circuit is held.
+    HoldReason,
+    /// The time at which the outage began.
+    DownSince,
+    /// The cause of the first opening of the outage.
+    Cause,
 }
 
 impl Attribute {
     /// All attributes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::State,
         Self::FailureCount,
         Self::OpenedAt,
@@ -49,6 +61,12 @@ impl Attribute {
         Self::Released,
         Self::FailedProbes,
         Self::OpenUntil,
+        Self::Hold,
+        Self::HoldUntil,
+        Self::HoldBy,
+        Self::HoldReason,
+        Self::DownSince,
+        Self::Cause,
     ];
 
     /// Returns the name that the attribute has by default in a DynamoDB item.
@@ -65,6 +83,12 @@ impl Attribute {
             Self::Released => "released",
             Self::FailedProbes => "failed_probes",
             Self::OpenUntil => "open_until",
+            Self::Hold => "hold",
+            Self::HoldUntil => "hold_until",
+            Self::HoldBy => "hold_by",
+            Self::HoldReason => "hold_reason",
+            Self::DownSince => "down_since",
+            Self::Cause => "cause",
         }
     }
 }

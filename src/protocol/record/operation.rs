@@ -7,44 +7,18 @@
 use std::sync::Arc;
 
 use super::{
-    Field, LeaseToken, Record,
+    Field, Hints, HoldTerms, LeaseToken, Record,
     attribute::{
         Attribute::{
-            self, ExpiresAt, FailedProbes, FailureCount, LeaseUntil, OpenUntil, OpenedAt, Owner,
-            Released, State, SuccessCount,
+            self, Cause, DownSince, ExpiresAt, FailedProbes, FailureCount, HoldUntil, LeaseUntil,
+            OpenUntil, OpenedAt, Owner, Released, State, SuccessCount,
         },
         Change, Condition, Typed, untyped,
     },
+    held::{DETAILS, forget_hold},
+    hints::forget_length,
 };
-use crate::state::CircuitState;
-
-/// How long an opening lasts, where it is not the recovery timeout of whoever looks.
-///
-/// Hints: no condition names them, and without them a process waits for its own
-/// recovery timeout. Neither is written unless it is set here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Hints {
-    /// Failed probes in a row before this opening.
-    pub failed_probes: Option<u64>,
-    /// The end of this opening, where a call has asked for it.
-    pub open_until: Option<i64>,
-}
-
-impl Hints {
-    /// No hints.
-    pub const NONE: Self = Self { failed_probes: None, open_until: None };
-
-    /// Returns the changes that write these hints over a record that was seen.
-    fn over(self, seen: Option<&Record>) -> Vec<Change> {
-        let probes = self
-            .failed_probes
-            .map_or_else(|| forget_unsound_count(seen), |probes| vec![set(FailedProbes, &probes)]);
-        let until = self
-            .open_until
-            .map_or_else(|| forget(OpenUntil, seen), |until| vec![set(OpenUntil, &until)]);
-        [probes, until].concat()
-    }
-}
+use crate::{hold::HoldKind, state::CircuitState};
 
 /// One conditional write on the record of a circuit.
 ///
@@ -59,7 +33,7 @@ impl Hints {
 #[non_exhaustive]
 pub enum Operation {
     /// Closed to open, after enough failures. Condition: no record if none was
-    /// seen, else an unchanged state and expiry.
+    /// seen, else an unchanged state, expiry and end of a hold.
     Trip {
         /// The closed record that the failures were counted under.
         seen: Option<Record>,
@@ -69,11 +43,11 @@ pub enum Operation {
         opened_at: i64,
         /// The time from which the store may delete the record.
         expires_at: i64,
-        /// How long it lasts.
+        /// How long it lasts, and what the outage began with.
         hints: Hints,
     },
     /// Open to half-open: wins the right to probe. Condition: open, with an
-    /// unchanged time and owner.
+    /// unchanged time and owner, and if it was held an unchanged end of the hold.
     Elect {
         /// The open record that was seen.
         seen: Record,
@@ -169,10 +143,23 @@ pub enum Operation {
     Hold {
         /// The record that was seen.
         seen: Option<Record>,
-        /// `hold#` and the operator's reason.
-        owner: Arc<str>,
+        /// Until when, by whom and why.
+        terms: HoldTerms,
         /// The end of the hold less the recovery timeout.
         opened_at: i64,
+        /// The time from which the store may delete the record.
+        expires_at: i64,
+        /// What the outage began with.
+        hints: Hints,
+    },
+    /// Any state to closed until a time, by an operator. Condition: as for a hold.
+    HoldClosed {
+        /// The record that was seen.
+        seen: Option<Record>,
+        /// Until when, by whom and why.
+        terms: HoldTerms,
+        /// The time at which the operator closed it, which becomes `released`.
+        held_at: i64,
         /// The time from which the store may delete the record.
         expires_at: i64,
     },
@@ -228,6 +215,7 @@ impl Operation {
             Self::Close { .. } => "close",
             Self::Reopen { .. } => "reopen",
             Self::Hold { .. } => "hold",
+            Self::HoldClosed { .. } => "hold closed",
             Self::Release { .. } => "release",
         }
     }
@@ -239,10 +227,16 @@ impl Operation {
         match self {
             Self::Trip { seen: None, .. }
             | Self::ElectAbsent { .. }
-            | Self::Hold { seen: None, .. } => vec![Condition::NoRecord],
-            Self::Trip { seen: Some(seen), .. } => unchanged(seen, &[State, ExpiresAt]),
+            | Self::Hold { seen: None, .. }
+            | Self::HoldClosed { seen: None, .. } => vec![Condition::NoRecord],
+            // Two writes of one second may have the same expiry: a circuit that was closed and
+            // then held closed.
+            Self::Trip { seen: Some(seen), .. } => unchanged(seen, &[State, ExpiresAt, HoldUntil]),
             Self::Elect { seen, .. } => {
-                [vec![in_state(CircuitState::Open)], unchanged(seen, &[OpenedAt, Owner])].concat()
+                let opening = unchanged(seen, &[OpenedAt, Owner]);
+                // A longer hold of a process with a longer recovery timeout has the same stamp.
+                let hold = if seen.is_held() { unchanged(seen, &[HoldUntil]) } else { Vec::new() };
+                [vec![in_state(CircuitState::Open)], opening, hold].concat()
             }
             Self::TakeOver { seen, .. } => {
                 let lease = unchanged(seen, &[Owner, LeaseUntil]);
@@ -257,7 +251,9 @@ impl Operation {
                 [leased_to(token), vec![lease]].concat()
             }
             Self::Close { token, .. } | Self::Reopen { token, .. } => leased_to(token),
-            Self::Hold { seen: Some(seen), .. } | Self::Release { seen, .. } => all_unchanged(seen),
+            Self::Hold { seen: Some(seen), .. }
+            | Self::HoldClosed { seen: Some(seen), .. }
+            | Self::Release { seen, .. } => all_unchanged(seen),
         }
     }
 
@@ -269,22 +265,32 @@ impl Operation {
             Self::Trip { seen, failure_count, opened_at, expires_at, hints } => {
                 let opened = become_open(*failure_count, *opened_at, *expires_at, None);
                 let seen = seen.as_ref();
-                [opened, forget(Released, seen), hints.over(seen)].concat()
+                let rest = [forget(Released, seen), hints.of_length(seen), hints.of_outage(seen)];
+                [opened, rest.concat(), forget_hold(seen)].concat()
             }
-            // Without `open_until`: an election removes it, and no token is without one.
+            // Without `open_until`: an election removes it, and no token is without one. The
+            // outage goes on, so that what it began with stays.
             Self::Reopen { opened_at, expires_at, hints, .. } => {
-                [become_open(0, *opened_at, *expires_at, None), hints.over(None)].concat()
+                [become_open(0, *opened_at, *expires_at, None), hints.of_length(None)].concat()
             }
-            Self::Hold { seen, owner, opened_at, expires_at } => {
-                let opened = become_open(0, *opened_at, *expires_at, Some(owner));
+            Self::Hold { seen, terms, opened_at, expires_at, hints } => {
+                let opened = become_open(0, *opened_at, *expires_at, Some(&terms.owner()));
                 let seen = seen.as_ref();
-                [opened, forget(Released, seen), forget_hints(seen)].concat()
+                let forgotten = [forget(Released, seen), forget_length(seen)].concat();
+                let held = terms.over(HoldKind::Open, seen);
+                [opened, held, hints.of_outage(seen), forgotten].concat()
+            }
+            Self::HoldClosed { seen, terms, held_at, expires_at } => {
+                let (closed, seen) = (become_closed(*expires_at), seen.as_ref());
+                let held = terms.over(HoldKind::Closed, seen);
+                [closed, vec![set(Released, held_at)], held, forget_length(seen)].concat()
             }
             Self::Elect { seen, token, lease_until, expires_at } => [
                 vec![set(State, &CircuitState::HalfOpen)],
                 become_owner(token, *lease_until, *expires_at),
                 forget(Released, Some(seen)),
-                Hints::NONE.over(Some(seen)),
+                Hints::NONE.of_length(Some(seen)),
+                forget_hold(Some(seen)),
             ]
             .concat(),
             Self::ElectAbsent { token, opened_at, lease_until, expires_at } => [
@@ -294,7 +300,8 @@ impl Operation {
             .concat(),
             Self::TakeOver { seen, token, lease_until, expires_at } => {
                 let owned = become_owner(token, *lease_until, *expires_at);
-                [owned, forget(Released, Some(seen)), Hints::NONE.over(Some(seen))].concat()
+                let forgotten = [forget(Released, Some(seen)), forget_hold(Some(seen))].concat();
+                [owned, Hints::NONE.of_length(Some(seen)), forgotten].concat()
             }
             Self::Renew { lease_until, expires_at, starts_probe, .. } => {
                 let mut changes = vec![set(LeaseUntil, lease_until), set(ExpiresAt, expires_at)];
@@ -312,7 +319,8 @@ impl Operation {
             Self::Close { expires_at, .. } => become_closed(*expires_at),
             Self::Release { seen, released_at, expires_at } => {
                 let released = vec![set(Released, released_at)];
-                [become_closed(*expires_at), released, forget_hints(Some(seen))].concat()
+                let forgotten = [forget_length(Some(seen)), forget_hold(Some(seen))].concat();
+                [become_closed(*expires_at), released, forgotten].concat()
             }
         }
     }
@@ -332,6 +340,7 @@ impl Operation {
             | Self::Close { .. }
             | Self::Reopen { .. }
             | Self::Hold { .. }
+            | Self::HoldClosed { .. }
             | Self::Release { .. } => false,
         }
     }
@@ -342,7 +351,7 @@ impl Operation {
     }
 }
 
-fn set(attribute: Attribute, value: &impl Typed) -> Change {
+pub(super) fn set(attribute: Attribute, value: &impl Typed) -> Change {
     Change::Set(attribute, value.to_value())
 }
 
@@ -382,6 +391,8 @@ fn become_closed(expires_at: i64) -> Vec<Change> {
         Change::Remove(Owner),
         Change::Remove(LeaseUntil),
         Change::Remove(SuccessCount),
+        Change::Remove(DownSince),
+        Change::Remove(Cause),
     ]
 }
 
@@ -391,19 +402,9 @@ fn become_closed(expires_at: i64) -> Vec<Change> {
 /// that do not know it sent. Elections remove `released` and `open_until` too, since those
 /// of Powertools leave them: a closing by probes after such an election would be taken for
 /// a release by the operator, and the end of an opening for that of a later one.
-fn forget(attribute: Attribute, seen: Option<&Record>) -> Vec<Change> {
+pub(super) fn forget(attribute: Attribute, seen: Option<&Record>) -> Vec<Change> {
     let has_it = seen.is_some_and(|seen| seen.get(attribute) != Field::Absent);
     has_it.then_some(Change::Remove(attribute)).into_iter().collect()
-}
-
-/// Removes a `failed_probes` that no process writes: left, it would be warned of at each change.
-fn forget_unsound_count(seen: Option<&Record>) -> Vec<Change> {
-    forget(FailedProbes, seen.filter(|seen| !seen.has_sound_failed_probes()))
-}
-
-/// Removes both hints: what an operator decides begins anew.
-fn forget_hints(seen: Option<&Record>) -> Vec<Change> {
-    [forget(FailedProbes, seen), forget(OpenUntil, seen)].concat()
 }
 
 fn in_state(state: CircuitState) -> Condition {
@@ -423,11 +424,13 @@ fn unchanged(seen: &Record, attributes: &[Attribute]) -> Vec<Condition> {
 }
 
 /// Requires that the record still has all that was seen, but for the hints. It may have got
-/// `released` since: see [`forget`].
+/// `released` since: see [`forget`]. A hold that it got has a kind or
+/// an end, which are always named.
 fn all_unchanged(seen: &Record) -> Vec<Condition> {
+    let may_have_got = |name: &Attribute| *name == Released || DETAILS.contains(name);
     let mut attributes = Attribute::ALL.to_vec();
-    attributes.retain(|name| !matches!(name, FailedProbes | OpenUntil));
-    attributes.retain(|name| *name != Released || seen.released != Field::Absent);
+    attributes.retain(|name| !matches!(name, FailedProbes | OpenUntil | DownSince | Cause));
+    attributes.retain(|name| !may_have_got(name) || seen.get(*name) != Field::Absent);
     unchanged(seen, &attributes)
 }
 

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use super::Actor;
 use crate::{
     panics::caught,
+    protocol::machine::{Detail, Opened},
     runtime::circuit::Circuit,
     runtime::log,
     runtime::metrics,
@@ -66,6 +67,10 @@ impl Actor {
             && is_forgotten
         {
             let now = self.clock().now().wall();
+            let (outage, hold) = match self.machine.detail() {
+                Detail::Opened(Opened { outage, hold }) => (Some(outage), hold),
+                Detail::Closed | Detail::Ramping(_) | Detail::HeldClosed(_) => (None, None),
+            };
             self.tell(CircuitTransition {
                 circuit_name: circuit.name.clone(),
                 from_state: state,
@@ -74,6 +79,9 @@ impl Actor {
                 cause: Cause::Forgotten,
                 origin: Origin::Observed,
                 at: SystemTime::UNIX_EPOCH.checked_add(now).unwrap_or(SystemTime::UNIX_EPOCH),
+                down_since: outage.map(|outage| outage.since),
+                outage_cause: outage.map(|outage| outage.cause.clone()),
+                hold,
             });
         }
         is_forgotten

@@ -94,9 +94,11 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
+    use crate::{hold::HoldKind, protocol::record::HoldTerms};
 
     fn hold(until: i64) -> Command {
-        Command::Hold { owner: "hold#".into(), until }
+        let terms = HoldTerms { until, by: None, reason: "".into() };
+        Command::Hold(HoldKind::Open, terms)
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Actor {
         // that is over. Callers that wait for a trip of that epoch are released below.
         let published = self.machine.published();
         let now = self.clock().now();
-        circuit.publish(&published, self.machine.detail(), now);
+        circuit.publish(&published, self.machine.detail());
         let freezes = self.clock().freezes(now);
         let (is_contradicted, thaw, trip) = (false, None, None);
         let turn = Turn { published: &published, is_contradicted, thaw, freezes, trip };

@@ -84,7 +84,7 @@ impl Actor {
             // Before the effects: a subscriber that hears of an opening and calls must be
             // rejected.
             if self.published.as_ref() != Some(&published) {
-                circuit.publish(&published, self.machine.detail(), self.clock().now());
+                circuit.publish(&published, self.machine.detail());
                 self.published = Some(published.clone());
             }
             if effects.is_empty() {

@@ -6,7 +6,6 @@ use super::Circuit;
 use crate::{
     name::CircuitName,
     protocol::machine::{Detail, Opened, Published},
-    protocol::moment::{Moment, millis},
     snapshot::{Outage, Snapshot, Trouble},
     state::{CircuitInfo, CircuitState},
 };
@@ -14,25 +13,31 @@ use crate::{
 impl Circuit {
     /// Publishes what the machine decided. `detail` is the opening that the circuit is in, or the
     /// ramp that it is on. Called by the actor alone.
-    pub(crate) fn publish(&self, published: &Published, detail: Detail<'_>, now: Moment) {
+    pub(crate) fn publish(&self, published: &Published, detail: Detail<'_>) {
         let before = self.snapshot.load_full();
         let ramp = match &detail {
             Detail::Ramping(ramp) => Some(*ramp),
-            Detail::Opened(_) | Detail::Closed => None,
+            Detail::Opened(_) | Detail::HeldClosed(_) | Detail::Closed => None,
         };
-        let show = || self.snapshot.store(Arc::new(next(&before, published, detail, now)));
+        let show = || self.snapshot.store(Arc::new(next(&before, published, detail)));
         self.gate.publish(published, ramp, show);
         // Last: a recorder is code of the user, and a slow one must not delay a trip.
         self.counts.drain(&before);
     }
 }
 
-/// Makes the snapshot that follows another. What an outage began with is carried from one to
-/// the next, so that an idle circuit needs no room for it.
-fn next(before: &Snapshot, published: &Published, detail: Detail<'_>, now: Moment) -> Snapshot {
+/// Makes the snapshot that follows another. How many failures tripped a circuit is carried from
+/// one to the next, so that an idle circuit needs no room for it.
+fn next(before: &Snapshot, published: &Published, detail: Detail<'_>) -> Snapshot {
     let is_unread = published.is_unread;
     let trouble = match detail {
-        Detail::Opened(opened) => Some(Trouble::Down(outage(before, published, opened, now))),
+        Detail::Opened(Opened { outage, hold }) => Some(Trouble::Down(Outage {
+            retry_at_ms: published.retry_at_ms,
+            since_ms: outage.since_ms,
+            cause: outage.cause.clone(),
+            hold,
+        })),
+        Detail::HeldClosed(hold) => Some(Trouble::HeldClosed { hold, is_unread }),
         Detail::Ramping(ramp) => Some(Trouble::Ramping { until_ms: ramp.until_ms(), is_unread }),
         Detail::Closed => is_unread.then_some(Trouble::Unread),
     };
@@ -55,29 +60,6 @@ fn next(before: &Snapshot, published: &Published, detail: Detail<'_>, now: Momen
         as_of_ms: published.as_of_ms,
         trouble,
     }
-}
-
-fn outage(before: &Snapshot, published: &Published, opened: Opened<'_>, now: Moment) -> Outage {
-    let Opened { cause, held } = opened;
-    let (retry_at_ms, held) = (published.retry_at_ms, held.map(Arc::from));
-    match before.outage() {
-        Some(outage) => Outage { retry_at_ms, held, ..outage.clone() },
-        None => Outage {
-            retry_at_ms,
-            since_ms: began_at_ms(published, held.is_some(), now),
-            cause,
-            held,
-        },
-    }
-}
-
-/// Returns when an opening began that this process sees for the first time, by its own clock.
-fn began_at_ms(published: &Published, is_held: bool, now: Moment) -> u64 {
-    // The stamp of a hold says when it ends.
-    let stamp = published.opened_at.filter(|_| !is_held);
-    // A stamp is of the clock that the fleet shares, and was rounded up.
-    let age = stamp.map(|stamp| now.elapsed_since_stamp(stamp)).unwrap_or_default();
-    millis(now.wall().saturating_sub(age))
 }
 
 impl Snapshot {

@@ -20,6 +20,7 @@ fn publication(epoch: u64, state: CircuitState) -> Published {
         as_of_ms: 0,
         is_unread: false,
         is_ramping: false,
+        is_held_closed: false,
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn observe(shown: &Snapshot, now: SystemTime) {
         state: shown.state(),
         down_since: shown.down_since(),
         retry_at: shown.retry_at(),
-        is_held: shown.held().is_some(),
+        is_held: shown.hold().is_some(),
         age: shown.age(now),
         is_failing_open: shown.is_failing_open(),
     };

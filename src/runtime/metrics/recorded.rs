@@ -74,7 +74,7 @@ fn describe_gauges() {
         Unit::Seconds,
         "Unix time from which on a call may probe; 0 while closed."
     );
-    describe_gauge!(HELD, "1 while an operator holds the circuit open.");
+    describe_gauge!(HELD, "1 while an operator holds the circuit, open or closed.");
     describe_gauge!(
         SNAPSHOT_AGE,
         Unit::Seconds,
@@ -145,6 +145,7 @@ pub(super) const fn cause(cause: &Cause) -> &'static str {
         Cause::ProbeFailed => "probe_failed",
         Cause::Hold => "hold",
         Cause::Release => "release",
+        Cause::WouldOpen => "would_open",
         Cause::RecordGone => "record_gone",
         Cause::StoreUnreadable => "store_unreadable",
         Cause::Refuted => "refuted",

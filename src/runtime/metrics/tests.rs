@@ -314,6 +314,9 @@ fn case_168_no_name_forges_a_label() {
         cause: crate::Cause::Hold,
         origin: crate::Origin::Local,
         at: std::time::SystemTime::UNIX_EPOCH,
+        down_since: None,
+        outage_cause: None,
+        hold: None,
     });
     let labels = r"circuit=evil\n\u{1b}[2J from=CLOSED to=OPEN cause=hold origin=local +1";
     assert_eq!(recorded.take(), [format!("fuseboard_transitions_total {labels}")]);

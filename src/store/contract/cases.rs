@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    protocol::record::{Field, Hints, LeaseToken, Operation, Record},
+    protocol::record::{Field, Hints, HoldTerms, LeaseToken, Operation, Record},
     state::CircuitState,
 };
 
@@ -50,7 +50,8 @@ fn and(mut steps: Vec<Operation>, next: impl FnOnce(Record) -> Operation) -> Vec
 }
 
 fn trip(seen: Option<Record>, failure_count: u64) -> Operation {
-    Operation::Trip { seen, failure_count, opened_at: NOW, expires_at: TTL, hints: Hints::NONE }
+    let hints = Hints { down_since: Some(NOW), cause: Some(Arc::from("rule")), ..Hints::NONE };
+    Operation::Trip { seen, failure_count, opened_at: NOW, expires_at: TTL, hints }
 }
 
 fn elect(seen: Record, token: LeaseToken) -> Operation {
@@ -95,13 +96,22 @@ fn close(token: LeaseToken) -> Operation {
 }
 
 fn reopen(token: LeaseToken) -> Operation {
-    let hints = Hints { failed_probes: Some(3), open_until: Some(NOW + 60) };
+    let hints = Hints { failed_probes: Some(3), open_until: Some(NOW + 60), ..Hints::NONE };
     Operation::Reopen { token, opened_at: NOW + 7, expires_at: TTL + 7, hints }
 }
 
 fn hold(seen: Option<Record>) -> Operation {
-    let owner = Arc::from("hold#maintenance");
-    Operation::Hold { seen, owner, opened_at: NOW + 600, expires_at: TTL + 8 }
+    let (terms, hints) = (terms(NOW + 630), Hints { down_since: Some(NOW), ..Hints::NONE });
+    Operation::Hold { seen, terms, opened_at: NOW + 600, expires_at: TTL + 8, hints }
+}
+
+fn hold_closed(seen: Option<Record>, until: i64) -> Operation {
+    // Expires as a closing by probes does: then only the end of the hold tells them apart.
+    Operation::HoldClosed { seen, terms: terms(until), held_at: NOW + 6, expires_at: TTL + 6 }
+}
+
+fn terms(until: i64) -> HoldTerms {
+    HoldTerms { until, by: Some(Arc::from("ops")), reason: Arc::from("maintenance") }
 }
 
 fn release(seen: Record) -> Operation {
@@ -122,6 +132,10 @@ fn handed_over() -> Vec<Operation> {
 
 fn held() -> Vec<Operation> {
     and(opened(), |record| hold(Some(record)))
+}
+
+fn held_closed(until: i64) -> Vec<Operation> {
+    and(opened(), |record| hold_closed(Some(record), until))
 }
 
 fn released() -> Vec<Operation> {
@@ -145,6 +159,8 @@ pub(super) fn starts() -> Vec<Start> {
         Start { name: "open again", steps: tripped_again },
         Start { name: "reopened", steps: and(elected(), |_| reopen(ours())) },
         Start { name: "held", steps: held() },
+        Start { name: "held closed", steps: held_closed(NOW + 36) },
+        Start { name: "held closed for longer", steps: held_closed(NOW + 37) },
         Start { name: "released", steps: released() },
         Start {
             name: "open after a release",
@@ -158,7 +174,7 @@ pub(super) fn starts() -> Vec<Start> {
 /// Every operation, with every kind of record seen, both tokens, and leases
 /// shorter and longer than those that stand on records.
 pub(super) fn operations() -> Vec<Operation> {
-    let mut operations = vec![trip(None, 3), hold(None)];
+    let mut operations = vec![trip(None, 3), hold(None), hold_closed(None, NOW + 36)];
     for token in [ours(), theirs()] {
         operations.push(elect_absent(token.clone()));
         operations.push(close(token.clone()));
@@ -176,6 +192,7 @@ pub(super) fn operations() -> Vec<Operation> {
         operations.push(elect(record.clone(), theirs()));
         operations.push(take_over(record.clone(), LeaseToken::new("token-c")));
         operations.push(hold(Some(record.clone())));
+        operations.push(hold_closed(Some(record.clone()), NOW + 36));
         operations.push(release(record));
     }
     operations.extend(near_misses().into_iter().map(|record| hold(Some(record))));
@@ -199,6 +216,8 @@ fn near_misses() -> Vec<Record> {
         but(|record| record.expires_at = TTL.into()),
         but(|record| record.success_count = Field::Absent),
         but(|record| record.released = NOW.into()),
+        but(|record| record.hold_until = NOW.into()),
+        but(|record| record.hold = Field::Valid(Arc::from("closed"))),
     ]
 }
 
@@ -230,6 +249,11 @@ pub(super) fn races() -> Vec<Race> {
     add("closes", elected(), &|_, _| close(ours()));
     add("verdicts of one token", elected(), &|_, number| {
         if number > 4 { close(ours()) } else { reopen(ours()) }
+    });
+    let closed = and(elected(), |_| close(ours()));
+    add("an operator who holds it closed, and trips", closed, &|record, number| {
+        let seen = Some(record);
+        if number > 4 { hold_closed(seen, NOW + 36) } else { trip(seen, number) }
     });
     add("an operator and elections", opened(), &|record, number| {
         if number > 4 { hold(Some(record)) } else { elect(record, token(number)) }

@@ -146,6 +146,42 @@ impl DynamoDbStoreBuilder {
         self.rename(Attribute::OpenUntil, name)
     }
 
+    /// Names the attribute that tells a circuit which an operator holds closed, which Powertools
+    /// does not have. Default: `hold`.
+    pub fn hold_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::Hold, name)
+    }
+
+    /// Names the attribute of the end of an operator's hold, which Powertools does not have.
+    /// Default: `hold_until`.
+    pub fn hold_until_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::HoldUntil, name)
+    }
+
+    /// Names the attribute of who holds the circuit, which Powertools does not have. Default:
+    /// `hold_by`.
+    pub fn hold_by_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::HoldBy, name)
+    }
+
+    /// Names the attribute of why the circuit is held, which Powertools does not have. Default:
+    /// `hold_reason`.
+    pub fn hold_reason_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::HoldReason, name)
+    }
+
+    /// Names the attribute of the time at which the outage began, which Powertools does not
+    /// have. Default: `down_since`.
+    pub fn down_since_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::DownSince, name)
+    }
+
+    /// Names the attribute of the cause of the outage, which Powertools does not have. Default:
+    /// `cause`.
+    pub fn cause_attr(self, name: impl Into<String>) -> Self {
+        self.rename(Attribute::Cause, name)
+    }
+
     /// Bounds an operation, retries included. Default: 1 s; at most 1 hour.
     ///
     /// An attempt takes at most two fifths of it, so that another can follow one

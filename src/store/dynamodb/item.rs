@@ -136,6 +136,12 @@ const fn setter(attribute: Attribute) -> &'static str {
         Attribute::Released => "released_attr",
         Attribute::FailedProbes => "failed_probes_attr",
         Attribute::OpenUntil => "open_until_attr",
+        Attribute::Hold => "hold_attr",
+        Attribute::HoldUntil => "hold_until_attr",
+        Attribute::HoldBy => "hold_by_attr",
+        Attribute::HoldReason => "hold_reason_attr",
+        Attribute::DownSince => "down_since_attr",
+        Attribute::Cause => "cause_attr",
     }
 }
 

@@ -10,7 +10,8 @@ use aws_sdk_dynamodb::{
     types::AttributeValue,
 };
 use fuseboard::{
-    Breaker, BreakerRegistry, Clock, MemoryStore, OpenError, VirtualClock, aws::BreakerInterceptor,
+    Breaker, BreakerRegistry, Clock, Hold, MemoryStore, OpenError, VirtualClock,
+    aws::BreakerInterceptor,
 };
 
 use crate::support::{engine::Engine, world::START};
@@ -68,5 +69,5 @@ fn start() -> SystemTime {
 
 /// Holds a circuit open for as long as a test may take.
 pub(super) async fn hold(breaker: &Breaker) {
-    breaker.hold(start() + Duration::from_secs(3_600), "tests").await.unwrap();
+    breaker.hold(Hold::open(start() + Duration::from_secs(3_600)).reason("tests")).await.unwrap();
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use fuseboard::{
-    BreakerRegistry, CallError, CircuitInfo, Clock, Config, DynamoDbStore, Origin, OwnedPermit,
-    Transitions, VirtualClock,
+    BreakerRegistry, CallError, CircuitInfo, Clock, Config, DynamoDbStore, Hold, Origin,
+    OwnedPermit, Transitions, VirtualClock,
 };
 use futures::FutureExt;
 
@@ -59,7 +59,12 @@ impl Rust {
     }
 
     pub(super) async fn hold(&self, circuit: &str, until: SystemTime) {
-        self.registry.breaker(circuit).unwrap().hold(until, "maintenance").await.unwrap();
+        self.registry
+            .breaker(circuit)
+            .unwrap()
+            .hold(Hold::open(until).reason("maintenance"))
+            .await
+            .unwrap();
     }
 
     pub(super) async fn release(&self, circuit: &str) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{Cause, CircuitState, OperatorError, Origin, RegistryError};
+use fuseboard::{Cause, CircuitState, Hold, OperatorError, Origin, RegistryError};
 use tokio::runtime::Runtime;
 use tracing::Level;
 
@@ -326,7 +326,10 @@ async fn case_167_an_opening_is_not_told_twice_and_a_later_one_is() {
         let process = world.process();
         let mut transitions = process.registry.subscribe();
         let breaker = process.breaker();
-        breaker.hold(world.clock.wall() + Duration::from_secs(90_000), "long").await.unwrap();
+        breaker
+            .hold(Hold::open(world.clock.wall() + Duration::from_secs(90_000)).reason("long"))
+            .await
+            .unwrap();
         drop(breaker);
         forgotten(&process).await;
         assert_eq!(states(&mut transitions), [CircuitState::Open; 2]);
@@ -334,7 +337,10 @@ async fn case_167_an_opening_is_not_told_twice_and_a_later_one_is() {
         let other = elsewhere.breaker();
         if !is_same {
             other.release().await.unwrap();
-            other.hold(world.clock.wall() + Duration::from_secs(99_000), "new").await.unwrap();
+            other
+                .hold(Hold::open(world.clock.wall() + Duration::from_secs(99_000)).reason("new"))
+                .await
+                .unwrap();
         }
         let breaker = process.breaker();
         assert!(is_rejected(&succeed(&breaker).await));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{CircuitState, OperatorError};
+use fuseboard::{CircuitState, Hold, OperatorError};
 use futures::FutureExt as _;
 
 use crate::support::{
@@ -17,7 +17,7 @@ async fn hold_in_haste(world: &World, process: &Process, times: u32) {
     let breaker = process.breaker();
     for _ in 0..times {
         let until = world.clock.wall() + Duration::from_secs(3_600);
-        let order = breaker.hold(until, "maintenance");
+        let order = breaker.hold(Hold::open(until).reason("maintenance"));
         let _ = tokio::time::timeout(Duration::from_millis(100), order).await;
     }
 }
@@ -60,8 +60,8 @@ async fn case_202_a_later_order_replaces_those_that_have_not_begun() {
     let breaker = process.breaker();
     process.store.meets(SLOW);
     let until = world.clock.wall() + Duration::from_secs(3_600);
-    let mut first = Box::pin(breaker.hold(until, "first"));
-    let mut second = Box::pin(breaker.hold(until, "second"));
+    let mut first = Box::pin(breaker.hold(Hold::open(until).reason("first")));
+    let mut second = Box::pin(breaker.hold(Hold::open(until).reason("second")));
     assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
     settle().await;
     let third = breaker.release();

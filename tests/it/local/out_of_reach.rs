@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fuseboard::{
-    Breaker, BreakerRegistry, CircuitName, CircuitState, OnStoreOutage, Origin,
+    Breaker, BreakerRegistry, CircuitName, CircuitState, Hold, OnStoreOutage, Origin,
     store::{Consistency, Operation, Record, Store, StoreError, StoreErrorKind, Written},
 };
 
@@ -146,7 +146,10 @@ async fn a_hold_outlasts_a_store_that_cannot_be_read() {
     let world = World::new();
     let process = world.process();
     let breaker = process.breaker();
-    breaker.hold(world.clock.wall() + Duration::from_secs(3_600), "maintenance").await.unwrap();
+    breaker
+        .hold(Hold::open(world.clock.wall() + Duration::from_secs(3_600)).reason("maintenance"))
+        .await
+        .unwrap();
     for fault in [UNAVAILABLE, Fault::Hang] {
         process.store.meets(fault);
         for _ in 0..20 {
@@ -205,7 +208,10 @@ async fn an_operator_does_not_wait_for_a_back_off_of_the_process() {
     process.store.meets(Fault::Hang);
     assert_eq!(succeed(&breakers[0]).await, Ok(42));
     process.store.meets(Fault::None);
-    breakers[1].hold(world.clock.wall() + Duration::from_secs(60), "maintenance").await.unwrap();
+    breakers[1]
+        .hold(Hold::open(world.clock.wall() + Duration::from_secs(60)).reason("maintenance"))
+        .await
+        .unwrap();
     assert!(is_rejected(&succeed(&breakers[1]).await));
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use fuseboard::{
-    Breaker, Cause, CircuitState, Reason, RefreshError, Snapshot, store::StoreErrorKind,
+    Breaker, Cause, CircuitState, Hold, Reason, RefreshError, Snapshot, store::StoreErrorKind,
 };
 use futures::FutureExt as _;
 use tokio::task::JoinSet;
@@ -229,19 +229,19 @@ async fn a_hold_is_told_as_a_hold_by_every_process() {
     let (mine, theirs) = (one.breaker(), other.breaker());
     assert_eq!(succeed(&theirs).await, Ok(42));
     pass(10.0).await;
-    mine.hold(at(START + 600), "maintenance").await.unwrap();
+    mine.hold(Hold::open(at(START + 600)).reason("maintenance")).await.unwrap();
     pass(10.0).await;
     let shown = |breaker: &Breaker| {
         let snapshot = breaker.snapshot();
         let since = since_start(snapshot.down_since());
-        (snapshot.held().map(str::to_owned), since, snapshot.cause().cloned())
+        (snapshot.hold().map(|hold| hold.reason.to_string()), since, snapshot.cause().cloned())
     };
     assert_eq!(shown(&mine), (Some("maintenance".into()), Some(10), Some(Cause::Hold)));
     let open = theirs.admit().await.unwrap_err();
     assert_eq!(open.reason(), Reason::Held { reason: "maintenance".into() });
     assert_eq!(shown(&theirs), (Some("maintenance".into()), Some(20), Some(Cause::Hold)));
     assert_eq!(since_start(theirs.snapshot().retry_at()).map(|at| at / 10), Some(60));
-    mine.hold(at(START + 900), "").await.unwrap();
+    mine.hold(Hold::open(at(START + 900))).await.unwrap();
     assert_eq!(shown(&mine).0, Some(String::new()), "a reason may be empty");
     assert_eq!(shown(&mine).1, Some(10), "one outage");
     mine.release().await.unwrap();
@@ -263,7 +263,7 @@ async fn a_rejection_tells_its_reason() {
     assert_eq!(mine.try_admit().unwrap_err().reason(), Reason::Probing);
     assert_eq!(theirs.admit().await.unwrap_err().reason(), Reason::Probing);
     probe.ignore();
-    mine.hold(at(START + 600), "why").await.unwrap();
+    mine.hold(Hold::open(at(START + 600)).reason("why")).await.unwrap();
     assert_eq!(mine.try_admit().unwrap_err().reason(), Reason::Held { reason: "why".into() });
 }
 

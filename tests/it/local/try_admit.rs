@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{Breaker, CircuitState};
+use fuseboard::{Breaker, CircuitState, Hold};
 use futures::FutureExt as _;
 
 use crate::support::{
@@ -79,7 +79,10 @@ async fn case_26_a_hold_withdraws_the_probe_on_offer() {
     assert!(breaker.try_admit().is_err());
     settle().await;
     assert_eq!(process.store.log().last(), Some(&"elect"));
-    breaker.hold(world.clock.wall() + Duration::from_secs(3_600), "maintenance").await.unwrap();
+    breaker
+        .hold(Hold::open(world.clock.wall() + Duration::from_secs(3_600)).reason("maintenance"))
+        .await
+        .unwrap();
     assert!(breaker.try_admit().is_err(), "it is held");
     assert!(is_rejected(&succeed(&breaker).await));
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use fuseboard::{Breaker, BreakerRegistry, CallError};
+use fuseboard::{Breaker, BreakerRegistry, CallError, Hold};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpStream,
@@ -143,7 +143,10 @@ impl Hands {
             }
             Told::Hold(span) => {
                 self.tasks.spawn(async move {
-                    breaker.hold(system_time() + span, "maintenance").await.unwrap();
+                    breaker
+                        .hold(Hold::open(system_time() + span).reason("maintenance"))
+                        .await
+                        .unwrap();
                     Said::Holds
                 });
             }

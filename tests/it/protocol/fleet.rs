@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{Config, ConfigBuilder, OwnedPermit};
+use fuseboard::{Config, ConfigBuilder, Hold, OwnedPermit};
 
 use crate::support::{
     dynamodb::{CIRCUIT, Call, Process, START, World},
@@ -162,7 +162,7 @@ async fn case_204_an_item_outlives_its_lease_its_opening_and_a_hold_by_an_hour()
             outlives("taken over");
         }
         let until = world.clock.wall() + Duration::from_secs(1_000_000);
-        a.circuit().hold(until, "moving").await.unwrap();
+        a.circuit().hold(Hold::open(until).reason("moving")).await.unwrap();
         let until = until.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         assert!(world.number("expiration") >= i64::try_from(until).unwrap() + 3_600, "held");
     }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use fuseboard::{CircuitState, OperatorError};
+use fuseboard::{CircuitState, Hold, OperatorError};
 use serde_json::json;
 
 use crate::support::{
@@ -21,7 +21,7 @@ fn at(seconds: i64) -> SystemTime {
 async fn a_hold_rejects_the_whole_fleet_until_it_ends() {
     let world = World::new();
     let (a, b) = (world.named("A"), world.named("B"));
-    a.circuit().hold(at(START + 600), "maintenance").await.unwrap();
+    a.circuit().hold(Hold::open(at(START + 600)).reason("maintenance")).await.unwrap();
     assert_eq!(a.heard(), ["CLOSED>OPEN local"]);
     let item = world.item().unwrap();
     assert_eq!(item["state"], "OPEN");
@@ -45,7 +45,7 @@ async fn a_hold_rejects_the_whole_fleet_until_it_ends() {
 async fn a_release_closes_the_circuit_for_all() {
     let world = World::new();
     let (a, b) = (world.named("A"), world.named("B"));
-    a.circuit().hold(at(START + 600), "maintenance").await.unwrap();
+    a.circuit().hold(Hold::open(at(START + 600)).reason("maintenance")).await.unwrap();
     assert!(b.ok().await.is_rejected());
     b.heard();
     b.circuit().release().await.unwrap();
@@ -81,7 +81,7 @@ async fn case_26_a_hold_outlives_stragglers_and_probes_under_way() {
     a.trip().await;
     seconds(30).await;
     let probe = a.circuit().admit().await.unwrap();
-    b.circuit().hold(at(START + 9_000), "incident 12").await.unwrap();
+    b.circuit().hold(Hold::open(at(START + 9_000)).reason("incident 12")).await.unwrap();
     let held = world.item();
     probe.success().settled().await;
     for straggler in stragglers {
@@ -100,13 +100,14 @@ async fn case_26_a_hold_outlives_stragglers_and_probes_under_way() {
 async fn an_order_names_what_is_wrong_with_it() {
     let world = World::new();
     let a = world.named("A");
-    let past = a.circuit().hold(at(START), "late").await.unwrap_err();
+    let past = a.circuit().hold(Hold::open(at(START)).reason("late")).await.unwrap_err();
     let told = "until must lie in the future (given is how long ago it was), got 0ns";
     assert_eq!(past.to_string(), told);
-    let long = a.circuit().hold(at(START + 9), &"x".repeat(1_025)).await.unwrap_err();
+    let long =
+        a.circuit().hold(Hold::open(at(START + 9)).reason("x".repeat(1_025))).await.unwrap_err();
     assert_eq!(long.to_string(), "reason must have at most 1,024 bytes, got 1025");
     world.engine.network("A").on("UpdateItem", 1, Event::Error("AccessDeniedException"));
-    let denied = a.circuit().hold(at(START + 9), "x").await.unwrap_err();
+    let denied = a.circuit().hold(Hold::open(at(START + 9)).reason("x")).await.unwrap_err();
     assert!(matches!(denied, OperatorError::Store(_)), "{denied}");
     a.registry.shutdown(Duration::from_secs(1)).await.unwrap();
     assert_eq!(a.circuit().release().await, Err(OperatorError::Gone));
@@ -129,7 +130,7 @@ async fn an_order_gives_up_when_others_never_stop_changing_the_item() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let order = a.circuit().hold(at(START + 600), "x");
+    let order = a.circuit().hold(Hold::open(at(START + 600)).reason("x"));
     tokio::select! {
         () = meddle => {}
         refused = order => assert_eq!(refused, Err(OperatorError::Contended)),
@@ -143,8 +144,8 @@ async fn of_two_holds_at_once_the_later_one_stands_in_the_table() {
     let (a, b) = (world.named("A"), world.named("B"));
     world.engine.network("A").on("UpdateItem", 1, Event::DelayBefore(Duration::from_millis(100)));
     let (first, second) = futures::join!(
-        a.circuit().hold(at(START + 3_600), "maintenance"),
-        b.circuit().hold(at(START + 7_200), "maintenance"),
+        a.circuit().hold(Hold::open(at(START + 3_600)).reason("maintenance")),
+        b.circuit().hold(Hold::open(at(START + 7_200)).reason("maintenance")),
     );
     assert_eq!((first, second), (Ok(()), Ok(())));
     assert_eq!(world.attribute("opened_at"), START + 3_600 - 30, "A wrote last");
@@ -157,7 +158,7 @@ async fn case_91_a_hold_until_now_or_before_is_refused() {
     let a = world.named("A");
     let before_the_epoch = SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 40);
     for until in [at(START), at(START - 1), SystemTime::UNIX_EPOCH, before_the_epoch] {
-        let refused = a.circuit().hold(until, "too late").await.unwrap_err();
+        let refused = a.circuit().hold(Hold::open(until).reason("too late")).await.unwrap_err();
         assert!(matches!(&refused, OperatorError::Invalid(error) if error.field() == "until"));
     }
     assert_eq!(world.engine.requests().len(), 0);
@@ -169,7 +170,7 @@ async fn case_91_a_hold_until_the_end_of_time_is_a_hold() {
     for until in [at(i64::MAX), at(1 << 50)] {
         let world = World::new();
         let (a, b) = (world.named("A"), world.named("B"));
-        a.circuit().hold(until, "for good").await.unwrap();
+        a.circuit().hold(Hold::open(until).reason("for good")).await.unwrap();
         let item = world.item().unwrap();
         assert!(item["opened_at"].as_i64().unwrap() > START, "{item}");
         assert!(item["expiration"].as_i64() > item["opened_at"].as_i64(), "{item}");
@@ -190,7 +191,10 @@ async fn case_91_a_hold_until_the_end_of_time_is_a_hold() {
 async fn case_91_a_hold_of_a_nanosecond_is_a_hold() {
     let world = World::new();
     let a = world.named("A");
-    a.circuit().hold(at(START) + Duration::from_nanos(1), "short").await.unwrap();
+    a.circuit()
+        .hold(Hold::open(at(START) + Duration::from_nanos(1)).reason("short"))
+        .await
+        .unwrap();
     assert_eq!(world.attribute("half_open_owner"), "hold#short");
     assert!(a.ok().await.is_rejected());
     seconds(1).await;

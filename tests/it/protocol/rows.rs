@@ -1,5 +1,6 @@
 //! Every row that this crate writes is one that the reference can go on from.
 
+use fuseboard::Hold;
 use serde_json::Value;
 
 use crate::support::{
@@ -75,7 +76,7 @@ async fn every_row_of_a_whole_incident_is_one_that_the_reference_can_go_on_from(
     }
     // An operator.
     let until = world.clock.wall() + std::time::Duration::from_secs(60);
-    b.circuit().hold(until, "maintenance").await.unwrap();
+    b.circuit().hold(Hold::open(until).reason("maintenance")).await.unwrap();
     b.circuit().release().await.unwrap();
 
     let states = check(&world.engine);

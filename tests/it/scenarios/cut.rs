@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{CallError, CircuitState, Origin, store::StoreErrorKind};
+use fuseboard::{CallError, CircuitState, Hold, Origin, store::StoreErrorKind};
 use tokio::task::JoinSet;
 
 use crate::support::{
@@ -192,7 +192,11 @@ async fn case_196_a_release_or_a_closing_is_not_undone<S: Shared>() {
             trip(&other.breaker()).await;
             other.breaker().release().await.unwrap();
         } else {
-            other.breaker().hold(world.clock.wall() + Duration::from_secs(5), "no").await.unwrap();
+            other
+                .breaker()
+                .hold(Hold::open(world.clock.wall() + Duration::from_secs(5)).reason("no"))
+                .await
+                .unwrap();
             closes(&other.breaker(), 20.0).await;
         }
         let record = world.record();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use fuseboard::{Backoff, Cause, CircuitState, ConfigBuilder, Outcome, store::Field};
+use fuseboard::{Backoff, Cause, CircuitState, ConfigBuilder, Hold, Outcome, store::Field};
 
 use crate::support::world::{Call, Process, START, Shared, Way, World, pass, settle};
 
@@ -224,7 +224,7 @@ async fn case_126_an_operator_ends_the_back_off<S: Shared>() {
         world.write(Some(record));
         if hold {
             let until = SystemTime::UNIX_EPOCH + s(START.unsigned_abs() + 100);
-            a.circuit().hold(until, "deploy").await.unwrap();
+            a.circuit().hold(Hold::open(until).reason("deploy")).await.unwrap();
         } else {
             a.circuit().release().await.unwrap();
         }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use fuseboard::{
-    Breaker, BreakerRegistry, CircuitState, CircuitTransition, Clock, VirtualClock, store::Store,
+    Breaker, BreakerRegistry, CircuitState, CircuitTransition, Clock, Hold, VirtualClock,
+    store::Store,
 };
 use tokio::{task::JoinSet, time::Instant};
 
@@ -243,7 +244,7 @@ async fn operate(world: Arc<World>) {
     for (at, order) in world.plan.orders.iter().copied().chain([lift]) {
         world.sleep_until(at).await;
         let done = match order {
-            Order::Hold => breaker.hold(clock.wall() + HOLD, "simulated").await,
+            Order::Hold => breaker.hold(Hold::open(clock.wall() + HOLD).reason("simulated")).await,
             Order::Release => breaker.release().await,
         };
         // Others may be faster five times in a row.

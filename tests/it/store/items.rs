@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fuseboard::{
     CircuitName, CircuitState, DynamoDbStore, MemoryStore,
-    store::{Consistency, Field, Hints, LeaseToken, Operation, Record, Store, Written},
+    store::{Consistency, Field, Hints, HoldTerms, LeaseToken, Operation, Record, Store, Written},
 };
 use serde_json::{Value, json};
 
@@ -87,7 +87,14 @@ fn give_back(token: LeaseToken, seen: Option<Record>) -> Operation {
 }
 
 fn hold(seen: Option<Record>) -> Operation {
-    Operation::Hold { seen, owner: Arc::from("hold#x"), opened_at: 9_000, expires_at: 12_630 }
+    let terms = HoldTerms { until: 9_030, by: None, reason: Arc::from("x") };
+    let (opened_at, expires_at, hints) = (9_000, 12_630, Hints::NONE);
+    Operation::Hold { seen, terms, opened_at, expires_at, hints }
+}
+
+fn hold_closed(seen: Option<Record>) -> Operation {
+    let terms = HoldTerms { until: 9_030, by: Some(Arc::from("y")), reason: Arc::from("x") };
+    Operation::HoldClosed { seen, terms, held_at: 1_112, expires_at: 12_630 }
 }
 
 fn release(seen: Option<Record>) -> Operation {
@@ -132,6 +139,8 @@ async fn case_70_every_write_keeps_attributes_that_it_does_not_know() {
     apply(&store, |_| Operation::Close { token: token("a"), expires_at: 4_800 }).await;
     kept();
     apply(&store, hold).await;
+    kept();
+    apply(&store, hold_closed).await;
     kept();
     apply(&store, release).await;
     kept();

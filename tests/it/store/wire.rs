@@ -1,12 +1,13 @@
 //! The exact requests that each read and operation sends.
 
+mod operators;
 mod probes;
 
 use std::sync::Arc;
 
 use fuseboard::{
     CircuitName, CircuitState, DynamoDbStore,
-    store::{Consistency, Hints, LeaseToken, Operation, Record, Store},
+    store::{Consistency, Hints, HoldTerms, LeaseToken, Operation, Record, Store},
 };
 use serde_json::{Map, Value, json};
 
@@ -84,6 +85,17 @@ const BECOME_OPEN: &str = "SET #state = :state, #failure_count = :failure_count,
     #opened_at = :opened_at, #expiration = :expiration \
     REMOVE #half_open_owner, #probe_lease_expiry, #success_count";
 
+/// What an outage began with, which every trip of a machine tells.
+fn began() -> Hints {
+    let mut hints = Hints::NONE;
+    (hints.down_since, hints.cause) = (Some(990), Some(Arc::from("failure_threshold")));
+    hints
+}
+
+fn with_began(update: &str) -> String {
+    update.replace(" REMOVE", ", #down_since = :down_since, #cause = :cause REMOVE")
+}
+
 const ALL: [&str; 7] = [
     "state",
     "failure_count",
@@ -118,20 +130,23 @@ async fn a_trip_without_a_record_requires_that_there_is_none() {
         failure_count: 5,
         opened_at: 1_000,
         expires_at: 4_630,
-        hints: Hints::NONE,
+        hints: began(),
     };
-    let names = [&["id"], &ALL[..]].concat();
+    let names = [&["id", "down_since", "cause"], &ALL[..]].concat();
     let values = json!({
         ":state": {"S": "OPEN"},
         ":failure_count": {"N": "5"},
         ":opened_at": {"N": "1000"},
         ":expiration": {"N": "4630"},
+        ":down_since": {"N": "990"},
+        ":cause": {"S": "failure_threshold"},
     });
-    sends(&trip, update(BECOME_OPEN, "attribute_not_exists(#key)", &names, values)).await;
+    let open = with_began(BECOME_OPEN);
+    sends(&trip, update(&open, "attribute_not_exists(#key)", &names, values)).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trip_of_a_closed_record_names_its_state_and_expiry() {
+async fn a_trip_of_a_closed_record_names_its_state_its_expiry_and_the_end_of_a_hold() {
     let seen = Some(record(CircuitState::Closed));
     let trip = Operation::Trip {
         seen,
@@ -148,8 +163,10 @@ async fn a_trip_of_a_closed_record_names_its_state_and_expiry() {
         ":seen_state": {"S": "CLOSED"},
         ":seen_expiration": {"N": "4630"},
     });
-    let condition = "#state = :seen_state AND #expiration = :seen_expiration";
-    sends(&trip, update(BECOME_OPEN, condition, &ALL, values)).await;
+    let condition = "#state = :seen_state AND #expiration = :seen_expiration \
+        AND attribute_not_exists(#hold_until)";
+    let names = [&ALL[..], &["hold_until"]].concat();
+    sends(&trip, update(BECOME_OPEN, condition, &names, values)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,107 +186,14 @@ async fn a_trip_of_a_record_without_state_and_expiry_requires_that_they_are_stil
         ":expiration": {"N": "5630"},
     });
     let condition = "attribute_exists(#key) AND attribute_not_exists(#state) \
-        AND attribute_not_exists(#expiration)";
-    let names = [&["id"], &ALL[..]].concat();
+        AND attribute_not_exists(#expiration) AND attribute_not_exists(#hold_until)";
+    let names = [&["id", "hold_until"], &ALL[..]].concat();
     sends(&trip, update(BECOME_OPEN, condition, &names, values)).await;
 }
 
 const CLOSED: &str = "SET #state = :state, #failure_count = :failure_count, \
     #expiration = :expiration \
-    REMOVE #opened_at, #half_open_owner, #probe_lease_expiry, #success_count";
-
-const UNCHANGED: &str = "#state = :seen_state AND #failure_count = :seen_failure_count \
-    AND attribute_not_exists(#opened_at) AND #half_open_owner = :seen_half_open_owner \
-    AND #probe_lease_expiry = :seen_probe_lease_expiry AND #expiration = :seen_expiration \
-    AND #success_count = :seen_success_count";
-
-#[tokio::test(start_paused = true)]
-async fn an_operator_names_everything_that_was_seen() {
-    let held = "SET #state = :state, #failure_count = :failure_count, #opened_at = :opened_at, \
-        #expiration = :expiration, #half_open_owner = :half_open_owner \
-        REMOVE #probe_lease_expiry, #success_count";
-    let hold = |seen| Operation::Hold {
-        seen,
-        owner: Arc::from("hold#deploy"),
-        opened_at: 9_000,
-        expires_at: 12_630,
-    };
-    let mut values = json!({
-        ":state": {"S": "OPEN"},
-        ":failure_count": {"N": "0"},
-        ":opened_at": {"N": "9000"},
-        ":expiration": {"N": "12630"},
-        ":half_open_owner": {"S": "hold#deploy"},
-    });
-    let names = [&["id"], &ALL[..]].concat();
-    let absent = update(held, "attribute_not_exists(#key)", &names, values.clone());
-    sends(&hold(None), absent).await;
-
-    let seen = json!({
-        ":seen_state": {"S": "HALF_OPEN"},
-        ":seen_failure_count": {"N": "5"},
-        ":seen_half_open_owner": {"S": "theirs"},
-        ":seen_probe_lease_expiry": {"N": "1030"},
-        ":seen_expiration": {"N": "4630"},
-        ":seen_success_count": {"N": "1"},
-    });
-    let seen = seen.as_object().unwrap();
-    values.as_object_mut().unwrap().extend(seen.clone());
-    sends(&hold(Some(half_open())), update(held, UNCHANGED, &ALL, values)).await;
-
-    let mut values = json!({
-        ":state": {"S": "CLOSED"},
-        ":failure_count": {"N": "0"},
-        ":expiration": {"N": "4660"},
-        ":released": {"N": "1015"},
-    });
-    values.as_object_mut().unwrap().extend(seen.clone());
-    let released = CLOSED
-        .replace("#expiration = :expiration", "#expiration = :expiration, #released = :released");
-    let names = [&ALL[..], &["released"]].concat();
-    let release = Operation::Release { seen: half_open(), released_at: 1_015, expires_at: 4_660 };
-    sends(&release, update(&released, UNCHANGED, &names, values)).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_96_what_follows_a_release_removes_its_mark_and_only_an_operator_names_it() {
-    let mut seen = record(CircuitState::Closed);
-    seen.released = 1_015.into();
-    let names = [&ALL[..], &["released"]].concat();
-    let open = format!("{BECOME_OPEN}, #released");
-    let trip = Operation::Trip {
-        seen: Some(seen.clone()),
-        failure_count: 5,
-        opened_at: 2_000,
-        expires_at: 5_630,
-        hints: Hints::NONE,
-    };
-    let mut values = json!({
-        ":state": {"S": "OPEN"},
-        ":failure_count": {"N": "5"},
-        ":opened_at": {"N": "2000"},
-        ":expiration": {"N": "5630"},
-        ":seen_state": {"S": "CLOSED"},
-        ":seen_expiration": {"N": "4630"},
-    });
-    let condition = "#state = :seen_state AND #expiration = :seen_expiration";
-    sends(&trip, update(&open, condition, &names, values.clone())).await;
-
-    let owner = Arc::from("hold#deploy");
-    let hold = Operation::Hold { seen: Some(seen), owner, opened_at: 2_000, expires_at: 5_630 };
-    let held = open
-        .replace("REMOVE #half_open_owner, ", "REMOVE ")
-        .replace(":expiration", ":expiration, #half_open_owner = :half_open_owner");
-    values[":failure_count"] = json!({"N": "0"});
-    values[":half_open_owner"] = json!({"S": "hold#deploy"});
-    values[":seen_failure_count"] = json!({"N": "5"});
-    values[":seen_released"] = json!({"N": "1015"});
-    let unchanged = "#state = :seen_state AND #failure_count = :seen_failure_count \
-        AND attribute_not_exists(#opened_at) AND attribute_not_exists(#half_open_owner) \
-        AND attribute_not_exists(#probe_lease_expiry) AND #expiration = :seen_expiration \
-        AND attribute_not_exists(#success_count) AND #released = :seen_released";
-    sends(&hold, update(&held, unchanged, &names, values)).await;
-}
+    REMOVE #opened_at, #half_open_owner, #probe_lease_expiry, #success_count, #down_since, #cause";
 
 #[tokio::test(start_paused = true)]
 async fn renamed_attributes_and_a_composite_key_change_names_only() {
@@ -288,6 +212,14 @@ async fn renamed_attributes_and_a_composite_key_change_names_only() {
         .expiry_attr("f")
         .success_count_attr("g")
         .released_attr("h")
+        .failed_probes_attr("i")
+        .open_until_attr("j")
+        .hold_attr("k")
+        .hold_until_attr("l")
+        .hold_by_attr("m")
+        .hold_reason_attr("n")
+        .down_since_attr("o")
+        .cause_attr("p")
         .build()
         .unwrap();
     let trip = Operation::Trip {
@@ -295,19 +227,25 @@ async fn renamed_attributes_and_a_composite_key_change_names_only() {
         failure_count: 5,
         opened_at: 1_000,
         expires_at: 4_630,
-        hints: Hints::NONE,
+        hints: began(),
     };
     let body = sent(&engine, &store, &trip).await;
     let names = json!({
         "#key": "pk", "#state": "a", "#failure_count": "b", "#opened_at": "c",
         "#half_open_owner": "d", "#probe_lease_expiry": "e", "#expiration": "f",
-        "#success_count": "g",
+        "#success_count": "g", "#down_since": "o", "#cause": "p",
     });
-    assert_eq!(body["UpdateExpression"], BECOME_OPEN);
+    assert_eq!(body["UpdateExpression"], with_began(BECOME_OPEN));
     assert_eq!(body["ExpressionAttributeNames"], names);
     let release = Operation::Release { seen: open(), released_at: 1_015, expires_at: 4_660 };
-    let sent = sent(&engine, &store, &release).await;
-    assert_eq!(sent["ExpressionAttributeNames"]["#released"], "h");
+    let released = sent(&engine, &store, &release).await;
+    assert_eq!(released["ExpressionAttributeNames"]["#released"], "h");
+    let terms = HoldTerms { until: 60, by: Some(Arc::from("ops")), reason: Arc::from("") };
+    let hold = Operation::HoldClosed { seen: None, terms, held_at: 7, expires_at: 9 };
+    let held = sent(&engine, &store, &hold).await;
+    for (name, renamed) in [("", "k"), ("_until", "l"), ("_by", "m"), ("_reason", "n")] {
+        assert_eq!(held["ExpressionAttributeNames"][format!("#hold{name}")], renamed);
+    }
     let key = json!({"pk": {"S": "circuit_breaker#checkout"}, "sk": {"S": "payments"}});
     assert_eq!(body["Key"], key);
 

@@ -4,6 +4,7 @@ use super::{Election, Machine, PendingWrite};
 use crate::{
     protocol::health::Access,
     protocol::machine::cache::{Shown, is_closed, is_same_epoch, shown},
+    protocol::machine::held::is_held_closed,
     protocol::machine::phase::{Opening, Phase, Recovery, Standing},
     protocol::machine::prober::{OtherLease, OurLease, Prober, Stage},
     protocol::machine::term::failed_probes,
@@ -65,14 +66,16 @@ impl Machine {
     ///
     /// | pending | applies to |
     /// |---|---|
-    /// | `Trip` | no record, or a closed one of the epoch in which the failures were counted |
+    /// | `Trip` | no record, or a closed one of the epoch in which the failures were counted, if no operator holds it closed |
     /// | `Close`, `Reopen` | a record under the token of the write |
     /// | `Renew`, `HandOver`, `GiveBack` | a record under the token of `OurLease` |
     /// | `Elect`, `TakeOver` | none: the call that claims the probe is asked again |
     fn still_applies(&mut self, record: Option<&Record>, same_epoch: bool) -> bool {
         let holds = |token: &LeaseToken| record.is_some_and(|record| record.is_leased_to(token));
         let applies = match &self.pending {
-            Some(PendingWrite::Trip) => record.is_none_or(|record| same_epoch && is_closed(record)),
+            Some(PendingWrite::Trip) => record.is_none_or(|record| {
+                same_epoch && is_closed(record) && !is_held_closed(record, self.now)
+            }),
             Some(PendingWrite::Close { token } | PendingWrite::Reopen { token, .. }) => {
                 holds(token)
             }
@@ -123,7 +126,10 @@ impl Machine {
     /// Adopts a closed record, which ends the phase of this process unless the phase rests on
     /// what the store does not know.
     fn adopt_closed(&mut self, record: &Record, same_epoch: bool, last_read_at: Option<Moment>) {
+        // An operator has judged the trip of this process, and asks for all calls.
+        let is_held = is_held_closed(record, self.now);
         let ends = match &self.phase {
+            Phase::Open(_) | Phase::HalfOpen(_) if is_held => true,
             Phase::Closed { .. } => {
                 self.adopt_a_closed_phase(Some(record), same_epoch, last_read_at);
                 !same_epoch && last_read_at.is_some()
@@ -184,7 +190,9 @@ impl Machine {
     /// Closes the circuit because another process did. Without a record nobody has closed it:
     /// it was deleted.
     fn close_here(&mut self, record: Option<&Record>, last_read_at: Option<Moment>) {
-        self.commit(Phase::CLOSED, Cause::Elsewhere, Origin::Observed);
+        let is_held = record.is_some_and(|record| is_held_closed(record, self.now));
+        let cause = if is_held { Cause::Hold } else { Cause::Elsewhere };
+        self.commit(Phase::CLOSED, cause, Origin::Observed);
         if let Some(record) = record {
             self.start_ramp_of(record, last_read_at);
         }
@@ -214,7 +222,7 @@ impl Machine {
         let failure_count = record.failure_count.valid().copied().unwrap_or(0);
         let opened_at = record.opened_at.valid().copied();
         let held = record.is_held();
-        let term = self.term_shown(record);
+        let (term, outage) = (self.term_shown(record), self.outage_shown(Some(record)));
         // An operator has judged the trip of this process.
         if held {
             self.reputation.settle();
@@ -229,6 +237,7 @@ impl Machine {
             // Entered again, it would begin a new epoch at each read.
             opening.failure_count = failure_count;
             opening.term = opening.term.or_longer(term);
+            opening.outage = outage;
             return;
         }
         // The record is older than the opening of this process, which has failed since and keeps
@@ -250,9 +259,10 @@ impl Machine {
             }
         };
         let standing = Standing::Stored;
+        let cause = if held { Cause::Hold } else { Cause::Elsewhere };
         self.commit(
             Phase::Open(Box::new(Opening {
-                cause: Cause::Elsewhere,
+                cause: cause.clone(),
                 opened_at,
                 failure_count,
                 first_seen,
@@ -260,9 +270,11 @@ impl Machine {
                 standing,
                 turn,
                 held,
+                held_until: record.held_open_until(),
                 term,
+                outage,
             })),
-            Cause::Elsewhere,
+            cause,
             Origin::Observed,
         );
     }
@@ -279,7 +291,7 @@ impl Machine {
             return self.adopt_own_lease(*election, record);
         }
         let opened_at = record.opened_at.valid().copied();
-        let shown_probes = failed_probes(record);
+        let (shown_probes, outage) = (failed_probes(record), self.outage_shown(Some(record)));
         let turn = self.draw_turn();
         let fresh = OtherLease { since: self.now, first_seen: self.now, turn };
         match &mut self.phase {
@@ -299,6 +311,7 @@ impl Machine {
                 };
                 before.opened_at = opened_at;
                 before.failed_probes = shown_probes;
+                before.outage = outage;
                 *prober = Prober::Other(Box::new(OtherLease { first_seen, ..fresh }));
             }
             Phase::HalfOpen(_) | Phase::Open(_) | Phase::Closed { .. } => {

@@ -75,7 +75,7 @@ impl Machine {
             failure_count: opening.failure_count,
             opened_at: opening.opened_at?,
             expires_at: self.opening_expires_at(),
-            hints: opening.term.hints(&self.config),
+            hints: opening.outage.hints(opening.term.hints(&self.config)),
         })
     }
 
@@ -156,7 +156,8 @@ impl Machine {
             // Its token is spent: to probe again, this process has to be elected again.
             Operation::GiveBack { .. } => self.end_token(),
             Operation::Close { .. } => self.on_closed(),
-            Operation::Hold { opened_at, .. } => self.hold_here(*opened_at),
+            Operation::Hold { opened_at, terms, .. } => self.hold_here(*opened_at, terms.until),
+            Operation::HoldClosed { .. } => self.hold_closed_here(),
             Operation::Release { .. } => {
                 self.release_here(Origin::Local);
                 self.end_command(CommandResult::Done);
@@ -264,6 +265,7 @@ impl Machine {
             | Operation::TakeOver { .. }
             | Operation::Renew { .. }
             | Operation::Hold { .. }
+            | Operation::HoldClosed { .. }
             | Operation::Release { .. } => self.clear_pending(operation),
         }
         self.decide_without_store();

@@ -1,5 +1,7 @@
 //! Recognises an earlier write of this process in the record that refused its repetition.
 
+use std::sync::Arc;
+
 use crate::{
     protocol::record::{Field, Operation, Record},
     state::CircuitState,
@@ -29,16 +31,24 @@ pub(super) fn is_own_earlier_write(operation: &Operation, record: &Record) -> bo
                 && record.expires_at == Field::Valid(*expires_at)
                 && !record.is_released()
         }
-        Operation::Hold { owner, opened_at, expires_at, .. } => {
+        Operation::Hold { terms, opened_at, expires_at, .. } => {
             record.is_held()
-                && record.owner == Field::Valid(owner.clone())
+                && record.owner == Field::Valid(terms.owner())
                 && record.opened_at == Field::Valid(*opened_at)
+                && record.hold_until == Field::Valid(terms.until)
                 && record.expires_at == Field::Valid(*expires_at)
+        }
+        Operation::HoldClosed { terms, held_at, expires_at, .. } => {
+            record.held_closed_until() == Some(terms.until)
+                && record.hold_reason == Field::Valid(Arc::clone(&terms.reason))
+                && record.expires_at == Field::Valid(*expires_at)
+                && record.released == Field::Valid(*held_at)
         }
         Operation::Release { released_at, expires_at, .. } => {
             record.state == Field::Valid(CircuitState::Closed)
                 && record.expires_at == Field::Valid(*expires_at)
                 && record.released == Field::Valid(*released_at)
+                && record.hold == Field::Absent
         }
         // Two processes may trip in the same second and write equal records.
         Operation::Trip { .. } | Operation::Reopen { .. } => false,

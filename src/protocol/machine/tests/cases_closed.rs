@@ -56,6 +56,8 @@ fn case_05_the_last_of_enough_failures_trips_with_one_write() {
         failure_count: 5.into(),
         opened_at: START_UNIX.into(),
         expires_at: (START_UNIX + 3_630).into(),
+        down_since: START_UNIX.into(),
+        cause: Field::Valid("failure_threshold".into()),
         ..Record::empty()
     };
     assert_eq!(world.record, Some(expected));

@@ -144,7 +144,7 @@ fn a_release_and_a_closing_without_the_store_ramp_too() {
     let mut world = World::new(1, &ramping());
     world.fail(0, 5);
     let now = world.processes[0].now;
-    world.processes[0].machine.command(now, crate::protocol::machine::Command::Release);
+    world.processes[0].machine.command(now, Command::Release);
     world.processes[0].tick();
     world.settle(0);
     assert_eq!((world.state(0), closed_for_ms(&world, 0)), (CircuitState::Closed, Some(0)));

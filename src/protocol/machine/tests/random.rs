@@ -58,7 +58,9 @@ fn record() -> impl Strategy<Value = Record> {
         (0_i64..3).prop_map(|n| closed(START_UNIX + n)),
         (-70_i64..40).prop_map(|by| open(START_UNIX + by)),
         (-70_i64..40).prop_map(|by| half_open("another", START_UNIX + by)),
-        anything(),
+        (-70_i64..40).prop_map(|by| record_held_closed(START_UNIX, START_UNIX + by)),
+        // Boxed, like all that is large: unoptimised, the stack of a test is too small for it.
+        anything().boxed(),
     ]
 }
 
@@ -79,7 +81,8 @@ fn anything() -> impl Strategy<Value = Record> {
         field(stamps()),
         field(counts.clone()),
         field(stamps()),
-        (field(counts), field(stamps())),
+        (field(counts), field(stamps()), field(stamps()), texts()),
+        (prop_oneof![3 => Just(Field::Absent), 1 => texts()], field(stamps()), texts(), texts()),
     )
         .prop_map(
             |(
@@ -91,7 +94,8 @@ fn anything() -> impl Strategy<Value = Record> {
                 expires_at,
                 good,
                 more,
-                hints,
+                (failed_probes, open_until, down_since, cause),
+                (hold, hold_until, hold_by, hold_reason),
             )| {
                 Record {
                     state,
@@ -102,11 +106,22 @@ fn anything() -> impl Strategy<Value = Record> {
                     expires_at,
                     success_count: good,
                     released: more,
-                    failed_probes: hints.0,
-                    open_until: hints.1,
+                    failed_probes,
+                    open_until,
+                    hold,
+                    hold_until,
+                    hold_by,
+                    hold_reason,
+                    down_since,
+                    cause,
                 }
             },
         )
+}
+
+/// A text that something says, or that says nothing.
+fn texts() -> impl Strategy<Value = Field<Arc<str>>> {
+    field(["closed", "hold", "deploy", "", "of_last(5,20)", "a\u{1b}\n"].map(Arc::from).to_vec())
 }
 
 fn kind() -> impl Strategy<Value = StoreErrorKind> {
@@ -163,12 +178,15 @@ fn op() -> impl Strategy<Value = Op> {
         6 => passing().prop_map(Op::CallId),
         1 => passing().prop_map(Op::Overtaken),
         1 => select(vec![-3_600, -1, 1, 60, 3_600, i64::MIN, i64::MAX]).prop_map(Op::StepWall),
-        1 => select(vec![START_UNIX, START_UNIX + 60, i64::MIN, i64::MAX]).prop_map(|until| {
-            Op::Command(Command::Hold { owner: "hold#deploy".into(), until })
-        }),
+        1 => (hold_kind(), select(vec![START_UNIX, START_UNIX + 60, i64::MIN, i64::MAX]))
+            .prop_map(|(kind, until)| Op::Command(hold(kind, until))),
         1 => Just(Op::Command(Command::Release)),
-        12 => reply.prop_map(Op::StoreResponse),
+        12 => reply.prop_map(Op::StoreResponse).boxed(),
     ]
+}
+
+pub(super) fn hold_kind() -> impl Strategy<Value = HoldKind> {
+    select(vec![HoldKind::Open, HoldKind::Closed])
 }
 
 pub(super) fn config() -> impl Strategy<Value = Config> {

@@ -2,7 +2,7 @@
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
-use super::{world::*, *};
+use super::{random, world::*, *};
 use crate::config::{Backoff, OnStoreOutage};
 
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ pub(super) enum Act {
     Deliver,
     Settle,
     /// An operator holds the circuit for so many seconds, or releases it.
-    Command(Option<i64>),
+    Command(Option<(HoldKind, i64)>),
 }
 
 /// What another process does while a call is slow.
@@ -66,7 +66,7 @@ pub(super) enum Meanwhile {
     Calls,
     /// It closes the circuit.
     Recovers,
-    Commands(Option<i64>),
+    Commands(Option<(HoldKind, i64)>),
     Deletes,
 }
 
@@ -135,7 +135,7 @@ fn slow() -> impl Strategy<Value = Act> {
     let meanwhile = prop_oneof![
         2 => Just(Meanwhile::Calls),
         2 => Just(Meanwhile::Recovers),
-        2 => option::weighted(0.3, 1_i64..20).prop_map(Meanwhile::Commands),
+        2 => option::weighted(0.3, (random::hold_kind(), 1_i64..20)).prop_map(Meanwhile::Commands),
         1 => Just(Meanwhile::Deletes),
     ];
     let ends = prop_oneof![1 => Just(CallEnd::Success), 2 => report()];
@@ -161,7 +161,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Act::GiveUpWaiting),
         4 => Just(Act::Deliver),
         4 => Just(Act::Settle),
-        2 => option::weighted(0.5, 1_i64..20).prop_map(Act::Command),
+        2 => option::weighted(0.5, (random::hold_kind(), 1_i64..20)).prop_map(Act::Command),
     ]
 }
 

@@ -108,17 +108,17 @@ impl Play {
             Act::GiveUpWaiting => process.forget_waiters(),
             Act::Deliver => self.world.deliver(number),
             Act::Settle => self.world.settle(number),
-            Act::Command(hold) => self.command(number, hold),
+            Act::Command(held) => self.command(number, held),
         }
     }
 
     /// One order at a time, as its actor gives them.
-    fn command(&mut self, number: usize, hold: Option<i64>) {
+    fn command(&mut self, number: usize, held: Option<(HoldKind, i64)>) {
         let process = &mut self.world.processes[number];
         if process.machine.command.is_none() {
-            let until = |hold: i64| process.now.unix_ceil(Duration::ZERO) + hold;
-            process.command(match hold {
-                Some(hold) => Command::Hold { owner: "hold#deploy".into(), until: until(hold) },
+            let until = |end: i64| process.now.unix_ceil(Duration::ZERO) + end;
+            process.command(match held {
+                Some((kind, end)) => hold(kind, until(end)),
                 None => Command::Release,
             });
         }

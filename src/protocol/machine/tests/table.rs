@@ -79,8 +79,8 @@ fn inputs(process: &Process) -> Vec<(String, Input)> {
     inputs.push(("tick".into(), Input::Tick));
     inputs.push(("applied".into(), Input::Applied));
     let now = process.now.unix_floor(Duration::ZERO);
-    let hold = Command::Hold { owner: "hold#deploy".into(), until: now + 600 };
-    inputs.push(("hold".into(), Input::Command(hold)));
+    inputs.push(("hold".into(), Input::Command(hold(HoldKind::Open, now + 600))));
+    inputs.push(("hold closed".into(), Input::Command(hold(HoldKind::Closed, now + 600))));
     inputs.push(("release".into(), Input::Command(Command::Release)));
     let held = match &process.machine.phase {
         Phase::HalfOpen(Recovery { prober: Prober::Us(ours), .. }) => Some(&ours.token),
@@ -92,6 +92,7 @@ fn inputs(process: &Process) -> Vec<(String, Input)> {
         ("none", None),
         ("closed", Some(closed(START_UNIX))),
         ("newer closed", Some(closed(now + 3_700))),
+        ("held closed", Some(record_held_closed(now, now + 40))),
         ("open", Some(open(now))),
         ("half-open", Some(half_open("another", now + 30))),
         ("own", Some(half_open(own, now + 20))),

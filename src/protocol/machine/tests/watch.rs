@@ -240,7 +240,9 @@ impl Watch {
                     self.judge_close();
                 }
             }
-            Operation::Hold { .. } | Operation::Release { .. } => self.ends_tokens_of(before),
+            Operation::Hold { .. } | Operation::HoldClosed { .. } | Operation::Release { .. } => {
+                self.ends_tokens_of(before);
+            }
         }
         if after.state != CircuitState::HalfOpen.into() {
             self.holder = None;
@@ -272,8 +274,13 @@ impl Watch {
             return;
         };
         let is_same = |write: &&Write| {
-            write.record.state == before.state && write.record.expires_at == before.expires_at
+            write.record.state == before.state
+                && write.record.expires_at == before.expires_at
+                && write.record.hold_until == before.hold_until
         };
+        let end = before.held_closed_until().and_then(|end| u64::try_from(end).ok());
+        let left = s(end.unwrap_or(0)).saturating_sub(self.unix(self.clock));
+        assert!(left <= self.skew, "a trip over a hold that lasts for {left:?} more");
         if let Some(write) = self.log.iter().find(is_same)
             && !failed.blind
         {

@@ -368,6 +368,7 @@ impl World {
                         // A failed probe of a circuit without record is written as a trip.
                         || (kind == "open" && matches!(name, "trip" | "reopen"))
                         || (kind == "elect" && name == "elect absent")
+                        || (kind == "hold" && name == "hold closed")
                 };
                 let made =
                     self.applied.iter().filter(|made| made.0 == number && is(made.1)).count();
@@ -390,6 +391,7 @@ fn is_told_of(transition: &CircuitTransition, kind: &str) -> bool {
         Cause::RecordGone
         | Cause::StoreUnreadable
         | Cause::Refuted
+        | Cause::WouldOpen
         | Cause::Elsewhere
         | Cause::Forgotten => return false,
     };

@@ -5,17 +5,27 @@ use proptest::prelude::*;
 use super::*;
 
 /// All operations that are made of a record, with these hints.
-fn operations(seen: &Record, hints: Hints) -> Vec<Operation> {
+fn operations(seen: &Record, hints: &Hints) -> Vec<Operation> {
     let token = || LeaseToken::new("a");
     let (lease_until, expires_at, opened_at) = (60, 3_660, 7);
     let known_lease = seen.lease_until.clone();
-    let trip = |seen| Operation::Trip { seen, failure_count: 5, opened_at, expires_at, hints };
-    let hold = |seen| Operation::Hold { seen, owner: "hold#deploy".into(), opened_at, expires_at };
+    let trip = |seen| {
+        let hints = hints.clone();
+        Operation::Trip { seen, failure_count: 5, opened_at, expires_at, hints }
+    };
+    let terms = || HoldTerms { until: 37, by: None, reason: "deploy".into() };
+    let hold = |seen| {
+        let (terms, hints) = (terms(), hints.clone());
+        Operation::Hold { seen, terms, opened_at, expires_at, hints }
+    };
+    let hold_closed = |seen| Operation::HoldClosed { seen, terms: terms(), held_at: 7, expires_at };
     vec![
         trip(None),
         trip(Some(seen.clone())),
         hold(None),
         hold(Some(seen.clone())),
+        hold_closed(None),
+        hold_closed(Some(seen.clone())),
         Operation::Elect { seen: seen.clone(), token: token(), lease_until, expires_at },
         Operation::TakeOver { seen: seen.clone(), token: token(), lease_until, expires_at },
         Operation::ElectAbsent { token: token(), opened_at, lease_until, expires_at },
@@ -35,7 +45,7 @@ fn operations(seen: &Record, hints: Hints) -> Vec<Operation> {
             expires_at,
         },
         Operation::Close { token: token(), expires_at },
-        Operation::Reopen { token: token(), opened_at, expires_at, hints },
+        Operation::Reopen { token: token(), opened_at, expires_at, hints: hints.clone() },
         Operation::Release { seen: seen.clone(), released_at: 7, expires_at },
     ]
 }
@@ -43,7 +53,7 @@ fn operations(seen: &Record, hints: Hints) -> Vec<Operation> {
 fn names_a_hint(condition: &Condition) -> bool {
     match condition {
         Condition::Unchanged(name, _) | Condition::Below(name, _) => {
-            matches!(name, FailedProbes | OpenUntil)
+            matches!(name, FailedProbes | OpenUntil | DownSince | Cause)
         }
         Condition::NoRecord | Condition::AnyRecord => false,
     }
@@ -51,9 +61,10 @@ fn names_a_hint(condition: &Condition) -> bool {
 
 /// The same record without its hints.
 fn bare(record: &Record) -> Record {
-    let hints = (Field::Absent, Field::Absent);
     let mut record = record.clone();
-    (record.failed_probes, record.open_until) = hints;
+    for hint in [FailedProbes, OpenUntil, DownSince, Cause] {
+        record.set(hint, Field::Absent);
+    }
     record
 }
 
@@ -70,6 +81,10 @@ fn field<T: Clone + std::fmt::Debug + 'static>(
     prop_oneof![Just(Field::Absent), any.prop_map(Field::Valid), Just(Field::Malformed(odd))]
 }
 
+fn text() -> impl Strategy<Value = Arc<str>> {
+    "[a-z_(]{0,9}".prop_map(|text| Arc::from(text.as_str()))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -84,13 +99,20 @@ proptest! {
         ]),
         (failed, until) in (field(any::<u64>()), field(any::<i64>())),
         (now_failed, now_until) in (field(any::<u64>()), field(any::<i64>())),
+        (since, now_since) in (field(any::<i64>()), field(any::<i64>())),
+        (cause, now_cause) in (field(text()), field(text())),
         (failed_probes, open_until) in (any::<Option<u64>>(), any::<Option<i64>>()),
+        (down_since, why) in (any::<Option<i64>>(), prop::option::of(text())),
     ) {
-        let seen = hinted(state, failed, until);
-        let now = hinted(state, now_failed, now_until);
-        let hints = Hints { failed_probes, open_until };
-        let plain = operations(&bare(&seen), Hints::NONE);
-        for (operation, plain) in operations(&seen, hints).iter().zip(&plain) {
+        let seen = Record { down_since: since, cause, ..hinted(state, failed, until) };
+        let now = Record {
+            down_since: now_since,
+            cause: now_cause,
+            ..hinted(state, now_failed, now_until)
+        };
+        let hints = Hints { failed_probes, open_until, down_since, cause: why };
+        let plain = operations(&bare(&seen), &Hints::NONE);
+        for (operation, plain) in operations(&seen, &hints).iter().zip(&plain) {
             prop_assert!(!operation.conditions().iter().any(names_a_hint), "{operation:?}");
             prop_assert_eq!(operation.conditions(), plain.conditions());
             for current in [None, Some(&now), Some(&seen)] {
@@ -109,9 +131,11 @@ fn an_operator_and_a_trip_write_over_any_hint() {
         let record = operation.apply(Some(&seen)).expect("unchanged");
         (record.failed_probes, record.open_until)
     };
-    let operations = operations(&seen, Hints { failed_probes: Some(8), open_until: None });
+    let hints = Hints { failed_probes: Some(8), ..Hints::NONE };
+    let operations = operations(&seen, &hints);
     let of = |name: &str| operations.iter().rev().find(|one| one.name() == name).unwrap();
     assert_eq!(left(of("trip")), (8.into(), Field::Absent));
     assert_eq!(left(of("hold")), (Field::Absent, Field::Absent));
+    assert_eq!(left(of("hold closed")), (Field::Absent, Field::Absent));
     assert_eq!(left(of("release")), (Field::Absent, Field::Absent));
 }

@@ -30,6 +30,7 @@ fn published_in(epoch: u64, state: CircuitState) -> Published {
         as_of_ms: 0,
         is_unread: false,
         is_ramping: false,
+        is_held_closed: false,
     }
 }
 
@@ -54,7 +55,7 @@ impl Counter {
     }
 
     fn publish(&self, published: &Published) {
-        self.circuit.publish(published, Detail::Closed, self.circuit.now());
+        self.circuit.publish(published, Detail::Closed);
     }
 
     fn end(&self, epoch: u64, end: CallEnd) -> Outstanding {

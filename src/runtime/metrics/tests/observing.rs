@@ -8,7 +8,7 @@ use std::{
 use ::metrics::set_default_local_recorder;
 
 use super::world::{Process, Recorded, World, is_rejected, pass, recover, settle, succeed, trip};
-use crate::{BreakerRegistry, MemoryStore, store::StoreErrorKind::Unavailable};
+use crate::{BreakerRegistry, Hold, MemoryStore, store::StoreErrorKind::Unavailable};
 
 const GAUGES: &[&str] = &["fuseboard_circuit_", "fuseboard_snapshot_age", "fuseboard_failing_open"];
 const COUNTS: &[&str] = &["fuseboard_rejections", "fuseboard_failures", "fuseboard_probes"];
@@ -72,7 +72,7 @@ async fn case_191_a_hold_a_probe_and_an_unreadable_item_show() {
     let process = World::new().process();
     let breaker = process.breaker();
     let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_600);
-    breaker.hold(until, "maintenance").await.unwrap();
+    breaker.hold(Hold::open(until).reason("maintenance")).await.unwrap();
     let held = gauges([0, 1, 0], ["1000000", "1000600"], 1, "0", 0);
     assert_eq!(observed(&recorded, &process), held);
     breaker.release().await.unwrap();
@@ -134,7 +134,7 @@ async fn case_191_rejections_failures_and_probes_count_once_with_their_reasons()
     recover(&breaker).await;
     assert_eq!(counted(), ["probes_total outcome=success +1"; 3]);
     let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_009_999);
-    breaker.hold(until, "why").await.unwrap();
+    breaker.hold(Hold::open(until).reason("why")).await.unwrap();
     assert!(is_rejected(&breaker).await);
     assert_eq!(counted(), ["rejections_total reason=held +1"]);
 }

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::{
-    circuit, elect, elect_absent, give_back, hand_over, hold, release, renew, take_over, trip,
+    circuit, elect, elect_absent, give_back, hand_over, hold, hold_closed, release, renew,
+    take_over, trip,
 };
 use crate::support::engine::Engine;
 
@@ -60,7 +61,13 @@ fn any_item() -> impl Strategy<Value = Value> {
     let counts = (or_any(number()), or_any(number()));
     let hints = (or_any(number()), or_any(number()));
     let stamps = (or_any(number()), or_any(number()), or_any(number()), or_any(number()));
-    (texts, counts, stamps, hints).prop_map(|(texts, (failures, successes), stamps, hints)| {
+    let text =
+        || prop::sample::select(vec!["closed", "open", ""]).prop_map(|text| json!({"S": text}));
+    let outage = (or_any(number()), or_any(text()));
+    let hold = (or_any(text()), or_any(number()), or_any(text()), or_any(text()));
+    let rest = (hints, outage, hold);
+    (texts, counts, stamps, rest).prop_map(|(texts, (failures, successes), stamps, rest)| {
+        let (hints, (since, cause), (hold, hold_until, hold_by, hold_reason)) = rest;
         let ((state, owner), (opened, lease, ttl, released)) = (texts, stamps);
         let fields = [
             ("state", state),
@@ -73,6 +80,12 @@ fn any_item() -> impl Strategy<Value = Value> {
             ("released", released),
             ("failed_probes", hints.0),
             ("open_until", hints.1),
+            ("down_since", since),
+            ("cause", cause),
+            ("hold", hold),
+            ("hold_until", hold_until),
+            ("hold_by", hold_by),
+            ("hold_reason", hold_reason),
         ];
         let item: Map<_, _> = fields
             .into_iter()
@@ -96,6 +109,8 @@ fn operations(seen: &Record) -> Vec<Operation> {
         give_back(ours(), some()),
         hold(None),
         hold(some()),
+        hold_closed(None),
+        hold_closed(some()),
         release(some()),
         Operation::Close { token: ours(), expires_at: 4_800 },
         Operation::Reopen {
@@ -208,7 +223,7 @@ fn keeps(operation: &Operation) -> &'static [&'static str] {
         "renew" => &["opened_at", "failure_count", "success_count", "failed_probes", "open_until"],
         "hand over" | "give back" => &["opened_at", "failure_count", "failed_probes", "open_until"],
         // Under a token, whose election has removed what is bad.
-        "close" | "reopen" => &["failed_probes", "open_until"],
+        "close" | "reopen" => &["failed_probes", "open_until", "hold_until"],
         _ => &[],
     }
 }

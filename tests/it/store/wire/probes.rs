@@ -183,7 +183,8 @@ async fn closing_and_reopening_require_our_token() {
         ":seen_state": {"S": "HALF_OPEN"},
         ":seen_half_open_owner": {"S": "token-a"},
     });
-    sends(&close, update(CLOSED, OURS, &ALL, values)).await;
+    let names = [&ALL[..], &["down_since", "cause"]].concat();
+    sends(&close, update(CLOSED, OURS, &names, values)).await;
 
     let reopen = Operation::Reopen {
         token: token(),

@@ -202,8 +202,9 @@ impl State {
         }
         if self.left.commands > 0 && process.machine.command.is_none() {
             let until = process.now.unix_ceil(s(40));
-            let hold = Command::Hold { owner: "hold#deploy".into(), until };
-            steps.extend([hold, Command::Release].map(|command| Step::Command(number, command)));
+            let holds = [HoldKind::Open, HoldKind::Closed].map(|kind| hold(kind, until));
+            let commands = holds.into_iter().chain([Command::Release]);
+            steps.extend(commands.map(|command| Step::Command(number, command)));
         }
         if self.left.freezes > 0 {
             steps.push(Step::Freeze(number));

@@ -20,8 +20,9 @@ impl Process {
         write!(out, "{entropy:?}{now:?}{epoch}{phase:?}{used_at:?}{failures_stand}")?;
         let Machine { announced, cache, reputation, request, pending, command, .. } = &self.machine;
         write!(out, "{announced:?}{cache:?}{reputation:?}{request:?}{pending:?}{command:?}")?;
-        let Machine { health, probe_claimed, probes, has_thawed, .. } = &self.machine;
-        write!(out, "{health:?}{probe_claimed}{probes:?}{has_thawed}")?;
+        let Machine { health, probe_claimed, probes, has_thawed, has_told_would_open, .. } =
+            &self.machine;
+        write!(out, "{health:?}{probe_claimed}{probes:?}{has_thawed}{has_told_would_open}")?;
         let Self { now, failed, probe_began, since_contradicted, is_heard_again, .. } = self;
         write!(out, "{now:?}{failed:?}{probe_began:?}{since_contradicted:?}{is_heard_again}")?;
         let Self { contradicted_by, stands, transitions, counting, good, counted, .. } = self;
@@ -32,7 +33,9 @@ impl Process {
 
     /// What a write may not be sent for, whatever the machine has made of it.
     pub(super) fn check_sent(&self, operation: &Operation) {
-        if matches!(operation, Operation::Hold { .. } | Operation::Release { .. }) {
+        if let Operation::Hold { .. } | Operation::HoldClosed { .. } | Operation::Release { .. } =
+            operation
+        {
             return;
         }
         assert!(!self.is_refuted(), "a refuted process writes: {}", operation.name());

@@ -5,7 +5,7 @@ use crate::protocol::machine::StoreResponse;
 
 type Build = fn() -> Process;
 
-pub(super) const STATES: [(&str, Build); 48] = [
+pub(super) const STATES: [(&str, Build); 55] = [
     ("unknown", || bare().into_node()),
     ("closed, clean", || clean().into_node()),
     ("closed, with a streak", || streak().into_node()),
@@ -23,6 +23,13 @@ pub(super) const STATES: [(&str, Build); 48] = [
     ("open, looking", || known(open(T - 10)).later(20).calling().into_node()),
     ("open, electing", || electing().into_node()),
     ("open, held", || known(held()).into_node()),
+    ("open, held until it is due", || known(held_until()).later(600).into_node()),
+    ("closed, held", || held_closed().into_node()),
+    ("closed, held, with a streak", || held_closed().with_failure().into_node()),
+    ("closed, held, stale", || held_closed().later(5).into_node()),
+    ("closed, the hold is over", || held_closed().later(600).into_node()),
+    ("closed, being held closed", || streak().ordered(hold_closed()).one_answer().into_node()),
+    ("open, tripping over a hold", || tripping_over_a_hold().into_node()),
     ("open, without opened_at", || known(timeless()).into_node()),
     ("open, opened_at 0", || known(open(0)).into_node()),
     ("open, opened in the future", || known(open(T + 3_600)).into_node()),
@@ -62,6 +69,11 @@ const T: i64 = START_UNIX;
 
 fn held() -> Record {
     Record { owner: Field::Valid("hold#deploy".into()), ..open(T + 600) }
+}
+
+/// Held by a process whose recovery timeout is 3 s.
+fn held_until() -> Record {
+    Record { opened_at: (T + 597).into(), hold_until: (T + 600).into(), ..held() }
 }
 
 fn timeless() -> Record {
@@ -121,7 +133,26 @@ fn resting() -> Reached {
 }
 
 fn hold() -> Command {
-    Command::Hold { owner: "hold#deploy".into(), until: T + 600 }
+    super::super::hold(HoldKind::Open, T + 600)
+}
+
+fn hold_closed() -> Command {
+    super::super::hold(HoldKind::Closed, T + 600)
+}
+
+/// Another process holds the circuit closed.
+fn held_closed() -> Reached {
+    let mut bench = bare();
+    bench.world.record = Some(record_held_closed(T, T + 600));
+    bench.world.succeed(0);
+    bench
+}
+
+/// Another process has held the circuit closed since this one has read it.
+fn tripping_over_a_hold() -> Reached {
+    let mut bench = streak();
+    bench.world.record = Some(record_held_closed(T, T + 600));
+    bench.failing()
 }
 
 fn releasing() -> Reached {
@@ -175,6 +206,11 @@ impl Reached {
 
     fn failing(self) -> Self {
         self.admitted().ending(CallEnd::Failure)
+    }
+
+    fn with_failure(mut self) -> Self {
+        self.world.fail(0, 1);
+        self
     }
 
     fn ordered(self, command: Command) -> Self {

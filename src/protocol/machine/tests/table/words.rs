@@ -100,9 +100,14 @@ impl Words {
                 let (o, x) = (at(opened_at), at(expires_at));
                 format!("{name} of {}: O={o} X={x}", token.as_str())
             }
-            Operation::Hold { seen, owner, opened_at, expires_at } => {
+            Operation::Hold { seen, terms, opened_at, expires_at, .. } => {
                 let seen = seen.as_ref().map_or("none".into(), |seen| self.record(seen));
-                format!("{name} on {seen}: W={owner} O={} X={}", at(opened_at), at(expires_at))
+                let (w, o, x) = (terms.owner(), at(opened_at), at(expires_at));
+                format!("{name} on {seen}: W={w} O={o} until {} X={x}", at(&terms.until))
+            }
+            Operation::HoldClosed { seen, terms, expires_at, .. } => {
+                let seen = seen.as_ref().map_or("none".into(), |seen| self.record(seen));
+                format!("{name} on {seen}: until {} X={}", at(&terms.until), at(expires_at))
             }
             Operation::Release { seen, expires_at, .. } => {
                 format!("{name} on {}: X={}", self.record(seen), at(expires_at))
@@ -117,7 +122,10 @@ impl Words {
         let owner = record.owner.valid().map(|owner| format!(" W={owner}")).unwrap_or_default();
         match record.state {
             Field::Valid(CircuitState::Closed) => {
-                format!("CLOSED{}", stamp("X", &record.expires_at))
+                let held = record
+                    .held_closed_until()
+                    .map(|until| format!(" held until {}", until - self.now));
+                format!("CLOSED{}{}", stamp("X", &record.expires_at), held.unwrap_or_default())
             }
             Field::Valid(CircuitState::Open) => {
                 format!("OPEN{}{owner}", stamp("O", &record.opened_at))

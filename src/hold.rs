@@ -1,0 +1,274 @@
+//! An operator's hold: what is asked for, and what a circuit tells of it.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::{error::ConfigError, name::Escaped};
+
+/// The longest reason, and the longest name of who holds a circuit, in bytes.
+const MOST_BYTES: usize = 1_024;
+
+/// A hold for [`Breaker::hold`](crate::Breaker::hold): which way, until when, and why.
+///
+/// | | every process that has read it | its failures |
+/// |---|---|---|
+/// | [`Hold::open`] | rejects every call | n/a |
+/// | [`Hold::closed`] | admits every call | trip nothing |
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use fuseboard::{BreakerRegistry, CircuitState, MemoryStore};
+/// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+/// # let payments = registry.breaker("payment-backend")?;
+/// use std::time::Duration;
+/// use fuseboard::Hold;
+///
+/// let hold = Hold::open_for(Duration::from_secs(7_200)).reason("maintenance").by("ops");
+/// payments.hold(hold).await?;
+/// assert_eq!(payments.snapshot().state(), CircuitState::Open);
+///
+/// let snapshot = payments.snapshot();
+/// let told = snapshot.hold().ok_or("not held")?;
+/// assert_eq!((&*told.reason, told.by.as_deref()), ("maintenance", Some("ops")));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a hold does nothing until a breaker is told"]
+pub struct Hold {
+    kind: HoldKind,
+    end: End,
+    reason: String,
+    by: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    At(SystemTime),
+    After(Duration),
+}
+
+/// Which way a circuit is held. Displays as `open` or `closed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum HoldKind {
+    /// Calls are rejected, whether or not they would succeed.
+    Open,
+    /// Calls are admitted, whether or not they fail.
+    Closed,
+}
+
+impl fmt::Display for HoldKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        })
+    }
+}
+
+/// A hold that a circuit is under, as its item tells it.
+///
+/// The texts are those of the item, which anybody who may write to the table can set: cut after
+/// 1,024 bytes, and otherwise as they stand. `Display` escapes what could forge a line of a log.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use fuseboard::{BreakerRegistry, MemoryStore};
+/// # use std::time::{Duration, SystemTime};
+/// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+/// # let payments = registry.breaker("payment-backend")?;
+/// use fuseboard::{Hold, HoldKind};
+///
+/// payments.hold(Hold::closed_for(Duration::from_secs(60)).reason("load test").by("ops")).await?;
+/// let snapshot = payments.snapshot();
+/// let hold = snapshot.hold().ok_or("not held")?;
+/// assert_eq!(hold.kind, HoldKind::Closed);
+/// assert!(hold.until > SystemTime::now());
+/// assert_eq!(hold.to_string(), "held closed by ops: load test");
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct HoldInfo {
+    /// Which way it is held.
+    pub kind: HoldKind,
+    /// When the hold ends, in whole seconds of the clock that the fleet shares. Where the item
+    /// does not tell, since another version of this crate has written it, a
+    /// `recovery_timeout` of this process after its `opened_at`.
+    pub until: SystemTime,
+    /// Who holds it, if they said.
+    pub by: Option<Arc<str>>,
+    /// Why. May be empty.
+    pub reason: Arc<str>,
+}
+
+impl Hold {
+    /// Holds a circuit open until a time: every call is rejected.
+    pub const fn open(until: SystemTime) -> Self {
+        Self::new(HoldKind::Open, End::At(until))
+    }
+
+    /// Holds a circuit closed until a time: every call is admitted, and failures do not trip it.
+    pub const fn closed(until: SystemTime) -> Self {
+        Self::new(HoldKind::Closed, End::At(until))
+    }
+
+    /// Holds a circuit open for a time, which counts from [`Breaker::hold`](crate::Breaker::hold).
+    pub const fn open_for(time: Duration) -> Self {
+        Self::new(HoldKind::Open, End::After(time))
+    }
+
+    /// Holds a circuit closed for a time, which counts from
+    /// [`Breaker::hold`](crate::Breaker::hold).
+    pub const fn closed_for(time: Duration) -> Self {
+        Self::new(HoldKind::Closed, End::After(time))
+    }
+
+    const fn new(kind: HoldKind, end: End) -> Self {
+        Self { kind, end, reason: String::new(), by: None }
+    }
+
+    /// Says why, for people who look: at most 1,024 bytes. Default: empty.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    /// Says who holds the circuit: at most 1,024 bytes. Default: nobody is named.
+    pub fn by(mut self, who: impl Into<String>) -> Self {
+        self.by = Some(who.into());
+        self
+    }
+
+    pub(crate) fn kind(&self) -> HoldKind {
+        self.kind
+    }
+
+    /// Returns how long the hold lasts from `now`, the time since the Unix epoch.
+    pub(crate) fn lasts(&self, now: Duration) -> Result<Duration, ConfigError> {
+        match self.end {
+            End::At(until) => {
+                let until = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let left = until.saturating_sub(now);
+                if left.is_zero() {
+                    let ago = now.saturating_sub(until);
+                    let requirement = "must lie in the future (given is how long ago it was)";
+                    return Err(ConfigError::new("until", ago, requirement));
+                }
+                Ok(left)
+            }
+            End::After(time) if time.is_zero() => {
+                Err(ConfigError::new("time", time, "must be more than zero"))
+            }
+            End::After(time) => Ok(time),
+        }
+    }
+
+    /// Returns who holds the circuit, and why.
+    pub(crate) fn into_texts(self) -> Result<(Option<Arc<str>>, Arc<str>), ConfigError> {
+        let by = self.by.filter(|by| !by.is_empty());
+        let texts = [("reason", Some(&self.reason)), ("by", by.as_ref())];
+        for (field, text) in texts {
+            if let Some(text) = text.filter(|text| text.len() > MOST_BYTES) {
+                let requirement = "must have at most 1,024 bytes";
+                return Err(ConfigError::new(field, text.len(), requirement));
+            }
+        }
+        Ok((by.map(Arc::from), Arc::from(self.reason)))
+    }
+}
+
+impl HoldInfo {
+    /// Makes what an item tells of a hold that ends at this second.
+    pub(crate) fn new(
+        kind: HoldKind,
+        until: i64,
+        by: Option<&Arc<str>>,
+        reason: &Arc<str>,
+    ) -> Self {
+        let seconds = Duration::from_secs(u64::try_from(until).unwrap_or(0));
+        let until = SystemTime::UNIX_EPOCH.checked_add(seconds);
+        Self {
+            kind,
+            until: until.unwrap_or(SystemTime::UNIX_EPOCH),
+            by: by.map(shortened),
+            reason: shortened(reason),
+        }
+    }
+}
+
+/// Says all but the end, since a time of day needs a time zone.
+impl fmt::Display for HoldInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "held {}", self.kind)?;
+        if let Some(by) = &self.by {
+            write!(f, " by {}", Escaped(by))?;
+        }
+        if self.reason.is_empty() { Ok(()) } else { write!(f, ": {}", Escaped(&self.reason)) }
+    }
+}
+
+fn shortened(text: &Arc<str>) -> Arc<str> {
+    match text.get(..text.floor_char_boundary(MOST_BYTES)) {
+        Some(short) if short.len() < text.len() => Arc::from(short),
+        Some(_) | None => Arc::clone(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1_000);
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap()
+    }
+
+    #[test]
+    fn a_hold_ends_in_the_future_or_is_refused() {
+        let lasts = |hold: Hold| hold.lasts(NOW).map_err(|error| error.to_string());
+        assert_eq!(lasts(Hold::open(at(1_060))), Ok(Duration::from_secs(60)));
+        assert_eq!(lasts(Hold::closed_for(Duration::MAX)), Ok(Duration::MAX));
+        let past = "until must lie in the future (given is how long ago it was), got 10s";
+        assert_eq!(lasts(Hold::closed(at(990))), Err(past.to_owned()));
+        let before_1970 = SystemTime::UNIX_EPOCH.checked_sub(Duration::from_secs(1 << 40)).unwrap();
+        assert!(lasts(Hold::open(before_1970)).is_err());
+        let zero = "time must be more than zero, got 0ns";
+        assert_eq!(lasts(Hold::open_for(Duration::ZERO)), Err(zero.to_owned()));
+    }
+
+    #[test]
+    fn long_texts_are_refused_when_given_and_cut_when_read() {
+        let hold = || Hold::open(at(2_000));
+        let texts = hold().reason("x".repeat(1_024)).by("").into_texts().unwrap();
+        assert_eq!((texts.0, texts.1.len()), (None, 1_024));
+        let refused = |hold: Hold| hold.into_texts().unwrap_err().to_string();
+        let long = "ö".repeat(513);
+        let told = |field: &str| format!("{field} must have at most 1,024 bytes, got 1026");
+        assert_eq!(refused(hold().reason(&*long)), told("reason"));
+        assert_eq!(refused(hold().by(&*long)), told("by"));
+        let long = Arc::from(format!("a{long}"));
+        let read = HoldInfo::new(HoldKind::Open, 2_000, Some(&long), &long);
+        assert_eq!((read.reason.len(), read.by.unwrap().len()), (1_023, 1_023));
+    }
+
+    #[test]
+    fn a_text_of_somebody_else_forges_no_line() {
+        let text = Arc::from("x\n\u{1b}[2J\u{202e}y");
+        let told = HoldInfo::new(HoldKind::Closed, -5, Some(&text), &text);
+        let safe = r"x\n\u{1b}[2J\u{202e}y";
+        assert_eq!(told.to_string(), format!("held closed by {safe}: {safe}"));
+        assert_eq!((told.until, &*told.reason), (SystemTime::UNIX_EPOCH, &*text));
+        let far = HoldInfo::new(HoldKind::Open, i64::MAX, None, &Arc::from(""));
+        assert_eq!(far.to_string(), "held open");
+        assert!(far.until >= at(1 << 40));
+    }
+}
