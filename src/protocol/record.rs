@@ -259,6 +259,18 @@ impl Record {
         }
     }
 
+    /// Returns `true` if nothing shows that a circuit's item has this record, so that it is perhaps
+    /// another program's: it has neither one of the three states and an attribute beside it, nor
+    /// an attribute that only circuits have. A breaker of that name would take it for its own.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        let has = |attribute: &Attribute| self.get(*attribute) != Field::Absent;
+        let only_circuits = [Attribute::FailureCount, Attribute::Owner, Attribute::LeaseUntil];
+        let is_state_alone = Attribute::ALL.iter().filter(|attribute| has(attribute)).count() < 2;
+        let is_known = self.state.valid().is_some() && !is_state_alone;
+        !is_known && !only_circuits.iter().any(has)
+    }
+
     pub(crate) fn has_sound_failed_probes(&self) -> bool {
         match self.failed_probes {
             Field::Absent => true,

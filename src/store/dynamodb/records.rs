@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{DynamoDbStore, date::Dates, fault::Call, item::Item};
 use crate::{
     name::CircuitName,
-    protocol::record::{Attribute, Field},
+    protocol::record::Attribute,
     store::{Consistency, Record, StoreError},
 };
 
@@ -38,7 +38,7 @@ pub struct CircuitRecord {
 pub enum OtherItem {
     /// What processes count together for this circuit: the key ends in `#votes`.
     Votes(CircuitName),
-    /// An item of another program, or one that lacks what a circuit's item has.
+    /// An item of another program ([`Record::is_foreign`]).
     Foreign {
         /// The text of its key; `None` if the attribute that should have the name is missing,
         /// empty, or no text.
@@ -257,23 +257,11 @@ impl DynamoDbStore {
             page.others.push(OtherItem::Votes(name));
         } else if let Some(name) = before(DRY_RUN) {
             page.dry_runs.push(CircuitRecord { name, record });
-        } else if let (Some(name), true) = (before(""), is_of_a_circuit(&record)) {
+        } else if let (Some(name), false) = (before(""), record.is_foreign()) {
             page.circuits.push(CircuitRecord { name, record });
         } else {
             let key = (!key.is_empty()).then(|| key.to_owned());
             page.others.push(OtherItem::Foreign { key });
         }
     }
-}
-
-/// Returns `true` for a record that a program of circuits has written, if perhaps with values
-/// that do not fit. Items of other programs have a `state` or an `expiration` as well.
-fn is_of_a_circuit(record: &Record) -> bool {
-    let has = |attribute| record.get(attribute) != Field::Absent;
-    let own = [Attribute::FailureCount, Attribute::Owner, Attribute::LeaseUntil];
-    if record.state.valid().is_some() {
-        let others = Attribute::ALL.into_iter().filter(|other| *other != Attribute::State);
-        return others.into_iter().any(has);
-    }
-    own.into_iter().any(has)
 }
