@@ -19,12 +19,12 @@ const MOST_BYTES: usize = 1_024;
 #[derive(Debug, Parser)]
 #[command(name = "fuseboard", version, max_term_width = 100, after_help = STATUSES)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
-
     /// Prints JSON: times in RFC 3339 and UTC.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
 
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -160,7 +160,7 @@ pub(crate) struct HoldArgs {
     pub(crate) end: End,
 
     /// Why, for people who look.
-    #[arg(long, value_name = "TEXT", value_parser = text)]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub(crate) reason: String,
 
     /// Who holds the circuit.
@@ -190,10 +190,12 @@ fn circuit(text: &str) -> Result<CircuitName, String> {
 }
 
 fn endpoint(text: &str) -> Result<String, String> {
-    if text.starts_with("http://") || text.starts_with("https://") {
-        Ok(text.to_owned())
-    } else {
-        Err("must start with http:// or https://".to_owned())
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && rest.chars().all(|one| one.is_ascii_graphic()) => {
+            Ok(text.to_owned())
+        }
+        Some(_) | None => Err("must be like http://localhost:8000 or https://host".to_owned()),
     }
 }
 
@@ -218,6 +220,13 @@ fn interval(text: &str) -> Result<Duration, String> {
     } else {
         Err("must be from 200ms to 1d".to_owned())
     }
+}
+
+fn reason(given: &str) -> Result<String, String> {
+    if given.trim().is_empty() {
+        return Err("must say something".to_owned());
+    }
+    text(given)
 }
 
 fn text(text: &str) -> Result<String, String> {
@@ -263,6 +272,7 @@ mod tests {
             (&["hold", "payments", "--reason", "x"][..], "<--for <TIME>|--until <TIME>>"),
             (&["hold", "payments", "--for", "2h"], "--reason"),
             (&["hold", "payments", "--for", "2", "--reason", "x"], "like 2h"),
+            (&["hold", "payments", "--for", "2h", "--reason", " "], "must say something"),
             (
                 &["hold", "payments", "--until", "2020-01-01T00:00:00Z", "--reason", "x"],
                 "in the future",
@@ -273,7 +283,9 @@ mod tests {
                 "at most 1,024 bytes, got 100000",
             ),
             (&["hold", "", "--for", "1h", "--reason", "x"], "at least 1 byte"),
-            (&["list", "--endpoint-url", "localhost:8000"], "http://"),
+            (&["list", "--endpoint-url", "localhost:8000"], "like http://"),
+            (&["list", "--endpoint-url", "http://"], "like http://"),
+            (&["list", "--endpoint-url", "http://a b"], "like http://"),
             (&["list", "--attr", "state"], "like state=status"),
             (&["list", "--timeout", "1h"], "100ms to 60s"),
             (&["list", "--static-pk-value", "x"], "--sort-key-attr"),

@@ -138,7 +138,8 @@ impl Circuit {
         };
         match self.record.defect() {
             Some(attribute) if attribute != "state" => {
-                shown(&format!("its item has no usable {attribute}; {why}"))
+                let defect = format!("its item has no usable {attribute}");
+                shown(&[defect, why].join("; ")).trim_end_matches("; ").to_owned()
             }
             _ => shown(&why),
         }
@@ -154,7 +155,10 @@ impl Circuit {
         let failures = count(&self.record.failure_count, "failure");
         let cause = match self.record.cause.valid().map(|cause| &**cause) {
             None => failures,
-            Some("failure_threshold") => failures.map(|failures| format!("{failures} in a row")),
+            // A reopening forgets how many they were.
+            Some("failure_threshold") => {
+                Some(format!("{} in a row", failures.as_deref().unwrap_or("failures")))
+            }
             Some("open_for") => Some("a call was told to stay away".to_owned()),
             Some("hold") => Some("after a hold".to_owned()),
             Some(other) => Some(other.to_owned()),
@@ -169,5 +173,96 @@ fn probing(owner: &str) -> String {
     match owner.rsplit_once('/') {
         Some((process, _)) => format!("{process} probes"),
         None => format!("{owner} probes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fuseboard::store::{Attribute, Value};
+
+    use super::*;
+
+    /// A circuit with these attributes: whole numbers, or texts.
+    fn circuit(attributes: &[(Attribute, &str)]) -> Circuit {
+        let mut record = Record::empty();
+        for (attribute, value) in attributes {
+            let value = value.parse().map_or_else(|_| Value::Text((*value).into()), Value::Number);
+            record.set(*attribute, Field::Valid(value));
+        }
+        Circuit { name: "payments".to_owned(), key: "payments".to_owned(), record }
+    }
+
+    fn at(time: &str) -> SystemTime {
+        time::moment(time).unwrap()
+    }
+
+    #[test]
+    fn a_hold_counts_until_its_end() {
+        use Attribute::{Hold, HoldBy, HoldReason, HoldUntil, OpenedAt, Owner, State};
+        let end = time::seconds(at("2030-01-31T14:00:00Z")).to_string();
+        let open = circuit(&[
+            (State, "OPEN"),
+            (OpenedAt, &end.replace("400", "370")),
+            (Owner, "hold#the provider moves"),
+            (HoldUntil, &end),
+            (HoldBy, "anna"),
+        ]);
+        let closed = circuit(&[
+            (State, "CLOSED"),
+            (Hold, "closed"),
+            (HoldUntil, &end),
+            (HoldReason, "load\u{1b}[2J"),
+        ]);
+        let (before, after) = (at("2030-01-31T13:59:59Z"), at("2030-01-31T14:00:00Z"));
+        assert_eq!((open.status(before), open.status(after)), (Status::HeldOpen, Status::Open));
+        assert_eq!(open.why(before), "anna: the provider moves");
+        assert_eq!((open.until(before), open.until(after)), (end.parse().ok(), None));
+        assert_eq!(
+            (closed.status(before), closed.status(after)),
+            (Status::HeldClosed, Status::Closed)
+        );
+        assert_eq!(closed.why(before), "load\\u{1b}[2J");
+        assert_eq!(closed.why(after), "");
+        // A version that does not know of ends has written it.
+        let old = circuit(&[(State, "OPEN"), (OpenedAt, &end), (Owner, "hold#move")]);
+        assert_eq!((old.status(after), old.until(after)), (Status::HeldOpen, None));
+        assert_eq!((old.why(after).as_str(), old.since(after)), ("move", None));
+    }
+
+    #[test]
+    fn what_opened_a_circuit_is_told_in_words() {
+        use Attribute::{Cause, DownSince, FailedProbes, FailureCount, OpenedAt, State};
+        let now = at("2030-01-31T14:00:00Z");
+        let open = [(State, "OPEN"), (OpenedAt, "7"), (DownSince, "3")];
+        for (more, told) in [
+            (&[(FailureCount, "5")][..], "5 failures"),
+            (&[(FailureCount, "1")], "1 failure"),
+            (&[(FailureCount, "5"), (Cause, "failure_threshold")], "5 failures in a row"),
+            (&[(FailureCount, "0"), (Cause, "failure_threshold")], "failures in a row"),
+            (
+                &[(Cause, "rate(0.5,60s,20)"), (FailedProbes, "2")],
+                "rate(0.5,60s,20), 2 failed probes",
+            ),
+            (&[(Cause, "open_for")], "a call was told to stay away"),
+            (&[(Cause, "\u{9b}x")], "\\u{9b}x"),
+            (&[(FailureCount, "x")], "its item has no usable failure_count"),
+            (&[], ""),
+        ] {
+            let circuit = circuit(&[&open, more].concat());
+            assert_eq!(circuit.why(now), told);
+            assert_eq!(circuit.since(now), Some(3));
+        }
+    }
+
+    #[test]
+    fn a_prober_is_told_by_the_name_of_its_process() {
+        use Attribute::{LeaseUntil, Owner, State};
+        let now = at("2030-01-31T14:00:00Z");
+        for (owner, told) in [("task-42/8d0f", "task-42 probes"), ("17#0b5e", "17#0b5e probes")] {
+            let circuit = circuit(&[(State, "HALF_OPEN"), (Owner, owner), (LeaseUntil, "9")]);
+            assert_eq!((circuit.status(now), circuit.until(now)), (Status::HalfOpen, Some(9)));
+            assert_eq!(circuit.why(now), told);
+        }
+        assert_eq!(circuit(&[(State, "AJAR")]).status(now), Status::Unreadable);
     }
 }

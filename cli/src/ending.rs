@@ -35,7 +35,7 @@ impl Ending {
         match self {
             Self::Unread | Self::SomeOpen => None,
             Self::Failed(text) | Self::Usage(text) | Self::NotFound(text) => {
-                Some(format!("error: {}\n", shown(text)))
+                Some(format!("error: {}\n", shown(&text.replace('\n', " "))))
             }
         }
     }

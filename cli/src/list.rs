@@ -95,6 +95,11 @@ pub(crate) fn print(circuit: &Circuit, is_json: bool) -> Result<(), Ending> {
 fn page(circuit: &Circuit, now: SystemTime) -> String {
     let record = &circuit.record;
     let at = |second: i64| format!("{} ({})", time::rfc3339(second), time::distance(now, second));
+    // Stamps are rounded up, and clocks differ.
+    let past = |second: i64| {
+        let distance = time::distance(now, second.min(time::seconds(now)));
+        format!("{} ({distance})", time::rfc3339(second))
+    };
     let count =
         |number: Option<&u64>| number.filter(|number| **number > 0).map(ToString::to_string);
     let status = circuit.status(now);
@@ -107,15 +112,15 @@ fn page(circuit: &Circuit, now: SystemTime) -> String {
         ("reason", hold.as_ref().map(|hold| hold.reason.clone())),
         ("by", hold.as_ref().and_then(|hold| hold.by.as_ref().map(ToString::to_string))),
         ("until", circuit.until(now).map(at).or(without_end)),
-        ("since", circuit.since(now).map(at)),
+        ("since", circuit.since(now).map(past)),
         ("cause", record.cause.valid().filter(|_| !is_held).map(ToString::to_string)),
         ("prober", circuit.prober().map(ToOwned::to_owned)),
         ("failures", count(record.failure_count.valid())),
         ("failed probes", count(record.failed_probes.valid())),
         ("good probes", count(record.success_count.valid())),
         // The opening of a hold lies ahead.
-        ("opened", record.opened_at.valid().filter(|_| !is_held).copied().map(at)),
-        ("released", record.released.valid().copied().map(at)),
+        ("opened", record.opened_at.valid().filter(|_| !is_held).copied().map(past)),
+        ("released", record.released.valid().filter(|_| !is_held).copied().map(past)),
         ("deleted after", record.expires_at.valid().copied().map(at)),
         ("defect", record.defect().map(|name| format!("{name} cannot be used"))),
     ];

@@ -18,7 +18,7 @@ mod time;
 mod verbs;
 mod watch;
 
-use std::process::ExitCode;
+use std::{panic, process::ExitCode};
 
 use clap::Parser as _;
 use fuseboard::HoldKind;
@@ -33,6 +33,7 @@ use self::{
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    quieten_the_sdk();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
@@ -48,6 +49,17 @@ async fn main() -> ExitCode {
             ExitCode::from(&ending)
         }
     }
+}
+
+/// The SDK panics over some settings, such as an empty endpoint in the environment. The library
+/// catches that, and returns an error: nobody has to see a trace beside it.
+fn quieten_the_sdk() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panicked| {
+        if !panicked.location().is_some_and(|place| place.file().contains("/aws-")) {
+            usual(panicked);
+        }
+    }));
 }
 
 async fn run(args: Args) -> Result<(), Ending> {

@@ -13,7 +13,6 @@ use crate::{
     ending::Ending,
     list, output,
     table::Table,
-    text::shown,
     time,
 };
 
@@ -117,9 +116,11 @@ async fn explained(
             };
             Err(Ending::failed(format_args!("{error}: {why}")))
         }
+        // Nothing was written, and it says so.
+        Err(error @ OperatorError::Contended) => Err(Ending::failed(error)),
         Err(error) => {
-            let look = "look with `fuseboard show`, and try again";
-            Err(Ending::failed(format_args!("{}: {error}; {look}", shown(name.as_str()))))
+            let look = format_args!("look with `fuseboard show {name}`, and try again");
+            Err(Ending::failed(format_args!("{error}: {look}")))
         }
     }
 }

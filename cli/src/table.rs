@@ -140,7 +140,7 @@ impl Table {
     /// The circuit of a record, if it has the prefix.
     fn own(&self, found: CircuitRecord) -> Option<Circuit> {
         let key = found.name.as_str();
-        let name = key.strip_prefix(&self.prefix)?;
+        let name = key.strip_prefix(&self.prefix).filter(|name| !name.is_empty())?;
         Some(Circuit { name: name.to_owned(), key: key.to_owned(), record: found.record })
     }
 

@@ -125,12 +125,17 @@ impl Lines {
             });
             return json::line(&value);
         }
-        let before = before.map(|seen| format!("{} -> ", seen.status.word())).unwrap_or_default();
         let (word, why) = match after {
             Some((circuit, seen)) => (seen.status.word(), circuit.why(now)),
             None => ("no item", "closed".to_owned()),
         };
+        let change = match before.map(|seen| seen.status.word()) {
+            None => word.to_owned(),
+            // An opening or a hold that followed between two looks.
+            Some(before) if before == word => format!("{word} again"),
+            Some(before) => format!("{before} -> {word}"),
+        };
         let why = if why.is_empty() { why } else { format!(" ({why})") };
-        format!("{at} {} {before}{word}{why}\n", shown(name))
+        format!("{at} {} {change}{why}\n", shown(name))
     }
 }

@@ -61,6 +61,7 @@ async fn case_138_hold_and_release_do_what_the_library_does() {
     let ran = world.run(&["release", "by-command"]).await;
     assert_eq!(ran.status, 0, "{ran:?}");
     assert!(ran.out.contains("  state          CLOSED\n"), "{ran:?}");
+    assert!(ran.out.contains("  released       2") && !ran.out.contains("(in 1 s)"), "{ran:?}");
     assert_eq!(ran.err, "before: held open (ops: move)\n");
     library.release().await.unwrap();
     let [by_command, by_library] = items();

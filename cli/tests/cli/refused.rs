@@ -140,6 +140,22 @@ async fn a_table_that_does_not_answer_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_environment_that_makes_no_sense_is_told_without_a_trace() {
+    let world = World::new().await;
+    let told = async |name: &str, value: &str, words: &[&str]| {
+        let mut command = world.command(&["list"]);
+        command.env(name, value);
+        let ran = ended(command).await;
+        said(&ran, 1, words);
+        assert_eq!(ran.err.lines().count(), 1, "{ran:?}");
+    };
+    // The SDK panics over it.
+    told("AWS_ACCESS_KEY_ID", "a\u{1}", &["SDK", "check credentials, region and endpoint"]).await;
+    told("AWS_REGION", "a b", &["`region`", "(region a b, endpoint http://"]).await;
+    told("AWS_ACCESS_KEY_ID", "", &["no credentials", "give this process credentials"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_who_has_left_ends_the_command_quietly() {
     let world = World::new().await;
     for number in 0..1_000 {

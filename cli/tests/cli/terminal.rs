@@ -149,3 +149,14 @@ async fn a_list_fits_the_terminal() {
     let lines: Vec<_> = terminal.seen.lines().map(plain).collect();
     assert_eq!(lines[..2], ["CIRCUIT        STATE", "search-in-th…  OPEN"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watching_that_cannot_begin_leaves_its_error_on_the_terminal() {
+    let world = World::empty().await;
+    let mut terminal = Terminal::start(&world, 80, &["watch"]);
+    while terminal.reads().await {}
+    let status = soon("it ends", terminal.process.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(1));
+    let (_, left) = terminal.seen.split_once("\x1b[?25h\x1b[?1049l").unwrap();
+    assert!(left.starts_with("error: scan in table"), "{left:?}");
+}

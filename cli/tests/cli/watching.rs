@@ -67,7 +67,7 @@ async fn case_138_watch_prints_a_line_for_each_change_and_ends_on_ctrl_c() {
     assert_eq!(watching.line().await, "search HALF_OPEN (17#0b5e probes)");
     // An opening that followed while nobody looked.
     world.put("payments", &open(now() + 1));
-    assert_eq!(watching.line().await, "payments OPEN -> OPEN (5 failures)");
+    assert_eq!(watching.line().await, "payments OPEN again (5 failures)");
     world.remove("payments");
     assert_eq!(watching.line().await, "payments OPEN -> no item (closed)");
     watching.ends_on(Signal::INT).await;

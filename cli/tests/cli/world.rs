@@ -148,7 +148,7 @@ pub(crate) async fn ended(mut command: Command) -> Ran {
     let output = soon("the command ends", process.wait_with_output()).await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let (out, err) = (text(output.stdout), text(output.stderr));
-    assert!(!err.contains("panicked"), "{err}");
+    assert!(!err.contains("panicked at"), "{err}");
     let status = output.status.code().unwrap_or_else(|| panic!("{:?}", output.status));
     Ran { status, out, err }
 }
