@@ -105,6 +105,7 @@ pub(crate) enum Verb {
 
     /// Shows all that the table has of a circuit.
     Show {
+        /// The circuit's name, without the prefix.
         #[arg(value_name = "CIRCUIT", value_parser = circuit)]
         name: CircuitName,
     },
@@ -133,6 +134,7 @@ pub(crate) enum Verb {
 
     /// Closes a circuit in the whole fleet: ends a hold, or an opening that is known to be over.
     Release {
+        /// The circuit's name, without the prefix.
         #[arg(value_name = "CIRCUIT", value_parser = circuit)]
         name: CircuitName,
     },
@@ -153,6 +155,7 @@ pub(crate) enum Verb {
 /// A hold.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct HoldArgs {
+    /// The circuit's name, without the prefix.
     #[arg(value_name = "CIRCUIT", value_parser = circuit)]
     pub(crate) name: CircuitName,
 

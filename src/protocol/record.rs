@@ -259,9 +259,11 @@ impl Record {
         }
     }
 
-    /// Returns `true` if nothing shows that a circuit's item has this record, so that it is perhaps
-    /// another program's: it has neither one of the three states and an attribute beside it, nor
-    /// an attribute that only circuits have. A breaker of that name would take it for its own.
+    /// Returns `true` if this is perhaps the record of another program's item: it has none of the
+    /// attributes that only circuits have (`failure_count`, `half_open_owner`,
+    /// `probe_lease_expiry`), and no state of a circuit with another attribute beside it.
+    ///
+    /// For lists. A breaker of that name takes any item for its own.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         let has = |attribute: &Attribute| self.get(*attribute) != Field::Absent;

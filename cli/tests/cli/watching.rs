@@ -18,7 +18,7 @@ struct Watching {
 
 impl Watching {
     fn start(world: &World, line: &[&str]) -> Self {
-        let line = [&["watch", "--interval", "200ms", "--timeout", "1s"], line].concat();
+        let line = [&["watch", "--interval", "200ms"], line].concat();
         let mut process = world.command(&line).spawn().unwrap();
         let out = BufReader::new(process.stdout.take().unwrap()).lines();
         let err = BufReader::new(process.stderr.take().unwrap()).lines();
