@@ -248,8 +248,14 @@ impl Write {
             | Self::ElectAbsent { .. }
             | Self::TakeOver { .. }
             | Self::Hold { .. }
-            | Self::HoldClosed { .. }
             | Self::Release { .. } => number,
+            // One that replaces another of its second, with the same end, is the same hold.
+            Self::HoldClosed { at, .. } => {
+                let is_same = |item: &Item| {
+                    item.state == State::Closed && item.expires == *at && item.held == Some(*at + 1)
+                };
+                seen.filter(is_same).map_or(number, |item| item.epoch)
+            }
             Self::Renew { .. } | Self::HandOver { .. } | Self::GiveBack { .. } => {
                 Item::epoch_of(seen)
             }
