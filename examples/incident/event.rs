@@ -95,6 +95,7 @@ pub(crate) const fn cause(cause: &Cause) -> &'static str {
         Cause::Refuted => "refuted",
         Cause::Rule(_) => "rule",
         Cause::OpenFor => "asked to wait",
+        Cause::WouldOpen => "would open",
         _ => "unknown",
     }
 }

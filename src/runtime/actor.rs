@@ -90,7 +90,8 @@ pub(crate) struct Actor {
 }
 
 enum Event {
-    Response(StoreResponse),
+    /// Boxed: the largest by far.
+    Response(Box<StoreResponse>),
     Message(Message),
     Deadline,
     End,
@@ -137,7 +138,7 @@ impl Actor {
             let event = tokio::select! {
                 biased;
                 () = self.cancelled.cancelled() => Event::End,
-                response = operation::finished(&mut operation) => Event::Response(response),
+                response = operation::finished(&mut operation) => Event::Response(Box::new(response)),
                 message = self.mailbox.recv_async() => message.map_or(Event::End, Event::Message),
                 () = self.clock().sleep(deadline) => Event::Deadline,
             };
@@ -172,7 +173,7 @@ impl Actor {
         let trip = self.take_trip(circuit, None);
         match event {
             Event::End => return true,
-            Event::Response(response) => self.on_response(now, response),
+            Event::Response(response) => self.on_response(now, *response),
             Event::Message(message) => self.on_message(circuit, message),
             Event::Deadline => {}
         }

@@ -6,6 +6,7 @@ mod closed;
 mod election;
 mod fleet;
 mod half_open;
+mod holds;
 mod http;
 mod items;
 mod open;

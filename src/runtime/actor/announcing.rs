@@ -44,7 +44,7 @@ impl Actor {
         log::transition(&transition, self.environment.instance.as_deref());
         metrics::transition(&transition);
         // There may be no subscriber. The wakers of subscribers are not our code.
-        caught(|| self.environment.transitions.send(transition));
+        caught(|| drop(self.environment.transitions.send(transition)));
     }
 
     /// Removes the circuit from its registry if no handle is left. If the last announcement

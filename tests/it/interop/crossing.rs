@@ -16,13 +16,18 @@ async fn outage_and_recovery(world: &World, first: &mut Player, second: &mut Pla
     second.has(name, "ok", &[]).await;
     first.trips(name).await;
     second.has(name, "ok", &[]).await;
-    let opened = json!({
+    let mut opened = json!({
         "id": {"S": name},
         "state": {"S": "OPEN"},
         "failure_count": {"N": "5"},
         "opened_at": {"N": start.to_string()},
         "expiration": {"N": (start + 30 + 3_600).to_string()},
     });
+    // The reference does not know them, and its next opening drops them.
+    if first.is_rust() {
+        opened["down_since"] = json!({"N": start.to_string()});
+        opened["cause"] = json!({"S": "failure_threshold"});
+    }
     let key = json!({"id": {"S": name}});
     let raw = || world.engine.get_raw(TABLE, &key).unwrap();
     assert_eq!(raw(), opened);

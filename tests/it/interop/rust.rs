@@ -1,6 +1,6 @@
 //! A process of this crate, that plays as the reference does.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use fuseboard::{
     BreakerRegistry, CallError, CircuitInfo, Clock, Config, DynamoDbStore, Hold, Origin,
@@ -58,13 +58,9 @@ impl Rust {
         self.made()
     }
 
-    pub(super) async fn hold(&self, circuit: &str, until: SystemTime) {
-        self.registry
-            .breaker(circuit)
-            .unwrap()
-            .hold(Hold::open(until).reason("maintenance"))
-            .await
-            .unwrap();
+    pub(super) async fn hold(&self, circuit: &str, hold: Hold) {
+        let hold = hold.reason("maintenance").by("ops");
+        self.registry.breaker(circuit).unwrap().hold(hold).await.unwrap();
     }
 
     pub(super) async fn release(&self, circuit: &str) {

@@ -26,7 +26,7 @@ async fn case_42_a_failed_probe_opens_the_circuit_again() {
     let (world, a) = due().await;
     assert_eq!(a.fail().await, Call::Failed);
     let open = json!({"state": "OPEN", "failure_count": 0, "opened_at": START + 30,
-        "expiration": START + 30 + 3_630});
+        "expiration": START + 30 + 3_630, "down_since": START, "cause": "failure_threshold"});
     assert_eq!(world.item(), Some(open));
     assert_eq!(a.heard(), ["OPEN>HALF_OPEN local", "HALF_OPEN>OPEN local"]);
     seconds(29).await;

@@ -54,6 +54,8 @@ async fn case_5_the_last_failure_trips_and_still_gets_its_own_error<S: Shared>()
     open.failure_count = Field::Valid(5);
     open.opened_at = Field::Valid(START);
     open.expires_at = Field::Valid(START + 30 + 3_600);
+    open.down_since = Field::Valid(START);
+    open.cause = Field::Valid("failure_threshold".into());
     assert_eq!(world.record(), open, "no owner, no lease, nothing else");
     assert_eq!((process.store.reads(), process.store.writes()), (1, 1));
     let heard = heard(&mut transitions);

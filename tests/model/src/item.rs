@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use fuseboard::{
     CircuitState,
-    store::{Field, Hints, LeaseToken, Operation, Record},
+    store::{Field, Hints, HoldTerms, LeaseToken, Operation, Record},
 };
 
 use crate::weak::Weak;
@@ -42,6 +42,8 @@ pub(crate) struct Item {
     pub(crate) expires: Stamp,
     pub(crate) count: Option<u8>,
     pub(crate) released: Option<Stamp>,
+    /// When the hold ends that an operator has the circuit under, open or closed.
+    pub(crate) held: Option<Stamp>,
     pub(crate) epoch: Stamp,
 }
 
@@ -109,6 +111,11 @@ pub(crate) enum Write {
         seen: Seen,
         at: Stamp,
     },
+    /// It ends a moment later.
+    HoldClosed {
+        seen: Seen,
+        at: Stamp,
+    },
     Release {
         seen: Item,
         at: Stamp,
@@ -126,6 +133,12 @@ impl Item {
 
     pub(crate) fn is_led_by(&self, token: u8) -> bool {
         self.state == State::HalfOpen && self.owner == Some(token)
+    }
+
+    /// Whether an operator holds the circuit closed, and the hold is not over.
+    pub(crate) fn is_held_closed(seen: Seen, lapsed: Stamp) -> bool {
+        let closed = seen.filter(|item| item.state == State::Closed);
+        closed.and_then(|item| item.held).is_some_and(|until| until > lapsed)
     }
 
     pub(crate) fn is_closed_by_token(&self) -> bool {
@@ -146,10 +159,19 @@ impl Item {
         record.expires_at = Field::Valid(i64::from(self.expires));
         record.success_count = field(self.count.map(u64::from));
         record.released = field(self.released.map(i64::from));
+        record.hold_until = field(self.held.map(i64::from));
+        if self.held.is_some() {
+            record.hold_reason = Field::Valid(Arc::from("model"));
+        }
+        if self.held.is_some() && self.state == State::Closed {
+            record.hold = Field::Valid(Arc::from("closed"));
+        }
         record
     }
 
     fn of(record: &Record, epoch: Stamp) -> Self {
+        let is_held = record.is_held() || record.held_closed_until().is_some();
+        assert_eq!(is_held, record.hold_until != Field::Absent, "a hold leaves nothing behind");
         let owner = record.owner.valid().map(|owner| match owner.strip_prefix("token ") {
             Some(number) => number.parse().unwrap(),
             None => HOLD,
@@ -167,6 +189,7 @@ impl Item {
             expires: small(record.expires_at.valid().unwrap()),
             count: record.success_count.valid().map(small),
             released: record.released.valid().map(small),
+            held: record.hold_until.valid().map(small),
             epoch,
         }
     }
@@ -198,6 +221,10 @@ fn owner(number: u8) -> Arc<str> {
     }
 }
 
+fn terms(until: Stamp) -> HoldTerms {
+    HoldTerms { until: i64::from(until), by: None, reason: Arc::from("model") }
+}
+
 fn token(number: u8) -> LeaseToken {
     LeaseToken::new(owner(number))
 }
@@ -222,6 +249,13 @@ impl Write {
             | Self::TakeOver { .. }
             | Self::Hold { .. }
             | Self::Release { .. } => number,
+            // One that replaces another of its second, with the same end, is the same hold.
+            Self::HoldClosed { at, .. } => {
+                let is_same = |item: &Item| {
+                    item.state == State::Closed && item.expires == *at && item.held == Some(*at + 1)
+                };
+                seen.filter(is_same).map_or(number, |item| item.epoch)
+            }
             Self::Renew { .. } | Self::HandOver { .. } | Self::GiveBack { .. } => {
                 Item::epoch_of(seen)
             }
@@ -247,6 +281,7 @@ impl Write {
             | Self::Close { .. }
             | Self::Reopen { .. }
             | Self::Hold { .. }
+            | Self::HoldClosed { .. }
             | Self::Release { .. } => None,
         }
     }
@@ -302,8 +337,16 @@ impl Write {
             }
             Self::Hold { seen, at } => Operation::Hold {
                 seen: seen.as_ref().map(record),
-                owner: owner(HOLD),
+                terms: terms(*at),
                 opened_at: i64::from(held_since(*seen).unwrap_or(*at)),
+                expires_at: i64::from(*at),
+                hints: Hints::NONE,
+            },
+            // It expires as a closing of the same second does.
+            Self::HoldClosed { seen, at } => Operation::HoldClosed {
+                seen: seen.as_ref().map(record),
+                terms: terms(*at + 1),
+                held_at: i64::from(*at),
                 expires_at: i64::from(*at),
             },
             Self::Release { seen, at } => {

@@ -66,6 +66,7 @@ const CALM: Rules = Rules {
     coarse: false,
     slow: false,
     refutes: false,
+    closed_holds: false,
     abrupt: false,
     contradicted: false,
     elected: false,
@@ -263,6 +264,16 @@ fn a_fleet_keeps_the_protocol_under_an_operator() {
     holds(operated, Rules { writes: 5, ..operated });
     let coarse = Rules { orders: 1, coarse: true, successes: 1, ..operated };
     holds(coarse, Rules { writes: 4, orders: 2, ..coarse });
+}
+
+#[test]
+fn case_133_a_fleet_keeps_the_protocol_when_a_circuit_is_held_closed() {
+    let held = Rules { writes: 3, orders: 1, closed_holds: true, ..CALM };
+    holds(held, Rules { writes: 5, orders: 2, ..held });
+    let coarse = Rules { coarse: true, successes: 1, ..held };
+    holds(coarse, Rules { writes: 4, orders: 2, ..coarse });
+    let faulty = Rules { writes: 2, faults: 1, ..coarse };
+    holds(faulty, Rules { writes: 3, ..faulty });
 }
 
 #[test]

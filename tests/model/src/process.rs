@@ -214,6 +214,11 @@ impl Process {
             self.phase = Phase::Closed { streak: streak + 1, counted };
             return;
         }
+        let held = Item::is_held_closed(self.record(), shared.lapsed);
+        if held && rules.weak != Weak::TripOverHold {
+            self.phase = CLOSED;
+            return;
+        }
         if rules.weak != Weak::RegainAfterTrip {
             self.election = None;
         }

@@ -45,6 +45,8 @@ pub(crate) struct Rules {
     pub(crate) slow: bool,
     /// Whose trip others contradict is refuted.
     pub(crate) refutes: bool,
+    /// Operators hold the circuit closed as well.
+    pub(crate) closed_holds: bool,
     /// The item is deleted by a person, while messages are on their way.
     pub(crate) abrupt: bool,
     /// One is contradicted at first, and all know that the circuit is closed.
@@ -72,6 +74,8 @@ pub(crate) enum Breach {
     Heard,
     /// A process was contradicted by what was no closing of others.
     Unjust,
+    /// A trip ended a hold closed that was not over.
+    Held,
     /// What was decided took effect without the store, which had answered.
     Alone,
 }
@@ -227,6 +231,7 @@ impl Shared {
         let led_by = |token| before.is_some_and(|item| item.is_led_by(token));
         let half_open = before.is_some_and(|item| item.state == State::HalfOpen);
         match *write {
+            Write::Trip { .. } if Item::is_held_closed(before, self.lapsed) => Some(Breach::Held),
             Write::Trip { seen, counted, .. } => (epoch != Item::epoch_of(seen)
                 || counted.is_some_and(|counted| counted != epoch))
             .then_some(Breach::AnotherEpoch),
@@ -245,7 +250,9 @@ impl Shared {
             Write::Close { .. } if self.failed => Some(Breach::Spent),
             Write::Close { .. } => (self.good < rules.successes).then_some(Breach::Unproven),
             Write::Reopen { .. } => None,
-            Write::Hold { seen, .. } => (before != seen).then_some(Breach::NewerState),
+            Write::Hold { seen, .. } | Write::HoldClosed { seen, .. } => {
+                (before != seen).then_some(Breach::NewerState)
+            }
             Write::Release { seen, .. } => (before != Some(seen)).then_some(Breach::NewerState),
         }
     }

@@ -15,6 +15,10 @@ pub(crate) enum Weak {
     TripAnyClosed,
     /// A closing lands whoever holds the lease.
     CloseWithoutToken,
+    /// A trip lands on any closed record that expires like the one that was seen, held or not.
+    TripAnyHold,
+    /// A process trips though it knows that the circuit is held closed.
+    TripOverHold,
     /// A reopening lands whoever holds the lease.
     ReopenWithoutToken,
     /// A renewal lands whoever holds the lease.
@@ -104,6 +108,10 @@ impl Weak {
                 if seen.is_some_and(|item| item.state == State::Closed) =>
             {
                 Write::Trip { seen, opened, counted, at }
+            }
+            (Self::TripAnyHold, Write::Trip { seen: Some(known), opened, counted, at }) => {
+                let held = seen.and_then(|item| item.held);
+                Write::Trip { seen: Some(Item { held, ..known }), opened, counted, at }
             }
             (Self::ElectAnyOpening, Write::Elect { seen: known, token, at }) => {
                 let opened = seen.map_or(known.opened, |item| item.opened);

@@ -21,6 +21,18 @@ fn a_trip_must_name_the_closed_record() {
 }
 
 #[test]
+fn case_133_a_trip_must_name_the_end_of_the_hold_that_it_saw() {
+    let rules = Rules { writes: 4, orders: 1, closed_holds: true, coarse: true, ..CALM };
+    is_refuted(Weak::TripAnyHold, Rules { successes: 1, ..rules }, "no trip ends a hold closed");
+}
+
+#[test]
+fn case_133_who_knows_of_a_hold_closed_must_not_trip() {
+    let rules = Rules { writes: 2, orders: 1, closed_holds: true, ..CALM };
+    is_refuted(Weak::TripOverHold, rules, "no trip ends a hold closed");
+}
+
+#[test]
 fn a_trip_that_nobody_was_told_of_must_keep_to_its_epoch() {
     let rules = Rules { successes: 1, faults: 1, ..CALM };
     is_refuted(Weak::TripOwedForEver, rules, "a trip lands in the epoch that was counted");

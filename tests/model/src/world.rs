@@ -71,6 +71,8 @@ pub(crate) enum Step {
     Crash(usize),
     Delete,
     Hold,
+    /// An operator holds the circuit closed: in any second, also in that of another write.
+    HoldClosed,
     Release,
     /// The store refuses to do what it is asked; whether an earlier attempt of it may
     /// arrive yet.
@@ -149,6 +151,7 @@ impl Model for Rules {
             Property::always("closings of others alone contradict", |_, world| {
                 no(world, Breach::Unjust)
             }),
+            Property::always("no trip ends a hold closed", |_, world| no(world, Breach::Held)),
             Property::always("nothing is done alone while the store answers", |_, world| {
                 no(world, Breach::Alone)
             }),
@@ -223,6 +226,7 @@ impl World {
             Step::Crash(_)
             | Step::Delete
             | Step::Hold
+            | Step::HoldClosed
             | Step::Release
             | Step::Throttle { .. }
             | Step::Freeze(_)
@@ -252,6 +256,11 @@ impl World {
             Step::Hold => {
                 let seen = shared.item;
                 self.order(|at| Write::Hold { seen, at }, rules);
+            }
+            Step::HoldClosed => {
+                shared.orders -= 1;
+                let (seen, at) = (shared.item, shared.tick(rules));
+                shared.send(Write::HoldClosed { seen, at });
             }
             Step::Release => {
                 if let Some(seen) = shared.item {

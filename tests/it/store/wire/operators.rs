@@ -8,7 +8,7 @@ use fuseboard::{
 };
 use serde_json::json;
 
-use super::{ALL, BECOME_OPEN, CLOSED, began, half_open, open, record, sends, token, update};
+use super::{ALL, BECOME_OPEN, CLOSED, began, half_open, record, sends, update};
 
 const UNCHANGED: &str = "#state = :seen_state AND #failure_count = :seen_failure_count \
     AND attribute_not_exists(#opened_at) AND #half_open_owner = :seen_half_open_owner \
@@ -182,17 +182,4 @@ async fn case_133_a_trip_after_a_hold_names_its_end_and_removes_it() {
     let open = super::with_began(BECOME_OPEN);
     let open = format!("{open}, #released, #hold, #hold_until, #hold_by, #hold_reason");
     sends(&trip, update(&open, condition, &names, values)).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_134_an_election_after_a_hold_names_its_end() {
-    let mut seen = open();
-    seen.owner = Arc::<str>::from("hold#deploy").into();
-    seen.hold_until = 1_030.into();
-    let (lease_until, expires_at) = (1_060, 4_660);
-    let elect = Operation::Elect { seen, token: token(), lease_until, expires_at };
-    let conditions = elect.conditions().iter().map(|one| format!("{one:?}")).collect::<String>();
-    assert!(conditions.contains("HoldUntil, Valid(Number(1030))"), "{conditions}");
-    let changes = elect.changes().iter().map(|one| format!("{one:?}")).collect::<String>();
-    assert!(changes.contains("Remove(HoldUntil)"), "{changes}");
 }

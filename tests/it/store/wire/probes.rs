@@ -74,16 +74,19 @@ async fn case_96_an_election_and_a_take_over_remove_the_mark_of_a_release_that_w
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_election_after_a_hold_names_the_hold() {
+async fn case_134_an_election_after_a_hold_names_the_hold_and_its_end() {
     let mut seen = open();
     seen.owner = Arc::<str>::from("hold#deploy").into();
+    seen.hold_until = 1_030.into();
     let elect = Operation::Elect { seen, token: token(), lease_until: 1_060, expires_at: 4_660 };
     let engine = Engine::new();
     let body = sent(&engine, &engine.store("A"), &elect).await;
     let condition = "#state = :seen_state AND #opened_at = :seen_opened_at \
-        AND #half_open_owner = :seen_half_open_owner";
+        AND #half_open_owner = :seen_half_open_owner AND #hold_until = :seen_hold_until";
     assert_eq!(body["ConditionExpression"], condition);
+    assert_eq!(body["UpdateExpression"], format!("{ELECTED} REMOVE #hold_until"));
     let values = &body["ExpressionAttributeValues"];
+    assert_eq!(values[":seen_hold_until"], json!({"N": "1030"}));
     assert_eq!(values[":seen_half_open_owner"], json!({"S": "hold#deploy"}));
 }
 

@@ -180,7 +180,8 @@ impl Process {
         let same = self.seen.is_some_and(|before| is_same_epoch(before, found));
         let first = self.seen.is_none();
         let opened = self.record().and_then(|item| item.opened);
-        let owes = self.owes(found, same || first, rules);
+        let held = Item::is_held_closed(found, shared.lapsed);
+        let owes = self.owes(found, same || first, held, rules);
         self.learn(found, shared, rules);
         if owes {
             return;
@@ -188,6 +189,7 @@ impl Process {
         match found {
             None => self.adopt_none(same, first, opened),
             Some(item) => match item.state {
+                State::Closed if held => self.close_here(),
                 State::Closed => self.adopt_closed(same, first),
                 State::Open => {
                     // Nobody has probed it since this process began to, alone.
@@ -203,13 +205,14 @@ impl Process {
         }
     }
 
-    fn owes(&mut self, found: Seen, same: bool, rules: &Rules) -> bool {
+    fn owes(&mut self, found: Seen, same: bool, held: bool, rules: &Rules) -> bool {
         let holds = |token| found.is_some_and(|item| item.is_led_by(token));
         let owes = match self.want {
             Some(Want::Trip) => {
                 let told = self.told == State::Open && rules.weak == Weak::ToldTripIsOffered;
                 let ever = told || rules.weak == Weak::TripOwedForEver;
-                found.is_none() || (same || ever) && Item::is_closed(found)
+                let held = held && rules.weak != Weak::TripOverHold;
+                found.is_none() || (same || ever) && Item::is_closed(found) && !held
             }
             Some(Want::Close { token } | Want::Reopen { token, .. }) => holds(token),
             Some(Want::Renew { .. } | Want::HandOver | Want::GiveBack) => {
@@ -306,12 +309,14 @@ fn is_own_earlier_write(write: &Write, item: &Item, weak: Weak) -> bool {
         }
         Write::Close { live, at, .. } => {
             let live = live || weak == Weak::PastLeaseClosedIsOurs;
-            let alike = live && item.expires == at;
+            let alike = live && item.expires == at && item.released.is_none();
             item.state == State::Closed && (alike || weak == Weak::AnyClosedIsOurs)
         }
-        Write::Trip { .. } | Write::Reopen { .. } | Write::Hold { .. } | Write::Release { .. } => {
-            false
-        }
+        Write::Trip { .. }
+        | Write::Reopen { .. }
+        | Write::Hold { .. }
+        | Write::HoldClosed { .. }
+        | Write::Release { .. } => false,
     }
 }
 
@@ -328,7 +333,7 @@ fn is_opening(phase: Phase, stamp: Stamp) -> bool {
 /// What a trip, an election or a takeover of one would find in the other.
 fn is_same_epoch(before: Seen, after: Seen) -> bool {
     let whole: fn(&Item) -> (Option<Stamp>, Option<u8>) = |item| match item.state {
-        State::Closed => (Some(item.expires), None),
+        State::Closed => (Some(item.expires), item.held),
         State::Open => (item.opened, item.owner),
         State::HalfOpen => (item.lease, item.owner),
     };

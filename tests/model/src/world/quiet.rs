@@ -3,7 +3,7 @@
 
 use super::World;
 use crate::{
-    item::{FULL, Item, Seen},
+    item::{FULL, Item, Seen, State},
     process::{Answer, Job, Phase, Verdict},
     shared::Rules,
 };
@@ -34,7 +34,7 @@ impl World {
         self.forget_lapses();
     }
 
-    /// Of the leases that have run out, the last that anything still names is enough.
+    /// Of the leases and holds that have run out, the last that anything still names is enough.
     fn forget_lapses(&mut self) {
         let full = |seen: Seen| seen?.lease?.checked_sub(FULL);
         let mut last = 0;
@@ -44,18 +44,24 @@ impl World {
         };
         name(full(self.shared.item));
         name(full(self.shared.older));
+        let held = |seen: Seen| seen.filter(|item| item.state == State::Closed)?.held;
+        name(held(self.shared.item));
+        name(held(self.shared.older));
         for process in &self.processes {
             name(process.ours().map(|ours| ours.leased));
             name(process.election.map(|election| election.at));
             name(process.owed_since());
             name(process.seen.and_then(full));
+            name(process.seen.and_then(held));
             match process.job {
                 Some(
                     Job::Read(found) | Job::Write { answer: Some(Answer::Refused(found)), .. },
                 ) => {
                     name(full(found));
+                    name(held(found));
                 }
                 Some(Job::Write { answer: Some(Answer::Applied(item)), .. }) => {
+                    name(held(Some(item)));
                     name(full(Some(item)));
                 }
                 Some(Job::Write { answer: None, .. }) | None => {}

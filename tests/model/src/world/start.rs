@@ -21,6 +21,7 @@ impl Rules {
             expires: 0,
             count: None,
             released: None,
+            held: None,
             epoch: FULL,
         };
         let open = Item { state: State::Open, opened: Some(0), epoch: OPENED, ..closed };

@@ -2,7 +2,7 @@
 
 use super::{Step, World};
 use crate::{
-    item::{FULL, Item},
+    item::{FULL, Item, State},
     process::{Job, Phase, Process, Stage, Verdict},
     shared::Rules,
     weak::Weak,
@@ -120,7 +120,9 @@ impl World {
         }
         let lease = shared.item.and_then(|item| item.lease).and_then(|it| it.checked_sub(FULL));
         let leases = self.processes.iter().filter_map(|env| Some(env.ours()?.leased));
-        let mut ends: Vec<u8> = leases.chain(lease).filter(|end| *end > shared.lapsed).collect();
+        let held = shared.item.filter(|item| item.state == State::Closed).and_then(|it| it.held);
+        let mut ends: Vec<u8> =
+            leases.chain(lease).chain(held).filter(|end| *end > shared.lapsed).collect();
         ends.sort_unstable();
         ends.dedup();
         steps.extend(ends.into_iter().map(Step::Lapse));
@@ -129,7 +131,11 @@ impl World {
         }
         if shared.orders > 0 && shared.writes < rules.writes {
             steps.push(Step::Hold);
-            if !Item::is_closed(shared.item) {
+            if rules.closed_holds {
+                steps.push(Step::HoldClosed);
+            }
+            let is_held = Item::is_held_closed(shared.item, shared.lapsed);
+            if !Item::is_closed(shared.item) || is_held {
                 steps.push(Step::Release);
             }
         }
