@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use crate::{
-    hold::HoldInfo,
+    hold::info::HoldInfo,
     name::{CircuitName, NameError},
     protocol::answer::StoreErrorKind,
     reason::Reason,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    hold::HoldInfo,
+    hold::info::HoldInfo,
     reason::Reason,
     state::{CircuitInfo, CircuitState},
     transition::Cause,

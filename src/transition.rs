@@ -4,7 +4,7 @@ mod text;
 
 use std::{sync::Arc, time::SystemTime};
 
-use crate::{config::Rule, hold::HoldInfo, name::CircuitName, state::CircuitState};
+use crate::{config::Rule, hold::info::HoldInfo, name::CircuitName, state::CircuitState};
 
 /// One state change of a circuit, broadcast to every subscriber.
 ///

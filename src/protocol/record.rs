@@ -7,6 +7,7 @@
 //! calls [`Operation::apply`]; any other translates the two lists.
 
 mod attribute;
+mod changes;
 mod held;
 mod hints;
 mod operation;

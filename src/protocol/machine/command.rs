@@ -9,7 +9,7 @@ use super::{
     storage::{TTL_SLACK, seconds_up},
 };
 use crate::{
-    hold::HoldKind,
+    hold::info::HoldKind,
     protocol::answer::{Consistency, StoreErrorKind},
     protocol::moment::Moment,
     protocol::record::{Field, Hints, HoldTerms, Operation},

@@ -12,7 +12,7 @@ use super::{
     storage::seconds_up,
 };
 use crate::{
-    hold::{HoldInfo, HoldKind},
+    hold::info::{HoldInfo, HoldKind},
     protocol::moment::Moment,
     protocol::record::Record,
     transition::{Cause, Origin},

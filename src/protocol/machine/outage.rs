@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Machine, phase::Phase};
+use super::Machine;
 use crate::{
     protocol::moment::{Moment, millis},
     protocol::record::{Hints, Record},
@@ -86,17 +86,6 @@ impl Machine {
         match opened_at.filter(|_| !is_held) {
             Some(opened_at) => Outage::of_stamp(opened_at, self.now, cause),
             None => Outage::starting(self.now, cause),
-        }
-    }
-}
-
-impl Phase {
-    /// Returns the outage that the circuit is in; `None` while it is closed.
-    pub(super) fn outage(&self) -> Option<&Outage> {
-        match self {
-            Self::Closed { .. } => None,
-            Self::Open(opening) => Some(&opening.outage),
-            Self::HalfOpen(recovery) => Some(&recovery.before.outage),
         }
     }
 }

@@ -57,6 +57,15 @@ impl Phase {
         }
     }
 
+    /// Returns the outage that the circuit is in; `None` while it is closed.
+    pub(super) fn outage(&self) -> Option<&Outage> {
+        match self {
+            Self::Closed { .. } => None,
+            Self::Open(opening) => Some(&opening.outage),
+            Self::HalfOpen(recovery) => Some(&recovery.before.outage),
+        }
+    }
+
     /// Returns the lease of this process, if it is the prober.
     pub(super) fn our_lease(&self) -> Option<&OurLease> {
         match self {

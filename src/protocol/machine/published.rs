@@ -11,7 +11,7 @@ use super::{
     storage::{PendingWrite, StoreRequest},
 };
 use crate::{
-    hold::HoldInfo,
+    hold::info::HoldInfo,
     protocol::answer::Consistency,
     protocol::health::Access,
     protocol::moment::{Moment, millis},

@@ -8,9 +8,9 @@ use super::{
         Attribute::{self, Hold, HoldBy, HoldReason, HoldUntil},
         Change,
     },
-    operation::{forget, set},
+    changes::{forget, set},
 };
-use crate::{hold::HoldKind, state::CircuitState};
+use crate::{hold::info::HoldKind, state::CircuitState};
 
 /// The word of `hold` while an operator holds the circuit closed.
 const CLOSED: &str = "closed";

@@ -8,7 +8,7 @@ use super::{
         Attribute::{Cause, DownSince, FailedProbes, OpenUntil},
         Change,
     },
-    operation::{forget, set},
+    changes::{forget, set},
 };
 
 /// How long an opening lasts, where it is not the recovery timeout of whoever looks, and what

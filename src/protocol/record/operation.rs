@@ -13,12 +13,13 @@ use super::{
             self, Cause, DownSince, ExpiresAt, FailedProbes, FailureCount, HoldUntil, LeaseUntil,
             OpenUntil, OpenedAt, Owner, Released, State, SuccessCount,
         },
-        Change, Condition, Typed, untyped,
+        Change, Condition, Typed as _, untyped,
     },
+    changes::{forget, set},
     held::{DETAILS, forget_hold},
     hints::forget_length,
 };
-use crate::{hold::HoldKind, state::CircuitState};
+use crate::{hold::info::HoldKind, state::CircuitState};
 
 /// One conditional write on the record of a circuit.
 ///
@@ -351,10 +352,6 @@ impl Operation {
     }
 }
 
-pub(super) fn set(attribute: Attribute, value: &impl Typed) -> Change {
-    Change::Set(attribute, value.to_value())
-}
-
 fn become_open(
     failure_count: u64,
     opened_at: i64,
@@ -394,17 +391,6 @@ fn become_closed(expires_at: i64) -> Vec<Change> {
         Change::Remove(DownSince),
         Change::Remove(Cause),
     ]
-}
-
-/// Removes an attribute if the record that was seen has it.
-///
-/// Only then is the attribute named, so that a circuit without it sends what versions
-/// that do not know it sent. Elections remove `released` and `open_until` too, since those
-/// of Powertools leave them: a closing by probes after such an election would be taken for
-/// a release by the operator, and the end of an opening for that of a later one.
-pub(super) fn forget(attribute: Attribute, seen: Option<&Record>) -> Vec<Change> {
-    let has_it = seen.is_some_and(|seen| seen.get(attribute) != Field::Absent);
-    has_it.then_some(Change::Remove(attribute)).into_iter().collect()
 }
 
 fn in_state(state: CircuitState) -> Condition {
