@@ -10,7 +10,7 @@ use fuseboard::{CircuitState, CircuitTransition, Lagged, Origin, Transitions};
 use futures::FutureExt as _;
 use tokio::{
     sync::{mpsc, oneshot},
-    task::JoinSet,
+    task::{JoinSet, coop::unconstrained},
 };
 
 use crate::{fleet::Fleet, ledger::Ledger};
@@ -85,7 +85,10 @@ impl Listener {
                     None => return,
                 },
                 Some(caught_up) = asks.recv() => {
-                    while let Some(Some(heard)) = self.transitions.recv().now_or_never() {
+                    // Not bounded by the task's budget, which ends after 128 of them.
+                    while let Some(Some(heard)) =
+                        unconstrained(self.transitions.recv()).now_or_never()
+                    {
                         self.note(heard);
                     }
                     // Whoever asked still waits.

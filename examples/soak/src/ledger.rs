@@ -175,7 +175,7 @@ impl Ledger {
         let key = (registry, circuit.to_owned());
         let page = pages.entry(key.clone()).or_default();
         note(page);
-        page.compare(compared);
+        page.compare(compared, |told| !told.is_vague());
         if page.writes.is_empty() && page.told.is_empty() && page.alone.is_empty() {
             pages.remove(&key);
         }
@@ -200,12 +200,21 @@ impl Page {
         }
     }
 
-    /// Gives each transition its write, and forgets what is complete.
-    fn compare(&mut self, compared: &mut Compared) {
+    /// Gives each of these transitions its write, and forgets what is complete.
+    fn compare(&mut self, compared: &mut Compared, is_ready: impl Fn(&Told) -> bool) {
         let writes = &mut self.writes;
         self.told.retain(|told| {
-            let own = writes.iter_mut().find(|entry| entry.applied > 0 && told.is_of(entry));
-            let Some(own) = own else {
+            if !is_ready(told) {
+                return true;
+            }
+            let may_be = |entry: &&mut Entry| {
+                let is_written = entry.applied > 0 || entry.answers.contains(&Answer::Applied);
+                is_written && told.is_of(entry)
+            };
+            // A closing names no token: an earlier one that came late, and was never told, must
+            // not take what is told of the one that has to be, whoever reports first.
+            let own = writes.iter_mut().filter(may_be).min_by_key(|entry| entry.urgency());
+            let Some(own) = own.filter(|entry| entry.applied > 0) else {
                 return true;
             };
             own.told = true;
@@ -224,10 +233,18 @@ impl Page {
         compared: &mut Compared,
         mut wrong: impl FnMut(&mut Compared, String),
     ) {
+        self.compare(compared, |_| true);
         for told in &self.told {
-            wrong(compared, format!("told as its own without a write of its own: {told:?}"));
+            let beside = &self.writes;
+            wrong(
+                compared,
+                format!("told as its own without a write: {told:?}, beside {beside:?}"),
+            );
         }
-        for entry in std::mem::take(&mut self.writes) {
+        let mut writes = std::mem::take(&mut self.writes);
+        // What was told without the store goes first to those that must have been told.
+        writes.sort_by_key(Entry::urgency);
+        for entry in writes {
             let count = match entry.judge(has_lagged, &mut self.alone) {
                 Verdict::Wrong(what) => {
                     wrong(compared, format!("{what}: {entry:?}"));
@@ -256,6 +273,15 @@ enum Verdict {
 }
 
 impl Entry {
+    /// Less, the more it has to be told: answered as applied, recognised, and neither.
+    fn urgency(&self) -> u8 {
+        match (self.answers.contains(&Answer::Applied), self.answers.contains(&Answer::Refused)) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        }
+    }
+
     fn judge(&self, has_lagged: bool, alone: &mut Vec<(CircuitState, Option<i64>)>) -> Verdict {
         let was_applied = self.answers.contains(&Answer::Applied);
         let was_refused = self.answers.contains(&Answer::Refused);
@@ -326,12 +352,17 @@ impl Told {
         }
     }
 
+    /// Returns `true` for an election of a circuit that had failed open, and does not know since
+    /// when it was open. It may be of any election, and so waits until all others have theirs.
+    fn is_vague(&self) -> bool {
+        self.elects && self.opened_at.is_none()
+    }
+
     fn is_of(&self, entry: &Entry) -> bool {
         let write = &entry.write;
         let same_time = match (self.opens, self.elects) {
             (true, _) => write.opened_at == self.opened_at,
-            // One that had failed open does not know since when it was open.
-            (false, true) => self.opened_at.is_none() || write.opened_at == self.opened_at,
+            (false, true) => self.is_vague() || write.opened_at == self.opened_at,
             (false, false) => true,
         };
         let same_token = self.owner.is_none() || write.token == self.owner;

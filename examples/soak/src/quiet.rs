@@ -29,7 +29,7 @@ const AT_A_TIME: usize = 512;
 /// longest back-off.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long those that are closed may take, and tasks that have nothing to do.
-const A_WHILE: Duration = Duration::from_secs(10);
+const A_WHILE: Duration = Duration::from_secs(30);
 
 /// What there is when nothing happens.
 #[derive(Clone, Copy, Debug)]

@@ -187,6 +187,68 @@ fn a_write_that_was_told_without_the_store_before_is_not_told_again() {
     assert_eq!(compare(&steps).wrong, 1);
 }
 
+/// Of two closings the first was applied late, when nobody asked any more, and is not told.
+#[test]
+fn what_is_told_of_a_closing_is_not_taken_by_an_earlier_one_that_came_late() {
+    let closing = well().pop().unwrap();
+    let mut late = closing.write.clone();
+    late.token = Some("late".to_owned());
+    let told = &closing.told[0];
+    for is_reported_last in [false, true] {
+        let ledger = Ledger::default();
+        ledger.wrote(1, "circuit", late.clone(), false);
+        ledger.answered(1, "circuit", late.clone(), Answer::None);
+        ledger.answered(1, "circuit", closing.write.clone(), Answer::Applied);
+        if is_reported_last {
+            ledger.told(1, told);
+            ledger.wrote(1, "circuit", closing.write.clone(), true);
+        } else {
+            ledger.wrote(1, "circuit", closing.write.clone(), true);
+            ledger.told(1, told);
+        }
+        ledger.settle();
+        let compared = ledger.compared();
+        assert_eq!((compared.wrong, compared.matched, compared.lost), (0, 1, 1), "{compared:?}");
+    }
+}
+
+/// One election is told without the time of its opening, and comes first.
+#[test]
+fn what_is_told_without_a_time_does_not_take_the_election_of_another() {
+    let steps = well();
+    let (first, mut other) = (&steps[1], steps[3].clone());
+    other.told[0].opened_at = None;
+    assert_ne!(first.write.opened_at, other.write.opened_at);
+    let ledger = Ledger::default();
+    for write in [&first.write, &other.write] {
+        ledger.wrote(1, "circuit", write.clone(), true);
+        ledger.answered(1, "circuit", write.clone(), Answer::Applied);
+    }
+    ledger.told(1, &other.told[0]);
+    ledger.told(1, &first.told[0]);
+    ledger.settle();
+    let compared = ledger.compared();
+    assert_eq!((compared.wrong, compared.matched), (0, 2), "{compared:?}");
+}
+
+#[test]
+fn what_was_told_without_the_store_excuses_first_who_must_have_been_told() {
+    let closing = well().pop().unwrap();
+    let mut late = closing.write.clone();
+    late.token = Some("late".to_owned());
+    let mut alone = closing.told[0].clone();
+    alone.origin = Origin::WithoutStore;
+    let ledger = Ledger::default();
+    ledger.wrote(1, "circuit", late.clone(), true);
+    ledger.answered(1, "circuit", late, Answer::None);
+    ledger.told(1, &alone);
+    ledger.answered(1, "circuit", closing.write.clone(), Answer::Applied);
+    ledger.wrote(1, "circuit", closing.write, true);
+    ledger.settle();
+    let compared = ledger.compared();
+    assert_eq!((compared.wrong, compared.told_before, compared.late), (0, 1, 1), "{compared:?}");
+}
+
 #[test]
 fn a_write_that_nobody_asked_for_or_that_is_applied_twice_is_wrong() {
     assert_eq!(but(0, |step| step.answer = None).wrong, 1);
