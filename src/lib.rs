@@ -41,6 +41,7 @@
 //!   process that made it.
 //! - [`BreakerRegistry::flush`]: waits for pending writes, before an AWS Lambda environment is
 //!   frozen.
+//! - `DynamoDbStore::records`: every circuit of a table, for operators.
 //! - [`Breaker::hold`], [`Breaker::release`]: open and close a circuit by hand.
 //! - [`store`]: DynamoDB, memory, or a store of your own and the suite that
 //!   checks it.

@@ -90,7 +90,8 @@ use std::{error::Error, fmt, future::Future, pin::Pin};
 pub(crate) use self::dynamodb::OwnOperation;
 #[cfg(feature = "dynamodb")]
 pub use self::dynamodb::{
-    DynamoDbStore, DynamoDbStoreBuilder, Misconfiguration, NotChecked, Verified, VerifyError,
+    CircuitRecord, DynamoDbStore, DynamoDbStoreBuilder, Misconfiguration, NotChecked, OtherItem,
+    Records, RecordsPage, Verified, VerifyError,
 };
 pub use self::{memory::MemoryStore, server_time::ServerTime};
 use crate::name::CircuitName;

@@ -260,6 +260,20 @@ impl Record {
         }
     }
 
+    /// Returns `true` if this is perhaps the record of another program's item: it has none of the
+    /// attributes that only circuits have (`failure_count`, `half_open_owner`,
+    /// `probe_lease_expiry`), and no state of a circuit with another attribute beside it.
+    ///
+    /// For lists. A breaker of that name takes any item for its own.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        let has = |attribute: &Attribute| self.get(*attribute) != Field::Absent;
+        let only_circuits = [Attribute::FailureCount, Attribute::Owner, Attribute::LeaseUntil];
+        let is_state_alone = Attribute::ALL.iter().filter(|attribute| has(attribute)).count() < 2;
+        let is_known = self.state.valid().is_some() && !is_state_alone;
+        !is_known && !only_circuits.iter().any(has)
+    }
+
     pub(crate) fn has_sound_failed_probes(&self) -> bool {
         match self.failed_probes {
             Field::Absent => true,

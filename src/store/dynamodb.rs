@@ -16,6 +16,7 @@ mod item;
 mod misconfiguration;
 #[cfg(feature = "aws-sdk")]
 mod own;
+mod records;
 mod request;
 mod table;
 mod timeouts;
@@ -30,6 +31,7 @@ pub(crate) use self::own::OwnOperation;
 pub use self::{
     builder::DynamoDbStoreBuilder,
     misconfiguration::{Misconfiguration, NotChecked, Verified, VerifyError},
+    records::{CircuitRecord, OtherItem, Records, RecordsPage},
 };
 use self::{credentials::Credentials, date::Dates, item::AttributeNames, timeouts::Timeouts};
 use super::{Consistency, Operation, Record, ServerTime, Store, StoreError, Written};

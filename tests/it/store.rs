@@ -10,6 +10,7 @@ mod environment;
 mod far;
 mod faults;
 mod items;
+mod records;
 mod table;
 mod told;
 mod verify;

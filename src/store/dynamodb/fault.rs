@@ -83,7 +83,7 @@ impl Call<'_> {
         let cause = fault
             .and_then(ProvideErrorMetadata::code)
             .map(|code| Cause::of(code, detail.unwrap_or_default()));
-        if let Some(advice) = cause.and_then(Cause::advice) {
+        if let Some(advice) = cause.and_then(|cause| cause.advice(self.operation)) {
             message = format!("{message} ({advice})");
         }
         StoreError::new(kind, message).with_source(error)
@@ -222,10 +222,17 @@ impl Cause {
         }
     }
 
-    fn advice(self) -> Option<&'static str> {
+    fn advice(self, operation: &str) -> Option<&'static str> {
         match self {
             Self::NoTable => Some("create the table, or correct its name, account and region"),
-            Self::Denied => Some("allow dynamodb:GetItem and dynamodb:UpdateItem on it"),
+            Self::Denied => Some(match operation {
+                "scan" => "allow dynamodb:Scan on it, to a role of operators",
+                "query" => "allow dynamodb:Query on it, to a role of operators",
+                "create" => {
+                    "allow dynamodb:CreateTable, dynamodb:DescribeTable, dynamodb:DescribeTimeToLive and dynamodb:UpdateTimeToLive on it"
+                }
+                _ => "allow dynamodb:GetItem and dynamodb:UpdateItem on it",
+            }),
             Self::Key => {
                 Some("check key_attr and sort_key_attr against the key schema of the table")
             }
@@ -259,6 +266,7 @@ fn is_about_the_key(message: &str) -> bool {
         "number of conditions on the keys is invalid",
         "Missing the key",
         "Type mismatch for key",
+        "missed key schema element",
         "is part of the key",
     ];
     of_keys.iter().any(|words| message.contains(words))

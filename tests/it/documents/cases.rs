@@ -35,6 +35,7 @@ impl Tests {
         tests.find_in(&root().join("src"), "");
         tests.find_in(&root().join("tests"), "");
         tests.find_in(&root().join("examples/lambda/tests"), "");
+        tests.find_in(&root().join("cli/tests"), "");
         tests.find_in(&root().join("examples/prometheus/tests"), "prometheus");
         assert!(tests.0.len() > 80, "{} cases have tests", tests.0.len());
         tests

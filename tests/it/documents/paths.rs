@@ -8,7 +8,7 @@ use super::root;
 const DOCUMENTS: [&str; 2] = ["ARCHITECTURE.md", "CONTRIBUTING.md"];
 
 /// Where files are named without their folder: `record.rs`.
-const FOLDERS: [&str; 6] = ["src", "tests", "examples", "benches", "docs", ".ci"];
+const FOLDERS: [&str; 7] = ["src", "tests", "examples", "benches", "cli", "docs", ".ci"];
 
 /// Every file of the crate and every folder, as paths within it; folders end with a slash.
 fn all() -> Vec<String> {

@@ -103,6 +103,7 @@ impl Engine {
             "PutItem" => answer(body, |request| database.put_item(request)),
             "DeleteItem" => answer(body, |request| database.delete_item(request)),
             "Scan" => answer(body, |request| database.scan(request)),
+            "Query" => answer(body, |request| database.query(request)),
             "CreateTable" => answer(body, |request| database.create_table(request)),
             "DescribeTable" => answer(body, |request| database.describe_table(request)),
             "ListTables" => answer(body, |request| database.list_tables(request)),

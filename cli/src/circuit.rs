@@ -1,0 +1,268 @@
+//! A circuit as its record in the table tells it.
+
+use std::{sync::Arc, time::SystemTime};
+
+use fuseboard::{
+    CircuitState,
+    store::{Field, Record},
+};
+
+use crate::{text::shown, time};
+
+/// The beginning of an owner that is no prober, but an operator's reason.
+const HOLD: &str = "hold#";
+
+/// A circuit that has an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Circuit {
+    /// Its name, without the prefix.
+    pub(crate) name: String,
+    /// Its key in the table.
+    pub(crate) key: String,
+    pub(crate) record: Record,
+}
+
+/// What a circuit does with calls, by its record at some time. The first is the most urgent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Status {
+    HeldOpen,
+    Open,
+    HalfOpen,
+    /// Its record has no state that can be read: processes keep it closed.
+    Unreadable,
+    HeldClosed,
+    Closed,
+}
+
+/// An operator's hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hold {
+    pub(crate) is_open: bool,
+    /// Its end, if the record tells it.
+    pub(crate) until: Option<i64>,
+    pub(crate) by: Option<Arc<str>>,
+    pub(crate) reason: String,
+}
+
+impl Status {
+    /// The word for people.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::HeldOpen => "held open",
+            Self::Open => "OPEN",
+            Self::HalfOpen => "HALF_OPEN",
+            Self::Unreadable => "unreadable",
+            Self::HeldClosed => "held closed",
+            Self::Closed => "CLOSED",
+        }
+    }
+
+    /// Returns `true` if calls are rejected.
+    pub(crate) const fn is_open(self) -> bool {
+        matches!(self, Self::HeldOpen | Self::Open | Self::HalfOpen)
+    }
+}
+
+impl Circuit {
+    /// What the circuit does with calls at this time.
+    pub(crate) fn status(&self, now: SystemTime) -> Status {
+        let is_over = |hold: &Hold| hold.until.is_some_and(|until| until <= time::seconds(now));
+        match (self.record.state.valid(), self.hold().filter(|hold| !is_over(hold))) {
+            (None, _) => Status::Unreadable,
+            (Some(CircuitState::Open), Some(_)) => Status::HeldOpen,
+            (Some(CircuitState::Open), None) => Status::Open,
+            (Some(CircuitState::HalfOpen), _) => Status::HalfOpen,
+            (Some(CircuitState::Closed), Some(_)) => Status::HeldClosed,
+            (Some(CircuitState::Closed), None) => Status::Closed,
+        }
+    }
+
+    /// Returns `true` if the circuit rejects calls at this time.
+    pub(crate) fn is_open(&self, now: SystemTime) -> bool {
+        self.status(now).is_open()
+    }
+
+    /// The hold that the record carries, over or not.
+    pub(crate) fn hold(&self) -> Option<Hold> {
+        let record = &self.record;
+        let by = record.hold_by.valid().cloned();
+        if record.is_held() {
+            // Older versions, whose hold has no end, write the reason there alone.
+            let owner = record.owner.valid().map(|owner| &**owner).unwrap_or_default();
+            let reason = owner.strip_prefix(HOLD).unwrap_or_default().to_owned();
+            return Some(Hold { is_open: true, until: record.held_open_until(), by, reason });
+        }
+        let until = Some(record.held_closed_until()?);
+        let reason = record.hold_reason.valid().map(ToString::to_string).unwrap_or_default();
+        Some(Hold { is_open: false, until, by, reason })
+    }
+
+    /// Since when the circuit is not well; `None` if it is, or if the record does not tell.
+    pub(crate) fn since(&self, now: SystemTime) -> Option<i64> {
+        let record = &self.record;
+        let is_down = record.state.valid().is_some_and(|state| *state != CircuitState::Closed);
+        // The opening of a hold lies ahead.
+        let opened_at = record.opened_at.valid().filter(|_| !record.is_held());
+        let since = record.down_since.valid().or(opened_at).copied().filter(|_| is_down);
+        // Stamps are rounded up, and clocks differ.
+        since.map(|since| since.min(time::seconds(now)))
+    }
+
+    /// Until when the circuit stays as it is, as far as the record tells.
+    pub(crate) fn until(&self, now: SystemTime) -> Option<i64> {
+        match self.status(now) {
+            Status::HeldOpen | Status::HeldClosed => self.hold()?.until,
+            Status::Open => self.record.open_until.valid().copied(),
+            Status::HalfOpen => self.record.lease_until.valid().copied(),
+            Status::Closed | Status::Unreadable => None,
+        }
+    }
+
+    /// Who has the right to probe, as the item tells it.
+    pub(crate) fn prober(&self) -> Option<&str> {
+        let is_half_open = self.record.state == Field::Valid(CircuitState::HalfOpen);
+        self.record.owner.valid().filter(|_| is_half_open).map(|owner| &**owner)
+    }
+
+    /// Why the circuit is as it is, in a few words; safe for a terminal.
+    pub(crate) fn why(&self, now: SystemTime) -> String {
+        let why = match (self.status(now), self.hold()) {
+            (Status::HeldOpen | Status::HeldClosed, Some(hold)) => match hold.by {
+                Some(by) => format!("{by}: {}", hold.reason),
+                None => hold.reason,
+            },
+            (Status::HalfOpen, _) => self.prober().map(probing).unwrap_or_default(),
+            (Status::Open, _) => self.cause(),
+            (Status::Unreadable, _) => "its item has no usable state".to_owned(),
+            (Status::HeldClosed | Status::HeldOpen | Status::Closed, _) => String::new(),
+        };
+        match self.record.defect() {
+            Some(attribute) if attribute != "state" => {
+                let defect = format!("its item has no usable {attribute}");
+                shown(&[defect, why].join("; ")).trim_end_matches("; ").to_owned()
+            }
+            _ => shown(&why),
+        }
+    }
+
+    /// What the record tells of what opened the circuit.
+    fn cause(&self) -> String {
+        let count = |field: &Field<u64>, what: &str| match field.valid() {
+            None | Some(0) => None,
+            Some(1) => Some(format!("1 {what}")),
+            Some(number) => Some(format!("{number} {what}s")),
+        };
+        let failures = count(&self.record.failure_count, "failure");
+        let cause = match self.record.cause.valid().map(|cause| &**cause) {
+            None => failures,
+            // A reopening forgets how many they were.
+            Some("failure_threshold") => {
+                Some(format!("{} in a row", failures.as_deref().unwrap_or("failures")))
+            }
+            Some("open_for") => Some("a call was told to stay away".to_owned()),
+            Some("hold") => Some("after a hold".to_owned()),
+            Some(other) => Some(other.to_owned()),
+        };
+        let probes = count(&self.record.failed_probes, "failed probe");
+        cause.into_iter().chain(probes).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A prober by the name of its process: what comes before the token, if the process has one.
+fn probing(owner: &str) -> String {
+    match owner.rsplit_once('/') {
+        Some((process, _)) => format!("{process} probes"),
+        None => format!("{owner} probes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fuseboard::store::{Attribute, Value};
+
+    use super::*;
+
+    /// A circuit with these attributes: whole numbers, or texts.
+    fn circuit(attributes: &[(Attribute, &str)]) -> Circuit {
+        let mut record = Record::empty();
+        for (attribute, value) in attributes {
+            let value = value.parse().map_or_else(|_| Value::Text((*value).into()), Value::Number);
+            record.set(*attribute, Field::Valid(value));
+        }
+        Circuit { name: "payments".to_owned(), key: "payments".to_owned(), record }
+    }
+
+    fn at(time: &str) -> SystemTime {
+        time::moment(time).unwrap()
+    }
+
+    #[test]
+    fn a_hold_counts_until_its_end() {
+        use Attribute::{Hold, HoldBy, HoldReason, HoldUntil, OpenedAt, Owner, State};
+        let end = time::seconds(at("2030-01-31T14:00:00Z")).to_string();
+        let open = circuit(&[
+            (State, "OPEN"),
+            (OpenedAt, &end.replace("400", "370")),
+            (Owner, "hold#the provider moves"),
+            (HoldUntil, &end),
+            (HoldBy, "anna"),
+        ]);
+        let closed = circuit(&[
+            (State, "CLOSED"),
+            (Hold, "closed"),
+            (HoldUntil, &end),
+            (HoldReason, "load\u{1b}[2J"),
+        ]);
+        let (before, after) = (at("2030-01-31T13:59:59Z"), at("2030-01-31T14:00:00Z"));
+        assert_eq!((open.status(before), open.status(after)), (Status::HeldOpen, Status::Open));
+        assert_eq!(open.why(before), "anna: the provider moves");
+        assert_eq!((open.until(before), open.until(after)), (end.parse().ok(), None));
+        assert_eq!(
+            (closed.status(before), closed.status(after)),
+            (Status::HeldClosed, Status::Closed)
+        );
+        assert_eq!(closed.why(before), "load\\u{1b}[2J");
+        assert_eq!(closed.why(after), "");
+        // A version that does not know of ends has written it.
+        let old = circuit(&[(State, "OPEN"), (OpenedAt, &end), (Owner, "hold#move")]);
+        assert_eq!((old.status(after), old.until(after)), (Status::HeldOpen, None));
+        assert_eq!((old.why(after).as_str(), old.since(after)), ("move", None));
+    }
+
+    #[test]
+    fn what_opened_a_circuit_is_told_in_words() {
+        use Attribute::{Cause, DownSince, FailedProbes, FailureCount, OpenedAt, State};
+        let now = at("2030-01-31T14:00:00Z");
+        let open = [(State, "OPEN"), (OpenedAt, "7"), (DownSince, "3")];
+        for (more, told) in [
+            (&[(FailureCount, "5")][..], "5 failures"),
+            (&[(FailureCount, "1")], "1 failure"),
+            (&[(FailureCount, "5"), (Cause, "failure_threshold")], "5 failures in a row"),
+            (&[(FailureCount, "0"), (Cause, "failure_threshold")], "failures in a row"),
+            (
+                &[(Cause, "rate(0.5,60s,20)"), (FailedProbes, "2")],
+                "rate(0.5,60s,20), 2 failed probes",
+            ),
+            (&[(Cause, "open_for")], "a call was told to stay away"),
+            (&[(Cause, "\u{9b}x")], "\\u{9b}x"),
+            (&[(FailureCount, "x")], "its item has no usable failure_count"),
+            (&[], ""),
+        ] {
+            let circuit = circuit(&[&open, more].concat());
+            assert_eq!(circuit.why(now), told);
+            assert_eq!(circuit.since(now), Some(3));
+        }
+    }
+
+    #[test]
+    fn a_prober_is_told_by_the_name_of_its_process() {
+        use Attribute::{LeaseUntil, Owner, State};
+        let now = at("2030-01-31T14:00:00Z");
+        for (owner, told) in [("task-42/8d0f", "task-42 probes"), ("17#0b5e", "17#0b5e probes")] {
+            let circuit = circuit(&[(State, "HALF_OPEN"), (Owner, owner), (LeaseUntil, "9")]);
+            assert_eq!((circuit.status(now), circuit.until(now)), (Status::HalfOpen, Some(9)));
+            assert_eq!(circuit.why(now), told);
+        }
+        assert_eq!(circuit(&[(State, "AJAR")]).status(now), Status::Unreadable);
+    }
+}

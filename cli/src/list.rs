@@ -1,0 +1,135 @@
+//! `list` and `show`.
+
+use std::time::SystemTime;
+
+use fuseboard::{CircuitName, store::Consistency};
+
+use crate::{
+    circuit::{Circuit, Status},
+    ending::Ending,
+    grid, json,
+    output::{self, Output},
+    table::{Listing, Table},
+    text::{shown, width},
+    time,
+};
+
+/// Which circuits `list` shows, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List {
+    pub(crate) only_open: bool,
+    pub(crate) exit_code: bool,
+    pub(crate) json: bool,
+}
+
+/// Lists the circuits of a table.
+pub(crate) async fn list(table: &Table, how: List) -> Result<(), Ending> {
+    let listed = table.list(Consistency::Strong).await;
+    let listing = listed.map_err(|error| Ending::Failed(table.explain(&error)))?;
+    if listing.circuits.is_empty() && listing.unnamed > 0 {
+        return Err(Ending::failed(format_args!(
+            "no item of table {:?} has the key that is asked for ({} of {} have none): set --key-attr, --sort-key-attr",
+            table.name,
+            listing.unnamed,
+            listing.unnamed.saturating_add(listing.foreign),
+        )));
+    }
+    let now = time::now();
+    let chosen = || listing.circuits.iter().filter(|one| !how.only_open || one.is_open(now));
+    if how.json {
+        output::print(&json::pages(&json::listing(&table.name, chosen(), &listing, now)))?;
+    } else {
+        if chosen().next().is_some() {
+            let (open, others): (Vec<_>, Vec<_>) = chosen().partition(|one| one.is_open(now));
+            let output = Output::detect();
+            let sorted = open.into_iter().chain(others);
+            let lines = grid::lines(sorted, now, output.columns(), output.has_colours);
+            output::print(&(lines.join("\n") + "\n"))?;
+        }
+        output::note(&aside(table, &listing, how.only_open, now));
+    }
+    if how.exit_code && listing.circuits.iter().any(|one| one.is_open(now)) {
+        return Err(Ending::SomeOpen);
+    }
+    Ok(())
+}
+
+/// What is said beside the list: what it does not show.
+fn aside(table: &Table, listing: &Listing, only_open: bool, now: SystemTime) -> String {
+    let mut text = String::new();
+    let circuits = listing.circuits.len();
+    let open = listing.circuits.iter().filter(|one| one.is_open(now)).count();
+    if circuits == 0 {
+        text += &format!("no circuit has an item in table {:?}: all are closed\n", table.name);
+    } else if only_open && open == 0 {
+        text += &format!("no circuit is open, of {circuits} that have an item\n");
+    }
+    for circuit in &listing.dry_runs {
+        let word = circuit.status(now).word();
+        text += &format!("dry run: {} would be {word}\n", shown(&circuit.name));
+    }
+    if let Some(example) = &listing.example {
+        let foreign = listing.foreign;
+        text += &format!("not circuits': {foreign} items, such as {:?}\n", shown(example));
+    }
+    text
+}
+
+/// Shows one circuit.
+pub(crate) async fn show(table: &Table, name: &CircuitName, is_json: bool) -> Result<(), Ending> {
+    let circuit = table.known(name).await?;
+    print(&circuit, is_json)
+}
+
+/// Prints one circuit.
+pub(crate) fn print(circuit: &Circuit, is_json: bool) -> Result<(), Ending> {
+    let now = time::now();
+    if is_json {
+        output::print(&json::pages(&json::circuit(circuit, now)))
+    } else {
+        output::print(&page(circuit, now))
+    }
+}
+
+/// All that a record tells, a line each.
+fn page(circuit: &Circuit, now: SystemTime) -> String {
+    let record = &circuit.record;
+    let at = |second: i64| format!("{} ({})", time::rfc3339(second), time::distance(now, second));
+    // Stamps are rounded up, and clocks differ.
+    let past = |second: i64| {
+        let distance = time::distance(now, second.min(time::seconds(now)));
+        format!("{} ({distance})", time::rfc3339(second))
+    };
+    let count =
+        |number: Option<&u64>| number.filter(|number| **number > 0).map(ToString::to_string);
+    let status = circuit.status(now);
+    let is_held = matches!(status, Status::HeldOpen | Status::HeldClosed);
+    let hold = circuit.hold().filter(|_| is_held);
+    let without_end =
+        hold.as_ref().map(|_| "it is released, or a process has probed it".to_owned());
+    let lines = [
+        ("state", Some(status.word().to_owned())),
+        ("reason", hold.as_ref().map(|hold| hold.reason.clone())),
+        ("by", hold.as_ref().and_then(|hold| hold.by.as_ref().map(ToString::to_string))),
+        ("until", circuit.until(now).map(at).or(without_end)),
+        ("since", circuit.since(now).map(past)),
+        ("cause", record.cause.valid().filter(|_| !is_held).map(ToString::to_string)),
+        ("prober", circuit.prober().map(ToOwned::to_owned)),
+        ("failures", count(record.failure_count.valid())),
+        ("failed probes", count(record.failed_probes.valid())),
+        ("good probes", count(record.success_count.valid())),
+        // The opening of a hold lies ahead.
+        ("opened", record.opened_at.valid().filter(|_| !is_held).copied().map(past)),
+        ("released", record.released.valid().filter(|_| !is_held).copied().map(past)),
+        ("deleted after", record.expires_at.valid().copied().map(at)),
+        ("defect", record.defect().map(|name| format!("{name} cannot be used"))),
+    ];
+    let mut text = format!("{}\n", shown(&circuit.name));
+    let widest = lines.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
+    for (name, value) in lines {
+        if let Some(value) = value {
+            text += &format!("  {name:<widest$}  {}\n", shown(&value));
+        }
+    }
+    text
+}

@@ -1,0 +1,237 @@
+//! The table: how it is reached, and what is read from it.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_dynamodb::Client;
+use fuseboard::{
+    Breaker, BreakerRegistry, CircuitName, Config, DynamoDbStore,
+    store::{
+        CircuitRecord, Consistency, DynamoDbStoreBuilder, OtherItem, Store as _, StoreError,
+        StoreErrorKind,
+    },
+};
+
+use crate::{args::TableArgs, circuit::Circuit, ending::Ending, near};
+
+/// A table of circuits.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    pub(crate) store: DynamoDbStore,
+    pub(crate) name: String,
+    /// The region and the endpoint that requests go to, for people.
+    place: String,
+    prefix: String,
+    timeout: Duration,
+}
+
+/// What is in a table.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// Those that reject calls first, and then by name.
+    pub(crate) circuits: Vec<Circuit>,
+    pub(crate) dry_runs: Vec<Circuit>,
+    /// Items of votes.
+    pub(crate) votes: usize,
+    /// Items of other programs.
+    pub(crate) foreign: usize,
+    /// The key of one of them.
+    pub(crate) example: Option<String>,
+    /// Items without the attribute that should have a name.
+    pub(crate) unnamed: usize,
+}
+
+impl Table {
+    /// Reads region and credentials from the environment. Sends nothing to the table.
+    pub(crate) async fn open(args: &TableArgs) -> Result<Self, Ending> {
+        let Some(name) = args.table.clone() else {
+            return Err(Ending::usage("no table: name it with --table, or in FUSEBOARD_TABLE"));
+        };
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(region) = &args.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(endpoint) = &args.endpoint_url {
+            loader = loader.endpoint_url(endpoint);
+        }
+        let config = Box::pin(loader.load()).await;
+        let region = config.region().map_or("none: name one with --region", AsRef::as_ref);
+        let at = args.endpoint_url.as_ref().map(|url| format!(", endpoint {url}"));
+        let place = format!("region {region}{}", at.unwrap_or_default());
+        let store = named(DynamoDbStore::builder(Client::new(&config), &name), args)?
+            .operation_timeout(args.timeout)
+            .build()
+            .map_err(Ending::usage)?;
+        Ok(Self { store, name, place, prefix: args.prefix.clone(), timeout: args.timeout })
+    }
+
+    /// The key of a circuit's item.
+    pub(crate) fn key(&self, name: &CircuitName) -> Result<CircuitName, Ending> {
+        CircuitName::new(format!("{}{}", self.prefix, name.as_str())).map_err(Ending::usage)
+    }
+
+    /// Reads the record of a circuit; `None` if it has no item.
+    pub(crate) async fn read(
+        &self,
+        name: &CircuitName,
+        consistency: Consistency,
+    ) -> Result<Option<Circuit>, Ending> {
+        let found = self.find(name, &self.key(name)?, consistency).await;
+        found.map_err(|error| Ending::Failed(self.explain(&error)))
+    }
+
+    /// Reads the record of a circuit with this key; `None` if it has no item.
+    pub(crate) async fn find(
+        &self,
+        name: &CircuitName,
+        key: &CircuitName,
+        consistency: Consistency,
+    ) -> Result<Option<Circuit>, StoreError> {
+        let record = self.store.read(key, consistency).await?;
+        let (name, key) = (name.as_str().to_owned(), key.as_str().to_owned());
+        Ok(record.map(|record| Circuit { name, key, record }))
+    }
+
+    /// Reads the record of a circuit that has to be one's.
+    pub(crate) async fn known(&self, name: &CircuitName) -> Result<Circuit, Ending> {
+        match self.read(name, Consistency::Strong).await? {
+            Some(circuit) if circuit.record.is_foreign() => Err(Ending::failed(format_args!(
+                "the item of {name} in table {:?} is not a circuit's, and was left as it is: is this the table?",
+                self.name
+            ))),
+            Some(circuit) => Ok(circuit),
+            None => Err(self.unknown(name).await),
+        }
+    }
+
+    /// What is said of a circuit that has no item: which names are near.
+    async fn unknown(&self, name: &CircuitName) -> Ending {
+        let mut text = format!(
+            "no item of {name} in table {:?}: it never tripped and is closed, or it has another name",
+            self.name
+        );
+        // Who may not list hears the rest.
+        if let Ok(listing) = self.list(Consistency::Eventual).await {
+            let names = listing.circuits.iter().map(|circuit| circuit.name.as_str());
+            let near = near::names(name.as_str(), names);
+            if !near.is_empty() {
+                text = format!("{text}; near are: {}", near.join(", "));
+            }
+        }
+        Ending::NotFound(text)
+    }
+
+    /// Lists the table.
+    pub(crate) async fn list(&self, consistency: Consistency) -> Result<Listing, StoreError> {
+        let mut listing = Listing::default();
+        let mut records = self.store.records().consistency(consistency);
+        while let Some(page) = records.next_page().await? {
+            listing.circuits.extend(page.circuits.into_iter().filter_map(|one| self.own(one)));
+            listing.dry_runs.extend(page.dry_runs.into_iter().filter_map(|one| self.own(one)));
+            for other in page.others {
+                listing.note(other);
+            }
+        }
+        listing.circuits.sort_by(|one, other| one.name.cmp(&other.name));
+        listing.dry_runs.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(listing)
+    }
+
+    /// The circuit of a record, if it has the prefix.
+    fn own(&self, found: CircuitRecord) -> Option<Circuit> {
+        let key = found.name.as_str();
+        let name = key.strip_prefix(&self.prefix).filter(|name| !name.is_empty())?;
+        Some(Circuit { name: name.to_owned(), key: key.to_owned(), record: found.record })
+    }
+
+    /// A breaker of this circuit, for a command. The registry has to live as long.
+    pub(crate) fn breaker(&self, name: &CircuitName) -> Result<(BreakerRegistry, Breaker), Ending> {
+        let config = Config::builder().store_timeout(self.timeout).build();
+        let registry = BreakerRegistry::builder(self.store.clone())
+            .config(config.map_err(Ending::usage)?)
+            .prefix(&self.prefix)
+            // The environment may be that of a function whose breakers are disabled.
+            .disabled(false)
+            .spawn()
+            .map_err(Ending::usage)?;
+        let breaker = registry.breaker(name).map_err(Ending::usage)?;
+        Ok((registry, breaker))
+    }
+
+    /// The error of a request, and where it was sent, as that may be what is wrong.
+    pub(crate) fn explain(&self, error: &StoreError) -> String {
+        if error.kind() == StoreErrorKind::Throttled {
+            return format!("{error}: try again");
+        }
+        format!("{error} ({})", self.place)
+    }
+}
+
+impl Listing {
+    fn note(&mut self, other: OtherItem) {
+        match other {
+            OtherItem::Votes(_) => self.votes = self.votes.saturating_add(1),
+            OtherItem::Foreign { key } => match key {
+                Some(key) => {
+                    self.foreign = self.foreign.saturating_add(1);
+                    self.example.get_or_insert(key);
+                }
+                None => self.unnamed = self.unnamed.saturating_add(1),
+            },
+            // Of later versions of the library.
+            _ => {}
+        }
+    }
+}
+
+/// The builder with the names of the arguments.
+fn named(
+    mut builder: DynamoDbStoreBuilder,
+    args: &TableArgs,
+) -> Result<DynamoDbStoreBuilder, Ending> {
+    if let Some(name) = &args.key_attr {
+        builder = builder.key_attr(name);
+    }
+    if let Some(name) = &args.sort_key_attr {
+        builder = builder.sort_key_attr(name);
+    }
+    if let Some(value) = &args.static_pk_value {
+        builder = builder.static_pk_value(value);
+    }
+    for (name, attribute) in &args.attr {
+        builder = renamed(builder, name, attribute)?;
+    }
+    Ok(builder)
+}
+
+/// The builder with one attribute renamed.
+fn renamed(
+    builder: DynamoDbStoreBuilder,
+    name: &str,
+    attribute: &str,
+) -> Result<DynamoDbStoreBuilder, Ending> {
+    Ok(match name {
+        "state" => builder.state_attr(attribute),
+        "failure_count" => builder.failure_count_attr(attribute),
+        "opened_at" => builder.opened_at_attr(attribute),
+        "half_open_owner" => builder.half_open_owner_attr(attribute),
+        "probe_lease_expiry" => builder.probe_lease_expiry_attr(attribute),
+        "expiry" | "expiration" => builder.expiry_attr(attribute),
+        "success_count" => builder.success_count_attr(attribute),
+        "released" => builder.released_attr(attribute),
+        "failed_probes" => builder.failed_probes_attr(attribute),
+        "open_until" => builder.open_until_attr(attribute),
+        "hold" => builder.hold_attr(attribute),
+        "hold_until" => builder.hold_until_attr(attribute),
+        "hold_by" => builder.hold_by_attr(attribute),
+        "hold_reason" => builder.hold_reason_attr(attribute),
+        "down_since" => builder.down_since_attr(attribute),
+        "cause" => builder.cause_attr(attribute),
+        name => {
+            let text = format!(
+                "--attr: a circuit's item has no {name:?}; the names are those of the library's builder, without _attr"
+            );
+            return Err(Ending::Usage(text));
+        }
+    })
+}

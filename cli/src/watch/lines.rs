@@ -1,0 +1,141 @@
+//! What changes, a line each: for a log, a pipe, or a program that reads JSON.
+
+use std::{collections::BTreeMap, time::SystemTime};
+
+use serde_json::{Value, json};
+
+use super::{Look, Watch};
+use crate::{
+    circuit::{Circuit, Hold, Status},
+    ending::Ending,
+    json, output,
+    text::shown,
+    time,
+};
+
+/// What was printed so far.
+#[derive(Debug)]
+pub(super) struct Lines {
+    only_open: bool,
+    is_json: bool,
+    /// The circuits as they were last seen.
+    seen: BTreeMap<String, Seen>,
+    /// Whether the last look at the table failed.
+    is_lost: bool,
+    has_looked: bool,
+}
+
+/// What of a circuit is worth a line when it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    status: Status,
+    opened_at: Option<i64>,
+    hold: Option<Hold>,
+}
+
+impl Lines {
+    pub(super) fn new(watch: &Watch) -> Self {
+        Self {
+            only_open: watch.only_open,
+            is_json: watch.json,
+            seen: BTreeMap::new(),
+            is_lost: false,
+            has_looked: false,
+        }
+    }
+
+    /// Prints what has changed since the last look.
+    pub(super) fn show(&mut self, look: Look) -> Result<(), Ending> {
+        let now = time::now();
+        let at = time::rfc3339(time::seconds(now));
+        match look {
+            Ok(circuits) => {
+                if std::mem::take(&mut self.is_lost) {
+                    self.told(&at, "the table answers again", None)?;
+                }
+                if !std::mem::replace(&mut self.has_looked, true) && circuits.is_empty() {
+                    output::note("no circuit has an item yet: all are closed\n");
+                }
+                output::print(&self.changes(&circuits, now))
+            }
+            // Once for an outage: what lasts is not told each time.
+            Err(_) if self.is_lost => Ok(()),
+            Err(why) => {
+                self.is_lost = true;
+                self.told(&at, "no answer, trying again", Some(&why))
+            }
+        }
+    }
+
+    /// Says how the table answers: to programs where they read, and to people beside it.
+    fn told(&self, at: &str, what: &str, why: Option<&str>) -> Result<(), Ending> {
+        if self.is_json {
+            return output::print(&json::line(&json!({"at": at, "note": what, "error": why})));
+        }
+        let why = why.map(|why| format!(": {}", shown(why))).unwrap_or_default();
+        output::note(&format!("{at} {what}{why}\n"));
+        Ok(())
+    }
+
+    /// The lines of what has changed.
+    fn changes(&mut self, circuits: &[Circuit], now: SystemTime) -> String {
+        let mut text = String::new();
+        let mut left = std::mem::take(&mut self.seen);
+        for circuit in circuits {
+            let seen = Seen {
+                status: circuit.status(now),
+                opened_at: circuit.record.opened_at.valid().copied(),
+                hold: circuit.hold(),
+            };
+            let before = left.remove(&circuit.name);
+            if before.as_ref() != Some(&seen) {
+                text += &self.line(&circuit.name, before.as_ref(), Some((circuit, &seen)), now);
+            }
+            self.seen.insert(circuit.name.clone(), seen);
+        }
+        for (name, before) in left {
+            text += &self.line(&name, Some(&before), None, now);
+        }
+        text
+    }
+
+    /// The line of one change; none if it concerns no open circuit, and only these are asked for.
+    fn line(
+        &self,
+        name: &str,
+        before: Option<&Seen>,
+        after: Option<(&Circuit, &Seen)>,
+        now: SystemTime,
+    ) -> String {
+        let is_open = |seen: &Seen| seen.status.is_open();
+        if self.only_open
+            && !before.is_some_and(is_open)
+            && !after.is_some_and(|(_, seen)| is_open(seen))
+        {
+            return String::new();
+        }
+        let at = time::rfc3339(time::seconds(now));
+        if self.is_json {
+            let value: Value = json!({
+                "at": at,
+                "name": name,
+                "before": before.map(|seen| seen.status.word()),
+                "after": after.map(|(_, seen)| seen.status.word()),
+                "circuit": after.map(|(circuit, _)| json::circuit(circuit, now)),
+            });
+            return json::line(&value);
+        }
+        let (word, why) = match after {
+            Some((circuit, seen)) => (seen.status.word(), circuit.why(now)),
+            None => ("no item", "closed".to_owned()),
+        };
+        let change = match before.map(|seen| seen.status.word()) {
+            None => word.to_owned(),
+            // An opening or a hold that followed between two looks.
+            Some(before) if before == word => format!("{word} again"),
+            Some(before) => format!("{before} -> {word}"),
+        };
+        let why = if why.is_empty() { why } else { format!(" ({why})") };
+        format!("{at} {} {change}{why}\n", shown(name))
+    }
+}

@@ -1,0 +1,179 @@
+//! `list` and `show`: what is in the table, for people and for programs.
+
+use serde_json::{Value, json};
+
+use crate::world::{World, closed, half_open_by_python, now, open};
+
+/// A circuit of a list by its name.
+fn of<'a>(list: &'a Value, name: &str) -> &'a Value {
+    let circuits = list["circuits"].as_array().unwrap();
+    circuits.iter().find(|circuit| circuit["name"] == name).unwrap()
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    let circuits = list["circuits"].as_array().unwrap();
+    circuits.iter().map(|circuit| circuit["name"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_138_list_tells_every_circuit_and_what_is_not_one() {
+    let world = World::new().await;
+    let since = now() - 150;
+    world.put("payment-backend", &open(since));
+    world.put("search", &half_open_by_python(now() + 30));
+    world.put("quotes", &closed());
+    world.put("quotes#dry-run", &open(since));
+    world.put("quotes#votes", &json!({"votes": 3}));
+    world.put("order-7", &json!({"state": "SHIPPED", "total": 12}));
+
+    let ran = world.run(&["list"]).await;
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let lines: Vec<_> = ran.out.lines().collect();
+    assert!(lines[0].starts_with("CIRCUIT          STATE      SINCE"), "{ran:?}");
+    // Those that reject calls come first.
+    assert!(lines[1].starts_with("payment-backend  OPEN       2 min ago"), "{ran:?}");
+    assert!(lines[1].ends_with("5 failures"), "{ran:?}");
+    assert!(lines[2].starts_with("search           HALF_OPEN"), "{ran:?}");
+    assert!(lines[2].ends_with("17#0b5e probes"), "{ran:?}");
+    assert!(lines[3].starts_with("quotes           CLOSED"), "{ran:?}");
+    assert_eq!(lines.len(), 4);
+    assert!(ran.err.contains("dry run: quotes would be OPEN"), "{ran:?}");
+    assert!(ran.err.contains("not circuits': 1 items, such as \"order-7\""), "{ran:?}");
+
+    let list = world.json(&["list"]).await;
+    assert_eq!(names(&list), ["payment-backend", "quotes", "search"]);
+    assert_eq!(list["table"], "circuits");
+    assert_eq!(list["other_items"], json!({"votes": 1, "foreign": 1, "unnamed": 0}));
+    assert_eq!(list["dry_runs"][0]["name"], "quotes");
+    assert_eq!(of(&list, "payment-backend")["state"], "OPEN");
+    assert_eq!(of(&list, "search")["prober"]["owner"], "17#0b5e");
+
+    let open = world.json(&["list", "--open"]).await;
+    assert_eq!(names(&open), ["payment-backend", "search"]);
+    assert!(world.way.asked().iter().all(|asked| asked != "GetItem"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_138_list_tells_by_its_status_whether_circuits_are_open() {
+    let world = World::new().await;
+    let ran = world.run(&["list", "--exit-code"]).await;
+    assert_eq!((ran.status, ran.out.as_str()), (0, ""), "{ran:?}");
+    assert!(ran.err.contains("no circuit has an item in table \"circuits\": all are closed"));
+    world.put("quotes", &closed());
+    let ran = world.run(&["list", "--open", "--exit-code"]).await;
+    assert_eq!((ran.status, ran.out.as_str()), (0, ""), "{ran:?}");
+    assert!(ran.err.contains("no circuit is open, of 1 that have an item"), "{ran:?}");
+    world.put("search", &half_open_by_python(now()));
+    for line in [&["list", "--exit-code"][..], &["list", "--exit-code", "--open", "--json"]] {
+        let ran = world.run(line).await;
+        assert_eq!((ran.status, ran.err.as_str()), (4, ""), "{ran:?}");
+        assert!(ran.out.contains("search"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_138_show_tells_all_that_the_item_has() {
+    let world = World::new().await;
+    let since = now() - 3_700;
+    let mut item = open(since);
+    item["open_until"] = json!(since + 7_250);
+    item["failed_probes"] = json!(2);
+    world.put("payment-backend", &item);
+    let ran = world.run(&["show", "payment-backend"]).await;
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{ran:?}");
+    for line in
+        ["payment-backend", "  state          OPEN", "  failures       5", "  failed probes  2"]
+    {
+        assert!(ran.out.lines().any(|found| found == line), "{line:?}: {}", ran.out);
+    }
+    assert!(ran.out.contains("(1 h 1 min ago)") && ran.out.contains("(in 59 min)"), "{}", ran.out);
+
+    let shown = world.json(&["show", "payment-backend"]).await;
+    assert_eq!(shown["failure_count"], 5);
+    assert_eq!(shown["failed_probes"], 2);
+    let opened_at = shown["opened_at"].as_str().unwrap();
+    assert!(opened_at.ends_with('Z') && opened_at.len() == 20, "{opened_at}");
+    assert_eq!(shown["since"], shown["opened_at"]);
+    assert_eq!(shown["hold"], Value::Null);
+    assert_eq!(shown["defect"], Value::Null);
+    assert!(world.way.asked().iter().filter(|asked| *asked == "GetItem").count() >= 2);
+    assert!(!world.way.asked().contains(&"Scan".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_is_put_before_names_and_hides_other_circuits() {
+    let world = World::new().await;
+    world.put("orders/db", &open(now()));
+    world.put("billing/db", &closed());
+    let list = world.json(&["list", "--prefix", "orders/"]).await;
+    assert_eq!(names(&list), ["db"]);
+    assert_eq!(list["circuits"][0]["key"], "orders/db");
+    let shown = world.json(&["show", "db", "--prefix", "orders/"]).await;
+    assert_eq!((&shown["name"], &shown["state"]), (&json!("db"), &json!("OPEN")));
+    let ran = world.run(&["show", "db"]).await;
+    assert_eq!(ran.status, 3);
+    assert!(ran.err.contains("near are: billing/db, orders/db"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_table_has_does_nothing_to_a_terminal_and_is_whole_in_json() {
+    let world = World::new().await;
+    let name = "a\u{1b}[2Jb\u{9b}\n\u{202e}c";
+    let reason = "hold#\u{1b}]0;x\u{7}\u{9b}2J\nnext";
+    let mut item = open(now());
+    item["half_open_owner"] = json!(reason);
+    world.put(name, &item);
+    for line in [&["list"][..], &["show", name], &["list", "--json"], &["show", name, "--json"]] {
+        let ran = world.run(line).await;
+        assert_eq!(ran.status, 0, "{ran:?}");
+        let is_harmful =
+            |letter: &char| (letter.is_control() && *letter != '\n') || *letter == '\u{202e}';
+        assert_eq!(ran.out.chars().find(is_harmful), None, "{line:?}: {ran:?}");
+    }
+    let list = world.json(&["list"]).await;
+    assert_eq!(names(&list), [name]);
+    assert_eq!(list["circuits"][0]["hold"]["reason"], reason.strip_prefix("hold#").unwrap());
+    let ran = world.run(&["list"]).await;
+    assert_eq!(ran.out.lines().count(), 2, "a name makes no line: {ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_cannot_be_used_says_which_attribute() {
+    let world = World::new().await;
+    world.put("mistyped", &json!({"state": "open", "failure_count": 5}));
+    world.put("undated", &json!({"state": "OPEN", "failure_count": 5}));
+    let ran = world.run(&["list"]).await;
+    assert!(
+        ran.out.contains("mistyped  unreadable")
+            && ran.out.contains("its item has no usable state")
+    );
+    assert!(ran.out.contains("its item has no usable opened_at"), "{ran:?}");
+    assert_eq!(world.json(&["show", "undated"]).await["defect"], "opened_at");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_with_other_names_and_a_composite_key_is_read() {
+    let world = World::empty().await;
+    let options = [
+        "--key-attr",
+        "pk",
+        "--sort-key-attr",
+        "sk",
+        "--static-pk-value",
+        "circuits",
+        "--attr",
+        "state=status",
+        "--attr",
+        "opened_at=since",
+    ];
+    let run = async |line: &[&str]| world.run(&[line, &options].concat()).await;
+    assert_eq!(run(&["create-table"]).await.status, 0);
+    let held = run(&["hold", "payments", "--for", "2h", "--reason", "move", "--new"]).await;
+    assert_eq!(held.status, 0, "{held:?}");
+    let ran = run(&["list"]).await;
+    assert!(ran.out.contains("payments  held open"), "{ran:?}");
+    assert!(world.way.asked().contains(&"Query".to_owned()));
+    let ran = run(&["list", "--attr", "colour=red"]).await;
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.contains("a circuit's item has no \"colour\""), "{ran:?}");
+}

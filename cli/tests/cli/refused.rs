@@ -1,0 +1,184 @@
+//! What makes no sense or cannot be done: what to do, an exit status, and nothing written.
+
+use std::{fs::File, process::Stdio};
+
+use serde_json::json;
+
+use crate::world::{Ran, World, closed, ended, now, open};
+
+/// The command failed with this status, and said all this.
+fn said(ran: &Ran, status: i32, words: &[&str]) {
+    assert_eq!((ran.status, ran.out.as_str()), (status, ""), "{ran:?}");
+    for words in words {
+        assert!(ran.err.contains(words), "{words:?}: {ran:?}");
+    }
+    assert!(ran.err.starts_with("error: "), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_138_an_unknown_circuit_is_told_with_the_names_that_are_near() {
+    let world = World::new().await;
+    world.put("payment-backend", &open(now()));
+    world.put("search", &closed());
+    for line in [
+        &["show", "paymnet-backend"][..],
+        &["release", "paymnet-backend"],
+        &["hold", "paymnet-backend", "--for", "2h", "--reason", "move"],
+        &["disable", "paymnet-backend", "--for", "2h", "--reason", "move"],
+    ] {
+        let ran = world.run(line).await;
+        said(
+            &ran,
+            3,
+            &["no item of paymnet-backend in table \"circuits\"", "near are: payment-backend"],
+        );
+        assert!(!ran.err.contains("search"), "{ran:?}");
+    }
+    assert_eq!(world.item("paymnet-backend"), None);
+    // Who may not list hears the rest.
+    world.way.deny("Scan");
+    let ran = world.run(&["show", "paymnet-backend"]).await;
+    said(&ran, 3, &["no item of paymnet-backend", "or it has another name"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_138_an_unknown_table_is_told_with_where_it_was_looked_for() {
+    let world = World::empty().await;
+    for line in [
+        &["list"][..],
+        &["show", "payments"],
+        &["watch"],
+        &["watch", "payments"],
+        &["release", "payments"],
+        &["verify"],
+        &["hold", "payments", "--for", "2h", "--reason", "move", "--new"],
+    ] {
+        let ran = world.run(line).await;
+        said(&ran, 1, &["\"circuits\"", "create the table, or correct its name"]);
+        assert!(ran.err.contains("eu-central-1"), "{ran:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_138_times_and_texts_that_make_no_sense_are_refused_before_anything_is_sent() {
+    let world = World::new().await;
+    let before = world.way.asked().len();
+    let long = "x".repeat(100_000);
+    for (line, words) in [
+        (
+            &["hold", "a", "--until", "2020-01-01T00:00:00Z", "--reason", "x"][..],
+            "must lie in the future; it was",
+        ),
+        (
+            &["hold", "a", "--until", "2999-01-31T14:00:00+01:00", "--reason", "x"],
+            "must be at most 365 days ahead",
+        ),
+        (&["hold", "a", "--until", "noon", "--reason", "x"], "write it like 2030-01-31T14:00:00Z"),
+        (&["hold", "a", "--for", "2", "--reason", "x"], "write it like 2h"),
+        (&["hold", "a", "--for", "0s", "--reason", "x"], "must be more than zero"),
+        (&["hold", "a", "--for", "2h", "--reason", &long], "at most 1,024 bytes, got 100000"),
+        (&["disable", "a", "--reason", "x"], "--for <TIME>|--until <TIME>"),
+        (&["show", ""], "at least 1 byte"),
+        (&["lst"], "list"),
+    ] {
+        said(&world.run(line).await, 2, &[words]);
+    }
+    let mut command = world.command(&["list"]);
+    command.env_remove("FUSEBOARD_TABLE");
+    said(&ended(command).await, 2, &["--table", "FUSEBOARD_TABLE"]);
+    assert_eq!(world.way.asked().len(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_not_the_breakers_is_left_as_it_is() {
+    let world = World::new().await;
+    let order = json!({"state": "SHIPPED", "total": 12, "expiration": 9});
+    world.put("order-7", &order);
+    let before = world.item("order-7");
+    for line in [
+        &["show", "order-7"][..],
+        &["release", "order-7"],
+        &["hold", "order-7", "--for", "2h", "--reason", "move"],
+        &["hold", "order-7", "--for", "2h", "--reason", "move", "--new"],
+        &["disable", "order-7", "--for", "2h", "--reason", "move"],
+    ] {
+        let ran = world.run(line).await;
+        said(
+            &ran,
+            1,
+            &["the item of order-7 in table \"circuits\" is not a circuit's", "left as it is"],
+        );
+    }
+    assert_eq!(world.item("order-7"), before);
+    let ran = world.run(&["list", "--key-attr", "pk"]).await;
+    said(&ran, 1, &["no item of table \"circuits\" has the key", "set --key-attr"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_is_named() {
+    let world = World::new().await;
+    world.put("payments", &closed());
+    world.way.deny("Scan");
+    said(&world.run(&["list"]).await, 1, &["allow dynamodb:Scan on it, to a role of operators"]);
+    said(&world.run(&["watch"]).await, 1, &["allow dynamodb:Scan on it, to a role of operators"]);
+    world.way.deny("UpdateItem");
+    let before = world.item("payments");
+    let ran = world.run(&["hold", "payments", "--for", "2h", "--reason", "move"]).await;
+    said(&ran, 1, &["dynamodb:UpdateItem is denied: allow it on the table"]);
+    assert_eq!(world.item("payments"), before);
+    world.way.deny("GetItem");
+    said(&world.run(&["show", "payments"]).await, 1, &["allow dynamodb:GetItem"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_does_not_answer_is_told() {
+    let world = World::new().await;
+    world.way.set_down(true);
+    for line in [&["list"][..], &["show", "a"], &["verify"], &["create-table"]] {
+        said(&world.run(line).await, 1, &["\"circuits\""]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_that_makes_no_sense_is_told_without_a_trace() {
+    let world = World::new().await;
+    let told = async |name: &str, value: &str, words: &[&str]| {
+        let mut command = world.command(&["list"]);
+        command.env(name, value);
+        let ran = ended(command).await;
+        said(&ran, 1, words);
+        assert_eq!(ran.err.lines().count(), 1, "{ran:?}");
+    };
+    // The SDK panics over it.
+    told("AWS_ACCESS_KEY_ID", "a\u{1}", &["SDK", "check credentials, region and endpoint"]).await;
+    told("AWS_REGION", "a b", &["`region`", "(region a b, endpoint http://"]).await;
+    told("AWS_ACCESS_KEY_ID", "", &["no credentials", "give this process credentials"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_has_left_ends_the_command_quietly() {
+    let world = World::new().await;
+    for number in 0..1_000 {
+        world.put(&format!("circuit-{number}"), &open(now()));
+    }
+    for line in [
+        &["list"][..],
+        &["list", "--json"],
+        &["watch"],
+        &["show", "circuit-1"],
+        &["completion", "bash"],
+        &["--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = world.command(line);
+        command.stdout(Stdio::from(writer));
+        let ran = ended(command).await;
+        assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{line:?}");
+    }
+    let mut command = world.command(&["list"]);
+    command.stdout(Stdio::from(File::options().write(true).open("/dev/full").unwrap()));
+    let ran = ended(command).await;
+    assert_eq!(ran.status, 1);
+    assert!(ran.err.contains("the output cannot be written"), "{ran:?}");
+}

@@ -1,0 +1,46 @@
+//! `verify`, `create-table`, `completion`, and the help.
+
+use serde_json::json;
+
+use crate::world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_138_create_table_and_verify_do_what_the_library_does() {
+    let world = World::empty().await;
+    let ran = world.run(&["verify"]).await;
+    assert_eq!(ran.status, 1);
+    let told = world.store().verify().await.unwrap_err().to_string();
+    assert!(ran.err.contains(&told), "{told}: {ran:?}");
+    let ran = world.run(&["verify", "--json"]).await;
+    let found: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.status, &found["ok"]), (1, &json!(false)));
+    assert!(found["faults"][0].as_str().unwrap().contains("create the table"), "{found}");
+
+    let ran = world.run(&["create-table"]).await;
+    assert_eq!((ran.status, ran.out.as_str()), (0, "table \"circuits\" is ready\n"), "{ran:?}");
+    assert!(world.store().verify().await.is_ok());
+    assert_eq!(world.json(&["create-table"]).await, json!({"table": "circuits", "ready": true}));
+    let ran = world.run(&["verify"]).await;
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(ran.out.starts_with("table \"circuits\" is as circuits need it\n"), "{ran:?}");
+    assert_eq!(world.json(&["verify"]).await["ok"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completion_and_help_need_no_table() {
+    let world = World::empty().await;
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let mut command = world.command(&["completion", shell]);
+        command.env_remove("FUSEBOARD_TABLE");
+        let ran = crate::world::ended(command).await;
+        assert_eq!(ran.status, 0, "{ran:?}");
+        for verb in ["list", "show", "watch", "hold", "disable", "release", "create-table"] {
+            assert!(ran.out.contains(verb), "{shell}: {verb}");
+        }
+    }
+    let help = world.run(&["--help"]).await;
+    assert_eq!(help.status, 0);
+    assert!(help.out.contains("Exit status: 0 done; 1 failed"), "{help:?}");
+    assert!(!help.out.contains("anna"), "the environment is not shown: {help:?}");
+    assert_eq!(world.way.asked(), Vec::<String>::new());
+}

@@ -1,0 +1,141 @@
+//! `watch` where the output is no terminal: a line for each change, until it is told to end.
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines},
+    process::{Child, ChildStderr, ChildStdout},
+};
+
+use crate::world::{World, closed, half_open_by_python, now, open, soon};
+
+/// A command that watches.
+struct Watching {
+    process: Child,
+    out: Lines<BufReader<ChildStdout>>,
+    err: Lines<BufReader<ChildStderr>>,
+}
+
+impl Watching {
+    fn start(world: &World, line: &[&str]) -> Self {
+        let line = [&["watch", "--interval", "200ms"], line].concat();
+        let mut process = world.command(&line).spawn().unwrap();
+        let out = BufReader::new(process.stdout.take().unwrap()).lines();
+        let err = BufReader::new(process.stderr.take().unwrap()).lines();
+        Self { process, out, err }
+    }
+
+    /// The next line without its time.
+    async fn line(&mut self) -> String {
+        untimed(&next(&mut self.out).await)
+    }
+
+    async fn json(&mut self) -> Value {
+        serde_json::from_str(&next(&mut self.out).await).unwrap()
+    }
+
+    /// Sends a signal, and checks that nothing but the end follows.
+    async fn ends_on(mut self, signal: Signal) {
+        let id = Pid::from_raw(self.process.id().unwrap().cast_signed()).unwrap();
+        kill_process(id, signal).unwrap();
+        let status = soon("it ends", self.process.wait()).await.unwrap();
+        assert_eq!(status.code(), Some(0), "{status:?}");
+        assert_eq!(self.out.next_line().await.unwrap(), None);
+        assert_eq!(self.err.next_line().await.unwrap(), None);
+    }
+}
+
+async fn next(lines: &mut Lines<BufReader<impl AsyncRead + Unpin>>) -> String {
+    soon("a line is printed", lines.next_line()).await.unwrap().expect("the output goes on")
+}
+
+fn untimed(line: &str) -> String {
+    let (time, rest) = line.split_once(' ').unwrap();
+    assert!(time.len() == 20 && time.ends_with('Z'), "{line}");
+    rest.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_138_watch_prints_a_line_for_each_change_and_ends_on_ctrl_c() {
+    let world = World::new().await;
+    world.put("payments", &closed());
+    let mut watching = Watching::start(&world, &[]);
+    assert_eq!(watching.line().await, "payments CLOSED");
+    world.put("payments", &open(now()));
+    assert_eq!(watching.line().await, "payments CLOSED -> OPEN (5 failures)");
+    world.put("search", &half_open_by_python(now() + 30));
+    assert_eq!(watching.line().await, "search HALF_OPEN (17#0b5e probes)");
+    // An opening that followed while nobody looked.
+    world.put("payments", &open(now() + 1));
+    assert_eq!(watching.line().await, "payments OPEN again (5 failures)");
+    world.remove("payments");
+    assert_eq!(watching.line().await, "payments OPEN -> no item (closed)");
+    watching.ends_on(Signal::INT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_138_watch_of_one_circuit_reads_that_item_alone_and_prints_json() {
+    let world = World::new().await;
+    world.put("payments", &open(now()));
+    world.put("search", &open(now()));
+    let before = world.way.asked().len();
+    let mut watching = Watching::start(&world, &["payments", "--json"]);
+    let line = watching.json().await;
+    assert_eq!(line["name"], "payments");
+    assert_eq!((&line["before"], &line["after"]), (&Value::Null, &json!("OPEN")));
+    assert_eq!(line["circuit"]["failure_count"], 5);
+    world.put("payments", &closed());
+    let line = watching.json().await;
+    assert_eq!((&line["before"], &line["after"]), (&json!("OPEN"), &json!("CLOSED")));
+    assert!(world.way.asked()[before..].iter().all(|asked| asked == "GetItem"));
+    watching.ends_on(Signal::TERM).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watch_of_open_circuits_tells_only_of_these() {
+    let world = World::new().await;
+    world.put("quotes", &closed());
+    world.put("payments", &open(now()));
+    let mut watching = Watching::start(&world, &["--open"]);
+    assert_eq!(watching.line().await, "payments OPEN (5 failures)");
+    world.put("search", &closed());
+    world.put("payments", &closed());
+    assert_eq!(watching.line().await, "payments OPEN -> CLOSED");
+    watching.ends_on(Signal::INT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_connection_is_told_once_and_the_watching_goes_on() {
+    let world = World::new().await;
+    world.put("payments", &closed());
+    let mut watching = Watching::start(&world, &[]);
+    assert_eq!(watching.line().await, "payments CLOSED");
+    world.way.set_down(true);
+    let told = untimed(&next(&mut watching.err).await);
+    assert!(told.starts_with("no answer, trying again: scan in table \"circuits\""), "{told}");
+    world.put("payments", &open(now()));
+    world.way.set_down(false);
+    assert_eq!(untimed(&next(&mut watching.err).await), "the table answers again");
+    assert_eq!(watching.line().await, "payments CLOSED -> OPEN (5 failures)");
+
+    // One that begins while the table cannot be reached waits for it.
+    world.way.set_down(true);
+    let mut late = Watching::start(&world, &["--json"]);
+    let line = late.json().await;
+    assert_eq!(line["note"], "no answer, trying again");
+    world.way.set_down(false);
+    assert_eq!(late.json().await["note"], "the table answers again");
+    assert_eq!(late.json().await["after"], "OPEN");
+    late.ends_on(Signal::INT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_table_is_told_and_watched() {
+    let world = World::new().await;
+    let mut watching = Watching::start(&world, &[]);
+    let told = next(&mut watching.err).await;
+    assert_eq!(told, "no circuit has an item yet: all are closed");
+    world.put("payments", &open(now()));
+    assert_eq!(watching.line().await, "payments OPEN (5 failures)");
+    watching.ends_on(Signal::INT).await;
+}
