@@ -44,6 +44,14 @@ impl Hints {
             .map_or_else(|| forget(OpenUntil, seen), |until| vec![set(OpenUntil, &until)]);
         [probes, until].concat()
     }
+
+    /// As [`over`](Self::over), for a trip. A count that it does not set is of an outage that is
+    /// over: left, the next process with a back-off would go on from it.
+    fn over_closed(self, seen: Option<&Record>) -> Vec<Change> {
+        let kept = seen.filter(|seen| seen.has_sound_failed_probes());
+        let kept = kept.filter(|_| self.failed_probes.is_none());
+        [self.over(seen), forget(FailedProbes, kept)].concat()
+    }
 }
 
 /// One conditional write on the record of a circuit.
@@ -269,7 +277,7 @@ impl Operation {
             Self::Trip { seen, failure_count, opened_at, expires_at, hints } => {
                 let opened = become_open(*failure_count, *opened_at, *expires_at, None);
                 let seen = seen.as_ref();
-                [opened, forget(Released, seen), hints.over(seen)].concat()
+                [opened, forget(Released, seen), hints.over_closed(seen)].concat()
             }
             // Without `open_until`: an election removes it, and no token is without one.
             Self::Reopen { opened_at, expires_at, hints, .. } => {
