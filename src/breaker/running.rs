@@ -8,7 +8,7 @@ use crate::{
     limit::Limit,
     outcome::Outcome,
     permit::{
-        Admitted, Underway, judged,
+        Admitted, Rare, Underway, judged,
         limited::{self, until_limit},
     },
     protocol::machine::CallId,
@@ -39,7 +39,7 @@ impl Breaker {
                 return finish(Err(self.open_error(retry_after_ms)));
             }
             Decision::AskActor { share } => {
-                return finish(Box::pin(self.run_asked(share, call, judge)).await);
+                return finish(Rare::new(self.run_asked(share, call, judge)).await);
             }
         };
         // Before the call is made, so that a panic of `call` itself is a failure.
