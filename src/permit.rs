@@ -2,12 +2,14 @@
 
 mod admitted;
 pub(crate) mod limited;
+mod rare;
 mod settling;
 mod slow;
 
 use std::{fmt, future::Future, time::Duration};
 
 pub(crate) use self::admitted::{Admitted, Underway, judged};
+pub(crate) use self::rare::Rare;
 pub use self::settling::Settling;
 pub(crate) use self::slow::Timers;
 use crate::{

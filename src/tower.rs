@@ -91,6 +91,7 @@
 mod body;
 mod flush;
 mod future;
+mod http_date;
 mod layer;
 mod reach;
 mod respond;

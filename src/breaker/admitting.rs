@@ -9,7 +9,7 @@ use crate::{
     protocol::machine::CallId,
     runtime::circuit::Circuit,
     runtime::circuit::message::{Message, Reply},
-    runtime::gate::Decision,
+    runtime::gate::{Decision, RampShare},
     runtime::sync::oneshot,
     state::CircuitState,
 };
@@ -76,8 +76,8 @@ impl Breaker {
         match self.circuit.check() {
             Decision::Admit { epoch } => Ok(self.permit(CallId { epoch, probe: None })),
             Decision::Reject { retry_after_ms } => Err(self.open_error(retry_after_ms)),
-            Decision::AskActor => {
-                let asked = Box::pin(ask(&self.circuit)).await?;
+            Decision::AskActor { share } => {
+                let asked = Box::pin(ask(&self.circuit, share)).await?;
                 Ok(Permit::asked(&self.circuit, asked))
             }
         }
@@ -114,8 +114,8 @@ impl Breaker {
         let id = match self.circuit.check() {
             Decision::Admit { epoch } => CallId { epoch, probe: None },
             Decision::Reject { retry_after_ms } => return Err(self.open_error(retry_after_ms)),
-            Decision::AskActor => {
-                let asked = Box::pin(ask(&self.circuit)).await?;
+            Decision::AskActor { share } => {
+                let asked = Box::pin(ask(&self.circuit, share)).await?;
                 return Ok(OwnedPermit::asked(self.circuit.clone(), asked));
             }
         };
@@ -159,7 +159,7 @@ impl Breaker {
             Decision::Reject { retry_after_ms } => {
                 Err(Rejection::new(&self.circuit, retry_after_ms))
             }
-            Decision::AskActor => self.try_ask().map(|id| self.permit(id)),
+            Decision::AskActor { share } => self.try_ask(share).map(|id| self.permit(id)),
         }
     }
 
@@ -198,7 +198,7 @@ impl Breaker {
             Decision::Reject { retry_after_ms } => {
                 return Err(Rejection::new(&self.circuit, retry_after_ms));
             }
-            Decision::AskActor => self.try_ask()?,
+            Decision::AskActor { share } => self.try_ask(share)?,
         };
         Ok(OwnedPermit::new(self.circuit.clone(), id))
     }
@@ -214,7 +214,7 @@ impl Breaker {
 
     #[cold]
     #[inline(never)]
-    pub(super) fn try_ask(&self) -> Result<CallId, Rejection<'_>> {
+    pub(super) fn try_ask(&self, share: RampShare) -> Result<CallId, Rejection<'_>> {
         let circuit = &*self.circuit;
         if let Some(id) = circuit.take_offered_probe() {
             return Ok(id);
@@ -234,7 +234,7 @@ impl Breaker {
         }
         if state == CircuitState::Closed
             && !is_gone
-            && let Some(retry_after_ms) = circuit.reject_on_ramp()
+            && let Some(retry_after_ms) = circuit.reject_on_ramp(share)
         {
             return Err(Rejection::new(circuit, retry_after_ms));
         }
@@ -250,9 +250,12 @@ impl Breaker {
 const PATIENCE_WHILE_FAILING: Duration = Duration::from_millis(100);
 
 /// Asks the actor. Returns how long that has taken, too: what a call waits in all is bounded.
-pub(super) async fn ask(circuit: &Circuit) -> Result<(CallId, Duration), OpenError> {
+pub(super) async fn ask(
+    circuit: &Circuit,
+    share: RampShare,
+) -> Result<(CallId, Duration), OpenError> {
     let asked_at = circuit.now();
-    let id = ask_actor(circuit).await?;
+    let id = ask_actor(circuit, share).await?;
     Ok((id, circuit.waited_since(asked_at)))
 }
 
@@ -262,14 +265,14 @@ pub(super) async fn ask(circuit: &Circuit) -> Result<(CallId, Duration), OpenErr
 /// A call that is asked for only because it hurts would be admitted by what is known:
 /// it waits for little, and then is. That the answer takes longer than that is no sign
 /// of an actor that does not run.
-async fn ask_actor(circuit: &Circuit) -> Result<CallId, OpenError> {
+async fn ask_actor(circuit: &Circuit, share: RampShare) -> Result<CallId, OpenError> {
     if let Some(id) = circuit.take_offered_probe() {
         return Ok(id);
     }
     // One caller that waits for an actor that does not run is enough. What it
     // asked still lies in the mailbox.
     if circuit.is_stalled() {
-        return circuit.unanswered();
+        return circuit.unanswered(share);
     }
     let turns = circuit.turns();
     let (reply, answer) = oneshot::channel();
@@ -281,7 +284,7 @@ async fn ask_actor(circuit: &Circuit) -> Result<CallId, OpenError> {
     };
     let message = Message::Admit {
         at: circuit.now(),
-        reply: Reply::Caller(reply),
+        reply: Reply::Caller(reply, share),
         is_failing: circuit.gate.is_failing(),
     };
     let asked = async {
@@ -293,12 +296,12 @@ async fn ask_actor(circuit: &Circuit) -> Result<CallId, OpenError> {
         Some(Some(Ok(permit))) => Ok(permit.into_id()),
         Some(Some(Err(open))) => Err(open),
         // The actor is gone.
-        Some(None) => circuit.unanswered(),
+        Some(None) => circuit.unanswered(share),
         None => {
             if !is_asked_only_for_failing {
                 circuit.mark_stalled(turns);
             }
-            circuit.unanswered()
+            circuit.unanswered(share)
         }
     }
 }

@@ -8,11 +8,11 @@ use crate::{
     limit::Limit,
     outcome::Outcome,
     permit::{
-        Admitted, Underway, judged,
+        Admitted, Rare, Underway, judged,
         limited::{self, until_limit},
     },
     protocol::machine::CallId,
-    runtime::gate::Decision,
+    runtime::gate::{Decision, RampShare},
 };
 
 impl Breaker {
@@ -38,7 +38,9 @@ impl Breaker {
             Decision::Reject { retry_after_ms } => {
                 return finish(Err(self.open_error(retry_after_ms)));
             }
-            Decision::AskActor => return finish(Box::pin(self.run_asked(call, judge)).await),
+            Decision::AskActor { share } => {
+                return finish(Rare::new(self.run_asked(share, call, judge)).await);
+            }
         };
         // Before the call is made, so that a panic of `call` itself is a failure.
         let id = CallId { epoch, probe: None };
@@ -60,6 +62,7 @@ impl Breaker {
     /// Runs a call that the actor admits.
     async fn run_asked<T, F, Fut>(
         &self,
+        share: RampShare,
         call: F,
         judge: impl FnOnce(&T) -> Outcome,
     ) -> Result<T, OpenError>
@@ -67,7 +70,7 @@ impl Breaker {
         F: FnOnce() -> Fut,
         Fut: Future<Output = T>,
     {
-        let asked = ask(&self.circuit).await?;
+        let asked = ask(&self.circuit, share).await?;
         Ok(Admitted::asked(&*self.circuit, asked).run(call(), judge).await)
     }
 

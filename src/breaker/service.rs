@@ -7,7 +7,10 @@ use crate::{
     error::OpenError,
     permit::Admitted,
     protocol::machine::CallId,
-    runtime::{circuit::Circuit, gate::Decision},
+    runtime::{
+        circuit::Circuit,
+        gate::{Decision, RampShare},
+    },
     state::CircuitState,
 };
 
@@ -70,7 +73,7 @@ impl Shared {
         match said {
             Decision::Admit { epoch } => Ok(self.admitted(epoch)),
             Decision::Reject { retry_after_ms } => Err(self.rejected(retry_after_ms)),
-            Decision::AskActor => Ok(Admitted::new(self.clone(), self.0.try_ask()?)),
+            Decision::AskActor { share } => Ok(Admitted::new(self.clone(), self.0.try_ask(share)?)),
         }
     }
 
@@ -80,10 +83,10 @@ impl Shared {
     }
 
     #[cold]
-    pub(crate) fn ask_owned(&self) -> Asked {
+    pub(crate) fn ask_owned(&self, share: RampShare) -> Asked {
         let shared = self.clone();
         Box::pin(async move {
-            let asked = ask(&shared).await?;
+            let asked = ask(&shared, share).await?;
             Ok(Admitted::asked(shared, asked))
         })
     }

@@ -112,8 +112,9 @@ impl ConfigBuilder {
     /// in the reference. 1 s to 1 day.
     ///
     /// The share grows in 20 steps of equal length: 1 of 20 calls in the first, 2 of 20 in the
-    /// second, all in the last. It is exact: of the calls since the closing a process admits as
-    /// many as the sum of their shares, rounded down. The other calls are rejected with
+    /// second, all in the last. Of the calls since the closing a process admits as many as the sum
+    /// of their shares, rounded up or down: which, each process draws, so that many processes of
+    /// few calls admit their share together. The other calls are rejected with
     /// [`Reason::Ramping`](crate::Reason::Ramping), and the time until the next step as
     /// `retry_after`. The circuit is closed meanwhile, failures count as ever, and the rules open
     /// it again.

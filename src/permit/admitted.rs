@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Settling, Timers,
+    Rare, Settling, Timers,
     limited::{self, until_limit},
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A wait that few calls have.
-pub(crate) type Wait<'a> = Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>;
+pub(crate) type Wait<'a> = Option<Rare<dyn Future<Output = ()> + Send + 'a>>;
 
 /// What holds a circuit: a reference that borrows it, or one that owns a share of it.
 pub(crate) trait Holder: Deref<Target = Circuit> + Send + Unpin {}
@@ -126,7 +126,9 @@ impl<C: Holder> Admitted<C> {
     #[inline(never)]
     pub(crate) fn report_and_wait(&mut self, outcome: Outcome) -> Wait<'_> {
         let awaited = self.report_awaited(outcome)?;
-        Some(Box::pin(settled(&self.circuit, awaited, self.waited())))
+        let settled: Pin<Box<dyn Future<Output = ()> + Send + '_>> =
+            Box::pin(settled(&self.circuit, awaited, self.waited()));
+        Some(settled.into())
     }
 
     /// How long the call has waited for its admission.

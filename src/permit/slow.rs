@@ -26,16 +26,16 @@ impl Drop for Timers {
     /// every call would call.
     #[inline]
     fn drop(&mut self) {
-        if let Some(running) = self.0.take() {
-            end(running);
+        if self.0.is_some() {
+            end(&mut self.0);
         }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn end(running: Box<Running>) {
-    drop(running);
+fn end(running: &mut Option<Box<Running>>) {
+    drop(running.take());
 }
 
 #[derive(Default)]

@@ -27,7 +27,7 @@ use crate::{
     protocol::moment::Moment,
     runtime::circuit::message::Message,
     runtime::ending::Ending,
-    runtime::gate::{Decision, Gate},
+    runtime::gate::{Decision, Gate, RampShare},
     runtime::metrics::Counts,
     runtime::sync::{AtomicU64, AtomicUsize, Notify, OnceLock, flume, oneshot},
     snapshot::Snapshot,
@@ -277,7 +277,7 @@ impl Circuit {
     /// The answer when the actor gives none: what is known while it is fresh
     /// (an election that takes too long admits nobody), and fail open after, or
     /// when the actor is gone.
-    pub(crate) fn unanswered(&self) -> Result<CallId, OpenError> {
+    pub(crate) fn unanswered(&self, share: RampShare) -> Result<CallId, OpenError> {
         // One load of both, so that a report of this call is of the epoch it was judged in.
         let (epoch, fresh) = self.gate.state_if_fresh(self.clock.coarse_wall_ms());
         if self.mailbox.is_disconnected() {
@@ -286,7 +286,7 @@ impl Circuit {
             self.pending.ending.found_by(&self.name);
         } else if fresh.is_some_and(|state| state != CircuitState::Closed) {
             return Err(self.open_error(Duration::from_millis(self.reject())));
-        } else if let Some(retry_after_ms) = self.reject_on_ramp() {
+        } else if let Some(retry_after_ms) = self.reject_on_ramp(share) {
             return Err(self.open_error(Duration::from_millis(retry_after_ms)));
         }
         Ok(CallId { epoch, probe: None })
@@ -316,7 +316,10 @@ impl Circuit {
 
     /// Rejects a call that no gate has decided about, if the circuit is on a ramp and the call has
     /// no part in it. Counts the rejection, and returns the milliseconds until the next step.
-    pub(crate) fn reject_on_ramp(&self) -> Option<u64> {
+    pub(crate) fn reject_on_ramp(&self, share: RampShare) -> Option<u64> {
+        if share == RampShare::Taken {
+            return None;
+        }
         let retry_after_ms = self.gate.reject_on_ramp(self.clock.coarse_wall_ms())?;
         self.counts.reject();
         Some(retry_after_ms)

@@ -77,7 +77,21 @@ pub(crate) enum Decision {
     /// The call is rejected; a probe may run after so many milliseconds.
     Reject { retry_after_ms: u64 },
     /// The gate does not know: what it shows is too old, or this call may be a probe.
-    AskActor,
+    AskActor { share: RampShare },
+}
+
+impl Decision {
+    /// Of a call that has taken no share.
+    const ASK_ACTOR: Self = Self::AskActor { share: RampShare::NotTaken };
+}
+
+/// Whether a call about which the gate does not know has taken its share of a ramp. One that has
+/// waits only for what others may have found, and is counted once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum RampShare {
+    NotTaken,
+    Taken,
 }
 
 /// The hot block of one circuit, on cache lines of its own (two: the
@@ -183,7 +197,7 @@ impl Gate {
         let span = self.span.load(Acquire);
         let age = now_ms.wrapping_sub(self.from.load(Acquire));
         if age >= span {
-            return Decision::AskActor;
+            return Decision::ASK_ACTOR;
         }
         if word & STATE_MASK == CLOSED {
             let is_refresh_due = age >= self.refresh.load(Acquire);
@@ -193,7 +207,7 @@ impl Gate {
             // The word last: another one means that the loads above are of two
             // publications, and could admit into an epoch that was over by then.
             if is_too_old || self.word.load(Relaxed) != word {
-                return Decision::AskActor;
+                return Decision::ASK_ACTOR;
             }
             if is_refresh_due {
                 refresh();
@@ -210,7 +224,7 @@ impl Gate {
             return if word & STATE_MASK == RAMPING {
                 self.check_on_ramp(word, age, now_ms, refresh)
             } else {
-                Decision::AskActor
+                Decision::ASK_ACTOR
             };
         }
         Decision::Reject { retry_after_ms }

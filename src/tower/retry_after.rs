@@ -2,17 +2,23 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode, header::RETRY_AFTER};
+use http::{
+    HeaderMap, HeaderName, Response, StatusCode,
+    header::{AGE, DATE, RETRY_AFTER},
+};
 
-use super::ServerErrors;
-use crate::{classifier::Classify, outcome::Outcome};
+use super::{ServerErrors, http_date::HttpDate};
+use crate::{classifier::Classify, clock::Clock, outcome::Outcome};
 
 /// Judges a response of HTTP as [`ServerErrors`] does, but for 429 (Too Many Requests) and 503 (Service
 /// Unavailable): with a `Retry-After` they open the circuit for that time, as
 /// [`Outcome::OpenFor`], and without one they are failures.
 ///
-/// Only a number of seconds is read. A date, and anything else, is as no `Retry-After`. The time is
-/// 1 s at least, and [`open_for_at_most`](crate::ConfigBuilder::open_for_at_most) at most.
+/// A number of seconds is read, and a date in each of the three forms of HTTP: as the time from the
+/// `Date` of the response until then, so that the clock of this process does not matter. By that
+/// clock it goes where the response has no `Date`, or comes out of a cache (`Age`). Anything else is as
+/// no `Retry-After`. The time is 1 s at least, for a date that has passed too, and
+/// [`open_for_at_most`](crate::ConfigBuilder::open_for_at_most) at most.
 ///
 /// The circuit opens for all that share it. So use it where the limit is one of all their calls
 /// together, and not of one of their users.
@@ -30,6 +36,36 @@ use crate::{classifier::Classify, outcome::Outcome};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RetryAfter;
 
+impl RetryAfter {
+    /// Returns how long the `Retry-After` of these headers asks to wait, read as described
+    /// [above](Self), without bounds; `None` if there is none that can be read.
+    ///
+    /// For rules of your own, where a client's error no longer has the headers.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use fuseboard::tower::RetryAfter;
+    /// use http::{HeaderMap, HeaderValue, header};
+    ///
+    /// let mut headers = HeaderMap::new();
+    /// assert_eq!(RetryAfter::in_headers(&headers), None);
+    ///
+    /// headers.insert(header::DATE, HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"));
+    /// let then = HeaderValue::from_static("Sun, 06 Nov 1994 08:50:00 GMT");
+    /// headers.insert(header::RETRY_AFTER, then);
+    /// assert_eq!(RetryAfter::in_headers(&headers), Some(Duration::from_secs(23)));
+    /// ```
+    #[must_use]
+    pub fn in_headers(headers: &HeaderMap) -> Option<Duration> {
+        let told = text(headers, &RETRY_AFTER)?;
+        let seconds = match told.parse() {
+            Ok(seconds) => seconds,
+            Err(_) => seconds_until(told, headers)?,
+        };
+        Some(Duration::from_secs(seconds))
+    }
+}
+
 impl<B, E> Classify<Response<B>, E> for RetryAfter {
     #[inline]
     fn classify(&self, result: &Result<Response<B>, E>) -> Outcome {
@@ -46,6 +82,22 @@ fn is_busy(status: StatusCode) -> bool {
 
 #[cold]
 fn judge(headers: &HeaderMap) -> Outcome {
-    let seconds = headers.get(RETRY_AFTER).and_then(|told| told.to_str().ok()?.trim().parse().ok());
-    seconds.map_or(Outcome::Failure, |seconds| Outcome::OpenFor(Duration::from_secs(seconds)))
+    RetryAfter::in_headers(headers).map_or(Outcome::Failure, Outcome::OpenFor)
 }
+
+/// Returns the number of seconds until a date: 0 if it has passed.
+fn seconds_until(date: &str, headers: &HeaderMap) -> Option<u64> {
+    let here = HttpDate::of_unix(Clock::system().now().wall().as_secs());
+    // What a cache answers was said at its `Date`, which may be long ago.
+    let is_of_cache = headers.contains_key(AGE);
+    let sent = text(headers, &DATE).filter(|_| !is_of_cache);
+    let sent_at = sent.and_then(|sent| HttpDate::read(sent, here)).unwrap_or(here);
+    Some(HttpDate::read(date, sent_at)?.seconds_since(sent_at))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    Some(headers.get(name)?.to_str().ok()?.trim())
+}
+
+#[cfg(test)]
+mod tests;

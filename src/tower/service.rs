@@ -164,8 +164,8 @@ where
             Decision::Reject { retry_after_ms } => {
                 BreakerFuture::rejected(self.breaker.rejected(retry_after_ms), ways)
             }
-            Decision::AskActor => {
-                let asked = self.breaker.ask_owned();
+            Decision::AskActor { share } => {
+                let asked = self.breaker.ask_owned(share);
                 BreakerFuture::asking(asked, self.take_inner(), request, ways)
             }
         }

@@ -5,6 +5,7 @@ mod classified;
 mod cut_off;
 mod errors;
 mod faults;
+mod few_calls;
 mod flush;
 mod flush_layer;
 mod lambda;

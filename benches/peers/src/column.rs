@@ -18,7 +18,11 @@ pub(crate) enum Column {
     WatchedTogether,
     /// The asynchronous call, one thread.
     Call,
-    /// The same call through the crate's layer for tower, one thread.
+    /// The asynchronous call around a future that pends once, where slow calls are counted.
+    Pending,
+    /// A call that fails, where rules count over calls and times, and a good one after it.
+    Failing,
+    /// The asynchronous call, through the crate's layer for tower, one thread.
     Layer,
     /// On an open circuit, one thread.
     Rejected,

@@ -88,6 +88,12 @@ impl Contest {
         self.add_with_rules(peer)?;
         shown::comes_to_reject(&mut peer.call()?)?;
         self.add(name, Column::Call, Lanes::Alone(peer.call()?))?;
+        let beside = [(Column::Pending, peer.pending()?), (Column::Failing, peer.failing()?)];
+        for (column, lane) in beside {
+            if let Some(lane) = lane {
+                self.add(name, column, Lanes::Alone(lane))?;
+            }
+        }
         let mut open = peer.rejected()?;
         shown::comes_to_be_open(&mut open)?;
         self.add(name, Column::Rejected, Lanes::Alone(open))?;

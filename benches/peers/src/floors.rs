@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
     layered,
-    subject::{Lane, async_lane, lane, ready_success, success},
+    subject::{Lane, async_lane, lane, pending_success, ready_success, success},
 };
 
 /// The cheapest clock: whether what is known is fresh cannot be told without.
@@ -22,6 +22,9 @@ pub(crate) const COARSE: &str = "coarse clock";
 /// The least that a breaker can do which knows whether what it knows is fresh.
 pub(crate) const FRESH: &str =
     "coarse clock in milliseconds and five loads (the least that knows what is fresh)";
+
+/// What a call that pends is around.
+pub(crate) const PENDING: &str = "a future that pends once";
 
 /// What the layers for tower are around.
 pub(crate) const SERVICE: &str = "a ready service";
@@ -38,6 +41,7 @@ pub(crate) fn all() -> Vec<(&'static str, Lane)> {
     vec![
         ("the loop itself", floor((), |()| success().is_ok())),
         ("a ready future", async_lane((), async |()| ready_success().await.is_ok(), |()| {})),
+        (PENDING, async_lane((), async |()| pending_success().await.is_ok(), |()| {})),
         (SERVICE, layered::user(layered::answering())),
         ("atomic load", floor(AtomicU64::new(7), |word| word.load(Ordering::Acquire) != 0)),
         (COARSE, coarse()),

@@ -38,6 +38,8 @@ const OF_AN_INSTANT: f64 = 0.36;
 const OF_AN_INSTANT_OTHERS: f64 = 0.54;
 const OF_AN_INSTANT_INFORMED: f64 = 1.79;
 const OF_AN_INSTANT_LAYER: f64 = 0.85;
+/// A call that pends once where slow calls count, and one that fails with a good one after it: 400 ns.
+const OF_AN_INSTANT_PENDING: f64 = 17.86;
 /// What the layer for tower takes beyond `call`: 10 ns, where `Instant::now` takes 22.4.
 const OF_AN_INSTANT_BEYOND: f64 = 0.45;
 /// Rules of which no failure stands, of a circuit without: one thread, and two.
@@ -96,10 +98,10 @@ pub(crate) fn judge(contest: &Contest, counted: &Counted, machine: &Calm) -> Ver
         println!("skipped two threads on one circuit: there is one processor");
     }
 
-    for (what, column, most) in IN_INSTANTS {
-        let to_instant = ratio((OURS, column), instant);
+    for (what, column, most, allocations) in IN_INSTANTS {
+        let (to_instant, counted) = (ratio((OURS, column), instant), counted.of(OURS, column));
         hold(timed(&format!("{what}, to Instant::now"), to_instant, most));
-        hold(Judged::counted(&format!("{what}, allocations"), counted.of(OURS, column), 0.0));
+        hold(Judged::counted(&format!("{what}, allocations"), counted, allocations));
     }
     for (what, column, to, most) in with_rules() {
         if contest.measures(OURS, column) {
@@ -127,13 +129,16 @@ pub(crate) fn judge(contest: &Contest, counted: &Counted, machine: &Calm) -> Ver
     verdict
 }
 
-/// What our columns may take of `Instant::now`.
-const IN_INSTANTS: [(&str, Column, f64); 5] = [
-    ("admit and success", Column::Closed, OF_AN_INSTANT),
-    ("call around a ready future", Column::Call, OF_AN_INSTANT_OTHERS),
-    ("the layer around a ready service", Column::Layer, OF_AN_INSTANT_LAYER),
-    ("rejected, with retry_after", Column::Rejected, OF_AN_INSTANT_OTHERS),
-    ("rejected, with the full CircuitInfo", Column::Informed, OF_AN_INSTANT_INFORMED),
+/// What our columns may take of `Instant::now`, and how often they may allocate.
+const IN_INSTANTS: [(&str, Column, f64, f64); 7] = [
+    ("admit and success", Column::Closed, OF_AN_INSTANT, 0.0),
+    ("call around a ready future", Column::Call, OF_AN_INSTANT_OTHERS, 0.0),
+    // Its timer, and the box of timers.
+    ("call that pends once, slow calls count", Column::Pending, OF_AN_INSTANT_PENDING, 2.0),
+    ("a failing call with four rules, and a good one", Column::Failing, OF_AN_INSTANT_PENDING, 0.0),
+    ("the layer around a ready service", Column::Layer, OF_AN_INSTANT_LAYER, 0.0),
+    ("rejected, with retry_after", Column::Rejected, OF_AN_INSTANT_OTHERS, 0.0),
+    ("rejected, with the full CircuitInfo", Column::Informed, OF_AN_INSTANT_INFORMED, 0.0),
 ];
 
 /// What rules may cost: a column of ours, what it is compared with, and the bound.

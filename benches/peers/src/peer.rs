@@ -37,6 +37,18 @@ pub(crate) trait Peer {
     /// future that is ready. It went well if it was admitted.
     fn call(&self) -> Built<Lane>;
 
+    /// A user of a closed circuit that counts slow calls, by the asynchronous call, around a future
+    /// that pends once. It went well if it was admitted.
+    fn pending(&self) -> Built<Option<Lane>> {
+        Ok(None)
+    }
+
+    /// A user of a closed circuit with four rules, of whose calls every second one fails. Such a pair
+    /// counts as one call, and went well if both were admitted.
+    fn failing(&self) -> Built<Option<Lane>> {
+        Ok(None)
+    }
+
     /// A user of the crate's layer for tower around the service of
     /// [`answering`](crate::layered::answering), where it has one. It went well if it was admitted.
     fn layer(&self) -> Built<Option<Lane>> {

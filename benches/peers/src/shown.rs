@@ -30,6 +30,8 @@ pub(crate) fn still_works(lane: &mut Lane, column: Column) -> Result<(), String>
         | Column::Watched
         | Column::WatchedTogether
         | Column::Call
+        | Column::Pending
+        | Column::Failing
         | Column::Layer => trip(lane, 0),
     }
 }

@@ -2,8 +2,9 @@
 //! around one `.await`, inside of one future.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     hint::{black_box, spin_loop},
+    mem::replace,
     pin::pin,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -45,6 +46,13 @@ pub(crate) fn success() -> Result<u64, Failed> {
 /// it gets that.
 #[inline]
 pub(crate) async fn ready_success() -> Result<u64, Failed> {
+    success()
+}
+
+/// The same after it has pended once.
+pub(crate) async fn pending_success() -> Result<u64, Failed> {
+    let mut has_pended = false;
+    poll_fn(|_| if replace(&mut has_pended, true) { Poll::Ready(()) } else { Poll::Pending }).await;
     success()
 }
 

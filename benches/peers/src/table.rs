@@ -46,6 +46,19 @@ pub(crate) fn render(contest: &Contest, counted: &Counted) -> String {
         let informed = spread(informed);
         let _ = writeln!(table, "{OURS}, rejected with the full `CircuitInfo`: {informed}.\n");
     }
+    for (what, column) in [
+        ("`call` around a future that pends once, where slow calls count", Column::Pending),
+        ("a call that fails, with four rules, and a good one after it", Column::Failing),
+    ] {
+        if let Some(nanos) = contest.nanos(OURS, column) {
+            let allocations = counted.of(OURS, column).unwrap_or_default();
+            let _ = writeln!(
+                table,
+                "{OURS}, {what}: {}; {allocations:.2} allocations.\n",
+                spread(nanos)
+            );
+        }
+    }
     let layers: Vec<_> = contest
         .peers()
         .filter(|name| contest.measures(name, Column::Layer))

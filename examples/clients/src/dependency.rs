@@ -23,7 +23,7 @@ pub enum Mood {
     Well,
     /// 404.
     Unknown,
-    /// 429.
+    /// 429, and when to come back: in a second.
     Busy,
     /// 500.
     Failing,
@@ -111,10 +111,10 @@ async fn answer(client: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     client.read_exact(&mut vec![0; length]).await?;
     shared.requests.fetch_add(1, Ordering::Relaxed);
     let mood = MOODS.get(usize::from(shared.mood.load(Ordering::Relaxed)));
-    let (status, length) = match mood.unwrap_or(&Mood::Well) {
+    let (head, length) = match mood.unwrap_or(&Mood::Well) {
         Mood::Well => ("200 OK", 2),
         Mood::Unknown => ("404 Not Found", 2),
-        Mood::Busy => ("429 Too Many Requests", 2),
+        Mood::Busy => ("429 Too Many Requests\r\nretry-after: 1", 2),
         Mood::Failing => ("500 Internal Server Error", 2),
         Mood::BreakingOff => ("200 OK", 2_000),
         Mood::Hanging => {
@@ -123,7 +123,7 @@ async fn answer(client: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
         }
     };
     let answer =
-        format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{{}}");
+        format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{{}}");
     client.write_all(answer.as_bytes()).await?;
     client.shutdown().await
 }

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicI32, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::task::JoinSet;
@@ -15,6 +16,7 @@ use tonic::{
     service::interceptor::InterceptedService,
     transport::{Error, Server, server::TcpIncoming},
 };
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 /// gRPC's own health service, on loopback. It ends when it is dropped.
 #[derive(Debug)]
@@ -44,7 +46,8 @@ impl Rpc {
         format!("http://{}", self.address)
     }
 
-    /// From now on it answers with this code.
+    /// From now on it answers with this code: with `RESOURCE_EXHAUSTED` it says when to come back, in
+    /// a second.
     pub fn says(&self, code: Code) {
         self.code.store(code.into(), Ordering::Relaxed);
     }
@@ -54,7 +57,15 @@ async fn serve(incoming: TcpIncoming, code: Arc<AtomicI32>) -> Result<(), Error>
     let (_reporter, health) = tonic_health::server::health_reporter();
     let answers = InterceptedService::new(health, move |request| {
         let code = Code::from_i32(code.load(Ordering::Relaxed));
-        if code == Code::Ok { Ok(request) } else { Err(Status::new(code, "as it was told")) }
+        let told = "as it was told";
+        if code == Code::Ok {
+            return Ok(request);
+        }
+        if code == Code::ResourceExhausted {
+            let retry = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
+            return Err(Status::with_error_details(code, told, retry));
+        }
+        Err(Status::new(code, told))
     });
     Server::builder().add_service(answers).serve_with_incoming(incoming).await
 }

@@ -21,35 +21,33 @@ fn probed(said: &str) -> [String; 3] {
 }
 
 #[test]
-fn reqwest_reads_the_status_and_the_body_to_its_end() {
+fn reqwest_reads_the_status_retry_after_and_the_body_to_its_end() {
     let lines = printed(env!("CARGO_BIN_EXE_reqwest"));
     let told = [
         "Well: answered {}; CLOSED",
         "Unknown: failed (Success); CLOSED",
         "BreakingOff: failed (Failure); CLOSED",
-        "Busy: failed (Failure); CLOSED",
         "Hanging: failed (Failure); CLOSED",
         "Failing: failed (Failure); CLOSED",
-        "Failing: failed (Failure); OPEN",
-        "Failing: circuit \"price-service\" rejected the call; OPEN",
-        "7 requests have reached the service",
+        "Busy: failed (OpenFor(1s)); OPEN",
+        "Busy: circuit \"price-service\" rejected the call; OPEN",
+        "6 requests have reached the service",
     ];
     assert_eq!(lines[..told.len()], told);
     assert_eq!(lines[told.len()..], probed("answered {}"));
 }
 
 #[test]
-fn tonic_reads_the_code() {
+fn tonic_reads_the_code_and_when_to_come_back() {
     let lines = printed(env!("CARGO_BIN_EXE_tonic"));
     let told = [
         "Ok: answered; CLOSED",
         "NotFound: failed (Success); CLOSED",
         "Unavailable: failed (Failure); CLOSED",
-        "ResourceExhausted: failed (Failure); CLOSED",
         "DeadlineExceeded: failed (Failure); CLOSED",
         "Unavailable: failed (Failure); CLOSED",
-        "Unavailable: failed (Failure); OPEN",
-        "Unavailable: circuit \"health-service\" rejected the call; OPEN",
+        "ResourceExhausted: failed (OpenFor(1s)); OPEN",
+        "ResourceExhausted: circuit \"health-service\" rejected the call; OPEN",
     ];
     assert_eq!(lines[..told.len()], told);
     assert_eq!(lines[told.len()..], probed("answered"));

@@ -27,6 +27,7 @@ pub(super) struct Ramp {
     seen_at: Moment,
     /// How long the circuit had been closed by then.
     closed_for: Duration,
+    first_credit: u32,
 }
 
 impl Ramp {
@@ -44,6 +45,8 @@ pub(crate) struct PublishedRamp {
     pub(crate) from_ms: u64,
     /// The length of the ramp, in milliseconds.
     pub(crate) length_ms: u32,
+    /// The part of a call that the process has to its credit when the ramp begins, in [`STEPS`]ths.
+    pub(crate) first_credit: u32,
 }
 
 /// A step of a ramp.
@@ -85,11 +88,24 @@ impl Machine {
     /// Begins a ramp in the current epoch, whose circuit has been closed for so long. Begins none
     /// if that is longer than a ramp.
     pub(super) fn start_ramp(&mut self, closed_for: Duration) {
-        let began = Ramp { epoch: self.epoch, seen_at: self.now, closed_for };
+        if self.config.ramp().is_none() {
+            return;
+        }
+        let first_credit = self.draw_credit();
+        let began = Ramp { epoch: self.epoch, seen_at: self.now, closed_for, first_credit };
         if let Phase::Closed { ramp, .. } = &mut self.phase {
-            *ramp = self.config.ramp().map(|_| Box::new(began));
+            *ramp = Some(Box::new(began));
         }
         self.keep_ramp();
+    }
+
+    /// Draws the part of a call that this process begins with. Many processes of a few calls each
+    /// then admit their share from the first call on: without it, none before its calls add up to a
+    /// whole one.
+    fn draw_credit(&mut self) -> u32 {
+        let (high, low) = (self.entropy.jitter(), self.entropy.jitter());
+        let drawn = u32::from(u16::from_be_bytes([high, low]));
+        drawn.saturating_mul(STEPS) >> u16::BITS
     }
 
     /// Begins a ramp after a closing of others, which the record shows. `last_seen_not_closed` is
@@ -153,6 +169,7 @@ impl Machine {
             id: ramp.epoch,
             from_ms: ramp.seen_at.wall_ms().saturating_sub(millis(ramp.closed_for)),
             length_ms: u32::try_from(length.as_millis()).unwrap_or(u32::MAX),
+            first_credit: ramp.first_credit,
         })
     }
 }

@@ -44,6 +44,14 @@ impl Hints {
         [probes, until].concat()
     }
 
+    /// As [`of_length`](Self::of_length), for a trip. A count that it does not set is of an outage
+    /// that is over: left, the next process with a back-off would go on from it.
+    pub(super) fn of_a_trip(&self, seen: Option<&Record>) -> Vec<Change> {
+        let kept = seen.filter(|seen| seen.has_sound_failed_probes());
+        let kept = kept.filter(|_| self.failed_probes.is_none());
+        [self.of_length(seen), forget(FailedProbes, kept)].concat()
+    }
+
     /// Returns the changes that write what an outage began with over a record that was seen. What
     /// is not known is removed: it would be that of an older outage.
     pub(super) fn of_outage(&self, seen: Option<&Record>) -> Vec<Change> {

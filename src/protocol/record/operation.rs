@@ -266,7 +266,7 @@ impl Operation {
             Self::Trip { seen, failure_count, opened_at, expires_at, hints } => {
                 let opened = become_open(*failure_count, *opened_at, *expires_at, None);
                 let seen = seen.as_ref();
-                let rest = [forget(Released, seen), hints.of_length(seen), hints.of_outage(seen)];
+                let rest = [forget(Released, seen), hints.of_a_trip(seen), hints.of_outage(seen)];
                 [opened, rest.concat(), forget_hold(seen)].concat()
             }
             // Without `open_until`: an election removes it, and no token is without one. The

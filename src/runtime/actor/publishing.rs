@@ -118,11 +118,11 @@ impl Actor {
 
     fn answer(&mut self, circuit: &Arc<Circuit>, reply: Reply, admission: Admission) {
         match (reply, admission) {
-            (Reply::Caller(reply), Admission::Admitted(call)) => {
+            (Reply::Caller(reply, share), Admission::Admitted(call)) => {
                 // One that has given up takes no part in a ramp.
                 if call.probe.is_none()
                     && !reply.is_closed()
-                    && let Some(retry_after_ms) = circuit.reject_on_ramp()
+                    && let Some(retry_after_ms) = circuit.reject_on_ramp(share)
                 {
                     let open = circuit.open_error(Duration::from_millis(retry_after_ms));
                     caught(|| reply.send(Err(open)));
@@ -133,7 +133,7 @@ impl Actor {
                 caught(|| reply.send(Ok(UndeliveredPermit::new(Arc::clone(circuit), call))));
             }
             (
-                Reply::Caller(reply),
+                Reply::Caller(reply, _),
                 Admission::Rejected | Admission::Wait | Admission::WaitBriefly,
             ) => {
                 // One that has given up was told before.

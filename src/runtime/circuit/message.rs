@@ -8,6 +8,7 @@ use crate::{
     protocol::moment::Moment,
     runtime::circuit::PendingGuard,
     runtime::circuit::undelivered::UndeliveredPermit,
+    runtime::gate::RampShare,
     runtime::sync::oneshot,
 };
 
@@ -53,7 +54,7 @@ pub(crate) enum LookResult {
 pub(crate) enum Reply {
     /// A caller that waits. The answer carries the permit itself: if the caller has given up,
     /// the permit is dropped with the channel, and a probe's right is given back.
-    Caller(oneshot::Sender<Result<UndeliveredPermit, OpenError>>),
+    Caller(oneshot::Sender<Result<UndeliveredPermit, OpenError>>, RampShare),
     /// The next call: the probe is offered at the gate. The call that asked did not wait.
     OfferedProbe,
 }
@@ -62,7 +63,7 @@ impl Reply {
     /// Returns `true` if the caller has given up.
     pub(crate) fn is_abandoned(&self) -> bool {
         match self {
-            Self::Caller(reply) => reply.is_closed(),
+            Self::Caller(reply, _) => reply.is_closed(),
             Self::OfferedProbe => false,
         }
     }

@@ -13,7 +13,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::{Decision, EPOCH_SHIFT, FRESH_WHILE_FAILING_MS, Gate, RAMPING, STATE_MASK};
+use super::{Decision, EPOCH_SHIFT, FRESH_WHILE_FAILING_MS, Gate, RAMPING, RampShare, STATE_MASK};
 use crate::protocol::machine::{PublishedRamp, STEPS};
 
 const NUMBER_SHIFT: u32 = 32;
@@ -32,7 +32,7 @@ impl Gate {
     pub(super) fn show_ramp(&self, ramp: PublishedRamp) {
         let number = (ramp.id & LOW) << NUMBER_SHIFT;
         if self.ramp_credit.load(Relaxed) & !LOW != number {
-            self.ramp_credit.swap(number, Relaxed);
+            self.ramp_credit.swap(number | u64::from(ramp.first_credit), Relaxed);
         }
         self.ramp_from.store(ramp.from_ms, Release);
         self.ramp.store(number | u64::from(ramp.length_ms), Release);
@@ -59,13 +59,18 @@ impl Gate {
         let is_too_old = age >= FRESH_WHILE_FAILING_MS && self.is_failing();
         let ramp = self.ramp();
         // The word last, as in `check`.
-        if is_too_old || self.word.load(Relaxed) != word {
-            return Decision::AskActor;
+        if self.word.load(Relaxed) != word {
+            return Decision::ASK_ACTOR;
+        }
+        // Before the wait for news, so that a call without a share need not wait to be rejected.
+        let decision = self.decide_on_ramp(ramp, word >> EPOCH_SHIFT, now_ms);
+        if is_too_old && matches!(decision, Decision::Admit { .. }) {
+            return Decision::AskActor { share: RampShare::Taken };
         }
         if is_refresh_due {
             refresh();
         }
-        self.decide_on_ramp(ramp, word >> EPOCH_SHIFT, now_ms)
+        decision
     }
 
     fn decide_on_ramp(&self, ramp: Ramp, epoch: u64, now_ms: u64) -> Decision {
@@ -73,6 +78,8 @@ impl Gate {
             id: ramp.word >> NUMBER_SHIFT,
             from_ms: ramp.from_ms,
             length_ms: u32::try_from(ramp.word & LOW).unwrap_or(u32::MAX),
+            // For who begins it.
+            first_credit: 0,
         };
         let Some(step) = published.step(now_ms) else {
             return Decision::Admit { epoch };
@@ -80,7 +87,7 @@ impl Gate {
         match self.take_share(ramp.word & !LOW, u64::from(step.share)) {
             Some(true) => Decision::Admit { epoch },
             Some(false) => Decision::Reject { retry_after_ms: step.left_ms },
-            None => Decision::AskActor,
+            None => Decision::ASK_ACTOR,
         }
     }
 
@@ -116,7 +123,7 @@ impl Gate {
             Decision::Reject { retry_after_ms } => Some(retry_after_ms),
             // Another ramp begins at this moment, of whose first calls few run. To wait until it is
             // shown would be to wait for the actor.
-            Decision::AskActor => Some(0),
+            Decision::AskActor { .. } => Some(0),
         }
     }
 }

@@ -48,8 +48,8 @@ fn published(publication: &Published) -> Gate {
 
 #[test]
 fn a_new_gate_asks_and_a_disabled_one_never_does() {
-    assert_eq!(decided(&Gate::new(), 0), Decision::AskActor);
-    assert_eq!(decided(&Gate::new(), u64::MAX), Decision::AskActor);
+    assert_eq!(decided(&Gate::new(), 0), Decision::ASK_ACTOR);
+    assert_eq!(decided(&Gate::new(), u64::MAX), Decision::ASK_ACTOR);
     for now in [0, 1, 1_700_000_000_000] {
         assert_eq!(checked(&Gate::disabled(), now), (Decision::Admit { epoch: 1 }, false));
         assert_eq!(Gate::disabled().quiet_epoch(now), Some(1));
@@ -63,15 +63,15 @@ fn a_closed_gate_admits_from_the_start_of_its_window_to_just_before_its_end() {
     assert_eq!(checked(&gate, 4_999), admit(false));
     assert_eq!(checked(&gate, 5_000), admit(true));
     assert_eq!(checked(&gate, 5_999), admit(true));
-    assert_eq!(decided(&gate, 6_000), Decision::AskActor);
-    assert_eq!(decided(&gate, u64::MAX), Decision::AskActor);
+    assert_eq!(decided(&gate, 6_000), Decision::ASK_ACTOR);
+    assert_eq!(decided(&gate, u64::MAX), Decision::ASK_ACTOR);
 }
 
 #[test]
 fn a_clock_set_back_shuts_the_window() {
     let gate = published(&publication(7, CircuitState::Closed));
-    assert_eq!(decided(&gate, 999), Decision::AskActor);
-    assert_eq!(decided(&gate, 0), Decision::AskActor);
+    assert_eq!(decided(&gate, 999), Decision::ASK_ACTOR);
+    assert_eq!(decided(&gate, 0), Decision::ASK_ACTOR);
 }
 
 #[test]
@@ -80,11 +80,11 @@ fn an_open_gate_rejects_until_the_retry_or_the_end_of_its_window() {
         let gate = published(&Published { retry_at_ms: 3_000, ..publication(2, state) });
         assert_eq!(decided(&gate, 1_000), Decision::Reject { retry_after_ms: 2_000 });
         assert_eq!(decided(&gate, 2_999), Decision::Reject { retry_after_ms: 1 });
-        assert_eq!(decided(&gate, 3_000), Decision::AskActor);
-        assert_eq!(decided(&gate, 999), Decision::AskActor);
+        assert_eq!(decided(&gate, 3_000), Decision::ASK_ACTOR);
+        assert_eq!(decided(&gate, 999), Decision::ASK_ACTOR);
         let gate = published(&Published { retry_at_ms: 90_000, ..publication(2, state) });
         assert_eq!(decided(&gate, 5_999), Decision::Reject { retry_after_ms: 84_001 });
-        assert_eq!(decided(&gate, 6_000), Decision::AskActor);
+        assert_eq!(decided(&gate, 6_000), Decision::ASK_ACTOR);
     }
 }
 
@@ -93,7 +93,7 @@ fn a_shut_window_asks_in_every_state() {
     for state in [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen] {
         let gate =
             published(&Published { span_ms: 0, retry_at_ms: u64::MAX, ..publication(2, state) });
-        assert_eq!(decided(&gate, 1_000), Decision::AskActor);
+        assert_eq!(decided(&gate, 1_000), Decision::ASK_ACTOR);
         assert_eq!(gate.epoch_and_state(), (2, state));
     }
 }
@@ -153,7 +153,7 @@ fn case_99_while_it_hurts_knowledge_of_a_closed_circuit_is_good_for_a_quarter_se
     // The window opens a tick of the clock early.
     let known = 1_000 + CLOCK_TICK_MS;
     assert_eq!(checked(&gate, known + 249), admit(false));
-    assert_eq!(decided(&gate, known + 250), Decision::AskActor);
+    assert_eq!(decided(&gate, known + 250), Decision::ASK_ACTOR);
     assert_eq!(
         gate.state_if_fresh(known + 250),
         (7, Some(CircuitState::Closed)),
@@ -222,7 +222,7 @@ fn the_verdict_of_an_older_probe_does_not_cover_that_of_a_newer_one() {
 fn looks(gate: &Gate, now: u64) -> (Option<u64>, Option<u64>) {
     let quiet = match checked(gate, now) {
         (Decision::Admit { epoch }, false) => Some(epoch),
-        (Decision::Admit { .. } | Decision::Reject { .. } | Decision::AskActor, _) => None,
+        (Decision::Admit { .. } | Decision::Reject { .. } | Decision::AskActor { .. }, _) => None,
     };
     (gate.quiet_epoch(now), quiet)
 }

@@ -170,6 +170,37 @@ async fn a_trip_of_a_closed_record_names_its_state_its_expiry_and_the_end_of_a_h
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_trip_that_has_no_count_of_failed_probes_removes_that_of_the_outage_before() {
+    let mut seen = record(CircuitState::Closed);
+    seen.failed_probes = 3.into();
+    let trip = |failed_probes| Operation::Trip {
+        seen: Some(seen.clone()),
+        failure_count: 5,
+        opened_at: 2_000,
+        expires_at: 5_630,
+        hints: Hints { failed_probes, ..Hints::NONE },
+    };
+    let mut values = json!({
+        ":state": {"S": "OPEN"},
+        ":failure_count": {"N": "5"},
+        ":opened_at": {"N": "2000"},
+        ":expiration": {"N": "5630"},
+        ":seen_state": {"S": "CLOSED"},
+        ":seen_expiration": {"N": "4630"},
+    });
+    let condition = "#state = :seen_state AND #expiration = :seen_expiration \
+        AND attribute_not_exists(#hold_until)";
+    let names = [&ALL[..], &["failed_probes", "hold_until"]].concat();
+    let removed = format!("{BECOME_OPEN}, #failed_probes");
+    sends(&trip(None), update(&removed, condition, &names, values.clone())).await;
+
+    let counted =
+        BECOME_OPEN.replace(":expiration", ":expiration, #failed_probes = :failed_probes");
+    values[":failed_probes"] = json!({"N": "4"});
+    sends(&trip(Some(4)), update(&counted, condition, &names, values)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_trip_of_a_record_without_state_and_expiry_requires_that_they_are_still_absent() {
     let seen = Some(Record::empty());
     let trip = Operation::Trip {

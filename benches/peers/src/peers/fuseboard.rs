@@ -9,7 +9,10 @@ use tower::Layer as _;
 use crate::{
     layered,
     peer::{Built, Peer},
-    subject::{LONG, Lane, THRESHOLD, async_lane, is_some_time, lane, ready_success, success},
+    subject::{
+        LONG, Lane, THRESHOLD, async_lane, failure, is_some_time, lane, pending_success,
+        ready_success, success,
+    },
 };
 
 /// By `try_admit`, whose permit is borrowed.
@@ -117,6 +120,43 @@ impl Peer for Fuseboard {
     fn call(&self) -> Built<Lane> {
         let call = async |breaker: &mut Breaker| breaker.call(ready_success).await.is_ok();
         Ok(async_lane(self.breaker()?, call, self.fail()))
+    }
+
+    fn pending(&self) -> Built<Option<Lane>> {
+        let config = Config::builder()
+            .failure_threshold(THRESHOLD.into())
+            .slow_after(Duration::from_secs(60))
+            .local_cache_max_age(LONG)
+            .recovery_timeout(LONG)
+            .build()?;
+        let call = async |breaker: &mut Breaker| breaker.call(pending_success).await.is_ok();
+        Ok(Some(async_lane(self.breaker_with(Some(&config))?, call, self.fail())))
+    }
+
+    /// By rules that half of the calls do not trip, however fast they come.
+    fn failing(&self) -> Built<Option<Lane>> {
+        let minute = Duration::from_secs(60);
+        let config = Config::builder()
+            .failure_threshold(THRESHOLD.into())
+            .also_trip(Rule::of_last(60, 100))
+            .also_trip(Rule::of_last(600, 1_000))
+            .also_trip(Rule::rate(0.9).over(minute).at_least(20))
+            .also_trip(Rule::rate(0.8).over(5 * minute).at_least(100))
+            .local_cache_max_age(LONG)
+            .recovery_timeout(LONG)
+            .build()?;
+        let call = |breaker: &mut Breaker| {
+            let Ok(permit) = breaker.try_admit() else { return false };
+            if failure().is_err() {
+                // Nothing is waited for: it decides nothing.
+                drop(permit.failure());
+            }
+            let Ok(permit) = breaker.try_admit() else { return false };
+            let done = success().is_ok();
+            permit.success();
+            done
+        };
+        Ok(Some(lane(self.breaker_with(Some(&config))?, call, self.fail())))
     }
 
     fn layer(&self) -> Built<Option<Lane>> {

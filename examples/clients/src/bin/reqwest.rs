@@ -2,19 +2,50 @@
 
 #![expect(clippy::print_stdout, reason = "what it prints is what it shows")]
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use clients::{Dependency, Mood};
-use fuseboard::{BreakerRegistry, ByError, CallError, CircuitState, Config, MemoryStore, Outcome};
+use fuseboard::{
+    BreakerRegistry, ByError, CallError, CircuitState, Config, MemoryStore, Outcome,
+    tower::RetryAfter,
+};
 use reqwest::{Client, StatusCode};
 use tokio::time::sleep;
 
+/// An error of reqwest, and what the answer said of coming back, which reqwest's has no place for.
+#[derive(Debug)]
+struct HttpError {
+    error: reqwest::Error,
+    retry_after: Option<Duration>,
+}
+
+impl From<reqwest::Error> for HttpError {
+    fn from(error: reqwest::Error) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for HttpError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
 /// The rule: what counts against a service.
-fn http_faults(error: &reqwest::Error) -> Outcome {
+fn http_faults(HttpError { error, retry_after }: &HttpError) -> Outcome {
+    use StatusCode as S;
     match error.status() {
-        // Too many requests are a failure: the circuit opens for `recovery_timeout`, and gives the
-        // service a rest. Its `Retry-After` is not read.
-        Some(StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS) => Outcome::Failure,
+        // Told when to come back, it opens the circuit until then. Else it is a failure.
+        Some(S::TOO_MANY_REQUESTS | S::SERVICE_UNAVAILABLE) => {
+            retry_after.map_or(Outcome::Failure, Outcome::OpenFor)
+        }
+        Some(S::REQUEST_TIMEOUT) => Outcome::Failure,
         Some(status) if status.is_server_error() => Outcome::Failure,
         // A 404 or a 409: the service has answered.
         Some(_) => Outcome::Success,
@@ -25,9 +56,13 @@ fn http_faults(error: &reqwest::Error) -> Outcome {
     }
 }
 
-/// The call: to the end of the body, so that one that breaks off is a failure.
-async fn price(client: &Client, url: &str) -> Result<String, reqwest::Error> {
-    client.get(url).send().await?.error_for_status()?.text().await
+async fn price(client: &Client, url: &str) -> Result<String, HttpError> {
+    let response = client.get(url).send().await?;
+    let retry_after = RetryAfter::in_headers(response.headers());
+    match response.error_for_status() {
+        Ok(response) => Ok(response.text().await?),
+        Err(error) => Err(HttpError { error, retry_after }),
+    }
 }
 
 #[tokio::main]
@@ -38,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::builder().recovery_timeout(Duration::from_secs(1)).build()?;
     // `DynamoDbStore::from_env("CircuitBreakerState").await` shares circuits with other processes.
     let registry = BreakerRegistry::builder(MemoryStore::new()).config(config).spawn()?;
-    // Serves calls of every type, as long as their error is reqwest's.
+    // Serves calls of every type, as long as their error is this one.
     let prices = registry.breaker("price-service")?.classified_by(ByError(http_faults));
 
     let url = service.url();
@@ -61,7 +96,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn said(called: &Result<String, CallError<reqwest::Error>>) -> String {
+fn said(called: &Result<String, CallError<HttpError>>) -> String {
     match called {
         Ok(body) => format!("answered {body}"),
         Err(CallError::Inner(error)) => format!("failed ({:?})", http_faults(error)),
@@ -69,14 +104,14 @@ fn said(called: &Result<String, CallError<reqwest::Error>>) -> String {
     }
 }
 
-/// What the service does at each call: two answers, five failures, and one that is rejected.
-const TROUBLE: [Mood; 8] = [
+/// What the service does at each call: two answers, three failures, one that says when to come back,
+/// and one that is rejected.
+const TROUBLE: [Mood; 7] = [
     Mood::Well,
     Mood::Unknown,
     Mood::BreakingOff,
-    Mood::Busy,
     Mood::Hanging,
     Mood::Failing,
-    Mood::Failing,
-    Mood::Failing,
+    Mood::Busy,
+    Mood::Busy,
 ];

@@ -9,19 +9,25 @@ use fuseboard::{BreakerRegistry, ByError, CallError, CircuitState, Config, Memor
 use tokio::time::sleep;
 use tonic::{Code, Request, Status, transport::Endpoint};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_types::StatusExt as _;
 
 /// The rule: what counts against a service.
 fn rpc_faults(status: &Status) -> Outcome {
     let is_fault = matches!(
         status.code(),
-        // A `RetryInfo` in the details is not read.
         Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted
     );
     // The service has sent no such status. The transport here has made it of its own error: of a
     // connection that broke, or of `Endpoint::timeout`, which it tells as CANCELLED.
     let is_of_the_transport = status.source().is_some();
-    // NOT_FOUND, INVALID_ARGUMENT, ...: the service has answered.
-    if is_fault || is_of_the_transport { Outcome::Failure } else { Outcome::Success }
+    // When to come back: in `grpc-status-details-bin`.
+    let retry_delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    match retry_delay {
+        Some(delay) if is_fault => Outcome::OpenFor(delay),
+        _ if is_fault || is_of_the_transport => Outcome::Failure,
+        // NOT_FOUND, INVALID_ARGUMENT, ...: the service has answered.
+        _ => Outcome::Success,
+    }
 }
 
 #[tokio::main]
@@ -68,14 +74,14 @@ fn said<T>(called: &Result<T, CallError<Status>>) -> String {
     }
 }
 
-/// What the service says at each call: two answers, five failures, and one that is rejected.
-const TROUBLE: [Code; 8] = [
+/// What the service says at each call: two answers, three failures, one that says when to come back,
+/// and one that is rejected.
+const TROUBLE: [Code; 7] = [
     Code::Ok,
     Code::NotFound,
     Code::Unavailable,
-    Code::ResourceExhausted,
     Code::DeadlineExceeded,
     Code::Unavailable,
-    Code::Unavailable,
-    Code::Unavailable,
+    Code::ResourceExhausted,
+    Code::ResourceExhausted,
 ];

@@ -173,14 +173,21 @@ impl Machine {
         same_epoch: bool,
         last_read_at: Option<Moment>,
     ) {
-        if let Phase::Closed { by_offline_probes, .. } = &mut self.phase {
-            *by_offline_probes = false;
-        }
+        let ramp_alone = match &mut self.phase {
+            Phase::Closed { by_offline_probes, ramp } => {
+                std::mem::take(by_offline_probes).then(|| ramp.clone())
+            }
+            Phase::Open(_) | Phase::HalfOpen(_) => None,
+        };
         // The circuit was opened and closed again between two reads. A newer epoch drops the
         // failures from before, and the outcomes of calls that still run. Failures counted
         // before the first read stand: that read cannot tell a newer epoch.
         if !same_epoch && last_read_at.is_some() {
             self.close_here(record, last_read_at);
+            // It has served calls since it closed the circuit by itself, and need not begin again.
+            if let (Some(alone), Phase::Closed { ramp, .. }) = (ramp_alone, &mut self.phase) {
+                *ramp = alone;
+            }
         } else if let (Some(record), None) = (record, last_read_at) {
             // This process may have started while others are still on a ramp.
             self.start_ramp_of(record, None);

@@ -160,6 +160,30 @@ fn a_release_and_a_closing_without_the_store_ramp_too() {
 }
 
 #[test]
+fn a_process_that_has_served_alone_goes_on_with_its_ramp_when_others_close() {
+    for (served_ms, expected) in [(60_000, Some(66_000)), (90_000, None)] {
+        let mut world = World::new(1, &ramping());
+        world.fail(0, 5);
+        world.deny_writes = Some(StoreErrorKind::Misconfigured);
+        world.pass(s(R + 5));
+        while world.state(0) != CircuitState::Closed {
+            if let Call::Runs(pass) = world.call(0) {
+                world.end(0, pass, CallEnd::Success);
+            }
+        }
+        assert_eq!(closed_for_ms(&world, 0), Some(0));
+        assert_eq!(world.stored().state, CircuitState::Open.into(), "by offline probes");
+        world.advance(ms(served_ms));
+        // Others close it now, and this process reads of it 6 s later.
+        let now = world.processes[0].now.unix_floor(Duration::ZERO);
+        world.record = Some(closed(now + i64::try_from(R).unwrap() + 3_600));
+        world.advance(s(6));
+        world.succeed(0);
+        assert_eq!(closed_for_ms(&world, 0), expected, "after {served_ms} ms");
+    }
+}
+
+#[test]
 fn a_circuit_that_is_closed_as_the_store_cannot_be_read_does_not_ramp() {
     let mut world = World::new(1, &ramping());
     world.record = Some(open(START_UNIX));

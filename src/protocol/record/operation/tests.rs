@@ -139,3 +139,17 @@ fn an_operator_and_a_trip_write_over_any_hint() {
     assert_eq!(left(of("hold closed")), (Field::Absent, Field::Absent));
     assert_eq!(left(of("release")), (Field::Absent, Field::Absent));
 }
+
+#[test]
+fn a_trip_without_a_count_leaves_none() {
+    let odd = crate::protocol::record::Malformed::new("odd");
+    for count in [Field::Valid(7), Field::Malformed(odd), Field::Absent] {
+        let seen = hinted(CircuitState::Closed, count.clone(), Field::Absent);
+        let trips = operations(&seen, &Hints::NONE);
+        let trip = trips.iter().rfind(|one| one.name() == "trip").unwrap();
+        let removed = trip.changes().into_iter().filter(|c| *c == Change::Remove(FailedProbes));
+        assert_eq!(removed.count(), usize::from(count != Field::Absent), "{count:?}");
+        let left = trip.apply(Some(&seen)).expect("unchanged").failed_probes;
+        assert_eq!(left, Field::Absent, "{count:?} is of an outage that is over");
+    }
+}

@@ -9,7 +9,7 @@ const FROM_MS: u64 = 1_000;
 
 /// A ramp of 20 s: a step each second.
 fn ramp(id: u64) -> Option<PublishedRamp> {
-    Some(PublishedRamp { id, from_ms: FROM_MS, length_ms: 20_000 })
+    Some(PublishedRamp { id, from_ms: FROM_MS, length_ms: 20_000, first_credit: 0 })
 }
 
 fn show(gate: &Gate, ramp: Option<PublishedRamp>) {
@@ -51,6 +51,39 @@ fn case_129_each_step_admits_its_share_exactly() {
 }
 
 #[test]
+fn case_129_processes_of_few_calls_admit_their_share_together() {
+    for step in 0..20 {
+        for calls in [1, 2, 7] {
+            let fleet = (0..20).map(|first_credit| {
+                let gate = ramping(Some(PublishedRamp { first_credit, ..ramp(7).unwrap() }));
+                let admitted = admitted(&gate, FROM_MS + step * 1_000, calls);
+                let share = calls * (step + 1) / 20;
+                assert!(admitted == share || admitted == share + 1, "within one call");
+                admitted
+            });
+            assert_eq!(fleet.sum::<u64>(), calls * (step + 1), "20 processes of {calls} calls");
+        }
+    }
+}
+
+#[test]
+fn only_a_call_that_has_its_share_waits_for_news_while_calls_fail() {
+    // What the gate shows is of a second ago.
+    let gate = ramping(ramp(7));
+    gate.show_counting(true, true);
+    let decisions: Vec<_> = (0..40).map(|_| decided(&gate, FROM_MS)).collect();
+    let asking = Decision::AskActor { share: RampShare::Taken };
+    for (call, decision) in (1..).zip(&decisions) {
+        let rejected = Decision::Reject { retry_after_ms: 1_000 };
+        assert_eq!(*decision, if call % 20 == 0 { asking } else { rejected }, "call {call}");
+    }
+    // All calls, at the end of the ramp.
+    assert_eq!(decided(&gate, FROM_MS + 19_000), asking);
+    gate.show_counting(true, false);
+    assert_eq!(decided(&gate, FROM_MS + 19_000), admit(false).0);
+}
+
+#[test]
 fn a_rejection_on_a_ramp_names_the_next_step() {
     let gate = ramping(ramp(7));
     for (now_ms, retry_after_ms) in [(1_000, 1_000), (1_999, 1), (19_000, 1_000), (19_999, 1)] {
@@ -58,7 +91,7 @@ fn a_rejection_on_a_ramp_names_the_next_step() {
         assert!(decisions.any(|decision| decision == Decision::Reject { retry_after_ms }));
     }
     // A step that does not end at a whole millisecond has ended when the caller comes back.
-    let odd = PublishedRamp { id: 7, from_ms: 0, length_ms: 1_010 };
+    let odd = PublishedRamp { id: 7, from_ms: 0, length_ms: 1_010, first_credit: 0 };
     assert_eq!(odd.step(50).map(|step| (step.share, step.left_ms)), Some((1, 1)));
     assert_eq!(odd.step(51).map(|step| (step.share, step.left_ms)), Some((2, 50)));
 }
@@ -97,10 +130,11 @@ proptest! {
     fn case_129_over_the_steps_the_shares_of_all_calls_add_up(
         spans in vec(0u64..700, 1..200),
         length_ms in 1_000u32..60_000,
+        first_credit in 0u32..20,
     ) {
-        let ramp = PublishedRamp { id: 7, from_ms: FROM_MS, length_ms };
+        let ramp = PublishedRamp { id: 7, from_ms: FROM_MS, length_ms, first_credit };
         let gate = ramping(Some(ramp));
-        let (mut now_ms, mut shares, mut admitted) = (FROM_MS, 0, 0);
+        let (mut now_ms, mut shares, mut admitted) = (FROM_MS, u64::from(first_credit), 0);
         for span in spans {
             let step = 20 * (now_ms - FROM_MS) / u64::from(length_ms);
             shares += (step + 1).min(20);

@@ -67,7 +67,7 @@ fn every_look_is_at_one_publication(
     });
     let seen = seen.lock().unwrap();
     let said: Vec<_> = publications().iter().filter_map(says).collect();
-    for decision in seen.iter().filter(|decision| decision.0 != Decision::AskActor) {
+    for decision in seen.iter().filter(|decision| decision.0 != Decision::ASK_ACTOR) {
         assert!(said.contains(decision), "{decision:?} is not of {said:?}");
     }
     assert!(said.iter().all(|decision| seen.contains(decision)), "{seen:?} is less than {said:?}");
@@ -81,7 +81,7 @@ fn looks_are_at_one_publication(
     for now in nows.iter().copied() {
         let first = move |gate: &Gate| match gate.quiet_epoch(now) {
             Some(epoch) => (Decision::Admit { epoch }, false),
-            None => (Decision::AskActor, false),
+            None => (Decision::ASK_ACTOR, false),
         };
         let passes = |said: &(Decision, bool)| matches!(said, (Decision::Admit { .. }, false));
         let says = |publication: &Published| said(publication, now);
@@ -170,7 +170,7 @@ fn whoever_sees_an_epoch_at_the_gate_finds_a_snapshot_of_it_or_a_later_one() {
         match decided(&gate, 50) {
             Decision::Reject { retry_after_ms: 450 } => assert!(snapshot.load(Relaxed) >= 2),
             Decision::Reject { .. } => assert_eq!(snapshot.load(Relaxed), 3),
-            Decision::Admit { .. } | Decision::AskActor => {}
+            Decision::Admit { .. } | Decision::AskActor { .. } => {}
         }
         let epoch = gate.epoch();
         assert!(snapshot.load(Relaxed) >= epoch);

@@ -17,7 +17,7 @@ fn show(gate: &Gate, epoch: u64, ramp: PublishedRamp) {
 
 /// One that admits so many twentieths of the calls at 100 ms.
 fn ramp(id: u64, share: u64) -> PublishedRamp {
-    PublishedRamp { id, from_ms: 100 - (share - 1) * 5, length_ms: 100 }
+    PublishedRamp { id, from_ms: 100 - (share - 1) * 5, length_ms: 100, first_credit: 0 }
 }
 
 /// A gate at which that was published.
@@ -34,7 +34,7 @@ fn calls(gate: &Gate, calls: usize) -> (Vec<u64>, usize) {
         match decided(gate, 100) {
             Decision::Admit { epoch } => admitted.push(epoch),
             Decision::Reject { .. } => rejected += 1,
-            Decision::AskActor => {}
+            Decision::AskActor { .. } => {}
         }
     }
     (admitted, rejected)
@@ -95,8 +95,8 @@ fn a_late_call_of_one_ramp_takes_nothing_from_the_next() {
 fn a_ramp_is_never_read_half_from_another() {
     // At 5,010 ms either is in its first step. By the start of the first and the length of the second
     // it would be over, and all calls admitted.
-    let first = PublishedRamp { id: 1, from_ms: 1_000, length_ms: 100_000 };
-    let second = PublishedRamp { id: 2, from_ms: 5_000, length_ms: 1_000 };
+    let first = PublishedRamp { id: 1, from_ms: 1_000, length_ms: 100_000, first_credit: 0 };
+    let second = PublishedRamp { id: 2, from_ms: 5_000, length_ms: 1_000, first_credit: 0 };
     for is_known in [true, false] {
         explore(None, move || {
             let gate = Arc::new(Gate::new());

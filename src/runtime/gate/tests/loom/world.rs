@@ -192,7 +192,7 @@ impl World {
     /// Asks the actor to admit a call.
     fn ask(&self, actor: &mut Turns) -> Option<CallId> {
         let (reply, answer) = oneshot::channel();
-        let (at, reply) = (self.circuit.now(), Reply::Caller(reply));
+        let (at, reply) = (self.circuit.now(), Reply::Caller(reply, RampShare::NotTaken));
         let asks = Message::Admit { at, reply, is_failing: false };
         self.circuit.mailbox.try_send(asks).unwrap();
         actor.run();
