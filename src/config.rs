@@ -8,6 +8,7 @@ mod presets;
 mod rule;
 #[cfg(feature = "serde")]
 mod serial;
+mod settings;
 mod spread;
 
 use std::{num::NonZeroU64, time::Duration};
@@ -17,6 +18,7 @@ pub use self::{
     backoff::Backoff,
     builder::ConfigBuilder,
     rule::{Rate, Rule},
+    settings::{Settings, SettingsBuilder},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -277,6 +279,27 @@ impl Config {
             self.election_spread.get_or_insert(Duration::ZERO);
         }
         self
+    }
+
+    /// Takes over the settings of a probe that is under way.
+    pub(crate) fn keep_probe_settings(&mut self, before: &Self) {
+        self.probe_lease = before.probe_lease;
+        self.handoff = before.handoff;
+        // By value: those that follow others would follow the new ones.
+        self.election_spread = Some(before.election_spread());
+        self.probe_limit = Some(before.probe_limit());
+    }
+
+    /// Takes over the limit of an operation that is under way.
+    pub(crate) fn keep_store_timeout(&mut self, before: &Self) {
+        self.store_timeout = before.store_timeout;
+    }
+
+    /// Returns `true` if an opening lasts as long by these settings as by others.
+    pub(crate) fn has_open_times_of(&self, other: &Self) -> bool {
+        self.recovery_timeout == other.recovery_timeout
+            && self.open_backoff == other.open_backoff
+            && self.open_for_at_most() == other.open_for_at_most()
     }
 
     /// Returns the time limit of a whole store operation, retries included.

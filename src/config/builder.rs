@@ -304,6 +304,13 @@ impl ConfigBuilder {
         self
     }
 
+    /// Removes the rules that were added.
+    #[cfg(feature = "serde")]
+    pub(super) fn without_rules(mut self) -> Self {
+        self.config.also_trip.clear();
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors

@@ -25,6 +25,7 @@
 //! | [`Machine::on_response`] | the store operation has ended | now |
 //! | [`Machine::thawed`] | the process was frozen; comes before all later events | now |
 //! | [`Machine::resign`] | the process leaves | now |
+//! | [`Machine::reconfigure`] | the circuit has new settings; before other events of its turn | now |
 //! | [`Machine::tick`] | time has passed, at the latest [`Machine::deadline`] | now |
 //!
 //! An earlier moment than the latest counts as the latest: time never runs back here.
@@ -56,6 +57,7 @@ mod ramp;
 mod report;
 mod reputation;
 mod resign;
+mod settings;
 mod storage;
 mod term;
 
@@ -79,6 +81,7 @@ use self::{
     phase::{Phase, Standing},
     prober::{Probes, Turn},
     reputation::Reputation,
+    settings::Followed,
     storage::{PendingWrite, Request, TTL_SLACK},
 };
 use crate::{
@@ -149,7 +152,9 @@ pub(crate) enum Effect {
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     name: CircuitName,
+    /// The settings in force.
     config: Arc<Config>,
+    followed: Option<Box<Followed>>,
     entropy: Box<dyn Entropy>,
     /// The latest moment seen; time never runs back.
     now: Moment,
@@ -187,6 +192,7 @@ impl Machine {
         Self {
             name,
             config,
+            followed: None,
             entropy,
             now: Moment::default(),
             epoch: 1,
@@ -384,6 +390,7 @@ impl Machine {
         self.phase = phase;
         self.epoch = self.epoch.saturating_add(1);
         self.has_thawed = false;
+        self.follow_settings();
     }
 
     /// Enters a phase, and tells subscribers why. A phase that they hear of only when its

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 use self::counted::Counted;
 pub(crate) use self::counted::{Followed, Turn};
@@ -138,7 +138,9 @@ pub(crate) struct Circuit {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) mailbox: flume::Sender<Message>,
     pub(crate) name: CircuitName,
-    pub(crate) config: Arc<Config>,
+    /// The newest settings. The machine follows them in the actor's next turn, and the counting
+    /// at the next failure. Never read by a healthy call.
+    config: ArcSwap<Config>,
     pub(crate) clock: Clock,
     pub(crate) pending: Arc<Pending>,
     /// User handles; the registry's own reference does not count.
@@ -173,7 +175,7 @@ impl Circuit {
             snapshot,
             mailbox,
             name,
-            config,
+            config: ArcSwap::new(config),
             clock,
             pending,
             handles,
@@ -246,7 +248,33 @@ impl Circuit {
 
     /// How long a caller waits for the actor: the store's limit and some grace.
     pub(crate) fn patience(&self) -> Duration {
-        self.config.store_timeout().saturating_add(GRACE)
+        self.config().store_timeout().saturating_add(GRACE)
+    }
+
+    /// Returns the newest settings.
+    pub(crate) fn config(&self) -> Guard<Arc<Config>> {
+        self.config.load()
+    }
+
+    /// Gives the circuit new settings, and has its actor follow them. Called under the registry's
+    /// lock alone.
+    pub(crate) fn reconfigure(&self, config: Arc<Config>) {
+        self.config.store(config);
+        // A full mailbox has the actor at work: it looks at the settings in each turn.
+        let _ = self.mailbox.try_send(Message::Wake);
+    }
+
+    /// Returns the length of the lease of the probe that runs: that of the settings under which
+    /// this process won the right.
+    pub(crate) fn probe_lease(&self) -> Duration {
+        // No lease is shorter than a second.
+        Duration::from_nanos(self.gate.probe_lease()).max(Duration::from_secs(1))
+    }
+
+    /// Shows the length of leases. Called by the actor alone, before it hands a probe out.
+    pub(crate) fn show_probe_lease(&self, length: Duration) {
+        // No setting is longer than a year.
+        self.gate.show_probe_lease(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// Notes that the actor has run. Called by the actor alone.

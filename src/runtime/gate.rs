@@ -116,6 +116,8 @@ pub(crate) struct Gate {
     ramp_from: AtomicU64,
     /// What the shares of the calls of a ramp add up to, less the calls that ran.
     ramp_credit: AtomicU64,
+    /// The length of leases, in nanoseconds: for who keeps one alive.
+    probe_lease: AtomicU64,
 }
 
 impl Gate {
@@ -137,6 +139,7 @@ impl Gate {
             ramp: AtomicU64::new(0),
             ramp_from: AtomicU64::new(0),
             ramp_credit: AtomicU64::new(0),
+            probe_lease: AtomicU64::new(0),
         }
     }
 

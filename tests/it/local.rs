@@ -11,6 +11,7 @@ mod lambda;
 mod life;
 mod limited;
 mod limits;
+mod live;
 mod names;
 mod orders;
 mod out_of_reach;

@@ -8,6 +8,7 @@ mod fleet;
 mod half_open;
 mod http;
 mod items;
+mod live;
 mod open;
 mod operator;
 pub(crate) mod rows;
