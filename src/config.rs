@@ -106,6 +106,7 @@ pub struct Config {
     max_clock_skew: Duration,
     await_trip_write: bool,
     count_cancelled: bool,
+    dry_run: bool,
 }
 
 impl Default for Config {
@@ -131,6 +132,7 @@ impl Default for Config {
             max_clock_skew: Duration::from_secs(2),
             await_trip_write: true,
             count_cancelled: false,
+            dry_run: false,
         }
     }
 }
@@ -331,6 +333,12 @@ impl Config {
     #[must_use]
     pub fn count_cancelled(&self) -> bool {
         self.count_cancelled
+    }
+
+    /// Returns `true` if the circuit is tried, and rejects nothing.
+    #[must_use]
+    pub fn dry_run(&self) -> bool {
+        self.dry_run
     }
 }
 

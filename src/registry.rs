@@ -347,7 +347,7 @@ impl BreakerRegistry {
             own.map_or_else(|| Arc::clone(circuits.settings.shared(name.as_str())), Arc::new);
         self.inner.warn_of_a_short_window(&config);
         // Refused here, where the caller sees it, and not at the first request.
-        self.inner.environment.prefix.key(&name)?;
+        self.inner.environment.prefix.key(&name, config.dry_run())?;
         let announced = circuits.forgotten.take(&name);
         let circuit = self.spawn_circuit(name.clone(), config, announced);
         // Make the handle first: an actor that finds no handle forgets its circuit.
@@ -440,7 +440,7 @@ impl Inner {
         let ended = std::mem::take(&mut self.circuits().running);
         for circuit in ended.into_values() {
             circuit.counts.drain(&circuit.snapshot.load());
-            self.environment.observed.forget(&circuit.name);
+            self.environment.observed.forget(&circuit.label());
         }
     }
 }

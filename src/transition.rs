@@ -30,6 +30,18 @@ pub struct CircuitTransition {
     pub origin: Origin,
     /// The time at which this process decided or learned of it, by its own wall clock.
     pub at: SystemTime,
+    /// Whether the circuit is only [tried](crate::ConfigBuilder::dry_run): no call is rejected.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub dry_run: bool,
+}
+
+impl CircuitTransition {
+    /// Returns the name under which metrics show the circuit.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn label(&self) -> CircuitName {
+        let tried = self.dry_run.then(|| self.circuit_name.dry_run_key().ok()).flatten();
+        tried.unwrap_or_else(|| self.circuit_name.clone())
+    }
 }
 
 /// The cause of a transition.

@@ -215,6 +215,11 @@ impl Breaker {
     #[cold]
     #[inline(never)]
     pub(super) fn try_ask(&self) -> Result<CallId, Rejection<'_>> {
+        let decided = self.try_ask_enforced();
+        decided.or_else(|rejection| self.circuit.try_rejection().ok_or(rejection))
+    }
+
+    fn try_ask_enforced(&self) -> Result<CallId, Rejection<'_>> {
         let circuit = &*self.circuit;
         if let Some(id) = circuit.take_offered_probe() {
             return Ok(id);
@@ -252,7 +257,10 @@ const PATIENCE_WHILE_FAILING: Duration = Duration::from_millis(100);
 /// Asks the actor. Returns how long that has taken, too: what a call waits in all is bounded.
 pub(super) async fn ask(circuit: &Circuit) -> Result<(CallId, Duration), OpenError> {
     let asked_at = circuit.now();
-    let id = ask_actor(circuit).await?;
+    let id = match ask_actor(circuit).await {
+        Ok(id) => id,
+        Err(open) => circuit.try_rejection().ok_or(open)?,
+    };
     Ok((id, circuit.waited_since(asked_at)))
 }
 

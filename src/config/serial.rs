@@ -31,6 +31,7 @@ const SETTINGS: &[&str] = &[
     "max_clock_skew",
     "await_trip_write",
     "count_cancelled",
+    "dry_run",
 ];
 
 /// A duration as text: `30s`, `1m 30s`.
@@ -227,13 +228,15 @@ impl Serialize for Config {
             max_clock_skew,
             await_trip_write,
             count_cancelled,
+            dry_run,
         } = self;
         let unset =
             [failure_window, slow_after, ramp, open_for_at_most, election_spread, probe_limit];
         let left_out = unset.iter().filter(|set| set.is_none()).count();
         let left_out = left_out
             .saturating_add(usize::from(also_trip.is_empty()))
-            .saturating_add(usize::from(open_backoff.is_none()));
+            .saturating_add(usize::from(open_backoff.is_none()))
+            .saturating_add(usize::from(!dry_run));
         let length = SETTINGS.len().saturating_sub(left_out);
         let mut settings = serializer.serialize_struct("Config", length)?;
         settings.serialize_field("failure_threshold", failure_threshold)?;
@@ -258,6 +261,7 @@ impl Serialize for Config {
         settings.serialize_field("max_clock_skew", &Text(*max_clock_skew))?;
         settings.serialize_field("await_trip_write", await_trip_write)?;
         settings.serialize_field("count_cancelled", count_cancelled)?;
+        optional(&mut settings, "dry_run", dry_run.then_some(true))?;
         settings.end()
     }
 }
@@ -341,6 +345,7 @@ fn setter<'de, A: MapAccess<'de>>(
         "max_clock_skew" => set(duration(map, name)?, ConfigBuilder::max_clock_skew),
         "await_trip_write" => set(value(map, name)?, ConfigBuilder::await_trip_write),
         "count_cancelled" => set(value(map, name)?, ConfigBuilder::count_cancelled),
+        "dry_run" => set(value(map, name)?, ConfigBuilder::dry_run),
         unknown => return Err(A::Error::unknown_field(unknown, SETTINGS)),
     })
 }

@@ -428,6 +428,7 @@ impl Machine {
             cause,
             origin,
             at,
+            dry_run: self.config.dry_run(),
         }));
     }
 }

@@ -44,8 +44,8 @@ impl BreakerRegistry {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] with the path of a setting that a running circuit cannot change. Then nothing
-    /// has changed, for any circuit.
+    /// A [`ConfigError`] with the path of a setting that a running circuit cannot change, which is
+    /// [`dry_run`](crate::ConfigBuilder::dry_run) alone. Then nothing has changed, for any circuit.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -78,6 +78,10 @@ impl BreakerRegistry {
             let config = settings.shared(name.as_str());
             if own.contains(name) {
                 done.kept.push(name.clone());
+            } else if circuit.is_dry_run() != config.dry_run() {
+                let requirement = "cannot change while a circuit of it runs";
+                let refused = ConfigError::new("dry_run", config.dry_run(), requirement);
+                return Err(refused.within(&settings.part_of(name.as_str())));
             } else if **circuit.config() != **config {
                 done.changed.push(name.clone());
                 changes.push((circuit, Arc::clone(config)));

@@ -165,7 +165,11 @@ impl Circuit {
         gate: Gate,
     ) -> (Arc<Self>, flume::Receiver<Message>) {
         let (mailbox, inbox) = flume::bounded(MAILBOX_CAPACITY);
-        let snapshot = ArcSwap::from_pointee(Snapshot::of_unread(name.clone()));
+        let is_dry_run = config.dry_run();
+        let snapshot = ArcSwap::from_pointee(Snapshot::of_unread(name.clone(), is_dry_run));
+        if is_dry_run {
+            gate.only_try();
+        }
         let handles = AtomicUsize::new(0);
         let freezes = AtomicU64::new(clock.freezes(clock.now()));
         let (turns, stalled_since) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
@@ -205,8 +209,37 @@ impl Circuit {
         let decision = self.gate.check(now_ms, || self.claim_refresh());
         if let Decision::Reject { .. } = decision {
             self.counts.reject();
+            if let Some(tried) = self.try_rejection() {
+                return Decision::Admit { epoch: tried.epoch };
+            }
         }
         decision
+    }
+
+    /// Returns what a rejection becomes where the circuit is only tried: a call that runs, and whose
+    /// outcome counts for nothing. `None` where it stays a rejection.
+    #[inline]
+    pub(crate) fn try_rejection(&self) -> Option<CallId> {
+        if !self.is_dry_run() {
+            return None;
+        }
+        self.snapshot.load().tried.count();
+        Some(CallId::REPORTED)
+    }
+
+    /// Returns the number of calls that would have been rejected; zero where they are.
+    pub(crate) fn would_have_rejected(&self) -> u64 {
+        self.snapshot.load().tried.counted()
+    }
+
+    /// Returns `true` if the circuit is only tried.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.gate.is_only_tried()
+    }
+
+    /// Returns the name under which metrics show the circuit.
+    pub(crate) fn label(&self) -> CircuitName {
+        self.snapshot.load().label()
     }
 
     /// Sends for the one read ahead of this window, if nobody has. Once in each window, so

@@ -3,6 +3,7 @@
 mod armed;
 mod classified;
 mod cut_off;
+mod dry_run;
 mod errors;
 mod faults;
 mod flush;

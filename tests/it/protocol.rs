@@ -3,6 +3,7 @@
 
 mod clocks;
 mod closed;
+mod dry_run;
 mod election;
 mod fleet;
 mod half_open;

@@ -9,7 +9,10 @@ use serde::{
 };
 
 use super::{Settings, SettingsBuilder, default_part, part};
-use crate::config::serial::{Setter, setters};
+use crate::config::{
+    Config,
+    serial::{Setter, setters},
+};
 
 const PARTS: &[&str] = &["default", "circuits"];
 
@@ -57,7 +60,7 @@ impl<'de> Visitor<'de> for Reader {
         };
         let builder = SettingsBuilder::default();
         let builder = match default {
-            Some(setters) => builder.defaults(set_all(setters)(crate::Config::builder())),
+            Some(setters) => builder.defaults(set_all(setters)(Config::builder())),
             None => builder,
         };
         let builder = circuits

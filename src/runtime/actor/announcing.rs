@@ -60,7 +60,7 @@ impl Actor {
         let is_forgotten = (self.forget)(circuit, is_clean, announced);
         if is_forgotten {
             circuit.counts.drain(&circuit.snapshot.load());
-            self.environment.observed.forget(&circuit.name);
+            self.environment.observed.forget(&circuit.label());
         }
         if let Some(LastAnnounced { state, opened_at }) = announced
             && is_forgotten
@@ -74,6 +74,7 @@ impl Actor {
                 cause: Cause::Forgotten,
                 origin: Origin::Observed,
                 at: SystemTime::UNIX_EPOCH.checked_add(now).unwrap_or(SystemTime::UNIX_EPOCH),
+                dry_run: circuit.is_dry_run(),
             });
         }
         is_forgotten

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     error::OpenError,
+    name::{CircuitName, NameError},
     panics::caught,
     protocol::counting::Trip,
     protocol::machine::{Admission, Effect, Published},
@@ -107,7 +108,7 @@ impl Actor {
             Effect::Start(request) => {
                 let store = StoreClient {
                     environment: Arc::clone(&self.environment),
-                    key: self.environment.prefix.key(&circuit.name).unwrap_or_else(|_| {
+                    key: self.key(circuit).unwrap_or_else(|_| {
                         // Never: the registry has refused such a name.
                         circuit.name.clone()
                     }),
@@ -119,6 +120,10 @@ impl Actor {
             Effect::CommandResult(result) => self.end_command(result),
             Effect::Defective(attribute) => log::defective_item(&circuit.name, attribute),
         }
+    }
+
+    fn key(&self, circuit: &Circuit) -> Result<CircuitName, NameError> {
+        self.environment.prefix.key(&circuit.name, circuit.is_dry_run())
     }
 
     fn answer(&mut self, circuit: &Arc<Circuit>, reply: Reply, admission: Admission) {

@@ -7,7 +7,7 @@ use crate::{
     name::CircuitName,
     protocol::machine::{Detail, Opened, Published},
     protocol::moment::{Moment, millis},
-    snapshot::{Outage, Snapshot, Trouble},
+    snapshot::{Outage, Snapshot, Tried, Trouble},
     state::{CircuitInfo, CircuitState},
 };
 
@@ -53,6 +53,7 @@ fn next(before: &Snapshot, published: &Published, detail: Detail<'_>, now: Momen
         },
         epoch: published.epoch,
         as_of_ms: published.as_of_ms,
+        tried: before.tried.clone(),
         trouble,
     }
 }
@@ -82,9 +83,10 @@ fn began_at_ms(published: &Published, is_held: bool, now: Moment) -> u64 {
 
 impl Snapshot {
     /// Makes the snapshot of a circuit that was never read.
-    pub(super) fn of_unread(name: CircuitName) -> Self {
+    pub(super) fn of_unread(name: CircuitName, dry_run: bool) -> Self {
         let state = CircuitState::Closed;
         let circuit = CircuitInfo { name, state, failure_count: 0, opened_at: None };
-        Self { circuit, epoch: 1, as_of_ms: 0, trouble: None }
+        let tried = Tried::new(dry_run);
+        Self { circuit, epoch: 1, as_of_ms: 0, tried, trouble: None }
     }
 }

@@ -11,9 +11,7 @@ use fuseboard::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::memory::{
-    CIRCUIT, World, fail, heard, is_rejected, pass, settle, succeed, trip,
-};
+use crate::support::memory::{World, fail, heard, is_rejected, pass, settle, succeed, trip};
 
 fn all(change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Settings {
     Settings::builder().defaults(change(Config::builder())).build().unwrap()
@@ -215,6 +213,21 @@ async fn case_139_a_circuit_whose_settings_stay_is_not_disturbed_and_no_call_rea
     assert!(heard(&mut transitions).is_empty());
 }
 
+/// Settings that differ from change to change. Not one of them is met by one failure in a row.
+fn changing(number: u32) -> Settings {
+    let seconds = Duration::from_secs(u64::from(20 + number % 7));
+    all(|config| {
+        config
+            .failure_threshold(4 + number % 3)
+            .failure_window(seconds)
+            .also_trip(Rule::of_last(6 + number % 2, 10))
+            .recovery_timeout(seconds)
+            .success_threshold(1 + number % 4)
+            .store_timeout(Duration::from_millis(u64::from(500 + number % 100)))
+            .local_cache_max_age(Duration::from_secs(60 + u64::from(number % 5)))
+    })
+}
+
 /// Settings come and go as fast as they can, while threads call.
 #[test]
 fn case_139_a_thousand_changes_under_load_lose_nothing_and_change_no_state() {
@@ -238,19 +251,6 @@ fn case_139_a_thousand_changes_under_load_lose_nothing_and_change_no_state() {
     heard(&mut transitions);
     let (is_over, admitted, rejected) =
         (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
-    let settings = |number: u32| {
-        let seconds = Duration::from_secs(u64::from(20 + number % 7));
-        all(|config| {
-            config
-                .failure_threshold(4 + number % 3)
-                .failure_window(seconds)
-                .also_trip(Rule::of_last(6 + number % 2, 10))
-                .recovery_timeout(seconds)
-                .success_threshold(1 + number % 4)
-                .store_timeout(Duration::from_millis(u64::from(500 + number % 100)))
-                .local_cache_max_age(Duration::from_secs(60 + u64::from(number % 5)))
-        })
-    };
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -267,7 +267,7 @@ fn case_139_a_thousand_changes_under_load_lose_nothing_and_change_no_state() {
             });
         }
         for number in 0..CHANGES {
-            let done = registry.reconfigure(&settings(number)).unwrap();
+            let done = registry.reconfigure(&changing(number)).unwrap();
             assert_eq!(done.changed.len(), 2);
             let failing = calm.try_admit().unwrap();
             failing.failure();
@@ -282,21 +282,27 @@ fn case_139_a_thousand_changes_under_load_lose_nothing_and_change_no_state() {
     assert!(admitted.into_inner() >= 20_000 && rejected.into_inner() > 0);
     assert_eq!((calm.state(), open.state()), (CircuitState::Closed, CircuitState::Open));
     assert!(heard(&mut transitions).is_empty(), "nothing is told that settings do not cause");
-    // All that stands is counted by the newest settings.
-    runtime.block_on(async {
-        registry.reconfigure(&all(|config| config.failure_threshold(2))).unwrap();
-        calm.admit().await.unwrap().success();
-        calm.admit().await.unwrap().failure().settled().await;
-        assert_eq!(calm.state(), CircuitState::Closed);
-        calm.admit().await.unwrap().failure().settled().await;
-        assert_eq!(calm.state(), CircuitState::Open);
-        clock.advance(Duration::from_secs(60));
-        for _ in 0..3 {
-            open.admit().await.unwrap().success().settled().await;
-        }
-        assert_eq!(open.state(), CircuitState::Closed, "every permit came back");
-    });
+    runtime.block_on(all_goes_on(&registry, &clock, [&calm, &open]));
     assert_eq!(heard(&mut transitions).len(), 3);
+}
+
+/// All that stands is counted by the newest settings, and every permit has come back.
+async fn all_goes_on(
+    registry: &BreakerRegistry,
+    clock: &VirtualClock,
+    [calm, open]: [&fuseboard::Breaker; 2],
+) {
+    registry.reconfigure(&all(|config| config.failure_threshold(2))).unwrap();
+    calm.admit().await.unwrap().success();
+    calm.admit().await.unwrap().failure().settled().await;
+    assert_eq!(calm.state(), CircuitState::Closed);
+    calm.admit().await.unwrap().failure().settled().await;
+    assert_eq!(calm.state(), CircuitState::Open);
+    clock.advance(Duration::from_secs(60));
+    for _ in 0..3 {
+        open.admit().await.unwrap().success().settled().await;
+    }
+    assert_eq!(open.state(), CircuitState::Closed, "every permit came back");
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ fn at(second: u64) -> Moment {
 
 /// Fails once a second from this second on, at one place.
 fn fail(counting: &mut Counting, from: u64, failures: u64) {
-    (from..from + failures).for_each(|second| counting.failure(0, at(second)));
+    (from..from.saturating_add(failures)).for_each(|second| counting.failure(0, at(second)));
 }
 
 #[test]
