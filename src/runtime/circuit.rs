@@ -209,16 +209,22 @@ impl Circuit {
         let decision = self.gate.check(now_ms, || self.claim_refresh());
         if let Decision::Reject { .. } = decision {
             self.counts.reject();
-            if let Some(tried) = self.try_rejection() {
-                return Decision::Admit { epoch: tried.epoch };
+            if self.gate.is_only_tried() {
+                return self.try_decision(decision);
             }
         }
         decision
     }
 
+    /// Out of line, so that a rejection need not save registers for it.
+    #[cold]
+    #[inline(never)]
+    fn try_decision(&self, rejection: Decision) -> Decision {
+        self.try_rejection().map_or(rejection, |tried| Decision::Admit { epoch: tried.epoch })
+    }
+
     /// Returns what a rejection becomes where the circuit is only tried: a call that runs, and whose
     /// outcome counts for nothing. `None` where it stays a rejection.
-    #[inline]
     pub(crate) fn try_rejection(&self) -> Option<CallId> {
         if !self.is_dry_run() {
             return None;

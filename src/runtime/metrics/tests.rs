@@ -313,7 +313,7 @@ async fn case_136_what_is_tried_counts_under_a_name_of_its_own() {
         breaker.admit().await.unwrap().failure().settled().await;
     }
     process.registry.observe();
-    let counted = recorded.take();
+    let counted = recorded.take_all();
     assert!(
         counted.iter().any(|line| line.starts_with("fuseboard_rejections_total")),
         "{counted:?}"
