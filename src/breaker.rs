@@ -73,6 +73,13 @@ impl Breaker {
         self.circuit.snapshot.load_full()
     }
 
+    /// Returns the number of calls of this process that would have been rejected, had the circuit not
+    /// been only [tried](crate::ConfigBuilder::dry_run). Zero for a circuit that is enforced.
+    #[must_use]
+    pub fn would_have_rejected(&self) -> u64 {
+        self.circuit.would_have_rejected()
+    }
+
     /// Returns the state as this process last saw it, without the rest of
     /// [`snapshot`](Self::snapshot): one load. It may be outdated.
     ///

@@ -8,6 +8,7 @@ mod presets;
 mod rule;
 #[cfg(feature = "serde")]
 mod serial;
+mod settings;
 mod spread;
 
 use std::{num::NonZeroU64, time::Duration};
@@ -17,6 +18,7 @@ pub use self::{
     backoff::Backoff,
     builder::ConfigBuilder,
     rule::{Rate, Rule},
+    settings::{Settings, SettingsBuilder},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -104,6 +106,7 @@ pub struct Config {
     max_clock_skew: Duration,
     await_trip_write: bool,
     count_cancelled: bool,
+    dry_run: bool,
 }
 
 impl Default for Config {
@@ -129,6 +132,7 @@ impl Default for Config {
             max_clock_skew: Duration::from_secs(2),
             await_trip_write: true,
             count_cancelled: false,
+            dry_run: false,
         }
     }
 }
@@ -279,6 +283,27 @@ impl Config {
         self
     }
 
+    /// Takes over the settings of a probe that is under way.
+    pub(crate) fn keep_probe_settings(&mut self, before: &Self) {
+        self.probe_lease = before.probe_lease;
+        self.handoff = before.handoff;
+        // By value: those that follow others would follow the new ones.
+        self.election_spread = Some(before.election_spread());
+        self.probe_limit = Some(before.probe_limit());
+    }
+
+    /// Takes over the limit of an operation that is under way.
+    pub(crate) fn keep_store_timeout(&mut self, before: &Self) {
+        self.store_timeout = before.store_timeout;
+    }
+
+    /// Returns `true` if an opening lasts as long by these settings as by others.
+    pub(crate) fn has_open_times_of(&self, other: &Self) -> bool {
+        self.recovery_timeout == other.recovery_timeout
+            && self.open_backoff == other.open_backoff
+            && self.open_for_at_most() == other.open_for_at_most()
+    }
+
     /// Returns the time limit of a whole store operation, retries included.
     #[must_use]
     pub fn store_timeout(&self) -> Duration {
@@ -308,6 +333,12 @@ impl Config {
     #[must_use]
     pub fn count_cancelled(&self) -> bool {
         self.count_cancelled
+    }
+
+    /// Returns `true` if the circuit is tried, and rejects nothing.
+    #[must_use]
+    pub fn dry_run(&self) -> bool {
+        self.dry_run
     }
 }
 

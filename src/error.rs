@@ -13,8 +13,10 @@ use crate::{
 
 /// A setting that is out of range or contradicts another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} {requirement}, got {value}")]
+#[error("{path}{field} {requirement}, got {value}")]
 pub struct ConfigError {
+    /// What comes before the field: empty, or with a dot at its end.
+    path: String,
     field: &'static str,
     value: String,
     requirement: &'static str,
@@ -26,13 +28,25 @@ impl ConfigError {
         value: impl fmt::Debug,
         requirement: &'static str,
     ) -> Self {
-        Self { field, value: format!("{value:?}"), requirement }
+        Self { path: String::new(), field, value: format!("{value:?}"), requirement }
+    }
+
+    /// Says that the setting is one of a part of the settings: `default`, or a circuit's.
+    pub(crate) fn within(self, part: &str) -> Self {
+        Self { path: format!("{part}.{}", self.path), ..self }
     }
 
     /// Returns the name of the setting.
     #[must_use]
     pub fn field(&self) -> &'static str {
         self.field
+    }
+
+    /// Returns the name of the setting after the part of [`Settings`](crate::Settings) that it is
+    /// in, as in `circuits.payments*.recovery_timeout`. The name alone, if it is in none.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}{}", self.path, self.field)
     }
 
     /// Returns the value that was given, as `Debug` shows it.

@@ -94,7 +94,9 @@ pub use self::{
     breaker::{Breaker, ClassifiedBreaker, RefreshError, Rejection},
     classifier::{ByError, Classifier, ClassifierBuilder, Classify, EveryError},
     clock::{Clock, VirtualClock},
-    config::{Backoff, Config, ConfigBuilder, OnStoreOutage, Rate, Rule},
+    config::{
+        Backoff, Config, ConfigBuilder, OnStoreOutage, Rate, Rule, Settings, SettingsBuilder,
+    },
     error::{
         CallError, ConfigError, FlushError, OpenError, OperatorError, RegistryError,
         SettingDifference, SpawnError, TimedOutError,
@@ -105,7 +107,7 @@ pub use self::{
     outcome::Outcome,
     permit::{OwnedPermit, Permit, Settling},
     reason::Reason,
-    registry::{BreakerRegistry, DISABLED_ENV, RegistryBuilder},
+    registry::{BreakerRegistry, DISABLED_ENV, Reconfigured, RegistryBuilder},
     snapshot::Snapshot,
     state::{CircuitInfo, CircuitState},
     store::MemoryStore,

@@ -22,7 +22,20 @@ pub enum NameError {
         /// The length of the name, in bytes.
         bytes: usize,
     },
+    /// The name ends as the key of an item that lies beside a circuit's own: in `#votes` or
+    /// `#dry-run`.
+    #[error("a circuit name must not end in {suffix:?}, as keys beside a circuit's own do")]
+    Reserved {
+        /// The reserved end.
+        suffix: &'static str,
+    },
 }
+
+/// What the key of the item ends in by which a circuit is tried without being enforced.
+const DRY_RUN_SUFFIX: &str = "#dry-run";
+
+/// The ends of keys that no circuit may have.
+const RESERVED: [&str; 2] = ["#votes", DRY_RUN_SUFFIX];
 
 /// The name of one circuit: between 1 and 2,048 bytes of UTF-8.
 ///
@@ -47,12 +60,24 @@ impl CircuitName {
     ///
     /// - [`NameError::Empty`]: the name has no bytes.
     /// - [`NameError::TooLong`]: the name has more than 2,048 bytes.
+    /// - [`NameError::Reserved`]: the name ends in `#votes` or `#dry-run`.
     pub fn new(name: impl AsRef<str>) -> Result<Self, NameError> {
         let name = name.as_ref();
+        if let Some(suffix) = RESERVED.into_iter().find(|suffix| name.ends_with(suffix)) {
+            return Err(NameError::Reserved { suffix });
+        }
         match name.len() {
             0 => Err(NameError::Empty),
             bytes if bytes > MAX_NAME_BYTES => Err(NameError::TooLong { bytes }),
             _ => Ok(Self(Arc::from(name))),
+        }
+    }
+
+    /// Returns the key of the item by which the circuit is tried, beside its own.
+    pub(crate) fn dry_run_key(&self) -> Result<Self, NameError> {
+        match self.0.len().saturating_add(DRY_RUN_SUFFIX.len()) {
+            bytes if bytes > MAX_NAME_BYTES => Err(NameError::TooLong { bytes }),
+            _ => Ok(Self(format!("{}{DRY_RUN_SUFFIX}", self.0).into())),
         }
     }
 
@@ -178,10 +203,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_must_not_be_the_key_of_an_item_beside_a_circuit() {
+        for suffix in ["#votes", "#dry-run"] {
+            let refused = CircuitName::new(format!("payments{suffix}"));
+            assert_eq!(refused, Err(NameError::Reserved { suffix }));
+            assert!(CircuitName::new(format!("payments{suffix}s")).is_ok());
+        }
+        assert!(CircuitName::new("votes").is_ok());
+    }
+
+    #[test]
     fn the_limits_are_counted_in_bytes() {
         assert_eq!(CircuitName::new(""), Err(NameError::Empty));
         assert!(CircuitName::new("x").is_ok());
         assert!(CircuitName::new("x".repeat(2_048)).is_ok());
         assert_eq!(CircuitName::new("ö".repeat(1_025)), Err(NameError::TooLong { bytes: 2_050 }));
+        let key = |bytes| CircuitName::new("x".repeat(bytes)).unwrap().dry_run_key();
+        assert!(key(2_040).unwrap().as_str().ends_with("x#dry-run"));
+        assert_eq!(key(2_041), Err(NameError::TooLong { bytes: 2_049 }));
     }
 }

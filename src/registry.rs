@@ -6,9 +6,10 @@ mod forgotten;
 mod listing;
 #[cfg(feature = "metrics")]
 mod observing;
+mod reconfiguring;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak, atomic::Ordering},
     time::Duration,
@@ -23,16 +24,19 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-pub use self::builder::{DISABLED_ENV, RegistryBuilder};
 use self::{
     builder::DEFAULT_TRANSITION_CAPACITY,
     entropy::{Jitter, Numbers},
     forgotten::Forgotten,
 };
+pub use self::{
+    builder::{DISABLED_ENV, RegistryBuilder},
+    reconfiguring::Reconfigured,
+};
 use crate::{
     breaker::Breaker,
     clock::Clock,
-    config::Config,
+    config::{Config, Settings},
     error::{FlushError, RegistryError},
     name::CircuitName,
     protocol::machine::Machine,
@@ -77,7 +81,6 @@ pub struct BreakerRegistry {
 
 struct Inner {
     environment: Arc<Environment>,
-    config: Arc<Config>,
     jitter: Jitter,
     disabled: bool,
     tracker: TaskTracker,
@@ -95,6 +98,10 @@ struct Inner {
 #[derive(Default)]
 struct Circuits {
     running: HashMap<CircuitName, Arc<Circuit>>,
+    /// Those of the running ones that were asked for with settings of their own.
+    own: HashSet<CircuitName>,
+    /// What all others have.
+    settings: Settings,
     forgotten: Forgotten,
 }
 
@@ -103,7 +110,7 @@ impl BreakerRegistry {
     pub fn builder<S: Store>(store: S) -> RegistryBuilder {
         RegistryBuilder {
             store: Arc::new(store),
-            config: Config::default(),
+            settings: Settings::default(),
             clock: Clock::system(),
             numbers: Numbers::default(),
             prefix: String::new(),
@@ -113,7 +120,9 @@ impl BreakerRegistry {
         }
     }
 
-    /// Returns the breaker of a circuit, with the registry's settings. The first breaker for a
+    /// Returns the breaker of a circuit, with the registry's [settings](RegistryBuilder::settings) for
+    /// its name; or, if [`breaker_with`](Self::breaker_with) has made the circuit, with those given
+    /// there. The first breaker for a
     /// name spawns the circuit's actor; the store is not read before a call. Keep the
     /// breaker: a circuit without handles is forgotten, and with it its failures,
     /// `recovery_timeout` after the last call, or once no rule counts them. Keep the registry as well: without it no
@@ -124,22 +133,23 @@ impl BreakerRegistry {
     ///
     /// - [`RegistryError::Name`]: the name is empty, or longer than 2,048 bytes with the
     ///   registry's [`prefix`](RegistryBuilder::prefix).
-    /// - [`RegistryError::ConfigMismatch`]: the circuit runs with other settings, given to
-    ///   [`breaker_with`](Self::breaker_with). The error lists them, with both values. Clone that
-    ///   breaker, or ask with its settings.
     /// - [`RegistryError::ShutDown`]: the registry was shut down. Spawn another.
     /// - [`RegistryError::RuntimeEnded`]: the tokio runtime that the registry was spawned on
     ///   has ended. Spawn a registry on each runtime (in each `#[tokio::test]`, on each
     ///   worker's runtime), or one on a runtime that outlives all calls.
     pub fn breaker(&self, name: impl AsRef<str>) -> Result<Breaker, RegistryError> {
-        self.get_or_spawn(name.as_ref(), &self.inner.config)
+        self.get_or_spawn(name.as_ref(), None)
     }
 
-    /// Returns the breaker of a circuit that has settings of its own.
+    /// Returns the breaker of a circuit that has settings of its own, which
+    /// [`reconfigure`](Self::reconfigure) does not change.
     ///
     /// # Errors
     ///
-    /// As for [`breaker`](Self::breaker).
+    /// As for [`breaker`](Self::breaker), and:
+    ///
+    /// - [`RegistryError::ConfigMismatch`]: the circuit runs with other settings. The error lists
+    ///   those that differ, with both values.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -160,7 +170,7 @@ impl BreakerRegistry {
         config: Config,
     ) -> Result<Breaker, RegistryError> {
         let is_shared = self.inner.environment.store.is_shared();
-        self.get_or_spawn(name.as_ref(), &Arc::new(config.for_store(is_shared)))
+        self.get_or_spawn(name.as_ref(), Some(config.for_store(is_shared)))
     }
 
     /// Subscribes to the transitions of all circuits, from now on.
@@ -309,7 +319,7 @@ impl BreakerRegistry {
         SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    fn get_or_spawn(&self, name: &str, config: &Arc<Config>) -> Result<Breaker, RegistryError> {
+    fn get_or_spawn(&self, name: &str, own: Option<Config>) -> Result<Breaker, RegistryError> {
         let mut circuits = self.inner.circuits();
         // Under the lock: `shutdown` clears the map under it, and a circuit that was added later
         // would keep an actor.
@@ -319,30 +329,41 @@ impl BreakerRegistry {
         // A circuit whose actor was dropped with its runtime counts as none.
         let known = circuits.running.get(name).filter(|circuit| !circuit.mailbox.is_disconnected());
         if let Some(circuit) = known {
-            let is_same = Arc::ptr_eq(&circuit.config, config) || circuit.config == *config;
-            let differences = if is_same { Vec::new() } else { circuit.config.differences(config) };
-            return if differences.is_empty() {
-                Ok(Breaker::new(Arc::clone(circuit)))
-            } else {
-                Err(RegistryError::ConfigMismatch { name: circuit.name.clone(), differences })
+            let circuit = Arc::clone(circuit);
+            let Some(own) = own else {
+                return Ok(Breaker::new(circuit));
             };
+            let differences = circuit.config().differences(&own);
+            if !differences.is_empty() {
+                let name = circuit.name.clone();
+                return Err(RegistryError::ConfigMismatch { name, differences });
+            }
+            circuits.own.insert(circuit.name.clone());
+            return Ok(Breaker::new(circuit));
         }
         let name = CircuitName::new(name)?;
-        self.inner.warn_of_a_short_window(config);
+        let has_own = own.is_some();
+        let config =
+            own.map_or_else(|| Arc::clone(circuits.settings.shared(name.as_str())), Arc::new);
+        self.inner.warn_of_a_short_window(&config);
         // Refused here, where the caller sees it, and not at the first request.
-        self.inner.environment.prefix.key(&name)?;
+        self.inner.environment.prefix.key(&name, config.dry_run())?;
         let announced = circuits.forgotten.take(&name);
-        let circuit = self.spawn_circuit(name.clone(), Arc::clone(config), announced);
+        let circuit = self.spawn_circuit(name.clone(), config, announced);
         // Make the handle first: an actor that finds no handle forgets its circuit.
         let breaker = Breaker::new(Arc::clone(&circuit));
         if !self.inner.disabled && circuit.mailbox.is_disconnected() {
             // The task was dropped as it was spawned: the runtime has ended, and all other
             // actors with it.
             circuits.running.clear();
+            circuits.own.clear();
             return Err(RegistryError::RuntimeEnded);
         }
         // A disabled circuit is not kept: it has no actor that would ever remove it again.
         if !self.inner.disabled {
+            if has_own {
+                circuits.own.insert(name.clone());
+            }
             circuits.running.insert(name, circuit);
         }
         Ok(breaker)
@@ -400,6 +421,7 @@ fn forget(
     let is_over = circuit.handles.load(Ordering::Acquire) == 0 && is_clean();
     if is_over {
         circuits.running.remove(circuit.name.as_str());
+        circuits.own.remove(circuit.name.as_str());
         if let Some(announced) = announced {
             circuits.forgotten.keep(circuit.name.clone(), announced);
         }
@@ -418,7 +440,7 @@ impl Inner {
         let ended = std::mem::take(&mut self.circuits().running);
         for circuit in ended.into_values() {
             circuit.counts.drain(&circuit.snapshot.load());
-            self.environment.observed.forget(&circuit.name);
+            self.environment.observed.forget(&circuit.label());
         }
     }
 }

@@ -1,12 +1,16 @@
 //! What a process knows of a circuit, as a value.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 
 use crate::{
     hold::info::HoldInfo,
+    name::CircuitName,
     reason::Reason,
     state::{CircuitInfo, CircuitState},
     transition::Cause,
@@ -44,9 +48,40 @@ pub struct Snapshot {
     pub(crate) epoch: u64,
     /// Milliseconds since the Unix epoch; zero before the first read.
     pub(crate) as_of_ms: u64,
+    pub(crate) tried: Tried,
     /// `None` while all is well. Boxed: most circuits of a process are.
     pub(crate) trouble: Option<Box<Trouble>>,
 }
+
+/// The number of calls that would have been rejected, where the circuit is only tried. Handed on from
+/// one snapshot to the next, so that other circuits need no room for it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tried(Option<Arc<AtomicU64>>);
+
+impl Tried {
+    pub(crate) fn new(dry_run: bool) -> Self {
+        Self(dry_run.then(Arc::default))
+    }
+
+    pub(crate) fn count(&self) {
+        if let Some(count) = &self.0 {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(crate) fn counted(&self) -> u64 {
+        self.0.as_ref().map_or(0, |count| count.load(Relaxed))
+    }
+}
+
+/// Snapshots are equal that show the same, however many calls have come since.
+impl PartialEq for Tried {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_some() == other.0.is_some()
+    }
+}
+
+impl Eq for Tried {}
 
 /// What a snapshot of a circuit that is not well has beside the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +113,21 @@ pub(crate) struct Outage {
 }
 
 impl Snapshot {
+    /// Returns `true` if the circuit is only [tried](crate::ConfigBuilder::dry_run): what the
+    /// snapshot tells is then of the item beside the circuit's own, and no call is rejected.
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        self.tried.0.is_some()
+    }
+
+    /// Returns the name under which metrics show the circuit.
+    pub(crate) fn label(&self) -> CircuitName {
+        let name = &self.circuit.name;
+        // A name that is too long for its key has no circuit that is tried.
+        let tried = self.tried.0.as_ref().and_then(|_| name.dry_run_key().ok());
+        tried.unwrap_or_else(|| name.clone())
+    }
+
     /// Returns the circuit as it was published.
     #[must_use]
     pub fn circuit(&self) -> &CircuitInfo {

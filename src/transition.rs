@@ -42,6 +42,18 @@ pub struct CircuitTransition {
     pub outage_cause: Option<Cause>,
     /// The operator's hold that the circuit is under in its new state, if it is.
     pub hold: Option<HoldInfo>,
+    /// Whether the circuit is only [tried](crate::ConfigBuilder::dry_run): no call is rejected.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub dry_run: bool,
+}
+
+impl CircuitTransition {
+    /// Returns the name under which metrics show the circuit.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn label(&self) -> CircuitName {
+        let tried = self.dry_run.then(|| self.circuit_name.dry_run_key().ok()).flatten();
+        tried.unwrap_or_else(|| self.circuit_name.clone())
+    }
 }
 
 /// The cause of a transition.

@@ -215,6 +215,11 @@ impl Breaker {
     #[cold]
     #[inline(never)]
     pub(super) fn try_ask(&self, share: RampShare) -> Result<CallId, Rejection<'_>> {
+        let decided = self.try_ask_enforced(share);
+        decided.or_else(|rejection| self.circuit.try_rejection().ok_or(rejection))
+    }
+
+    fn try_ask_enforced(&self, share: RampShare) -> Result<CallId, Rejection<'_>> {
         let circuit = &*self.circuit;
         if let Some(id) = circuit.take_offered_probe() {
             return Ok(id);
@@ -255,7 +260,10 @@ pub(super) async fn ask(
     share: RampShare,
 ) -> Result<(CallId, Duration), OpenError> {
     let asked_at = circuit.now();
-    let id = ask_actor(circuit, share).await?;
+    let id = match ask_actor(circuit, share).await {
+        Ok(id) => id,
+        Err(open) => circuit.try_rejection().ok_or(open)?,
+    };
     Ok((id, circuit.waited_since(asked_at)))
 }
 

@@ -305,6 +305,55 @@ impl ConfigBuilder {
         self
     }
 
+    /// Sets whether the circuit is only tried. Default `false`. Where it is:
+    ///
+    /// - Every call runs. One that would have been rejected is admitted, and its outcome counts for
+    ///   nothing. [`Breaker::would_have_rejected`](crate::Breaker::would_have_rejected) says how
+    ///   many these were.
+    /// - The protocol is the same, between all processes that try the circuit, on an item of its own,
+    ///   whose key is the circuit's with `#dry-run` at its end. The circuit's own item is neither
+    ///   read nor written, so that processes that enforce it see nothing of this.
+    /// - Transitions and snapshots say so ([`CircuitTransition::dry_run`](crate::CircuitTransition),
+    ///   [`Snapshot::is_dry_run`](crate::Snapshot::is_dry_run)), as does the log. In metrics the
+    ///   label `circuit` is the name with `#dry-run` at its end: alarms on the name stay silent.
+    /// - [`hold`](crate::Breaker::hold) and [`release`](crate::Breaker::release) are tried as well:
+    ///   a hold rejects nothing.
+    ///
+    /// The counts are those of a circuit whose calls go on, and fail, while it is open: a rejected call
+    /// would have waited for nothing, nor loaded the dependency. What the dependency does under
+    /// calls that are rejected cannot be tried.
+    ///
+    /// It cannot change while a circuit runs: the other item says something else, and a right to
+    /// probe may be held on this one.
+    /// [`reconfigure`](crate::BreakerRegistry::reconfigure) refuses it: start the process anew.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, CircuitState, Config, MemoryStore};
+    /// let config = Config::builder().dry_run(true).build()?;
+    /// let registry = BreakerRegistry::builder(MemoryStore::new()).config(config).spawn()?;
+    /// let payments = registry.breaker("payment-backend")?;
+    ///
+    /// for _ in 0..7 {
+    ///     payments.admit().await?.failure().settled().await; // never rejected
+    /// }
+    /// assert_eq!(payments.state(), CircuitState::Open);
+    /// assert_eq!(payments.would_have_rejected(), 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn dry_run(mut self, on: bool) -> Self {
+        self.config.dry_run = on;
+        self
+    }
+
+    /// Removes the rules that were added.
+    #[cfg(feature = "serde")]
+    pub(super) fn without_rules(mut self) -> Self {
+        self.config.also_trip.clear();
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors

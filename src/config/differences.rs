@@ -41,7 +41,8 @@ impl Config {
             on_store_outage,
             max_clock_skew,
             await_trip_write,
-            count_cancelled
+            count_cancelled,
+            dry_run
         );
         found
     }

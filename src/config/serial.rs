@@ -31,6 +31,7 @@ const SETTINGS: &[&str] = &[
     "max_clock_skew",
     "await_trip_write",
     "count_cancelled",
+    "dry_run",
 ];
 
 /// A duration as text: `30s`, `1m 30s`.
@@ -227,13 +228,15 @@ impl Serialize for Config {
             max_clock_skew,
             await_trip_write,
             count_cancelled,
+            dry_run,
         } = self;
         let unset =
             [failure_window, slow_after, ramp, open_for_at_most, election_spread, probe_limit];
         let left_out = unset.iter().filter(|set| set.is_none()).count();
         let left_out = left_out
             .saturating_add(usize::from(also_trip.is_empty()))
-            .saturating_add(usize::from(open_backoff.is_none()));
+            .saturating_add(usize::from(open_backoff.is_none()))
+            .saturating_add(usize::from(!dry_run));
         let length = SETTINGS.len().saturating_sub(left_out);
         let mut settings = serializer.serialize_struct("Config", length)?;
         settings.serialize_field("failure_threshold", failure_threshold)?;
@@ -258,6 +261,7 @@ impl Serialize for Config {
         settings.serialize_field("max_clock_skew", &Text(*max_clock_skew))?;
         settings.serialize_field("await_trip_write", await_trip_write)?;
         settings.serialize_field("count_cancelled", count_cancelled)?;
+        optional(&mut settings, "dry_run", dry_run.then_some(true))?;
         settings.end()
     }
 }
@@ -274,18 +278,8 @@ impl<'de> Deserialize<'de> for Config {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
-                let mut builder = Config::builder();
-                let mut read = Vec::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    let Some(name) = SETTINGS.iter().find(|setting| **setting == name) else {
-                        return Err(A::Error::unknown_field(&name, SETTINGS));
-                    };
-                    if read.contains(name) {
-                        return Err(A::Error::duplicate_field(name));
-                    }
-                    read.push(*name);
-                    builder = with(builder, name, &mut map)?;
-                }
+                let read = setters(&mut map, "")?;
+                let builder = read.into_iter().fold(Config::builder(), |all, set| set(all));
                 builder.build().map_err(A::Error::custom)
             }
         }
@@ -294,35 +288,64 @@ impl<'de> Deserialize<'de> for Config {
     }
 }
 
-/// Sets one setting to the value that comes next.
-fn with<'de, A: MapAccess<'de>>(
-    builder: ConfigBuilder,
-    name: &'static str,
+/// Reads settings, of which each may be left out. Errors name them after `path`.
+pub(super) fn setters<'de, A: MapAccess<'de>>(
     map: &mut A,
-) -> Result<ConfigBuilder, A::Error> {
-    Ok(match name {
-        "failure_threshold" => builder.failure_threshold(value(map, name)?),
-        "failure_window" => builder.failure_window(duration(map, name)?),
-        "also_trip" => {
-            value::<Vec<Rule>, A>(map, name)?.into_iter().fold(builder, ConfigBuilder::also_trip)
+    path: &str,
+) -> Result<Vec<Setter>, A::Error> {
+    let (mut read, mut setters) = (Vec::new(), Vec::new());
+    while let Some(name) = map.next_key::<String>()? {
+        let name = format!("{path}{name}");
+        let known = |setting: &&&str| name.strip_prefix(path) == Some(**setting);
+        let Some(setting) = SETTINGS.iter().find(known) else {
+            return Err(A::Error::unknown_field(&name, SETTINGS));
+        };
+        if read.contains(setting) {
+            return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
         }
-        "slow_after" => builder.slow_after(duration(map, name)?),
-        "recovery_timeout" => builder.recovery_timeout(duration(map, name)?),
-        "ramp" => builder.ramp(duration(map, name)?),
-        "open_backoff" => builder.open_backoff(value(map, name)?),
-        "open_for_at_most" => builder.open_for_at_most(duration(map, name)?),
-        "success_threshold" => builder.success_threshold(value(map, name)?),
-        "local_cache_max_age" => builder.local_cache_max_age(duration(map, name)?),
-        "refresh_ahead" => builder.refresh_ahead(value(map, name)?),
-        "probe_lease" => builder.probe_lease(duration(map, name)?),
-        "handoff" => builder.handoff(duration(map, name)?),
-        "election_spread" => builder.election_spread(duration(map, name)?),
-        "probe_limit" => builder.probe_limit(duration(map, name)?),
-        "store_timeout" => builder.store_timeout(duration(map, name)?),
-        "on_store_outage" => builder.on_store_outage(value(map, name)?),
-        "max_clock_skew" => builder.max_clock_skew(duration(map, name)?),
-        "await_trip_write" => builder.await_trip_write(value(map, name)?),
-        "count_cancelled" => builder.count_cancelled(value(map, name)?),
+        read.push(*setting);
+        setters.push(setter(setting, &name, map)?);
+    }
+    Ok(setters)
+}
+
+/// Sets one setting of a builder.
+pub(super) type Setter = Box<dyn FnOnce(ConfigBuilder) -> ConfigBuilder>;
+
+fn set<T: 'static>(value: T, to: fn(ConfigBuilder, T) -> ConfigBuilder) -> Setter {
+    Box::new(move |builder| to(builder, value))
+}
+
+/// Reads the value of one setting.
+fn setter<'de, A: MapAccess<'de>>(
+    setting: &'static str,
+    name: &str,
+    map: &mut A,
+) -> Result<Setter, A::Error> {
+    Ok(match setting {
+        "failure_threshold" => set(value(map, name)?, ConfigBuilder::failure_threshold),
+        "failure_window" => set(duration(map, name)?, ConfigBuilder::failure_window),
+        "also_trip" => set(value(map, name)?, |builder, rules: Vec<Rule>| {
+            rules.into_iter().fold(builder.without_rules(), ConfigBuilder::also_trip)
+        }),
+        "slow_after" => set(duration(map, name)?, ConfigBuilder::slow_after),
+        "recovery_timeout" => set(duration(map, name)?, ConfigBuilder::recovery_timeout),
+        "ramp" => set(duration(map, name)?, ConfigBuilder::ramp),
+        "open_backoff" => set(value(map, name)?, ConfigBuilder::open_backoff),
+        "open_for_at_most" => set(duration(map, name)?, ConfigBuilder::open_for_at_most),
+        "success_threshold" => set(value(map, name)?, ConfigBuilder::success_threshold),
+        "local_cache_max_age" => set(duration(map, name)?, ConfigBuilder::local_cache_max_age),
+        "refresh_ahead" => set(value(map, name)?, ConfigBuilder::refresh_ahead),
+        "probe_lease" => set(duration(map, name)?, ConfigBuilder::probe_lease),
+        "handoff" => set(duration(map, name)?, ConfigBuilder::handoff),
+        "election_spread" => set(duration(map, name)?, ConfigBuilder::election_spread),
+        "probe_limit" => set(duration(map, name)?, ConfigBuilder::probe_limit),
+        "store_timeout" => set(duration(map, name)?, ConfigBuilder::store_timeout),
+        "on_store_outage" => set(value(map, name)?, ConfigBuilder::on_store_outage),
+        "max_clock_skew" => set(duration(map, name)?, ConfigBuilder::max_clock_skew),
+        "await_trip_write" => set(value(map, name)?, ConfigBuilder::await_trip_write),
+        "count_cancelled" => set(value(map, name)?, ConfigBuilder::count_cancelled),
+        "dry_run" => set(value(map, name)?, ConfigBuilder::dry_run),
         unknown => return Err(A::Error::unknown_field(unknown, SETTINGS)),
     })
 }

@@ -139,7 +139,7 @@ impl<C: Holder> Admitted<C> {
     /// Reports how a call ended. Returns what is to be waited for, if anything is.
     fn report_awaited(&mut self, outcome: Outcome) -> Outstanding {
         let outstanding = self.report(outcome.into());
-        let awaited = outstanding.filter(|_| self.circuit.config.await_trip_write());
+        let awaited = outstanding.filter(|_| self.circuit.config().await_trip_write());
         // One caller that waits for an actor that does not run is enough.
         awaited.filter(|_| !self.circuit.is_stalled())
     }
@@ -287,7 +287,7 @@ fn report_dropped(circuit: &Circuit, id: CallId, is_armed: bool, stage: Stage) {
         Stage::Panicked => true,
         Stage::BesideCall | Stage::Reported => false,
     };
-    let is_failure = is_armed || has_panicked || circuit.config.count_cancelled();
+    let is_failure = is_armed || has_panicked || circuit.config().count_cancelled();
     let end = if is_failure { CallEnd::Failure } else { CallEnd::Dropped };
     let _ = circuit.report(id, end);
 }

@@ -62,7 +62,7 @@ impl Timers {
         call: CallId,
         context: &mut Context<'_>,
     ) -> bool {
-        let slow_after = circuit.config.slow_after();
+        let slow_after = circuit.config().slow_after();
         if call.probe.is_none() && slow_after.is_none() {
             return false;
         }
@@ -82,7 +82,7 @@ impl Timers {
             }
         }
         while call.probe.is_some() {
-            let third = circuit.config.probe_lease().checked_div(3);
+            let third = circuit.probe_lease().checked_div(3);
             let timer = renewal.get_or_insert_with(|| {
                 let clock = clock();
                 Box::pin(async move { clock.sleep(third).await })

@@ -15,7 +15,7 @@ use std::num::NonZeroU32;
 
 pub(crate) use self::rules::Rules;
 use self::rules::{Failure, Tripped};
-use crate::{protocol::moment::Moment, transition::Cause};
+use crate::{config::Config, protocol::moment::Moment, transition::Cause};
 
 /// The number of bits of a place. At ten million calls a second they wrap after 30 hours, so
 /// places are only compared for equality or by [`distance`].
@@ -109,6 +109,12 @@ impl Counting {
             trip: None,
             newest_failure: None,
         }
+    }
+
+    /// Counts by other settings from the next failure on. What stands goes on standing.
+    pub(crate) fn reconfigure(&mut self, config: &Config) {
+        self.rules.follow(config, self.newest_failure);
+        self.ends_after = config.success_threshold().get().saturating_mul(GOOD_CALLS);
     }
 
     /// Returns the epoch whose failures count.

@@ -25,6 +25,7 @@
 //! | [`Machine::on_response`] | the store operation has ended | now |
 //! | [`Machine::thawed`] | the process was frozen; comes before all later events | now |
 //! | [`Machine::resign`] | the process leaves | now |
+//! | [`Machine::reconfigure`] | the circuit has new settings; before other events of its turn | now |
 //! | [`Machine::tick`] | time has passed, at the latest [`Machine::deadline`] | now |
 //!
 //! An earlier moment than the latest counts as the latest: time never runs back here.
@@ -58,6 +59,7 @@ mod ramp;
 mod report;
 mod reputation;
 mod resign;
+mod settings;
 mod storage;
 mod term;
 
@@ -81,6 +83,7 @@ use self::{
     phase::{Phase, Standing},
     prober::{Probes, Turn},
     reputation::Reputation,
+    settings::Followed,
     storage::{PendingWrite, Request, TTL_SLACK},
 };
 use crate::{
@@ -151,7 +154,9 @@ pub(crate) enum Effect {
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     name: CircuitName,
+    /// The settings in force.
     config: Arc<Config>,
+    followed: Option<Box<Followed>>,
     entropy: Box<dyn Entropy>,
     /// The latest moment seen; time never runs back.
     now: Moment,
@@ -192,6 +197,7 @@ impl Machine {
         Self {
             name,
             config,
+            followed: None,
             entropy,
             now: Moment::default(),
             epoch: 1,
@@ -391,6 +397,7 @@ impl Machine {
         self.epoch = self.epoch.saturating_add(1);
         self.has_thawed = false;
         self.has_told_would_open = false;
+        self.follow_settings();
     }
 
     /// Enters a phase, and tells subscribers why. A phase that they hear of only when its
@@ -433,6 +440,7 @@ impl Machine {
             down_since: outage.map(|outage| outage.since),
             outage_cause: outage.map(|outage| outage.cause.clone()),
             hold: self.hold_shown(),
+            dry_run: self.config.dry_run(),
         }));
     }
 }

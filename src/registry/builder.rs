@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::{self, Clock},
-    config::Config,
+    config::{Config, Settings},
     error::{ConfigError, SpawnError},
     runtime::actor::Environment,
     runtime::key_prefix::KeyPrefix,
@@ -37,7 +37,7 @@ const MOST_INSTANCE_BYTES: usize = 128;
 #[must_use = "a builder does nothing until `spawn` is called"]
 pub struct RegistryBuilder {
     pub(super) store: Arc<dyn ErasedStore>,
-    pub(super) config: Config,
+    pub(super) settings: Settings,
     pub(super) clock: Clock,
     pub(super) numbers: Numbers,
     pub(super) prefix: String,
@@ -47,10 +47,31 @@ pub struct RegistryBuilder {
 }
 
 impl RegistryBuilder {
-    /// Sets the settings of circuits that have none of their own. Default:
-    /// [`Config::default`].
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+    /// Sets the same settings for all circuits that have none of their own. Default:
+    /// [`Config::default`]. Replaces [`settings`](Self::settings).
+    pub fn config(self, config: Config) -> Self {
+        self.settings(config.into())
+    }
+
+    /// Sets the settings of circuits that have none of their own, by name or prefix. Replaces
+    /// [`config`](Self::config).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// use fuseboard::Settings;
+    ///
+    /// let settings = Settings::builder()
+    ///     .circuit("payments*", |config| config.failure_threshold(3))
+    ///     .build()?;
+    /// let registry = BreakerRegistry::builder(MemoryStore::new()).settings(settings).spawn()?;
+    /// let payments = registry.breaker("payments-eu")?;
+    /// # let _ = payments;
+    /// # Ok(()) }
+    /// ```
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
         self
     }
 
@@ -163,7 +184,8 @@ impl RegistryBuilder {
         let instance = self.instance.map(checked_instance).transpose()?;
         let jitter = Jitter::new(self.numbers, instance.clone());
         metrics::describe();
-        let config = self.config.for_store(self.store.is_shared());
+        let is_shared = self.store.is_shared();
+        let settings = self.settings.map(|config| config.for_store(is_shared));
         let cancel = CancellationToken::new();
         let inner = Inner {
             environment: Arc::new(Environment {
@@ -178,17 +200,17 @@ impl RegistryBuilder {
                 queue: Arc::default(),
                 transitions: broadcast::channel(self.transition_capacity).0,
             }),
-            config: Arc::new(config),
             jitter,
             disabled,
             tracker: TaskTracker::new(),
             _cancel_on_drop: cancel.clone().drop_guard(),
             cancel,
             runtime,
-            circuits: Mutex::default(),
             has_warned: Once::new(),
+            circuits: Mutex::default(),
         };
-        inner.warn_of_a_short_window(&inner.config);
+        settings.configs().for_each(|config| inner.warn_of_a_short_window(config));
+        inner.circuits().settings = settings;
         Ok(BreakerRegistry { inner: Arc::new(inner) })
     }
 }
@@ -205,7 +227,7 @@ impl Inner {
 impl fmt::Debug for RegistryBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegistryBuilder")
-            .field("config", &self.config)
+            .field("settings", &self.settings)
             .field("disabled", &self.disabled)
             .field("prefix", &self.prefix)
             .field("instance", &self.instance)

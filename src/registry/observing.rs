@@ -40,7 +40,7 @@ impl BreakerRegistry {
             metrics::observe(&shown, now);
             // Forgotten meanwhile, perhaps before we have set its gauges.
             if !self.is_running(&circuit) {
-                environment.observed.forget(&circuit.name);
+                environment.observed.forget(&circuit.label());
             }
         }
     }

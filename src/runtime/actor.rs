@@ -168,6 +168,8 @@ impl Actor {
         // Before all other input: a response or an outcome from before the freeze must be
         // judged by a machine that knows of it.
         let freezes = self.notice_freeze(circuit, now);
+        // Before the trip: how long it opens the circuit is a matter of the newest settings.
+        let has_new_settings = self.take_settings(circuit, now);
         // Before the messages: a call that asks after T failures have ended must not be
         // admitted by a machine that has not seen their trip.
         let trip = self.take_trip(circuit, None);
@@ -190,7 +192,7 @@ impl Actor {
         circuit.beat();
         // After the mailbox was emptied: the verdict at the gate is newer than all messages.
         self.take_probe_report(circuit, now);
-        let shown = Shown { trip, freezes };
+        let shown = Shown { trip, freezes, has_new_settings };
         let failures = self.publish(circuit, now, operation, shown);
         // Last: a circuit is forgotten only if this turn has left nothing to write.
         self.is_forgotten(circuit, failures)
@@ -208,6 +210,16 @@ impl Actor {
         log::thawed(&circuit.name);
         self.machine.thawed(now);
         freezes
+    }
+
+    /// Shows the machine new settings. Returns `true` if there are any.
+    fn take_settings(&mut self, circuit: &Circuit, now: Moment) -> bool {
+        let config = circuit.config();
+        let is_new = !Arc::ptr_eq(&config, self.machine.wanted_config());
+        if is_new {
+            self.machine.reconfigure(now, Arc::clone(&config));
+        }
+        is_new
     }
 
     /// Shows the machine a trip that was counted, unless `shown` says that this turn has done

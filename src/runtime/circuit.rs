@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 use self::counted::Counted;
 pub(crate) use self::counted::{Followed, Turn};
@@ -138,7 +138,9 @@ pub(crate) struct Circuit {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) mailbox: flume::Sender<Message>,
     pub(crate) name: CircuitName,
-    pub(crate) config: Arc<Config>,
+    /// The newest settings. The machine follows them in the actor's next turn, and the counting
+    /// at the next failure. Never read by a healthy call.
+    config: ArcSwap<Config>,
     pub(crate) clock: Clock,
     pub(crate) pending: Arc<Pending>,
     /// User handles; the registry's own reference does not count.
@@ -163,7 +165,11 @@ impl Circuit {
         gate: Gate,
     ) -> (Arc<Self>, flume::Receiver<Message>) {
         let (mailbox, inbox) = flume::bounded(MAILBOX_CAPACITY);
-        let snapshot = ArcSwap::from_pointee(Snapshot::of_unread(name.clone()));
+        let is_dry_run = config.dry_run();
+        let snapshot = ArcSwap::from_pointee(Snapshot::of_unread(name.clone(), is_dry_run));
+        if is_dry_run {
+            gate.only_try();
+        }
         let handles = AtomicUsize::new(0);
         let freezes = AtomicU64::new(clock.freezes(clock.now()));
         let (turns, stalled_since) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
@@ -173,7 +179,7 @@ impl Circuit {
             snapshot,
             mailbox,
             name,
-            config,
+            config: ArcSwap::new(config),
             clock,
             pending,
             handles,
@@ -203,8 +209,43 @@ impl Circuit {
         let decision = self.gate.check(now_ms, || self.claim_refresh());
         if let Decision::Reject { .. } = decision {
             self.counts.reject();
+            if self.gate.is_only_tried() {
+                return self.try_decision(decision);
+            }
         }
         decision
+    }
+
+    /// Out of line, so that a rejection need not save registers for it.
+    #[cold]
+    #[inline(never)]
+    fn try_decision(&self, rejection: Decision) -> Decision {
+        self.try_rejection().map_or(rejection, |tried| Decision::Admit { epoch: tried.epoch })
+    }
+
+    /// Returns what a rejection becomes where the circuit is only tried: a call that runs, and whose
+    /// outcome counts for nothing. `None` where it stays a rejection.
+    pub(crate) fn try_rejection(&self) -> Option<CallId> {
+        if !self.is_dry_run() {
+            return None;
+        }
+        self.snapshot.load().tried.count();
+        Some(CallId::REPORTED)
+    }
+
+    /// Returns the number of calls that would have been rejected; zero where they are.
+    pub(crate) fn would_have_rejected(&self) -> u64 {
+        self.snapshot.load().tried.counted()
+    }
+
+    /// Returns `true` if the circuit is only tried.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.gate.is_only_tried()
+    }
+
+    /// Returns the name under which metrics show the circuit.
+    pub(crate) fn label(&self) -> CircuitName {
+        self.snapshot.load().label()
     }
 
     /// Sends for the one read ahead of this window, if nobody has. Once in each window, so
@@ -246,7 +287,33 @@ impl Circuit {
 
     /// How long a caller waits for the actor: the store's limit and some grace.
     pub(crate) fn patience(&self) -> Duration {
-        self.config.store_timeout().saturating_add(GRACE)
+        self.config().store_timeout().saturating_add(GRACE)
+    }
+
+    /// Returns the newest settings.
+    pub(crate) fn config(&self) -> Guard<Arc<Config>> {
+        self.config.load()
+    }
+
+    /// Gives the circuit new settings, and has its actor follow them. Called under the registry's
+    /// lock alone.
+    pub(crate) fn reconfigure(&self, config: Arc<Config>) {
+        self.config.store(config);
+        // A full mailbox has the actor at work: it looks at the settings in each turn.
+        let _ = self.mailbox.try_send(Message::Wake);
+    }
+
+    /// Returns the length of the lease of the probe that runs: that of the settings under which
+    /// this process won the right.
+    pub(crate) fn probe_lease(&self) -> Duration {
+        // No lease is shorter than a second.
+        Duration::from_nanos(self.gate.probe_lease()).max(Duration::from_secs(1))
+    }
+
+    /// Shows the length of leases. Called by the actor alone, before it hands a probe out.
+    pub(crate) fn show_probe_lease(&self, length: Duration) {
+        // No setting is longer than a year.
+        self.gate.show_probe_lease(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// Notes that the actor has run. Called by the actor alone.

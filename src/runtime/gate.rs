@@ -65,6 +65,8 @@ const STATE_MASK: u64 = 0b11;
 const NUMBER_BITS: u32 = 22;
 const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
 const EPOCH_SHIFT: u32 = STATE_BITS + NUMBER_BITS;
+/// Beside the number of publications, which never reaches it.
+const TRIED: u64 = 1 << 63;
 
 /// What becomes of a call, decided without waiting for anything.
 ///
@@ -122,7 +124,8 @@ pub(crate) struct Gate {
     is_failing: AtomicU64,
     /// The verdict of a probe that found the mailbox full.
     probe_report: AtomicU64,
-    /// How often the gate was published. Nobody but the actor looks at it.
+    /// How often the gate was published, for the actor alone; and in its highest bit whether the
+    /// circuit is only tried.
     number: AtomicU64,
     /// The ramp of a circuit that is on one, by number and length.
     ramp: AtomicU64,
@@ -130,6 +133,8 @@ pub(crate) struct Gate {
     ramp_from: AtomicU64,
     /// What the shares of the calls of a ramp add up to, less the calls that ran.
     ramp_credit: AtomicU64,
+    /// The length of leases, in nanoseconds: for who keeps one alive.
+    probe_lease: AtomicU64,
 }
 
 impl Gate {
@@ -151,6 +156,7 @@ impl Gate {
             ramp: AtomicU64::new(0),
             ramp_from: AtomicU64::new(0),
             ramp_credit: AtomicU64::new(0),
+            probe_lease: AtomicU64::new(0),
         }
     }
 
@@ -160,6 +166,17 @@ impl Gate {
         gate.span.store(u64::MAX, Release);
         gate.quiet.store(u64::MAX, Release);
         gate
+    }
+
+    /// Notes that the circuit is only tried: no call is rejected. Before the first call.
+    pub(crate) fn only_try(&self) {
+        self.number.store(1 | TRIED, Relaxed);
+    }
+
+    /// Whether the circuit is only tried.
+    #[inline]
+    pub(crate) fn is_only_tried(&self) -> bool {
+        self.number.load(Relaxed) & TRIED != 0
     }
 
     /// The epoch to admit a call in, if the circuit is closed, fresh, and in need of no

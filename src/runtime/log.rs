@@ -24,9 +24,10 @@ pub(crate) fn transition(transition: &CircuitTransition, instance: Option<&str>)
             cause = ?transition.cause,
             origin = ?transition.origin,
             instance,
+            dry_run = transition.dry_run.then_some(true),
             "circuit changed its state"
         );
-        if transition.cause == Cause::Refuted {
+        if transition.cause == Cause::Refuted && !transition.dry_run {
             tracing::warn!(
                 circuit = %transition.circuit_name,
                 "this process fails where others do not: the circuit is open here alone"

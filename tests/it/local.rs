@@ -3,6 +3,7 @@
 mod armed;
 mod classified;
 mod cut_off;
+mod dry_run;
 mod errors;
 mod faults;
 mod few_calls;
@@ -12,6 +13,7 @@ mod lambda;
 mod life;
 mod limited;
 mod limits;
+mod live;
 mod names;
 mod orders;
 mod out_of_reach;

@@ -3,12 +3,14 @@
 
 mod clocks;
 mod closed;
+mod dry_run;
 mod election;
 mod fleet;
 mod half_open;
 mod holds;
 mod http;
 mod items;
+mod live;
 mod open;
 mod operator;
 pub(crate) mod rows;

@@ -3,6 +3,8 @@
 //! Exact without a list of good calls: a window knows the places of its failures, and the
 //! distance of two places is the number of good calls between them.
 
+mod following;
+
 use std::{collections::VecDeque, time::Duration};
 
 use super::{COUNT_MASK, distance};

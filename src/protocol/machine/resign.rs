@@ -10,12 +10,13 @@ impl Machine {
     /// count on, so that the outcome of a call that was admitted before is not taken for one
     /// of a new call.
     pub(crate) fn start_over(&mut self) {
-        let (name, config) = (self.name.clone(), Arc::clone(&self.config));
+        let (name, config) = (self.name.clone(), Arc::clone(self.wanted_config()));
         let fresh = Self::new(name, config, self.entropy.clone());
         let before = std::mem::replace(self, fresh);
         self.now = before.now;
         self.epoch = before.epoch.saturating_add(1);
         self.probes = before.probes;
+        self.follow_from(&before);
     }
 
     /// Gives back a right to probe that no call uses, because this process leaves or may be

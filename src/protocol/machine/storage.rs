@@ -71,6 +71,8 @@ impl Machine {
                 self.cache.date_back(started_at);
             }
         }
+        // After the response, which is of an operation that was begun under the settings before.
+        self.follow_settings();
         self.dispatch();
     }
 
@@ -196,7 +198,7 @@ impl Machine {
     /// since each write on its ground is conditional.
     fn read(&mut self, consistency: Consistency, record: Option<Record>) {
         if consistency == Consistency::Eventual
-            && self.cache.may_be_newer_than(record.as_ref(), self.life())
+            && self.cache.may_be_newer_than(record.as_ref(), self.longest_life())
         {
             // Confirmed first: adopted, an older record would take this process back behind
             // its own write, for example to `Open` after it has closed the circuit.

@@ -26,6 +26,7 @@ mod random_ops;
 mod random_world;
 mod refuted;
 mod seeds;
+mod settings;
 mod standstill;
 mod table;
 mod watch;

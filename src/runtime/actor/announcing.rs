@@ -61,7 +61,7 @@ impl Actor {
         let is_forgotten = (self.forget)(circuit, is_clean, announced);
         if is_forgotten {
             circuit.counts.drain(&circuit.snapshot.load());
-            self.environment.observed.forget(&circuit.name);
+            self.environment.observed.forget(&circuit.label());
         }
         if let Some(LastAnnounced { state, opened_at }) = announced
             && is_forgotten
@@ -82,6 +82,7 @@ impl Actor {
                 down_since: outage.map(|outage| outage.since),
                 outage_cause: outage.map(|outage| outage.cause.clone()),
                 hold,
+                dry_run: circuit.is_dry_run(),
             });
         }
         is_forgotten

@@ -78,7 +78,7 @@ impl Actor {
     /// Counts the end of the current probe, for the metrics.
     pub(super) fn count_probe(&self, circuit: &Circuit, call: CallId, end: CallEnd) {
         if self.machine.is_probing(call) {
-            metrics::probe(&circuit.name, end);
+            metrics::probe(&circuit.label(), end);
         }
     }
 }

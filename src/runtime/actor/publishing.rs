@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     error::OpenError,
+    name::{CircuitName, NameError},
     panics::caught,
     protocol::counting::Trip,
     protocol::machine::{Admission, Effect, Published},
@@ -27,6 +28,8 @@ pub(super) struct Shown {
     pub(super) trip: Option<Box<Trip>>,
     /// The number of freezes of the process that the machine knows of.
     pub(super) freezes: u64,
+    /// True if the machine was given new settings in this turn.
+    pub(super) has_new_settings: bool,
 }
 
 impl Actor {
@@ -39,11 +42,12 @@ impl Actor {
         operation: &mut Option<InFlight>,
         shown: Shown,
     ) -> u64 {
-        let Shown { trip, freezes } = shown;
+        let Shown { trip, freezes, has_new_settings } = shown;
+        circuit.show_probe_lease(self.machine.config().probe_lease());
         let epoch_before = self.published.as_ref().map(|published| published.epoch);
         // Before publishing: good calls of the new epoch take the place of those of the old one.
         let thaw = self.machine.has_thawed().then(|| circuit.good_calls());
-        let published = self.publish_decisions(circuit, now, operation);
+        let published = self.publish_decisions(circuit, now, operation, has_new_settings);
         // Ask once for each epoch. Asked again, a contradiction that enough good calls have
         // ended would begin a second time.
         let is_contradicted =
@@ -75,6 +79,7 @@ impl Actor {
         circuit: &Circuit,
         now: Moment,
         operation: &mut Option<InFlight>,
+        mut must_publish: bool,
     ) -> Published {
         loop {
             self.withdraw_offered_probe(circuit, now);
@@ -83,7 +88,8 @@ impl Actor {
             let published = self.machine.published();
             // Before the effects: a subscriber that hears of an opening and calls must be
             // rejected.
-            if self.published.as_ref() != Some(&published) {
+            // With new settings in any case: a ramp of another length is no other publication.
+            if std::mem::take(&mut must_publish) || self.published.as_ref() != Some(&published) {
                 circuit.publish(&published, self.machine.detail());
                 self.published = Some(published.clone());
             }
@@ -102,18 +108,22 @@ impl Actor {
             Effect::Start(request) => {
                 let store = StoreClient {
                     environment: Arc::clone(&self.environment),
-                    key: self.environment.prefix.key(&circuit.name).unwrap_or_else(|_| {
+                    key: self.key(circuit).unwrap_or_else(|_| {
                         // Never: the registry has refused such a name.
                         circuit.name.clone()
                     }),
                     name: circuit.name.clone(),
-                    config: Arc::clone(&circuit.config),
+                    config: Arc::clone(self.machine.config()),
                 };
                 *operation = Some(store.start(request, self.machine.is_commanded()));
             }
             Effect::CommandResult(result) => self.end_command(result),
             Effect::Defective(attribute) => log::defective_item(&circuit.name, attribute),
         }
+    }
+
+    fn key(&self, circuit: &Circuit) -> Result<CircuitName, NameError> {
+        self.environment.prefix.key(&circuit.name, circuit.is_dry_run())
     }
 
     fn answer(&mut self, circuit: &Arc<Circuit>, reply: Reply, admission: Admission) {

@@ -27,6 +27,8 @@ use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
 };
 
+use arc_swap::ArcSwap;
+
 use super::{Awaited, Circuit, Outstanding, Pending, Settled};
 use crate::{
     config::Config,
@@ -54,6 +56,8 @@ pub(super) struct Counted {
 #[derive(Debug)]
 struct Tally {
     counting: Counting,
+    /// The settings that the counting follows.
+    config: Arc<Config>,
     /// The number of failures that were counted. The actor compares it before it forgets the
     /// circuit.
     failures: u64,
@@ -97,9 +101,10 @@ pub(crate) struct Followed {
 }
 
 impl Counted {
-    fn new(config: &Config, epoch: u64) -> Box<Self> {
+    fn new(config: &Arc<Config>, epoch: u64) -> Box<Self> {
         let counting = Counting::new(Rules::new(config), config.success_threshold().get());
-        let tally = Tally { counting, failures: 0, awaited_trips: Vec::new() };
+        let config = Arc::clone(config);
+        let tally = Tally { counting, config, failures: 0, awaited_trips: Vec::new() };
         Box::new(Self {
             slots: Slots::new(epoch),
             tally: Mutex::new(tally),
@@ -126,6 +131,16 @@ impl Counted {
 }
 
 impl Tally {
+    /// Has the counting follow the newest settings. Under the lock of the tally: of two calls that
+    /// fail at once, the later one counts by settings that are at least as new.
+    fn follow(&mut self, newest: &ArcSwap<Config>) {
+        let config = newest.load();
+        if !Arc::ptr_eq(&config, &self.config) {
+            self.counting.reconfigure(&config);
+            self.config = Arc::clone(&config);
+        }
+    }
+
     /// Takes the trips of earlier epochs.
     fn take_before(&mut self, epoch: u64) -> Vec<Settle> {
         let over = self.awaited_trips.extract_if(.., |trip| trip.epoch < epoch);
@@ -219,7 +234,8 @@ impl Circuit {
         open_for: Option<NonZeroU32>,
     ) -> Option<(Arc<Pending>, bool)> {
         let mut tally = counted.tally();
-        let Tally { counting, failures, awaited_trips } = &mut *tally;
+        tally.follow(&self.config);
+        let Tally { counting, failures, awaited_trips, .. } = &mut *tally;
         if epoch < counting.epoch() {
             // The end of that epoch was published before the next epoch began here: the caller
             // may return, since the gate no longer admits calls into it.
@@ -292,7 +308,7 @@ impl Circuit {
 
     /// Returns the counts, which begin with `epoch` if there are none.
     fn counted_from(&self, epoch: u64) -> &Counted {
-        self.counted.get_or_init(|| Counted::new(&self.config, epoch))
+        self.counted.get_or_init(|| Counted::new(&self.config(), epoch))
     }
 
     /// Returns the trip that was counted and that the actor has not ended yet.
@@ -331,6 +347,7 @@ impl Circuit {
             return Followed::default();
         };
         let mut tally = counted.tally();
+        tally.follow(&self.config);
         let counting = &mut tally.counting;
         // Before `start_epoch`, which would clear the failures from before the freeze: a
         // process that is frozen between any two calls would never trip.
@@ -431,7 +448,7 @@ impl Circuit {
     }
 
     fn awaited(&self, settled: Settled) -> Box<Awaited> {
-        let limit = self.config.store_timeout();
+        let limit = self.config().store_timeout();
         Box::new(Awaited { settled, limit, clock: self.clock.clone(), turns: self.turns() })
     }
 }

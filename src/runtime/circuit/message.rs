@@ -32,7 +32,7 @@ pub(crate) enum Message {
     /// A flush begins. The guard ends when the actor takes this message, and with it all
     /// messages that were sent before.
     Flush(PendingGuard),
-    /// A verdict was left at the gate, or a trip was counted: start a turn.
+    /// A verdict was left at the gate, a trip was counted, or there are new settings: start a turn.
     Wake,
     /// The last handle of the circuit was dropped.
     Released,

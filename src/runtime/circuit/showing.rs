@@ -6,7 +6,7 @@ use super::Circuit;
 use crate::{
     name::CircuitName,
     protocol::machine::{Detail, Opened, Published},
-    snapshot::{Outage, Snapshot, Trouble},
+    snapshot::{Outage, Snapshot, Tried, Trouble},
     state::{CircuitInfo, CircuitState},
 };
 
@@ -58,15 +58,17 @@ fn next(before: &Snapshot, published: &Published, detail: Detail<'_>) -> Snapsho
         },
         epoch: published.epoch,
         as_of_ms: published.as_of_ms,
+        tried: before.tried.clone(),
         trouble,
     }
 }
 
 impl Snapshot {
     /// Makes the snapshot of a circuit that was never read.
-    pub(super) fn of_unread(name: CircuitName) -> Self {
+    pub(super) fn of_unread(name: CircuitName, dry_run: bool) -> Self {
         let state = CircuitState::Closed;
         let circuit = CircuitInfo { name, state, failure_count: 0, opened_at: None };
-        Self { circuit, epoch: 1, as_of_ms: 0, trouble: None }
+        let tried = Tried::new(dry_run);
+        Self { circuit, epoch: 1, as_of_ms: 0, tried, trouble: None }
     }
 }

@@ -8,13 +8,14 @@
 //! - `offered_probe` is set after `offered_until`, released, and read before it, acquired: a
 //!   caller that finds an offer finds its time. The offer itself is taken by exchange: once,
 //!   and a later one that is taken in its place comes with the earlier time.
+//! - `probe_lease` is relaxed: it is shown before the probe is handed out, by a channel or an offer.
 
 use std::{
     num::NonZeroU32,
-    sync::atomic::Ordering::{AcqRel, Acquire, Release},
+    sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use super::Gate;
+use super::{Gate, set};
 use crate::protocol::machine::{CallEnd, ProbeId};
 
 /// The bits of a verdict that say which it is.
@@ -27,6 +28,16 @@ const SECONDS_MASK: u64 = (1 << SECONDS_BITS) - 1;
 const PROBE_SHIFT: u32 = VERDICT_BITS + SECONDS_BITS;
 
 impl Gate {
+    /// Shows the length of leases, in nanoseconds. Called by the actor alone.
+    pub(crate) fn show_probe_lease(&self, nanos: u64) {
+        set(&self.probe_lease, nanos);
+    }
+
+    /// Returns the length of leases, in nanoseconds.
+    pub(crate) fn probe_lease(&self) -> u64 {
+        self.probe_lease.load(Relaxed)
+    }
+
     /// Leaves the verdict of a probe for the actor; says whether there was none before.
     pub(crate) fn note_probe(&self, probe: ProbeId, report: CallEnd) -> bool {
         let (verdict, seconds) = match report {

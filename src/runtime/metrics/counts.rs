@@ -31,7 +31,7 @@ impl Counts {
     /// reason is that of the snapshot that was shown while they were counted; a rejection beside
     /// a publication may count with the reason of the next.
     pub(crate) fn drain(&self, shown: &Snapshot) {
-        let circuit = || shown.circuit().name.to_string();
+        let circuit = || shown.label().to_string();
         // Loaded first: most publications find nothing to take.
         if self.rejections.load(Relaxed) > 0 {
             let rejections = self.rejections.swap(0, Relaxed);

@@ -55,7 +55,7 @@ pub(crate) fn observe(shown: &Snapshot, now: SystemTime) {
         age: shown.age(now),
         is_failing_open: shown.is_failing_open(),
     };
-    values.set(&shown.circuit().name);
+    values.set(&shown.label());
 }
 
 impl Values {

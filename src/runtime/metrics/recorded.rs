@@ -111,7 +111,7 @@ pub(crate) fn transition(transition: &CircuitTransition) {
     caught(|| {
         counter!(
             TRANSITIONS,
-            "circuit" => transition.circuit_name.to_string(),
+            "circuit" => transition.label().to_string(),
             "from" => transition.from_state.as_str(),
             "to" => transition.to_state.as_str(),
             "cause" => cause(&transition.cause),

@@ -302,6 +302,30 @@ fn a_label_is_the_word_that_serde_has() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn case_136_what_is_tried_counts_under_a_name_of_its_own() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let process = World::new().process();
+    let config = crate::Config::builder().dry_run(true).build().unwrap();
+    let breaker = process.registry.breaker_with("payments", config).unwrap();
+    for _ in 0..7 {
+        breaker.admit().await.unwrap().failure().settled().await;
+    }
+    process.registry.observe();
+    let counted = recorded.take_all();
+    assert!(
+        counted.iter().any(|line| line.starts_with("fuseboard_rejections_total")),
+        "{counted:?}"
+    );
+    let of_circuit = counted.iter().filter(|line| line.contains("circuit="));
+    assert!(of_circuit.clone().count() > 5, "{counted:?}");
+    assert!(
+        of_circuit.clone().all(|line| line.contains("circuit=payments#dry-run")),
+        "{counted:?}"
+    );
+}
+
 #[test]
 fn case_168_no_name_forges_a_label() {
     let recorded = Recorded::default();
@@ -317,6 +341,7 @@ fn case_168_no_name_forges_a_label() {
         down_since: None,
         outage_cause: None,
         hold: None,
+        dry_run: false,
     });
     let labels = r"circuit=evil\n\u{1b}[2J from=CLOSED to=OPEN cause=hold origin=local +1";
     assert_eq!(recorded.take(), [format!("fuseboard_transitions_total {labels}")]);

@@ -66,8 +66,9 @@ async fn one_circuit_has_one_configuration() {
     let _ = fail(&breaker).await;
     assert_eq!(breaker.snapshot().state(), CircuitState::Open, "by its own settings");
     assert!(registry.breaker_with("own", own).is_ok());
-    assert!(registry.breaker("own").is_err());
+    assert!(registry.breaker("own").is_ok(), "who names no settings asks for none");
     let default = Config::builder().build().unwrap();
+    assert!(registry.breaker_with("own", default.clone()).is_err());
     assert!(registry.breaker_with("plain", default).is_ok());
     assert!(registry.breaker("plain").is_ok(), "equal settings are the same settings");
 }

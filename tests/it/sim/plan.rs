@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{Config, OnStoreOutage};
+use fuseboard::{Config, OnStoreOutage, Settings};
 
 use super::{
     dice::Dice,
@@ -58,6 +58,8 @@ pub(crate) struct PlannedProcess {
     /// When its wall clock is set, and by how much.
     pub(crate) steps: Vec<(Duration, i64)>,
     pub(crate) weather: Vec<(Span, Weather)>,
+    /// When it takes other settings, and when those of the plan again.
+    pub(crate) other_settings: Option<Span>,
     pub(crate) dice: Dice,
 }
 
@@ -182,6 +184,9 @@ impl Plan {
         if seed % 5 == 3 {
             plan.straggle(&mut dice, inner);
         }
+        if seed % 4 == 2 {
+            plan.roll_settings(inner);
+        }
         plan
     }
 
@@ -202,6 +207,34 @@ impl Plan {
             process.gap = dice.ms(100, 400);
             process.weather = vec![(span, Weather::straggling())];
         }
+    }
+
+    /// New settings come to one process after the other, and go again in the same way.
+    fn roll_settings(&mut self, span: Span) {
+        let mut dice = Dice::new(Dice::seed_of(self.seed, "settings"));
+        let mut from = at(&mut dice, span);
+        let mut until = at(&mut dice, span).max(from);
+        for process in &mut self.processes {
+            process.other_settings = Some(Span { from, until });
+            from += dice.ms(0, 1_000);
+            until += dice.ms(0, 1_000);
+        }
+    }
+
+    /// Settings other than those of the plan: sterner, so that what is checked by those holds, but
+    /// for shorter leases.
+    pub(crate) fn other_settings(&self) -> Settings {
+        let count = |number: u64| u32::try_from(number + 1).unwrap();
+        let config = &self.config;
+        let lease = (config.probe_lease() / 2).max(Duration::from_secs(1));
+        let other = Config::builder()
+            .failure_threshold(count(config.failure_threshold().get()))
+            .success_threshold(count(config.success_threshold().get()))
+            .recovery_timeout(config.recovery_timeout() * 2)
+            .probe_lease(lease)
+            .local_cache_max_age(config.local_cache_max_age())
+            .on_store_outage(config.on_store_outage());
+        other.build().unwrap().into()
     }
 
     /// Default settings, and nothing else.
@@ -352,6 +385,7 @@ fn process(
         ahead_ms,
         steps,
         weather,
+        other_settings: None,
         dice: dice.split(),
         // Rolled last, so that all else of a seed stays as it was.
         standstill: dice.pick(&[Standstill::Monotonic, Standstill::Nothing]),

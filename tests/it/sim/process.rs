@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fuseboard::{Breaker, Transitions};
+use fuseboard::{Breaker, BreakerRegistry, Transitions};
 use tokio::task::JoinSet;
 
 use super::{
@@ -55,6 +55,8 @@ async fn live_once(
         Reach { store: world.engine.store(label), watch: Arc::clone(&watch), start: world.start };
     let registry = world.registry_over(store, label, &clock);
     tasks.spawn(listen(Arc::clone(world), label.to_owned(), registry.subscribe()));
+    let mut settings = JoinSet::new();
+    settings.spawn(change_settings(Arc::clone(world), process.clone(), registry.clone()));
     let breaker = registry.breaker(CIRCUIT).unwrap();
     world.living().push((label.to_owned(), breaker.clone()));
     let mut calls = JoinSet::new();
@@ -76,8 +78,21 @@ async fn live_once(
     }
     world.living().retain(|(living, _)| living != label);
     world.stop(&watch);
+    settings.shutdown().await;
     // The actor ends first, so that nothing of the rest reaches it.
     drop(registry);
+}
+
+/// Gives a process other settings for a while, but not while it stands still.
+async fn change_settings(world: Arc<World>, process: PlannedProcess, registry: BreakerRegistry) {
+    let Some(span) = process.other_settings.filter(|span| world.at() < span.from) else {
+        return;
+    };
+    let newest = world.plan.config.clone().into();
+    for (at, settings) in [(span.from, world.plan.other_settings()), (span.until, newest)] {
+        world.sleep_until(process.thaws_at(at).unwrap_or(at)).await;
+        registry.reconfigure(&settings).unwrap();
+    }
 }
 
 /// Waits for the next call; `false` if the process crashes before.

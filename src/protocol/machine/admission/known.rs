@@ -195,7 +195,8 @@ impl Machine {
         // `success_count` stands on the record only between probes: whatever starts a probe
         // sets it to zero. So a positive count shows a lease that was handed over.
         let handed_over = record.success_count.valid().is_some_and(|count| *count > 0);
-        let length = if handed_over { self.config.handoff() } else { self.config.probe_lease() };
+        let length =
+            if handed_over { self.config.handoff() } else { self.lease_of_other(other, until) };
         // Within a second of its last write a holder extends its lease without a new stamp
         // (see `keep_alive`): unchanged, the record may stand for a lease that began later.
         let length = length.saturating_add(SECOND).saturating_add(turn);

@@ -346,6 +346,13 @@ impl Machine {
         }
         // This process has won after all: the response to its election was lost.
         self.on_elected(election.token, election.sent_at, election.from);
+        if election.length != self.config.probe_lease()
+            && let Some(lease) = self.phase.our_lease_mut()
+        {
+            // Its settings have changed since, and the stamp is of those before: renewed before it
+            // is used, the lease is as long as this process takes it to be.
+            lease.stage = Stage::HandedOver;
+        }
     }
 
     fn resume_lease(&mut self, election: Election, record: &Record) {

@@ -318,6 +318,7 @@ impl Machine {
         self.cache.election = Some(Box::new(Election {
             token: token.clone(),
             sent_at: leased_at,
+            length: self.config.probe_lease(),
             lease_until,
             from,
             won: true,
@@ -346,6 +347,7 @@ impl Machine {
         self.cache.election = Some(Box::new(Election {
             token: token.clone(),
             sent_at: self.now,
+            length: self.config.probe_lease(),
             lease_until,
             from,
             won: false,
@@ -403,7 +405,12 @@ impl Machine {
 
     /// Returns how long a record lives, in whole seconds, if no lease or hold needs it longer.
     pub(in crate::protocol::machine) fn life(&self) -> i64 {
-        seconds_up(self.config.recovery_timeout()).saturating_add(seconds_up(TTL_SLACK))
+        self.life_after(self.config.recovery_timeout())
+    }
+
+    /// Returns how long a record lives that is written under this `recovery_timeout`.
+    pub(in crate::protocol::machine) fn life_after(&self, timeout: Duration) -> i64 {
+        seconds_up(timeout).saturating_add(seconds_up(TTL_SLACK))
     }
 
     /// Returns when the store may delete a record that is needed until `until`.

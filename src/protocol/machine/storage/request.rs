@@ -1,6 +1,6 @@
 //! The requests to the store, its responses, and the write to be made next, as plain values.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     protocol::answer::{Consistency, StoreErrorKind, Written},
@@ -121,6 +121,8 @@ impl PendingWrite {
 pub(in crate::protocol::machine) struct Election {
     pub(in crate::protocol::machine) token: LeaseToken,
     pub(in crate::protocol::machine) sent_at: Moment,
+    /// How long a lease it asked for.
+    pub(in crate::protocol::machine) length: Duration,
     /// The latest lease that was asked for under the token. Each is later than the one before,
     /// so that a late duplicate of a write that names a lease is refused, and not applied to
     /// another lease of the same second.

@@ -88,7 +88,8 @@ pub(super) struct Process {
     pub(super) defects: Vec<&'static str>,
     /// What the last step asked for.
     pub(super) effects: Vec<Effect>,
-    counting: Counting,
+    pub(super) counting: Counting,
+    pub(super) stood: u64, // the streak when settings last changed
     /// How many good calls of which epoch were counted, as the slots have it.
     good: (u64, u64),
     /// The last epoch that the counting was told of.
@@ -128,6 +129,7 @@ impl Process {
             defects: Vec::new(),
             effects: Vec::new(),
             counting,
+            stood: 0,
             good: (0, 0),
             counted: 0,
             waiting: VecDeque::new(),
@@ -489,7 +491,7 @@ impl Process {
     }
 
     /// Takes the effects of a step, and checks what must hold after each.
-    fn after(&mut self) {
+    pub(super) fn after(&mut self) {
         self.effects = Vec::new();
         self.collect();
         self.follow();

@@ -57,6 +57,8 @@ pub(super) enum Act {
     Settle,
     /// An operator holds the circuit for so many seconds, or releases it.
     Command(Option<(HoldKind, i64)>),
+    /// It has these settings from now on.
+    Reconfigure(Box<Config>),
 }
 
 /// What another process does while a call is slow.
@@ -162,6 +164,7 @@ fn act() -> impl Strategy<Value = Act> {
         4 => Just(Act::Deliver),
         4 => Just(Act::Settle),
         2 => option::weighted(0.5, (random::hold_kind(), 1_i64..20)).prop_map(Act::Command),
+        2 => settings().prop_map(|config| Act::Reconfigure(Box::new(config))),
     ]
 }
 

@@ -18,7 +18,10 @@ const SEEDS: u64 = 300;
 
 struct Play {
     world: World,
-    config: Config,
+    /// The newest settings of each process.
+    configs: Vec<Config>,
+    /// All that any has had.
+    all: Vec<Config>,
     passes: Vec<Vec<CallId>>,
     calls: Vec<Vec<Call>>,
     history: Vec<Option<Record>>,
@@ -40,7 +43,8 @@ impl Play {
             }
         }
         let (passes, calls) = (vec![Vec::new(); processes], vec![Vec::new(); processes]);
-        Self { world, config, passes, calls, history: vec![None], reached: BTreeSet::new() }
+        let (configs, all) = (vec![config.clone(); processes], vec![config]);
+        Self { world, configs, all, passes, calls, history: vec![None], reached: BTreeSet::new() }
     }
 
     fn apply(&mut self, op: Op) {
@@ -109,6 +113,7 @@ impl Play {
             Act::Deliver => self.world.deliver(number),
             Act::Settle => self.world.settle(number),
             Act::Command(held) => self.command(number, held),
+            Act::Reconfigure(config) => self.reconfigure(number, *config),
         }
     }
 
@@ -124,13 +129,33 @@ impl Play {
         }
     }
 
+    fn reconfigure(&mut self, number: usize, mut config: Config) {
+        // A process that has never had leases as long as those of others takes them over early.
+        if config.probe_lease() > self.all[0].probe_lease() {
+            config.keep_probe_settings(&self.all[0]);
+        }
+        let process = &self.world.processes[number];
+        let shrinks = config.probe_lease() < process.machine.config().probe_lease();
+        let is_held = process.token_probed_under().is_some();
+        self.reach(shrinks && is_held, "a lease is shorter than that of a running probe");
+        self.world.watch.has_settings(&config);
+        self.world.processes[number].reconfigure(config.clone());
+        self.all.push(config.clone());
+        self.configs[number] = config;
+    }
+
+    /// The most of what the settings of all processes say.
+    fn most<T: Ord>(&self, of: impl Fn(&Config) -> T) -> T {
+        self.all.iter().map(of).max().expect("the first one")
+    }
+
     /// Long enough for whoever is the last to probe.
     fn until_due(&self) -> Duration {
-        self.config.recovery_timeout() + self.config.handoff() + s(3)
+        self.most(Config::recovery_timeout) + self.most(Config::handoff) + s(3)
     }
 
     fn trips(&mut self, number: usize) {
-        for _ in 0..self.config.failure_threshold().get() {
+        for _ in 0..self.configs[number].failure_threshold().get() {
             self.visit(number, Some(CallEnd::Failure));
         }
     }
@@ -171,7 +196,7 @@ impl Play {
             return;
         }
         self.trips(other);
-        self.world.advance(self.config.recovery_timeout().saturating_sub(s(1)));
+        self.world.advance(self.configs[other].recovery_timeout().saturating_sub(s(1)));
         self.world.cut_off[number] = true;
         self.trips(number);
         self.recover_by(other);
@@ -188,7 +213,7 @@ impl Play {
             return;
         };
         if !self.world.is_stopped(other) && other != slow {
-            let lease = self.config.probe_lease();
+            let lease = self.most(Config::probe_lease);
             match meanwhile {
                 Meanwhile::Calls => {
                     self.world.advance(lease + s(4));
@@ -216,7 +241,8 @@ impl Play {
     }
 
     fn restart(&mut self, number: usize) {
-        self.world.restart(number, &self.config);
+        self.configs[number] = self.all[0].clone();
+        self.world.restart(number, &self.all[0]);
         self.passes[number].clear();
         self.calls[number].clear();
     }
@@ -376,24 +402,27 @@ impl Play {
 
     /// What a call asks for, or the last step of the back-off and its jitter.
     fn longest_opening(&self) -> Duration {
-        let grown = self.config.recovery_timeout() * 4;
-        self.config.open_for_at_most().max(grown + grown / 5)
+        let grown = self.most(Config::recovery_timeout) * 4;
+        self.most(Config::open_for_at_most).max(grown + grown / 5)
     }
 
     /// The longest back-off and the longest hold, and then all that is due one after the
     /// other, each a round of calls late.
     fn longest_recovery(&self) -> Duration {
-        let config = &self.config;
         let round = ms(500).saturating_mul(u32::try_from(self.world.processes.len()).expect("few"));
-        let turns = u32::try_from(config.success_threshold().get()).expect("few") + 3;
-        let turn = config.handoff() + config.local_cache_max_age() + s(2) + round;
-        s(60 + 20) + self.longest_opening() + config.probe_lease() + turn.saturating_mul(turns)
+        let successes = self.most(|config| config.success_threshold().get());
+        let turns = u32::try_from(successes).expect("few") + 3;
+        let (handoff, age) = (self.most(Config::handoff), self.most(Config::local_cache_max_age));
+        let turn = handoff + age + s(2) + round;
+        let lease = self.most(Config::probe_lease);
+        s(60 + 20) + self.longest_opening() + lease + turn.saturating_mul(turns)
     }
 }
 
 /// What the worlds of all seeds together have to come to, so that none of the promises
 /// is kept for want of an occasion.
-const REACHED: [&str; 10] = [
+const REACHED: [&str; 11] = [
+    "a lease is shorter than that of a running probe",
     "an open item is deleted",
     "a half-open item is deleted",
     "a process is refuted",

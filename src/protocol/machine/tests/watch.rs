@@ -43,7 +43,8 @@ pub(super) struct Watch {
     /// Whether the item and the clocks are left to the world: a test that sets them by
     /// hand is judged by what it asks for itself.
     pub(super) is_strict: bool,
-    config: Config,
+    /// The settings that processes have, or had.
+    configs: Vec<Config>,
     log: Vec<Write>,
     /// Who won the right that the item shows, and under which token.
     holder: Option<(usize, LeaseToken)>,
@@ -71,7 +72,7 @@ impl Watch {
             clock: Duration::ZERO,
             skew: Duration::ZERO,
             is_strict: false,
-            config: config.clone(),
+            configs: vec![config.clone()],
             log: Vec::new(),
             holder: None,
             good: 0,
@@ -90,6 +91,18 @@ impl Watch {
         let Self { shown_at, knew_nothing, has_failed, failed_at, .. } = self;
         write!(out, "{clock:?}{log:?}{holder:?}{good}{has_seen_failure}{orphans:?}{heard:?}")?;
         write!(out, "{shown_at:?}{knew_nothing:?}{has_failed:?}{failed_at:?}")
+    }
+
+    /// A process has these settings from now on.
+    pub(super) fn has_settings(&mut self, config: &Config) {
+        if !self.configs.contains(config) {
+            self.configs.push(config.clone());
+        }
+    }
+
+    /// The least of what the settings of all processes say.
+    fn least<T: Ord>(&self, of: impl Fn(&Config) -> T) -> T {
+        self.configs.iter().map(of).min().expect("the first one")
     }
 
     pub(super) fn advance(&mut self, by: Duration) {
@@ -182,7 +195,7 @@ impl Watch {
     /// A circuit closes after K good probes in a row, the last under a token that has seen no
     /// failure.
     fn judge_close(&self) {
-        let enough = self.config.success_threshold().get();
+        let enough = self.least(|config| config.success_threshold().get());
         assert!(self.good >= enough, "closed after {} good probes of {enough}", self.good);
         assert!(!self.has_seen_failure, "closed under a token that has seen a failure");
     }
@@ -306,15 +319,15 @@ impl Watch {
     /// How long an opening lasts at the least, by what its record says: `Backoffs` in these worlds
     /// double, up to four times the recovery timeout.
     fn open_time(&self, record: &Record) -> Duration {
-        let timeout = self.config.recovery_timeout();
+        let timeout = self.least(Config::recovery_timeout);
         let stamp = |field: &Field<i64>| field.valid().copied().filter(|_| !record.is_held());
         if let (Some(until), Some(opened_at)) =
             (stamp(&record.open_until), stamp(&record.opened_at))
         {
             let asked_for = s(u64::try_from(until - opened_at).expect("it ends after it began"));
-            return asked_for.min(self.config.open_for_at_most());
+            return asked_for.min(self.least(Config::open_for_at_most));
         }
-        let grows = self.config.open_backoff().is_some() && !record.is_held();
+        let grows = self.least(|config| config.open_backoff().is_some()) && !record.is_held();
         match record.failed_probes.valid() {
             Some(1) if grows => timeout * 2,
             Some(2..) if grows => timeout * 4,
@@ -326,7 +339,8 @@ impl Watch {
     /// whole length and the second by which the stamp may have been rounded up.
     fn judge_take_over(&self, before: &Record) {
         let is_handed_over = before.success_count.valid().is_some_and(|count| *count > 0);
-        let length = if is_handed_over { self.config.handoff() } else { self.config.probe_lease() };
+        let length = if is_handed_over { Config::handoff } else { Config::probe_lease };
+        let length = self.least(length);
         let written = self.log.iter().rev().find(|write| write.record == *before);
         let stands_for = written.map_or(Duration::ZERO, |write| self.clock - write.at);
         let until = before.lease_until.valid().copied().unwrap_or(i64::MIN);

@@ -56,7 +56,11 @@ impl Process {
         assert!(epoch > self.last.0 || state == self.last.1, "a new state in the old epoch");
         self.last = (epoch, state);
         let threshold = self.machine.config.failure_threshold().get();
-        assert!(self.streak() < threshold, "a streak without a trip");
+        // A lower threshold trips at the next failure.
+        if self.streak() < threshold {
+            self.stood = 0;
+        }
+        assert!(self.streak() < threshold.max(self.stood + 1), "a streak without a trip");
         assert_eq!(self.counting.trip(), None, "a trip that the machine neither took nor refused");
         assert_eq!(self.machine.request.in_flight.as_deref(), self.job.as_ref());
         if self.job.is_none() && self.machine.pending.is_none() {
