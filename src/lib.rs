@@ -92,7 +92,7 @@ pub use self::{
     breaker::{Breaker, ClassifiedBreaker, RefreshError, Rejection},
     classifier::{ByError, Classifier, ClassifierBuilder, Classify, EveryError},
     clock::{Clock, VirtualClock},
-    config::{Backoff, Config, ConfigBuilder, OnStoreOutage, Rate, Rule},
+    config::{Backoff, Config, ConfigBuilder, OnStoreOutage, Rate, Rule, Votes},
     error::{
         CallError, ConfigError, FlushError, OpenError, OperatorError, RegistryError,
         SettingDifference, SpawnError, TimedOutError,

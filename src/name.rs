@@ -22,7 +22,20 @@ pub enum NameError {
         /// The length of the name, in bytes.
         bytes: usize,
     },
+    /// The name ends as the key of an item that lies beside a circuit's own: in `#votes` or
+    /// `#dry-run`.
+    #[error("a circuit name must not end in {suffix:?}, as keys beside a circuit's own do")]
+    Reserved {
+        /// The reserved end.
+        suffix: &'static str,
+    },
 }
+
+/// What the key of a circuit's votes ends in.
+pub(crate) const VOTES_SUFFIX: &str = "#votes";
+
+/// The ends of keys that no circuit may have.
+const RESERVED: [&str; 2] = [VOTES_SUFFIX, "#dry-run"];
 
 /// The name of one circuit: between 1 and 2,048 bytes of UTF-8.
 ///
@@ -47,13 +60,31 @@ impl CircuitName {
     ///
     /// - [`NameError::Empty`]: the name has no bytes.
     /// - [`NameError::TooLong`]: the name has more than 2,048 bytes.
+    /// - [`NameError::Reserved`]: the name ends in `#votes` or `#dry-run`.
     pub fn new(name: impl AsRef<str>) -> Result<Self, NameError> {
         let name = name.as_ref();
+        if let Some(suffix) = RESERVED.into_iter().find(|suffix| name.ends_with(suffix)) {
+            return Err(NameError::Reserved { suffix });
+        }
         match name.len() {
             0 => Err(NameError::Empty),
             bytes if bytes > MAX_NAME_BYTES => Err(NameError::TooLong { bytes }),
             _ => Ok(Self(Arc::from(name))),
         }
+    }
+
+    /// Checks that the key of the circuit's votes is no longer than a key may be.
+    pub(crate) fn check_with_votes(&self) -> Result<(), NameError> {
+        match self.0.len().saturating_add(VOTES_SUFFIX.len()) {
+            bytes if bytes > MAX_NAME_BYTES => Err(NameError::TooLong { bytes }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the key of the circuit's votes, beside its own.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn votes_key(&self) -> String {
+        format!("{}{VOTES_SUFFIX}", self.0)
     }
 
     /// Returns the name as text.
@@ -175,6 +206,16 @@ mod tests {
             }
         }
         assert_eq!(format!("{:?}", CircuitName::new("a\"\nb").unwrap()), r#""a\"\nb""#);
+    }
+
+    #[test]
+    fn a_name_must_not_be_the_key_of_an_item_beside_a_circuit() {
+        for suffix in ["#votes", "#dry-run"] {
+            let refused = CircuitName::new(format!("payments{suffix}"));
+            assert_eq!(refused, Err(NameError::Reserved { suffix }));
+            assert!(CircuitName::new(format!("payments{suffix}s")).is_ok());
+        }
+        assert!(CircuitName::new("votes").is_ok());
     }
 
     #[test]

@@ -330,7 +330,10 @@ impl BreakerRegistry {
         let name = CircuitName::new(name)?;
         self.inner.warn_of_a_short_window(config);
         // Refused here, where the caller sees it, and not at the first request.
-        self.inner.environment.prefix.key(&name)?;
+        let key = self.inner.environment.prefix.key(&name)?;
+        if config.votes().is_some() {
+            key.check_with_votes()?;
+        }
         let announced = circuits.forgotten.take(&name);
         let circuit = self.spawn_circuit(name.clone(), Arc::clone(config), announced);
         // Make the handle first: an actor that finds no handle forgets its circuit.

@@ -28,6 +28,7 @@ mod refuted;
 mod seeds;
 mod standstill;
 mod table;
+mod votes;
 mod watch;
 mod world;
 

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Actor,
-    operation::{InFlight, StoreClient},
+    operation::{StoreClient, UnderWay},
 };
 use crate::{
     error::OpenError,
@@ -36,14 +36,14 @@ impl Actor {
         &mut self,
         circuit: &Arc<Circuit>,
         now: Moment,
-        operation: &mut Option<InFlight>,
+        under_way: &mut UnderWay,
         shown: Shown,
     ) -> u64 {
         let Shown { trip, freezes } = shown;
         let epoch_before = self.published.as_ref().map(|published| published.epoch);
         // Before publishing: good calls of the new epoch take the place of those of the old one.
         let thaw = self.machine.has_thawed().then(|| circuit.good_calls());
-        let published = self.publish_decisions(circuit, now, operation);
+        let published = self.publish_decisions(circuit, now, under_way);
         // Ask once for each epoch. Asked again, a contradiction that enough good calls have
         // ended would begin a second time.
         let is_contradicted =
@@ -74,7 +74,7 @@ impl Actor {
         &mut self,
         circuit: &Circuit,
         now: Moment,
-        operation: &mut Option<InFlight>,
+        under_way: &mut UnderWay,
     ) -> Published {
         loop {
             self.withdraw_offered_probe(circuit, now);
@@ -91,28 +91,36 @@ impl Actor {
                 return published;
             }
             for effect in effects {
-                self.carry_out(circuit, effect, operation);
+                self.carry_out(circuit, effect, under_way);
             }
         }
     }
 
-    fn carry_out(&mut self, circuit: &Circuit, effect: Effect, operation: &mut Option<InFlight>) {
+    fn carry_out(&mut self, circuit: &Circuit, effect: Effect, under_way: &mut UnderWay) {
         match effect {
             Effect::Announce(transition) => self.announce(transition),
             Effect::Start(request) => {
-                let store = StoreClient {
-                    environment: Arc::clone(&self.environment),
-                    key: self.environment.prefix.key(&circuit.name).unwrap_or_else(|_| {
-                        // Never: the registry has refused such a name.
-                        circuit.name.clone()
-                    }),
-                    name: circuit.name.clone(),
-                    config: Arc::clone(&circuit.config),
-                };
-                *operation = Some(store.start(request, self.machine.is_commanded()));
+                let is_commanded = self.machine.is_commanded();
+                let started = self.store_client(circuit).start(request, is_commanded);
+                under_way.start(started);
+            }
+            Effect::Vote(ballot) => {
+                under_way.start_ballot(self.store_client(circuit).start_ballot(ballot));
             }
             Effect::CommandResult(result) => self.end_command(result),
             Effect::Defective(attribute) => log::defective_item(&circuit.name, attribute),
+        }
+    }
+
+    fn store_client(&self, circuit: &Circuit) -> StoreClient {
+        StoreClient {
+            environment: Arc::clone(&self.environment),
+            key: self.environment.prefix.key(&circuit.name).unwrap_or_else(|_| {
+                // Never: the registry has refused such a name.
+                circuit.name.clone()
+            }),
+            name: circuit.name.clone(),
+            config: Arc::clone(&circuit.config),
         }
     }
 
