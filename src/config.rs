@@ -17,9 +17,18 @@ pub(crate) use self::rule::{RuleKind, Share};
 pub use self::{
     backoff::Backoff,
     builder::ConfigBuilder,
-    rule::{Rate, Rule},
+    rule::{Rate, Rule, Votes},
     settings::{Settings, SettingsBuilder},
 };
+
+/// The rule of votes, taken apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VotesRule {
+    pub(crate) rule: Rule,
+    pub(crate) voters: u32,
+    pub(crate) streak: u32,
+    pub(crate) window: Duration,
+}
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -176,6 +185,7 @@ impl Config {
         let rules = self.also_trip.iter().filter_map(|rule| match rule.0 {
             RuleKind::Within { failures, window } => Some(("within", failures, window)),
             RuleKind::Rate { window, at_least, .. } => Some(("rate", at_least, window)),
+            RuleKind::Votes { streak, window, .. } => Some(("votes", streak, window)),
             RuleKind::OfLast { .. } => None,
         });
         in_a_row
@@ -183,6 +193,16 @@ impl Config {
             .chain(rules)
             .find(|(_, failures, window)| *window < slow_after.saturating_mul(*failures))
             .map(|(name, ..)| name)
+    }
+
+    /// Returns the rule of votes, if there is one.
+    pub(crate) fn votes(&self) -> Option<VotesRule> {
+        self.also_trip.iter().find_map(|rule| match rule.0 {
+            RuleKind::Votes { voters, streak, window } => {
+                Some(VotesRule { rule: *rule, voters, streak, window })
+            }
+            RuleKind::OfLast { .. } | RuleKind::Within { .. } | RuleKind::Rate { .. } => None,
+        })
     }
 
     /// Returns the longest time within which failures count; zero if no rule has one.

@@ -12,7 +12,7 @@
 //! | hear of transitions, count, read the log | [`observing`], [`metrics`] |
 //! | test your code | [`testing`] |
 //! | make the table, and give permissions | [`table`] |
-//! | choose when a circuit opens | [`tripping`] |
+//! | choose when a circuit opens | [`tripping`]; [`votes`] where each process makes few calls |
 //! | choose other settings | [`settings`] |
 //! | come from another breaker, or share one with Python | [`from_other_breakers`], [`python`] |
 //! | know what can break, what holds, and what it costs | [`failure_modes`], [`guarantees`], [`fleet_size`], [`performance`] |
@@ -83,3 +83,6 @@ pub mod traps {}
 
 #[doc = include_str!("../docs/guide/tripping.md")]
 pub mod tripping {}
+
+#[doc = include_str!("../docs/votes.md")]
+pub mod votes {}

@@ -95,7 +95,7 @@ pub use self::{
     classifier::{ByError, Classifier, ClassifierBuilder, Classify, EveryError},
     clock::{Clock, VirtualClock},
     config::{
-        Backoff, Config, ConfigBuilder, OnStoreOutage, Rate, Rule, Settings, SettingsBuilder,
+        Backoff, Config, ConfigBuilder, OnStoreOutage, Rate, Rule, Settings, SettingsBuilder, Votes,
     },
     error::{
         CallError, ConfigError, FlushError, OpenError, OperatorError, RegistryError,

@@ -32,10 +32,13 @@ pub enum NameError {
 }
 
 /// What the key of the item ends in by which a circuit is tried without being enforced.
-const DRY_RUN_SUFFIX: &str = "#dry-run";
+pub(crate) const DRY_RUN_SUFFIX: &str = "#dry-run";
+
+/// What the key of a circuit's votes ends in.
+pub(crate) const VOTES_SUFFIX: &str = "#votes";
 
 /// The ends of keys that no circuit may have.
-const RESERVED: [&str; 2] = ["#votes", DRY_RUN_SUFFIX];
+const RESERVED: [&str; 2] = [VOTES_SUFFIX, DRY_RUN_SUFFIX];
 
 /// The name of one circuit: between 1 and 2,048 bytes of UTF-8.
 ///
@@ -79,6 +82,20 @@ impl CircuitName {
             bytes if bytes > MAX_NAME_BYTES => Err(NameError::TooLong { bytes }),
             _ => Ok(Self(format!("{}{DRY_RUN_SUFFIX}", self.0).into())),
         }
+    }
+
+    /// Checks that the key of the circuit's votes is no longer than a key may be.
+    pub(crate) fn check_with_votes(&self) -> Result<(), NameError> {
+        match self.0.len().saturating_add(VOTES_SUFFIX.len()) {
+            bytes if bytes > MAX_NAME_BYTES => Err(NameError::TooLong { bytes }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the key of the circuit's votes, beside its own.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn votes_key(&self) -> String {
+        format!("{}{VOTES_SUFFIX}", self.0)
     }
 
     /// Returns the name as text.

@@ -7,3 +7,4 @@ pub(crate) mod health;
 pub(crate) mod machine;
 pub(crate) mod moment;
 pub(crate) mod record;
+pub(crate) mod votes;

@@ -347,7 +347,10 @@ impl BreakerRegistry {
             own.map_or_else(|| Arc::clone(circuits.settings.shared(name.as_str())), Arc::new);
         self.inner.warn_of_a_short_window(&config);
         // Refused here, where the caller sees it, and not at the first request.
-        self.inner.environment.prefix.key(&name, config.dry_run())?;
+        let key = self.inner.environment.prefix.key(&name, config.dry_run())?;
+        if config.votes().is_some() {
+            key.check_with_votes()?;
+        }
         let announced = circuits.forgotten.take(&name);
         let circuit = self.spawn_circuit(name.clone(), config, announced);
         // Make the handle first: an actor that finds no handle forgets its circuit.

@@ -101,6 +101,7 @@ pub use crate::{
         Attribute, Change, Condition, Field, Hints, HoldTerms, LeaseToken, Malformed, Operation,
         Record, Value,
     },
+    protocol::votes::{Ballot, NotAVote, Vote, Votes},
 };
 
 /// Keeps one record per circuit.
@@ -169,6 +170,33 @@ pub trait Store: Send + Sync + 'static {
         operation: &Operation,
     ) -> impl Future<Output = Result<Written, StoreError>> + Send;
 
+    /// Casts or withdraws the vote of one process, and returns all votes of the circuit after it;
+    /// `None`, as by default, if this store keeps no votes. [`Rule::votes`](crate::Rule::votes)
+    /// then never trips, and a warning says so once for each circuit.
+    ///
+    /// Votes are kept beside the record: an operation on the one leaves the other as it is.
+    /// [`Ballot::apply`] defines what a ballot changes. It has no condition, and need not be
+    /// atomic with anything but other ballots of the circuit. Votes may be deleted once the
+    /// `expires_at` of the last ballot has passed. A vote that cannot be read is shown as
+    /// [`Vote::OVER`].
+    ///
+    /// # Errors
+    ///
+    /// A [`StoreError`] if it is not certain that the ballot was taken.
+    ///
+    /// # Cancel safety
+    ///
+    /// The registry drops the future after `store_timeout`. A dropped ballot may be taken, also
+    /// later, or not.
+    fn vote(
+        &self,
+        circuit: &CircuitName,
+        ballot: &Ballot,
+    ) -> impl Future<Output = Result<Option<Votes>, StoreError>> + Send {
+        let _ = (circuit, ballot);
+        std::future::ready(Ok(None))
+    }
+
     /// Returns the time on the store's own clock in its newest answer; `None`, as by
     /// default, if no answer had a time, or if the store's clock is not reliable.
     ///
@@ -207,6 +235,14 @@ impl<S: Store> Store for std::sync::Arc<S> {
         operation: &Operation,
     ) -> Result<Written, StoreError> {
         S::write(self, circuit, operation).await
+    }
+
+    async fn vote(
+        &self,
+        circuit: &CircuitName,
+        ballot: &Ballot,
+    ) -> Result<Option<Votes>, StoreError> {
+        S::vote(self, circuit, ballot).await
     }
 
     fn server_time(&self) -> Option<ServerTime> {
@@ -274,6 +310,12 @@ pub(crate) trait ErasedStore: Send + Sync {
         operation: &'a Operation,
     ) -> StoreFuture<'a, Written>;
 
+    fn vote<'a>(
+        &'a self,
+        circuit: &'a CircuitName,
+        ballot: &'a Ballot,
+    ) -> StoreFuture<'a, Option<Votes>>;
+
     fn server_time(&self) -> Option<ServerTime>;
 
     fn is_shared(&self) -> bool;
@@ -294,6 +336,14 @@ impl<S: Store> ErasedStore for S {
         operation: &'a Operation,
     ) -> StoreFuture<'a, Written> {
         Box::pin(Store::write(self, circuit, operation))
+    }
+
+    fn vote<'a>(
+        &'a self,
+        circuit: &'a CircuitName,
+        ballot: &'a Ballot,
+    ) -> StoreFuture<'a, Option<Votes>> {
+        Box::pin(Store::vote(self, circuit, ballot))
     }
 
     fn server_time(&self) -> Option<ServerTime> {

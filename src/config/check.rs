@@ -93,6 +93,9 @@ fn check_rules(config: &Config) -> Result<(), ConfigError> {
     if rules.len() > MAX_RULES {
         return Err(ConfigError::new("also_trip", rules, "must be at most 4 rules"));
     }
+    if rules.iter().filter(|rule| rule.is_votes()).count() > 1 {
+        return Err(ConfigError::new("also_trip", rules, "must have at most one rule of votes"));
+    }
     rules.iter().try_for_each(|rule| rule.check())
 }
 

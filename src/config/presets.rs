@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Config, ConfigBuilder};
+use super::{Config, ConfigBuilder, Rule};
 
 impl Config {
     /// Returns a builder with settings for AWS Lambda functions of which each environment is called
@@ -10,7 +10,7 @@ impl Config {
     ///
     /// | setting | here | because |
     /// |---|---|---|
-    /// | `failure_threshold` | 3, not 5 | each environment counts for itself: one that is called every 20 s would take 100 s to see five failures |
+    /// | `also_trip` | [`votes(5, 2)`](Rule::votes) within 60 s, not none | an environment runs one call at a time, so that five failures in a row take five timeouts, while the platform starts an environment for each call that waits. Five environments that each fail twice in a row are found sooner. In health it writes where a call fails twice in a row: at 1 % of failures, one ballot for some 5,000 calls |
     /// | `success_threshold` | 2, not 3 | each probe is an invocation, and they are rare: the circuit closes one invocation sooner |
     /// | `refresh_ahead` | off | a read in the background is cut off when the environment is frozen after the response, and is then made again |
     /// | `probe_lease` | 10 s, not 30 s | a dependency that hangs until the function's timeout kills the prober. Others take over 20 s sooner; [`call`](crate::Breaker::call) renews the lease while a probe runs |
@@ -20,6 +20,7 @@ impl Config {
     ///
     /// | setting | value | because |
     /// |---|---|---|
+    /// | `failure_threshold` | 5 | where 100 calls a second are made and a hundredth fails, three in a row come twelve times a day. Lower it to three where fewer than five environments run: they have too few votes, and one that is called every 20 s takes 100 s to see five failures |
     /// | `local_cache_max_age` | 5 s | an environment that is called less often reads before each call. That costs some milliseconds, and is how it learns of an outage that others found: with a longer age it would call a dead dependency instead |
     /// | `store_timeout` | 1 s | the first read of a cold start makes a connection. With less it would fail, and the circuit would be unprotected when it starts |
     /// | `await_trip_write` | on | a write that no call awaits lands when the environment is thawed, or never |
@@ -31,13 +32,13 @@ impl Config {
     /// use fuseboard::Config;
     ///
     /// let config = Config::for_lambda().recovery_timeout(Duration::from_secs(60)).build()?;
-    /// assert_eq!(config.failure_threshold().get(), 3);
+    /// assert_eq!(config.probe_lease(), Duration::from_secs(10));
     /// # Ok::<(), fuseboard::ConfigError>(())
     /// ```
     pub fn for_lambda() -> ConfigBuilder {
         Self::builder()
-            .failure_threshold(3)
             .success_threshold(2)
+            .also_trip(Rule::votes(5, 2))
             .refresh_ahead(false)
             .probe_lease(Duration::from_secs(10))
             .probe_limit(Duration::from_secs(120))

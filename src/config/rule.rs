@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::DAY;
+use super::{DAY, SECOND};
 use crate::error::ConfigError;
 
 /// The most rules that a circuit has beside `failure_threshold`.
@@ -10,6 +10,9 @@ pub(crate) const MAX_RULES: usize = 4;
 
 /// The most failures that a rule can ask for: each is kept for as long as it may count.
 pub(crate) const MAX_FAILURES: u32 = 10_000;
+
+/// The most voters that a rule can ask for: the item keeps the vote of each.
+const MAX_VOTERS: u32 = 1_000;
 
 /// The parts of a share.
 const BILLION: u32 = 1_000_000_000;
@@ -21,14 +24,16 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// [`failure_threshold`](crate::ConfigBuilder::failure_threshold). Added by
 /// [`also_trip`](crate::ConfigBuilder::also_trip).
 ///
-/// Every rule counts for one process, and trips at a failure, never at a good call. When the state
-/// changes, all rules begin from nothing. [`guide::tripping`](crate::guide::tripping) compares them.
+/// Every rule but [`votes`](Rule::votes) counts for one process. All trip at a failure, never at a
+/// good call. When the state changes, all rules begin from nothing.
+/// [`guide::tripping`](crate::guide::tripping) compares them.
 ///
 /// | rule | trips when |
 /// |---|---|
 /// | [`Rule::of_last`] | that many of the last calls failed |
 /// | [`Rule::within`] | that many calls failed within a time |
 /// | [`Rule::rate`] | a share of the calls within a time failed |
+/// | [`Rule::votes`] | that many processes fail now, each for a few calls |
 ///
 /// ```
 /// use std::time::Duration;
@@ -55,6 +60,9 @@ pub(crate) enum RuleKind {
     /// At least a share of the calls since the oldest failure that is not older than `window`,
     /// and there are `at_least` that many calls.
     Rate { share: Share, window: Duration, at_least: u32 },
+    /// At least `voters` processes each had `streak` failures in a row within `window`, and no good
+    /// call since.
+    Votes { voters: u32, streak: u32, window: Duration },
 }
 
 /// A share of calls.
@@ -136,11 +144,41 @@ impl Rule {
         Rate(Self(RuleKind::Rate { share: Share::new(share), window, at_least }))
     }
 
+    /// Trips when `voters` processes fail at the same time: each has had `streak` failures in a row
+    /// within a [window](Votes::within), and no good call since. 2 to 1,000 voters, a streak of 1 to
+    /// 10,000. At most one such rule for a circuit.
+    ///
+    /// For fleets of which each process makes few calls, or one at a time, such as AWS Lambda:
+    /// there `failure_threshold` failures of one process take as many timeouts. A process votes
+    /// when its streak is reached, and withdraws its vote after a good call; both are written to an
+    /// item beside the circuit's. This is the only thing that is written in health.
+    /// [The guide](crate::guide::votes) says how many false openings to expect, and what it costs.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use fuseboard::{Config, Rule};
+    ///
+    /// let votes = Rule::votes(5, 2).within(Duration::from_secs(30));
+    /// let config = Config::builder().also_trip(votes).build()?;
+    /// assert_eq!(config.also_trip(), [votes.into()]);
+    /// # Ok::<(), fuseboard::ConfigError>(())
+    /// ```
+    pub const fn votes(voters: u32, streak: u32) -> Votes {
+        Votes(Self(RuleKind::Votes { voters, streak, window: Votes::WITHIN }))
+    }
+
+    /// Returns `true` for [votes](Self::votes).
+    pub(crate) fn is_votes(self) -> bool {
+        matches!(self.0, RuleKind::Votes { .. })
+    }
+
     /// Returns the time within which failures count; `None` if it has no end.
     pub(super) fn window(self) -> Option<Duration> {
         match self.0 {
             RuleKind::OfLast { .. } => None,
-            RuleKind::Within { window, .. } | RuleKind::Rate { window, .. } => Some(window),
+            RuleKind::Within { window, .. }
+            | RuleKind::Rate { window, .. }
+            | RuleKind::Votes { window, .. } => Some(window),
         }
     }
 
@@ -173,6 +211,17 @@ impl Rule {
                 }
                 if at_least < 2 {
                     return refused("must need at least 2 calls");
+                }
+            }
+            RuleKind::Votes { voters, streak, window } => {
+                if !(2..=MAX_VOTERS).contains(&voters) {
+                    return refused("must have 2 to 1,000 voters");
+                }
+                if !is_failures(streak) {
+                    return refused("must have a streak of 1 to 10,000");
+                }
+                if !(SECOND..=DAY).contains(&window) {
+                    return refused("must have a window between 1 s and 1 day");
                 }
             }
         }
@@ -218,6 +267,35 @@ impl fmt::Debug for Rate {
     }
 }
 
+/// A [`Rule::votes`], and within which time the votes count. Becomes a [`Rule`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "votes are a rule once they are added to settings"]
+pub struct Votes(Rule);
+
+impl Votes {
+    pub(super) const WITHIN: Duration = Duration::from_secs(60);
+
+    /// Sets the time within which failures and votes count. Default 60 s; 1 s to 1 day.
+    pub fn within(mut self, time: Duration) -> Self {
+        if let RuleKind::Votes { window, .. } = &mut self.0.0 {
+            *window = time;
+        }
+        self
+    }
+}
+
+impl From<Votes> for Rule {
+    fn from(votes: Votes) -> Self {
+        votes.0
+    }
+}
+
+impl fmt::Debug for Votes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
 fn is_failures(failures: u32) -> bool {
     (1..=MAX_FAILURES).contains(&failures)
 }
@@ -236,6 +314,9 @@ impl fmt::Debug for Rule {
             RuleKind::Rate { share, window, at_least } => {
                 write!(f, "rate({:?}).over({window:?}).at_least({at_least})", share.as_f64())
             }
+            RuleKind::Votes { voters, streak, window } => {
+                write!(f, "votes({voters}, {streak}).within({window:?})")
+            }
         }
     }
 }
@@ -253,6 +334,9 @@ impl fmt::Display for Rule {
             RuleKind::Rate { share, window, at_least } => {
                 let percent = share.percent();
                 write!(f, "{percent} % of at least {at_least} calls within {window:?} failed")
+            }
+            RuleKind::Votes { voters, streak, window } => {
+                write!(f, "{voters} processes failed {streak} times in a row within {window:?}")
             }
         }
     }

@@ -8,7 +8,7 @@ use serde::{
     ser::SerializeStruct,
 };
 
-use super::{Backoff, Config, ConfigBuilder, Rate, Rule, RuleKind};
+use super::{Backoff, Config, ConfigBuilder, Rate, Rule, RuleKind, Votes};
 
 const SETTINGS: &[&str] = &[
     "failure_threshold",
@@ -75,6 +75,8 @@ struct WrittenRule {
     within: Option<Within>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<WrittenRate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    votes: Option<WrittenVotes>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,6 +103,19 @@ struct WrittenRate {
     at_least: u32,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenVotes {
+    voters: u32,
+    streak: u32,
+    #[serde(default = "default_votes_within")]
+    within: Text,
+}
+
+fn default_votes_within() -> Text {
+    Text(Votes::WITHIN)
+}
+
 fn default_over() -> Text {
     Text(Rate::OVER)
 }
@@ -119,6 +134,9 @@ impl Serialize for Rule {
             RuleKind::Within { failures, window } => {
                 written.within = Some(Within { failures, window: Text(window) });
             }
+            RuleKind::Votes { voters, streak, window } => {
+                written.votes = Some(WrittenVotes { voters, streak, within: Text(window) });
+            }
             RuleKind::Rate { share, window, at_least } => {
                 let (share, over) = (share.as_f64(), Text(window));
                 written.rate = Some(WrittenRate { share, over, at_least });
@@ -132,16 +150,22 @@ impl Serialize for Rule {
 impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match WrittenRule::deserialize(deserializer)? {
-            WrittenRule { of_last: Some(rule), within: None, rate: None } => {
+            WrittenRule { of_last: Some(rule), within: None, rate: None, votes: None } => {
                 Self::of_last(rule.failures, rule.calls)
             }
-            WrittenRule { of_last: None, within: Some(rule), rate: None } => {
+            WrittenRule { of_last: None, within: Some(rule), rate: None, votes: None } => {
                 Self::within(rule.failures, rule.window.0)
             }
-            WrittenRule { of_last: None, within: None, rate: Some(rate) } => {
+            WrittenRule { of_last: None, within: None, rate: Some(rate), votes: None } => {
                 Self::rate(rate.share).over(rate.over.0).at_least(rate.at_least).into()
             }
-            _ => return Err(D::Error::custom("expected one of `of_last`, `within` and `rate`")),
+            WrittenRule { of_last: None, within: None, rate: None, votes: Some(votes) } => {
+                Self::votes(votes.voters, votes.streak).within(votes.within.0).into()
+            }
+            _ => {
+                let expected = "expected one of `of_last`, `within`, `rate` and `votes`";
+                return Err(D::Error::custom(expected));
+            }
         })
     }
 }

@@ -10,6 +10,7 @@
 //! take, so that places never fall. The actor learns of a [`Trip`] and of nothing else.
 
 mod rules;
+mod voting;
 
 use std::num::NonZeroU32;
 
@@ -128,10 +129,10 @@ impl Counting {
     }
 
     /// Counts a failure of this epoch. After a trip no more are counted: the next epoch begins
-    /// without them.
-    pub(crate) fn failure(&mut self, place: u64, at: Moment) {
+    /// without them. Returns `true` if this process is to vote at it.
+    pub(crate) fn failure(&mut self, place: u64, at: Moment) -> bool {
         if self.trip.is_some() {
-            return;
+            return false;
         }
         self.newest_failure = Some(at);
         // Before the rules: enough good calls before this failure end the contradiction, and
@@ -141,6 +142,22 @@ impl Counting {
             let (epoch, refuted) = (self.epoch, self.contradiction.is_some());
             self.trip = Some(Trip { epoch, cause, count, at, refuted, open_for: None });
         }
+        self.rules.vote(Failure { place, at }) && self.trip.is_none() && !self.is_contradicted()
+    }
+
+    /// Returns when the last failure came of the streak that this process votes for; `None` if it
+    /// votes for none. A process that others contradict does not vote: they do not fail.
+    pub(crate) fn votes_since(&self) -> Option<Moment> {
+        self.rules.votes_since().filter(|_| !self.is_contradicted())
+    }
+
+    /// Returns `true` if one of the rules is of votes.
+    pub(crate) fn has_votes(&self) -> bool {
+        self.rules.has_votes()
+    }
+
+    fn is_contradicted(&self) -> bool {
+        self.contradiction.is_some()
     }
 
     /// Trips for a failure that asks for the circuit to be open, whatever the rules say. A trip
@@ -200,9 +217,10 @@ impl Counting {
         self.rules.need_good_calls() || self.contradiction.is_some()
     }
 
-    /// Returns `true` if two or more failures in a row stand.
+    /// Returns `true` if two or more failures in a row stand; one is enough with a rule of votes,
+    /// since then others may have tripped the circuit for as few failures of each.
     pub(crate) fn is_failing(&self) -> bool {
-        self.rules.streak() >= 2
+        self.rules.streak() >= if self.rules.has_votes() { 1 } else { 2 }
     }
 
     /// Returns the number of failures in a row.

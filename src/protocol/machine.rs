@@ -19,10 +19,12 @@
 //! |---|---|---|
 //! | [`Machine::admit`] | a call asks to run, with its [`Machine::arrival`] | when the call asked |
 //! | [`Machine::trip`] | a rule has tripped | when its last failure ended |
+//! | [`Machine::learn_wish`] | whether this process votes, after [`Machine::trip`] | now |
 //! | [`Machine::report`], [`Machine::keep_alive`] | a probe ended, or is alive | when its holder said so |
 //! | [`Machine::refresh`] | the cached record nears its maximum age | when a call noticed |
 //! | [`Machine::command`] | an operator holds or releases | now |
 //! | [`Machine::on_response`] | the store operation has ended | now |
+//! | [`Machine::on_ballot`] | the ballot has ended | now |
 //! | [`Machine::thawed`] | the process was frozen; comes before all later events | now |
 //! | [`Machine::resign`] | the process leaves | now |
 //! | [`Machine::reconfigure`] | the circuit has new settings; before other events of its turn | now |
@@ -40,7 +42,8 @@
 //! 3. It answers the calls. A call that was rejected by a new state must not find an older
 //!    one published, so this comes last.
 //!
-//! At most one [`Effect::Start`] is outstanding; its response comes back through
+//! At most one [`Effect::Vote`] is outstanding; its answer comes back through `on_ballot`. At most
+//! one [`Effect::Start`] is outstanding; its response comes back through
 //! `on_response`, with the [`Arrival`]s of all calls that were told to wait, oldest first.
 //! That method asks them again, and its result holds one [`Admission`] for each.
 //!
@@ -62,6 +65,7 @@ mod resign;
 mod settings;
 mod storage;
 mod term;
+mod voting;
 
 #[cfg(test)]
 mod tests;
@@ -76,6 +80,7 @@ pub(crate) use self::{
     ramp::{PublishedRamp, STEPS},
     report::CallEnd,
     storage::{Purpose, StoreRequest, StoreResponse},
+    voting::{BallotAnswer, Wish},
 };
 use self::{
     cache::Cache,
@@ -85,6 +90,7 @@ use self::{
     reputation::Reputation,
     settings::Followed,
     storage::{PendingWrite, Request, TTL_SLACK},
+    voting::Voting,
 };
 use crate::{
     config::Config,
@@ -93,6 +99,7 @@ use crate::{
     protocol::health::{Access, Health},
     protocol::moment::Moment,
     protocol::record::LeaseToken,
+    protocol::votes::Ballot,
     state::CircuitState,
     transition::{Cause, CircuitTransition, Origin},
 };
@@ -142,6 +149,9 @@ pub(crate) enum Effect {
     Announce(CircuitTransition),
     /// Start the store operation; its response comes back through [`Machine::on_response`].
     Start(StoreRequest),
+    /// Start to cast or withdraw the vote of this process, beside the store operation; the answer
+    /// comes back through [`Machine::on_ballot`].
+    Vote(Arc<Ballot>),
     /// Log that this attribute makes the stored record unreadable; once per change of the
     /// record.
     Defective(&'static str),
@@ -179,6 +189,7 @@ pub(crate) struct Machine {
     /// The operator's command in progress.
     command: Option<Box<InProgress>>,
     health: Health,
+    voting: Option<Box<Voting>>,
     /// True if a waiting call is to get the next probe; the other calls are rejected.
     probe_claimed: bool,
     probes: Probes,
@@ -211,6 +222,7 @@ impl Machine {
             pending: None,
             command: None,
             health: Health::default(),
+            voting: None,
             probe_claimed: false,
             probes: Probes::NONE,
             has_thawed: false,
@@ -240,6 +252,7 @@ impl Machine {
     /// because the freeze cut their connections, and say nothing about the dependency.
     pub(crate) fn thawed(&mut self, now: Moment) {
         self.advance(now);
+        self.thaw_votes();
         match self.phase {
             Phase::Closed { .. } => {
                 // A new epoch tells the outcomes of calls that were admitted before from
@@ -285,6 +298,7 @@ impl Machine {
         self.advance(now);
         self.give_back_kept_right();
         self.dispatch();
+        self.dispatch_votes();
     }
 
     /// Returns `true` if no write is outstanding that could still be applied soon. `flush`
@@ -292,14 +306,16 @@ impl Machine {
     pub(crate) fn is_settled(&self) -> bool {
         let writing = matches!(self.request.in_flight.as_deref(), Some(StoreRequest::Write { .. }));
         let will_write = self.pending.is_some() && self.health.is_usable(Access::Write, self.now);
-        !writing && !will_write
+        !writing && !will_write && !self.is_voting()
     }
 
     /// Returns `true` if forgetting this machine would lose nothing: the state of the
     /// circuit is in the store, or too old to matter.
     pub(crate) fn is_forgettable(&self) -> bool {
-        let idle =
-            self.request.in_flight.is_none() && self.pending.is_none() && self.command.is_none();
+        let idle = self.request.in_flight.is_none()
+            && self.pending.is_none()
+            && self.command.is_none()
+            && !self.has_to_vote();
         // A fresh record saves the next call a read, and a back-off saves it a timeout: the
         // next actor would find out both again, at a caller's cost.
         let known = self.is_fresh() || !self.health.is_usable(Access::Write, self.now);

@@ -7,6 +7,7 @@
 //! mailbox open and never see that the last handle was dropped.
 
 mod announcing;
+mod balloting;
 mod brief_wait;
 mod commands;
 mod environment;
@@ -26,14 +27,16 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{announcing::LastAnnounced, environment::Environment};
 use self::{
-    commands::Commands, observers::Observers, offered_probe::OfferedProbe, operation::InFlight,
+    commands::Commands, observers::Observers, offered_probe::OfferedProbe, operation::UnderWay,
     publishing::Shown,
 };
 use crate::{
     clock::Clock,
     panics::caught,
     protocol::counting::Trip,
-    protocol::machine::{Admission, Arrival, CommandResult, Machine, Published, StoreResponse},
+    protocol::machine::{
+        Admission, Arrival, BallotAnswer, CommandResult, Machine, Published, StoreResponse,
+    },
     protocol::moment::Moment,
     runtime::circuit::message::{Message, Reply, Settle},
     runtime::circuit::{Circuit, PendingGuard},
@@ -92,6 +95,7 @@ pub(crate) struct Actor {
 enum Event {
     /// Boxed: the largest by far.
     Response(Box<StoreResponse>),
+    Ballot(BallotAnswer),
     Message(Message),
     Deadline,
     End,
@@ -131,14 +135,14 @@ impl Actor {
     /// Runs until the actor is cancelled, or until the circuit is closed, clean and without
     /// handles.
     pub(crate) async fn run(&mut self) {
-        let mut operation: Option<InFlight> = None;
+        let mut under_way = UnderWay::default();
         loop {
             let deadline = self.deadline();
             // Biased: a busy mailbox must delay neither the end nor a response of the store.
             let event = tokio::select! {
                 biased;
                 () = self.cancelled.cancelled() => Event::End,
-                response = operation::finished(&mut operation) => Event::Response(Box::new(response)),
+                () = under_way.finished() => under_way.take().unwrap_or(Event::Deadline),
                 message = self.mailbox.recv_async() => message.map_or(Event::End, Event::Message),
                 () = self.clock().sleep(deadline) => Event::Deadline,
             };
@@ -146,7 +150,7 @@ impl Actor {
             let Some(circuit) = self.circuit.upgrade() else {
                 return;
             };
-            if self.turn(&circuit, now, event, &mut operation) {
+            if self.turn(&circuit, now, event, &mut under_way) {
                 return;
             }
             drop(circuit);
@@ -163,7 +167,7 @@ impl Actor {
         circuit: &Arc<Circuit>,
         now: Moment,
         event: Event,
-        operation: &mut Option<InFlight>,
+        under_way: &mut UnderWay,
     ) -> bool {
         // Before all other input: a response or an outcome from before the freeze must be
         // judged by a machine that knows of it.
@@ -173,9 +177,12 @@ impl Actor {
         // Before the messages: a call that asks after T failures have ended must not be
         // admitted by a machine that has not seen their trip.
         let trip = self.take_trip(circuit, None);
+        // Likewise: the answer to a vote trips only if no good call has come since.
+        self.take_vote(circuit, now);
         match event {
             Event::End => return true,
             Event::Response(response) => self.on_response(now, *response),
+            Event::Ballot(answer) => self.machine.on_ballot(now, answer),
             Event::Message(message) => self.on_message(circuit, message),
             Event::Deadline => {}
         }
@@ -183,6 +190,7 @@ impl Actor {
         // Again: the failure that tripped wakes us by a message, which is taken by now. The
         // trip may have been counted after the first look.
         let trip = self.take_trip(circuit, trip);
+        self.take_vote(circuit, now);
         // At every turn, not only at a deadline: timers do not run while a process is frozen.
         self.machine.tick(now);
         // After the response, if there is one: a read that came just in time is used.
@@ -193,7 +201,7 @@ impl Actor {
         // After the mailbox was emptied: the verdict at the gate is newer than all messages.
         self.take_probe_report(circuit, now);
         let shown = Shown { trip, freezes, has_new_settings };
-        let failures = self.publish(circuit, now, operation, shown);
+        let failures = self.publish(circuit, now, under_way, shown);
         // Last: a circuit is forgotten only if this turn has left nothing to write.
         self.is_forgotten(circuit, failures)
     }

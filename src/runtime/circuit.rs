@@ -15,7 +15,7 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 
 use self::counted::Counted;
-pub(crate) use self::counted::{Followed, Turn};
+pub(crate) use self::counted::{CountedVote, Followed, Turn};
 pub(crate) use self::handle::Handle;
 use crate::{
     clock::Clock,

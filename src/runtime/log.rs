@@ -48,6 +48,13 @@ pub(crate) fn defective_item(circuit: &CircuitName, attribute: &'static str) {
     });
 }
 
+/// The store of a circuit keeps no votes. The machine asks it once.
+pub(crate) fn no_votes(circuit: &CircuitName) {
+    caught(|| {
+        tracing::warn!(%circuit, "the circuit store keeps no votes: the rule of votes never trips");
+    });
+}
+
 /// This process was frozen and has thawed.
 pub(crate) fn thawed(circuit: &CircuitName) {
     caught(|| {

@@ -6,6 +6,7 @@
 //! it in the tests of your own store.
 
 mod cases;
+mod votes;
 
 use std::{
     fmt::Debug,
@@ -50,6 +51,9 @@ pub enum Violation {
 /// Checks a store: every operation on every kind of record that operations
 /// lead to, and races with one winner.
 ///
+/// If the store keeps votes ([`Store::vote`]), these are checked as well: what ballots change, that
+/// none is lost among others, and that record and votes leave each other alone.
+///
 /// Runs about 2,000 operations on more than a hundred circuits, whose names begin with
 /// `prefix`. They must not exist before, and are not deleted.
 ///
@@ -83,7 +87,7 @@ pub async fn verify<S: Store>(store: &S, prefix: &str) -> Result<(), Violation> 
     for race in cases::races() {
         Box::pin(suite.race(&race)).await?;
     }
-    Ok(())
+    Box::pin(suite.votes()).await
 }
 
 struct Suite<'a, S> {

@@ -21,6 +21,7 @@ mod request;
 mod table;
 mod timeouts;
 mod verify;
+mod votes;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -34,7 +35,9 @@ pub use self::{
     records::{CircuitRecord, OtherItem, Records, RecordsPage},
 };
 use self::{credentials::Credentials, date::Dates, item::AttributeNames, timeouts::Timeouts};
-use super::{Consistency, Operation, Record, ServerTime, Store, StoreError, Written};
+use super::{
+    Ballot, Consistency, Operation, Record, ServerTime, Store, StoreError, Votes, Written,
+};
 use crate::name::CircuitName;
 
 /// Bounds the wait of [`DynamoDbStore::verify`] and [`DynamoDbStore::create_table`] for
@@ -239,6 +242,14 @@ impl Store for DynamoDbStore {
         operation: &Operation,
     ) -> Result<Written, StoreError> {
         Box::pin(self.update(circuit, operation)).await
+    }
+
+    async fn vote(
+        &self,
+        circuit: &CircuitName,
+        ballot: &Ballot,
+    ) -> Result<Option<Votes>, StoreError> {
+        Box::pin(self.ballot(circuit, ballot)).await.map(Some)
     }
 
     fn server_time(&self) -> Option<ServerTime> {

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Consistency, Operation, Record, Store, StoreError, Written};
+use super::{Ballot, Consistency, Operation, Record, Store, StoreError, Votes, Written};
 use crate::name::CircuitName;
 
 /// Keeps records in memory. Clones share them.
@@ -26,7 +26,13 @@ use crate::name::CircuitName;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
-    records: Arc<Mutex<HashMap<CircuitName, Record>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    records: HashMap<CircuitName, Record>,
+    votes: HashMap<CircuitName, Votes>,
 }
 
 impl MemoryStore {
@@ -39,21 +45,21 @@ impl MemoryStore {
     /// Returns the record of a circuit; `None` if there is none.
     #[must_use]
     pub fn record(&self, circuit: &str) -> Option<Record> {
-        self.lock().get(circuit).cloned()
+        self.lock().records.get(circuit).cloned()
     }
 
     /// Replaces the record of a circuit without any condition; `None` deletes it.
     pub fn set_record(&self, circuit: CircuitName, record: Option<Record>) {
         match record {
-            Some(record) => self.lock().insert(circuit, record),
-            None => self.lock().remove(&circuit),
+            Some(record) => self.lock().records.insert(circuit, record),
+            None => self.lock().records.remove(&circuit),
         };
     }
 
     /// A poisoned lock still guards whole records, since no code of a user runs while
     /// it is held.
-    fn lock(&self) -> MutexGuard<'_, HashMap<CircuitName, Record>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,7 +69,7 @@ impl Store for MemoryStore {
         circuit: &CircuitName,
         _: Consistency,
     ) -> Result<Option<Record>, StoreError> {
-        Ok(self.lock().get(circuit).cloned())
+        Ok(self.lock().records.get(circuit).cloned())
     }
 
     async fn write(
@@ -71,13 +77,24 @@ impl Store for MemoryStore {
         circuit: &CircuitName,
         operation: &Operation,
     ) -> Result<Written, StoreError> {
-        let mut records = self.lock();
+        let records = &mut self.lock().records;
         let found = records.get(circuit);
         let Some(record) = operation.apply(found) else {
             return Ok(Written::Refused(found.cloned()));
         };
         records.insert(circuit.clone(), record.clone());
         Ok(Written::Applied(record))
+    }
+
+    async fn vote(
+        &self,
+        circuit: &CircuitName,
+        ballot: &Ballot,
+    ) -> Result<Option<Votes>, StoreError> {
+        let all = &mut self.lock().votes;
+        let votes = all.entry(circuit.clone()).or_default();
+        ballot.apply(votes);
+        Ok(Some(votes.clone()))
     }
 
     fn is_shared(&self) -> bool {

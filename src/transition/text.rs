@@ -48,13 +48,17 @@ impl Cause {
     }
 }
 
-/// A rule's name and its numbers: `of_last(5,20)`, `within(5,30s)`, `rate(0.5,60s,20)`.
+/// A rule's name and its numbers: `of_last(5,20)`, `within(5,30s)`, `rate(0.5,60s,20)`,
+/// `votes(5,2,60s)`.
 fn rule_to_text(rule: Rule) -> String {
     match rule.0 {
         RuleKind::OfLast { failures, calls } => format!("of_last({failures},{calls})"),
         RuleKind::Within { failures, window } => format!("within({failures},{})", seconds(window)),
         RuleKind::Rate { share, window, at_least } => {
             format!("rate({},{},{at_least})", share.as_f64(), seconds(window))
+        }
+        RuleKind::Votes { voters, streak, window } => {
+            format!("votes({voters},{streak},{})", seconds(window))
         }
     }
 }
@@ -76,6 +80,11 @@ fn rule_of_text(text: &str) -> Option<Rule> {
             share: Share::new(numbers.next()?.parse().ok()?),
             window: duration(numbers.next()?)?,
             at_least: numbers.next()?.parse().ok()?,
+        },
+        "votes" => RuleKind::Votes {
+            voters: numbers.next()?.parse().ok()?,
+            streak: numbers.next()?.parse().ok()?,
+            window: duration(numbers.next()?)?,
         },
         _ => return None,
     };
@@ -116,6 +125,7 @@ mod tests {
             (Cause::ProbeFailed, "probe_failed"),
             (Cause::Rule(Rule::of_last(5, 20)), "of_last(5,20)"),
             (Cause::Rule(Rule::within(3, ms(30_000))), "within(3,30s)"),
+            (Cause::Rule(Rule::votes(5, 2).within(ms(60_000)).into()), "votes(5,2,60s)"),
             (Cause::Rule(Rule::within(3, ms(1))), "within(3,0.001s)"),
             (Cause::Rule(Rule::within(3, Duration::new(7, 1))), "within(3,7.000000001s)"),
             (

@@ -8,7 +8,8 @@
 //! - `FUSEBOARD_FLEET=8000x10,4000x2` plays other sizes (processes, and calls of each in a
 //!   second) in the tests that have a size.
 //! - `FUSEBOARD_FLEET=broken` plays half an hour of broken processes among 200.
-//! - `FUSEBOARD_FLEET=table` prints the table of `docs/fleet-size.md`.
+//! - `FUSEBOARD_FLEET=table` prints the table of `docs/fleet-size.md`, and `votes` those of
+//!   `docs/votes.md`.
 //! - `FUSEBOARD_FLEET_SEED=n` plays one seed; `FUSEBOARD_FLEET_SEEDS=n` so many of the
 //!   weather. All that a seed does not say is the text of lease tokens.
 //! - `FUSEBOARD_FLEET_STORY=1` tells what happened in each second.
@@ -27,6 +28,7 @@ mod apart;
 mod broken;
 mod calls;
 mod incident;
+mod lambda;
 mod large;
 mod notes;
 mod partition;

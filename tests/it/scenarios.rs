@@ -40,3 +40,4 @@ mod refresh;
 mod slow;
 mod stragglers;
 mod tripping;
+mod votes;

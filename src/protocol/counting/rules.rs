@@ -7,7 +7,7 @@ mod following;
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{COUNT_MASK, distance};
+use super::{COUNT_MASK, distance, voting::VotingStreak};
 use crate::{
     config::{Config, Rule, RuleKind, Share},
     protocol::moment::Moment,
@@ -26,6 +26,8 @@ pub(super) struct Tripped {
 pub(crate) struct Rules {
     in_a_row: InARow,
     others: Vec<(Rule, Window)>,
+    /// Trips nothing by itself. Boxed: few circuits vote.
+    voting: Option<Box<VotingStreak>>,
 }
 
 impl Rules {
@@ -33,14 +35,31 @@ impl Rules {
     pub(crate) fn new(config: &Config) -> Self {
         let threshold = config.failure_threshold().get();
         let in_a_row = InARow::new(threshold, config.failure_window());
-        let window = |rule: &Rule| (*rule, Window::new(*rule));
-        Self { in_a_row, others: config.also_trip().iter().map(window).collect() }
+        let window = |rule: &Rule| Some((*rule, Window::new(*rule)?));
+        let others = config.also_trip().iter().filter_map(window).collect();
+        let voting = config.votes().map(|votes| Box::new(VotingStreak::new(votes)));
+        Self { in_a_row, others, voting }
     }
 
     /// Makes the rule `failure_threshold` alone.
     #[cfg(test)]
     pub(super) fn in_a_row(threshold: u64) -> Self {
-        Self { in_a_row: InARow::new(threshold, None), others: Vec::new() }
+        Self { in_a_row: InARow::new(threshold, None), others: Vec::new(), voting: None }
+    }
+
+    /// Counts a failure towards the vote of this process. Returns `true` if it is to vote.
+    pub(super) fn vote(&mut self, failure: Failure) -> bool {
+        self.voting.as_mut().is_some_and(|voting| voting.failure(failure))
+    }
+
+    /// Returns `true` if one of the rules is of votes.
+    pub(super) fn has_votes(&self) -> bool {
+        self.voting.is_some()
+    }
+
+    /// Returns when the last failure came of a streak that votes, and that still stands.
+    pub(super) fn votes_since(&self) -> Option<Moment> {
+        self.voting.as_ref()?.reached_at()
     }
 
     /// Counts a failure in every window. Returns the first rule that trips.
@@ -60,6 +79,9 @@ impl Rules {
         for (_, window) in &mut self.others {
             window.forget_past(next);
         }
+        if let Some(voting) = &mut self.voting {
+            voting.forget_past(next);
+        }
     }
 
     /// Goes on with a count of good calls that begins at zero again.
@@ -69,6 +91,7 @@ impl Rules {
         let newest = self.in_a_row.newest_place().into_iter();
         let newest =
             newest.chain(self.others.iter().filter_map(|(_, window)| window.newest_place()));
+        let newest = newest.chain(self.voting.iter().filter_map(|voting| voting.newest_place()));
         let last_place = newest.fold(last_place, |last_place, place| {
             if distance(last_place, place) > COUNT_MASK / 2 { place } else { last_place }
         });
@@ -76,17 +99,24 @@ impl Rules {
         for (_, window) in &mut self.others {
             window.carry_over(last_place);
         }
+        if let Some(voting) = &mut self.voting {
+            voting.carry_over(last_place);
+        }
     }
 
     /// Returns `true` if a failure stands in any window.
     pub(super) fn stands(&self) -> bool {
-        self.in_a_row.stands() || self.others.iter().any(|(_, window)| window.stands())
+        self.in_a_row.stands()
+            || self.others.iter().any(|(_, window)| window.stands())
+            || self.voting.as_ref().is_some_and(|voting| voting.stands())
     }
 
     /// Returns `true` if a failure stands for a rule that has to know of good calls.
     pub(super) fn need_good_calls(&self) -> bool {
         let needs = |window: &Window| window.stands() && !matches!(window, Window::Within { .. });
-        self.in_a_row.stands() || self.others.iter().any(|(_, window)| needs(window))
+        self.in_a_row.stands()
+            || self.others.iter().any(|(_, window)| needs(window))
+            || self.voting.as_ref().is_some_and(|voting| voting.stands())
     }
 
     /// Returns the number of failures in a row; those of a `failure_window` alone, if there is one.
@@ -109,6 +139,9 @@ impl Rules {
         for (_, window) in &mut self.others {
             window.clear();
         }
+        if let Some(voting) = &mut self.voting {
+            voting.clear();
+        }
     }
 }
 
@@ -121,14 +154,14 @@ pub(super) struct Failure {
 
 impl Failure {
     /// Returns the same failure, where places are counted from `zero`. It may lie before it.
-    fn seen_from(self, zero: u64) -> Self {
+    pub(super) fn seen_from(self, zero: u64) -> Self {
         Self { place: self.place.wrapping_sub(zero) & COUNT_MASK, ..self }
     }
 }
 
 /// `failure_threshold` failures in a row: all that stand have the same place.
 #[derive(Clone, Debug)]
-enum InARow {
+pub(super) enum InARow {
     /// However far apart.
     AnyTime { threshold: u64, run: Option<(u64, u64)> },
     /// Within a time: the latest failures of one place, no more than can trip.
@@ -136,14 +169,14 @@ enum InARow {
 }
 
 impl InARow {
-    fn new(threshold: u64, window: Option<Duration>) -> Self {
+    pub(super) fn new(threshold: u64, window: Option<Duration>) -> Self {
         match window {
             None => Self::AnyTime { threshold, run: None },
             Some(window) => Self::WithinTime { threshold, window, run: VecDeque::new() },
         }
     }
 
-    fn failure(&mut self, failure: Failure) -> Option<u64> {
+    pub(super) fn failure(&mut self, failure: Failure) -> Option<u64> {
         self.forget_past(failure);
         let threshold = match self {
             Self::AnyTime { threshold, run } => {
@@ -153,13 +186,17 @@ impl InARow {
             }
             Self::WithinTime { threshold, run, .. } => {
                 run.push_back(failure);
+                // A streak that votes goes on, and needs no more than its last failures.
+                if length(run) > *threshold {
+                    run.pop_front();
+                }
                 *threshold
             }
         };
         Some(self.len()).filter(|count| *count >= threshold)
     }
 
-    fn forget_past(&mut self, next: Failure) {
+    pub(super) fn forget_past(&mut self, next: Failure) {
         match self {
             Self::AnyTime { run, .. } => *run = run.filter(|(place, _)| *place == next.place),
             Self::WithinTime { window, run, .. } => {
@@ -170,7 +207,7 @@ impl InARow {
         }
     }
 
-    fn carry_over(&mut self, last_place: u64) {
+    pub(super) fn carry_over(&mut self, last_place: u64) {
         match self {
             Self::AnyTime { run, .. } => {
                 *run = run.filter(|(place, _)| *place == last_place).map(|(_, count)| (0, count));
@@ -182,25 +219,25 @@ impl InARow {
         }
     }
 
-    fn newest_place(&self) -> Option<u64> {
+    pub(super) fn newest_place(&self) -> Option<u64> {
         match self {
             Self::AnyTime { run, .. } => run.map(|(place, _)| place),
             Self::WithinTime { run, .. } => run.back().map(|failure| failure.place),
         }
     }
 
-    fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         match self {
             Self::AnyTime { run, .. } => run.map_or(0, |(_, count)| count),
             Self::WithinTime { run, .. } => length(run),
         }
     }
 
-    fn stands(&self) -> bool {
+    pub(super) fn stands(&self) -> bool {
         self.len() > 0
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         match self {
             Self::AnyTime { run, .. } => *run = None,
             Self::WithinTime { run, .. } => run.clear(),
@@ -217,8 +254,9 @@ enum Window {
 }
 
 impl Window {
-    fn new(rule: Rule) -> Self {
-        match rule.0 {
+    /// The window of a rule that counts for one process; `None` for votes.
+    fn new(rule: Rule) -> Option<Self> {
+        Some(match rule.0 {
             RuleKind::OfLast { failures, calls } => Self::OfLast {
                 failures: failures.into(),
                 good_between: calls.saturating_sub(failures).into(),
@@ -230,7 +268,8 @@ impl Window {
             RuleKind::Rate { share, window, at_least } => {
                 Self::Rate { share, window, at_least: at_least.into(), buckets: VecDeque::new() }
             }
-        }
+            RuleKind::Votes { .. } => return None,
+        })
     }
 
     /// Counts a failure. Returns how many it has counted, if they trip the circuit.

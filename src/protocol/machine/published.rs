@@ -258,7 +258,8 @@ impl Machine {
             Phase::Open(_) | Phase::Closed { .. } | Phase::HalfOpen(_) => None,
         };
         let gives_back = self.gives_back_in();
-        [stale, pending, lapses, gives_back].into_iter().flatten().chain(kept).min()
+        let votes = self.votes_in();
+        [stale, pending, lapses, gives_back, votes].into_iter().flatten().chain(kept).min()
     }
 
     /// Returns how long until the pending write may be made, or the read before it.

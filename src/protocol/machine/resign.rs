@@ -17,6 +17,9 @@ impl Machine {
         self.epoch = before.epoch.saturating_add(1);
         self.probes = before.probes;
         self.follow_from(&before);
+        // The same voter: under another name this process would be two.
+        self.voting = before.voting;
+        self.forget_ballot();
     }
 
     /// Gives back a right to probe that no call uses, because this process leaves or may be

@@ -25,7 +25,7 @@ pub(super) const TTL_SLACK: Duration = Duration::from_secs(3_600);
 
 /// A trip reads first if the cached record is older than this. Most of a fleet finds then
 /// that another process was first: at 1,000 processes 2 trips are written, and not 769.
-const AGE_BEFORE_A_TRIP: Duration = Duration::from_millis(100);
+pub(super) const AGE_BEFORE_A_TRIP: Duration = Duration::from_millis(100);
 
 impl Machine {
     /// Takes the response to the store operation in flight, and asks the calls that were told
@@ -43,6 +43,8 @@ impl Machine {
         self.probe_claimed = false;
         let admissions = waiting.iter().map(|arrival| self.admit(now, *arrival)).collect();
         self.settle_claim();
+        // After the calls: a read that a call has begun serves the vote as well.
+        self.dispatch_votes();
         admissions
     }
 

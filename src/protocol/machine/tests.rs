@@ -29,6 +29,7 @@ mod seeds;
 mod settings;
 mod standstill;
 mod table;
+mod votes;
 mod watch;
 mod world;
 

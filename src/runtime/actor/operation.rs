@@ -1,13 +1,19 @@
 //! The one store operation that an actor has in flight.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
-use super::Environment;
+use super::{Environment, Event, balloting::BallotInFlight};
 use crate::{
     config::Config,
     name::CircuitName,
     panics::{Caught, caught},
-    protocol::health::BackedOff,
+    protocol::health::{Access, BackedOff},
     protocol::machine::{Purpose, StoreRequest, StoreResponse},
     protocol::moment::Moment,
     runtime::log,
@@ -21,6 +27,24 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A store operation that is under way, or that waits for its turn in the queue.
 pub(super) type InFlight = Pin<Box<dyn Future<Output = StoreResponse> + Send>>;
+
+/// What an actor has under way at the store. Boxed: an idle circuit has nothing.
+#[derive(Default)]
+pub(super) struct UnderWay(Option<Box<Requests>>);
+
+#[derive(Default)]
+struct Requests {
+    operation: Option<InFlight>,
+    ballot: Option<BallotInFlight>,
+    event: Option<Event>,
+}
+
+/// A request, as the log and the metrics name it.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) name: &'static str,
+    pub(super) access: Access,
+}
 
 /// Runs one store operation.
 pub(super) struct StoreClient {
@@ -83,20 +107,23 @@ impl StoreClient {
     /// Asks `reachability`, which knows the failures of all circuits, whether to begin now.
     fn ask(&self, request: &StoreRequest, is_commanded: bool) -> Result<Moment, BackedOff> {
         let begun_at = self.environment.clock.now();
-        let limit = self.config.store_timeout();
-        let (access, is_urgent) = (request.access(), request.is_urgent());
-        let allowed =
-            self.environment.reachability.ask(&self.name, access, is_urgent, begun_at, limit);
-        match allowed {
+        match self.ask_for(request.access(), request.is_urgent(), begun_at) {
             Err(backed_off) if !is_commanded => Err(backed_off),
             Ok(()) | Err(_) => Ok(begun_at),
         }
     }
 
-    async fn run(&self, request: &StoreRequest, begun_at: Moment, _place: Place) -> StoreResponse {
-        // The limit begins here: time in the queue is not the store's fault.
+    pub(super) fn ask_for(
+        &self,
+        access: Access,
+        is_urgent: bool,
+        begun_at: Moment,
+    ) -> Result<(), BackedOff> {
         let limit = self.config.store_timeout();
-        let time_before = self.server_time();
+        self.environment.reachability.ask(&self.name, access, is_urgent, begun_at, limit)
+    }
+
+    async fn run(&self, request: &StoreRequest, begun_at: Moment, place: Place) -> StoreResponse {
         let running = async {
             match request {
                 StoreRequest::Read { consistency, .. } => self
@@ -113,11 +140,27 @@ impl StoreClient {
                     .map(StoreResponse::Written),
             }
         };
+        let asked = Asked { name: name_of(request), access: request.access() };
+        self.run_within(asked, begun_at, place, running).await.unwrap_or_else(StoreResponse::Failed)
+    }
+
+    /// Runs one request within `store_timeout`, and tells what came of it to `reachability`, the
+    /// log and the metrics.
+    pub(super) async fn run_within<T>(
+        &self,
+        asked: Asked,
+        begun_at: Moment,
+        _place: Place,
+        running: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreErrorKind> {
+        // The limit begins here: time in the queue is not the store's fault.
+        let limit = self.config.store_timeout();
+        let time_before = self.server_time();
         // A store is foreign code. A panic in it is a bad answer, and not the end of the actor.
         let result = self.environment.clock.within(limit, Caught::new(running)).await;
         let now = self.environment.clock.now();
         if !now.was_frozen_since(begun_at, limit) {
-            metrics::store_seconds(name_of(request), now.since(begun_at));
+            metrics::store_seconds(asked.name, now.since(begun_at));
         }
         // Only a reading from this operation: its begin and end bound the moment of the reading.
         if let Some(time) = self.server_time()
@@ -127,9 +170,9 @@ impl StoreClient {
         }
         let error = match result {
             Some(Some(Ok(response))) => {
-                self.environment.reachability.answered(request.access());
-                self.environment.reachability.works(request.access());
-                return response;
+                self.environment.reachability.answered(asked.access);
+                self.environment.reachability.works(asked.access);
+                return Ok(response);
             }
             Some(Some(Err(error))) => error,
             Some(None) => StoreError::new(StoreErrorKind::BadAnswer, "the store panicked"),
@@ -139,14 +182,14 @@ impl StoreClient {
             }
         };
         let kind = error.kind();
-        self.fail(request, &error, begun_at, now);
+        self.fail(asked, &error, begun_at, now);
         // It may hold an error of the user's, whose drop is not our code and may panic.
         caught(|| drop(error));
-        StoreResponse::Failed(kind)
+        Err(kind)
     }
 
     /// Reports a failure to `reachability`, the log and the metrics.
-    fn fail(&self, request: &StoreRequest, error: &StoreError, begun_at: Moment, now: Moment) {
+    fn fail(&self, asked: Asked, error: &StoreError, begun_at: Moment, now: Moment) {
         if now.was_frozen_since(begun_at, self.config.store_timeout()) {
             // The timer ran out while the process was frozen. That shows nothing about the store,
             // and must not keep other circuits from it.
@@ -154,34 +197,28 @@ impl StoreClient {
         }
         match error.kind() {
             kind @ (StoreErrorKind::Timeout | StoreErrorKind::Unavailable) => {
-                self.environment.reachability.failed(
-                    &self.name,
-                    request.access(),
-                    kind,
-                    begun_at,
-                    now,
-                );
+                self.environment.reachability.failed(&self.name, asked.access, kind, begun_at, now);
             }
             // These are answers: the store can be reached, and other circuits may ask it.
             StoreErrorKind::Throttled
             | StoreErrorKind::Misconfigured
             | StoreErrorKind::BadAnswer => {
-                self.environment.reachability.refused(request.access(), begun_at, now);
+                self.environment.reachability.refused(asked.access, begun_at, now);
             }
         }
-        self.log_failure(request, error);
+        self.log_failure(asked, error);
     }
 
     fn server_time(&self) -> Option<ServerTime> {
         caught(|| self.environment.store.server_time()).flatten()
     }
 
-    fn log_failure(&self, request: &StoreRequest, error: &StoreError) {
+    fn log_failure(&self, asked: Asked, error: &StoreError) {
         let kind = error.kind();
-        let operation = name_of(request);
+        let Asked { name: operation, access } = asked;
         metrics::store_fault(operation, kind);
         if kind == StoreErrorKind::Misconfigured {
-            let should_log = self.environment.reachability.should_log(request.access());
+            let should_log = self.environment.reachability.should_log(access);
             log::store_misconfigured(&self.name, operation, error, should_log);
         } else {
             log::store_failed(&self.name, operation, error, kind);
@@ -208,14 +245,50 @@ fn urgency(request: &StoreRequest) -> Urgency {
     }
 }
 
-/// Waits for the operation in flight; for ever if there is none.
-pub(super) async fn finished(operation: &mut Option<InFlight>) -> StoreResponse {
-    match operation {
-        Some(running) => {
-            let response = running.await;
-            *operation = None;
-            response
+impl UnderWay {
+    pub(super) fn start(&mut self, operation: InFlight) {
+        self.0.get_or_insert_default().operation = Some(operation);
+    }
+
+    pub(super) fn start_ballot(&mut self, ballot: BallotInFlight) {
+        self.0.get_or_insert_default().ballot = Some(ballot);
+    }
+
+    /// Waits for what is under way; for ever if there is nothing. One future for both, and its
+    /// result apart: each has its place in the task of every circuit.
+    pub(super) fn finished(&mut self) -> impl Future<Output = ()> {
+        std::future::poll_fn(|context| match &mut self.0 {
+            Some(requests) => {
+                requests.event = Some(ready!(requests.poll(context)));
+                Poll::Ready(())
+            }
+            None => Poll::Pending,
+        })
+    }
+
+    /// Takes what has finished.
+    pub(super) fn take(&mut self) -> Option<Event> {
+        let requests = self.0.as_mut()?;
+        let event = requests.event.take();
+        self.0.take_if(|requests| requests.operation.is_none() && requests.ballot.is_none());
+        event
+    }
+}
+
+impl Requests {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if let Some(running) = &mut self.operation
+            && let Poll::Ready(response) = running.as_mut().poll(context)
+        {
+            self.operation = None;
+            return Poll::Ready(Event::Response(Box::new(response)));
         }
-        None => std::future::pending().await,
+        if let Some(running) = &mut self.ballot
+            && let Poll::Ready(answer) = running.as_mut().poll(context)
+        {
+            self.ballot = None;
+            return Poll::Ready(Event::Ballot(answer));
+        }
+        Poll::Pending
     }
 }

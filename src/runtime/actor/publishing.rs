@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Actor,
-    operation::{InFlight, StoreClient},
+    operation::{StoreClient, UnderWay},
 };
 use crate::{
     error::OpenError,
@@ -39,7 +39,7 @@ impl Actor {
         &mut self,
         circuit: &Arc<Circuit>,
         now: Moment,
-        operation: &mut Option<InFlight>,
+        under_way: &mut UnderWay,
         shown: Shown,
     ) -> u64 {
         let Shown { trip, freezes, has_new_settings } = shown;
@@ -47,7 +47,7 @@ impl Actor {
         let epoch_before = self.published.as_ref().map(|published| published.epoch);
         // Before publishing: good calls of the new epoch take the place of those of the old one.
         let thaw = self.machine.has_thawed().then(|| circuit.good_calls());
-        let published = self.publish_decisions(circuit, now, operation, has_new_settings);
+        let published = self.publish_decisions(circuit, now, under_way, has_new_settings);
         // Ask once for each epoch. Asked again, a contradiction that enough good calls have
         // ended would begin a second time.
         let is_contradicted =
@@ -78,7 +78,7 @@ impl Actor {
         &mut self,
         circuit: &Circuit,
         now: Moment,
-        operation: &mut Option<InFlight>,
+        under_way: &mut UnderWay,
         mut must_publish: bool,
     ) -> Published {
         loop {
@@ -97,25 +97,21 @@ impl Actor {
                 return published;
             }
             for effect in effects {
-                self.carry_out(circuit, effect, operation);
+                self.carry_out(circuit, effect, under_way);
             }
         }
     }
 
-    fn carry_out(&mut self, circuit: &Circuit, effect: Effect, operation: &mut Option<InFlight>) {
+    fn carry_out(&mut self, circuit: &Circuit, effect: Effect, under_way: &mut UnderWay) {
         match effect {
             Effect::Announce(transition) => self.announce(transition),
             Effect::Start(request) => {
-                let store = StoreClient {
-                    environment: Arc::clone(&self.environment),
-                    key: self.key(circuit).unwrap_or_else(|_| {
-                        // Never: the registry has refused such a name.
-                        circuit.name.clone()
-                    }),
-                    name: circuit.name.clone(),
-                    config: Arc::clone(self.machine.config()),
-                };
-                *operation = Some(store.start(request, self.machine.is_commanded()));
+                let is_commanded = self.machine.is_commanded();
+                let started = self.store_client(circuit).start(request, is_commanded);
+                under_way.start(started);
+            }
+            Effect::Vote(ballot) => {
+                under_way.start_ballot(self.store_client(circuit).start_ballot(ballot));
             }
             Effect::CommandResult(result) => self.end_command(result),
             Effect::Defective(attribute) => log::defective_item(&circuit.name, attribute),
@@ -124,6 +120,18 @@ impl Actor {
 
     fn key(&self, circuit: &Circuit) -> Result<CircuitName, NameError> {
         self.environment.prefix.key(&circuit.name, circuit.is_dry_run())
+    }
+
+    fn store_client(&self, circuit: &Circuit) -> StoreClient {
+        StoreClient {
+            environment: Arc::clone(&self.environment),
+            key: self.key(circuit).unwrap_or_else(|_| {
+                // Never: the registry has refused such a name.
+                circuit.name.clone()
+            }),
+            name: circuit.name.clone(),
+            config: Arc::clone(self.machine.config()),
+        }
     }
 
     fn answer(&mut self, circuit: &Arc<Circuit>, reply: Reply, admission: Admission) {

@@ -22,6 +22,8 @@
 //! | the one that is counted | counts |
 //! | after it | begins the epoch: the actor has published it, and is between 1 and 2 |
 
+mod vote;
+
 use std::{
     num::NonZeroU32,
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -29,6 +31,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 
+pub(crate) use self::vote::CountedVote;
+use self::vote::{AwaitedVote, LastAsked};
 use super::{Awaited, Circuit, Outstanding, Pending, Settled};
 use crate::{
     config::Config,
@@ -50,6 +54,8 @@ pub(super) struct Counted {
     /// The number of freezes after which failures were last ignored; zero if a call has asked
     /// the actor since.
     ignored_after: AtomicU64,
+    /// 1 while this process may have a vote, which its next good call withdraws; else 0.
+    votes: AtomicU64,
 }
 
 /// Failures, and the trips that callers wait for.
@@ -64,6 +70,9 @@ struct Tally {
     /// At most one for each epoch; two if a new epoch trips before the actor has answered the
     /// callers of the epoch before.
     awaited_trips: Vec<AwaitedTrip>,
+    /// Those who wait for the vote of this process. Boxed: few circuits vote.
+    awaited_vote: Option<Box<AwaitedVote>>,
+    last_asked: Option<Box<LastAsked>>,
 }
 
 /// A trip that is not settled yet. All its callers wait for the same `Pending`, so memory stays
@@ -104,11 +113,19 @@ impl Counted {
     fn new(config: &Arc<Config>, epoch: u64) -> Box<Self> {
         let counting = Counting::new(Rules::new(config), config.success_threshold().get());
         let config = Arc::clone(config);
-        let tally = Tally { counting, config, failures: 0, awaited_trips: Vec::new() };
+        let tally = Tally {
+            counting,
+            config,
+            failures: 0,
+            awaited_trips: Vec::new(),
+            awaited_vote: None,
+            last_asked: None,
+        };
         Box::new(Self {
             slots: Slots::new(epoch),
             tally: Mutex::new(tally),
             ignored_after: AtomicU64::new(0),
+            votes: AtomicU64::new(0),
         })
     }
 
@@ -153,32 +170,45 @@ impl Circuit {
     /// to a write.
     #[inline]
     pub(crate) fn report(&self, call: CallId, end: CallEnd) -> Outstanding {
-        if self.report_good(call, end) { None } else { self.report_counted(call, end) }
+        if self.gate.is_silent(call, end) {
+            return None;
+        }
+        match (call.probe, end) {
+            (None, CallEnd::Success) => self.end_good(call.epoch),
+            _ => self.report_counted(call, end),
+        }
     }
 
     /// Reports a good call that is no probe, which says and causes nothing: the path of nearly all
-    /// calls. Where it is `false` nothing was reported.
+    /// calls. Where it is `false` nothing was reported: also for one that may withdraw a vote.
     #[inline]
     pub(crate) fn report_good(&self, call: CallId, end: CallEnd) -> bool {
         if self.gate.is_silent(call, end) {
             return true;
         }
-        let is_good = matches!((call.probe, end), (None, CallEnd::Success));
-        if is_good {
-            self.count_good(call.epoch);
-        }
-        is_good
+        matches!((call.probe, end), (None, CallEnd::Success)) && self.count_good(call.epoch)
     }
 
-    /// Counts a good call. By itself, since the registers and the stack that a failure needs cost
-    /// more than the counting.
+    /// Counts a good call, and returns `false` without it if it may withdraw a vote. By itself,
+    /// since the registers and the stack that a failure needs cost more than the counting.
+    #[cold]
     #[inline(never)]
-    fn count_good(&self, epoch: u64) {
+    fn count_good(&self, epoch: u64) -> bool {
         // Without counts the first failure is being counted right now: concurrent with
         // this call, which may come before it.
-        if let Some(counted) = self.counted.get() {
+        let Some(counted) = self.counted.get() else { return true };
+        let may_vote = counted.votes.load(Ordering::Relaxed) != 0;
+        if !may_vote {
             counted.slots.count_good(epoch);
         }
+        !may_vote
+    }
+
+    /// Counts a good call. Returns something to wait for if it withdraws a vote.
+    #[cold]
+    #[inline(never)]
+    fn end_good(&self, epoch: u64) -> Outstanding {
+        if self.count_good(epoch) { None } else { self.count_withdrawal(epoch) }
     }
 
     #[inline(never)]
@@ -188,10 +218,7 @@ impl Circuit {
             (None, CallEnd::Failure | CallEnd::OpenFor(_)) => {
                 self.count_failure(call.epoch, end.open_time())
             }
-            (None, CallEnd::Success) => {
-                self.count_good(call.epoch);
-                None
-            }
+            (None, CallEnd::Success) => self.end_good(call.epoch),
             (None, CallEnd::Ignored | CallEnd::Dropped) => None,
         }
     }
@@ -213,8 +240,14 @@ impl Circuit {
             return None;
         }
         let (callers, is_first) = self.count(self.counted_from(epoch), epoch, open_for)?;
+        Some(self.wait_for(callers, is_first))
+    }
+
+    /// Returns a wait for a trip or a vote. Only the first caller wakes the actor, or a burst of
+    /// failures would fill the mailbox.
+    fn wait_for(&self, callers: Arc<Pending>, is_first: bool) -> Box<Awaited> {
         // A full mailbox is no loss: the actor is at work, and looks for a trip after each
-        // batch. Only the first caller wakes it, or a burst of failures would fill the mailbox.
+        // batch.
         if is_first
             && let Err(flume::TrySendError::Disconnected(_)) = self.mailbox.try_send(Message::Wake)
         {
@@ -222,7 +255,7 @@ impl Circuit {
             // end it again, or this caller would wait for its whole limit.
             self.end_counting();
         }
-        Some(self.awaited(Settled::Tripped(callers)))
+        self.awaited(Settled::Tripped(callers))
     }
 
     /// Counts a failure. Returns the trip to wait for, if there is one, and `true` if this
@@ -250,14 +283,19 @@ impl Circuit {
         self.counts.fail();
         // Read the clock under the lock, so that stamps never fall.
         let (place, at) = (counted.place(counting), self.clock.now());
-        match open_for {
+        let votes = match open_for {
             None => counting.failure(place, at),
-            Some(seconds) => counting.open_for(place, at, seconds),
-        }
+            Some(seconds) => {
+                counting.open_for(place, at, seconds);
+                false
+            }
+        };
         // Under the lock too: shown later, `watched` could undo what a newer failure has shown,
         // and good calls would go uncounted.
         self.gate.show_counting(counting.needs_good_calls(), counting.is_failing());
-        counting.trip()?;
+        if counting.trip().is_none() {
+            return if votes { self.count_vote(counted, &mut tally, place, at) } else { None };
+        }
         if let Some(trip) = awaited_trips.iter().find(|trip| trip.epoch == epoch) {
             return Some((Arc::clone(&trip.callers), false));
         }
@@ -395,7 +433,7 @@ impl Circuit {
         if let Some(counted) = self.counted.get() {
             let mut tally = counted.tally();
             self.gate.show_counting(false, false);
-            let ended = std::mem::take(&mut tally.awaited_trips);
+            let ended = (std::mem::take(&mut tally.awaited_trips), tally.awaited_vote.take());
             // Outside the lock: this wakes callers, whose wakers are not our code.
             drop(tally);
             drop(ended);

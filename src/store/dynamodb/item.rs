@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
     error::ConfigError,
-    name::{CircuitName, MAX_NAME_BYTES},
+    name::MAX_NAME_BYTES,
     protocol::record::{Attribute, Field, Malformed, Record, Value},
 };
 
@@ -88,10 +88,10 @@ impl AttributeNames {
         Ok(())
     }
 
-    /// The key of a circuit's item.
-    pub(super) fn key_of(&self, circuit: &CircuitName) -> Result<Item, LongName> {
-        let bytes = circuit.as_str().len();
-        let name = AttributeValue::S(circuit.as_str().to_owned());
+    /// The key of a circuit's item, or of an item beside it.
+    pub(super) fn key_of(&self, circuit: &str) -> Result<Item, LongName> {
+        let bytes = circuit.len();
+        let name = AttributeValue::S(circuit.to_owned());
         match &self.sort_key {
             None => Ok(HashMap::from([(self.key.clone(), name)])),
             Some(sort_key) if bytes > MAX_SORT_KEY_BYTES => {

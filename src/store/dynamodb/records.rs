@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{DynamoDbStore, date::Dates, fault::Call, item::Item};
 use crate::{
-    name::CircuitName,
+    name::{CircuitName, DRY_RUN_SUFFIX, VOTES_SUFFIX},
     protocol::record::Attribute,
     store::{Consistency, Record, StoreError},
 };
@@ -17,10 +17,6 @@ use crate::{
 /// The most items that one page reads: with the attributes of a circuit alone a few hundred
 /// kilobytes, which arrive within the timeouts of an operation.
 const PAGE_ITEMS: i32 = 1_000;
-
-/// The ends of keys whose items lie beside those of circuits.
-const VOTES: &str = "#votes";
-const DRY_RUN: &str = "#dry-run";
 
 /// A circuit that has an item in the table, and its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,9 +249,9 @@ impl DynamoDbStore {
         let key = key.map(String::as_str).unwrap_or_default();
         let before = |suffix| key.strip_suffix(suffix).and_then(|name| CircuitName::new(name).ok());
         let record = self.inner.names.decode(item);
-        if let Some(name) = before(VOTES) {
+        if let Some(name) = before(VOTES_SUFFIX) {
             page.others.push(OtherItem::Votes(name));
-        } else if let Some(name) = before(DRY_RUN) {
+        } else if let Some(name) = before(DRY_RUN_SUFFIX) {
             page.dry_runs.push(CircuitRecord { name, record });
         } else if let (Some(name), false) = (before(""), record.is_foreign()) {
             page.circuits.push(CircuitRecord { name, record });

@@ -30,7 +30,7 @@ impl DynamoDbStore {
         consistency: Consistency,
     ) -> Result<Option<Record>, StoreError> {
         let call = self.call("read", Some(circuit));
-        let key = self.key_of(call, circuit)?;
+        let key = self.key_of(call, circuit.as_str())?;
         let request = self
             .client()
             .get_item()
@@ -49,7 +49,7 @@ impl DynamoDbStore {
     ) -> Result<Written, StoreError> {
         let names = &self.inner.names;
         let call = self.call(operation.name(), Some(circuit));
-        let key = self.key_of(call, circuit)?;
+        let key = self.key_of(call, circuit.as_str())?;
         let sent = expressions(names, operation).map_err(|foreign| {
             let why = format!("the record seen was not read from DynamoDB: {:?}", foreign.0);
             call.bad_answer(&why)
@@ -155,8 +155,8 @@ impl DynamoDbStore {
 
     /// Returns the key of a circuit's item, or the error that DynamoDB would answer
     /// with each time.
-    fn key_of(&self, call: Call<'_>, circuit: &CircuitName) -> Result<Item, StoreError> {
-        let key = self.inner.names.key_of(circuit);
+    pub(super) fn key_of(&self, call: Call<'_>, name: &str) -> Result<Item, StoreError> {
+        let key = self.inner.names.key_of(name);
         key.map_err(|long| call.misconfigured(&long.to_string()))
     }
 

@@ -13,7 +13,9 @@ use std::{
 
 use fuseboard::{
     Breaker, BreakerRegistry, CircuitName, DynamoDbStore, VirtualClock,
-    store::{Consistency, Operation, Record, ServerTime, Store, StoreError, Written},
+    store::{
+        Ballot, Consistency, Operation, Record, ServerTime, Store, StoreError, Votes, Written,
+    },
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -131,6 +133,16 @@ impl Store for Reach {
         operation: &Operation,
     ) -> Result<Written, StoreError> {
         let answer = self.store.write(circuit, operation).await;
+        self.thaw().await;
+        answer
+    }
+
+    async fn vote(
+        &self,
+        circuit: &CircuitName,
+        ballot: &Ballot,
+    ) -> Result<Option<Votes>, StoreError> {
+        let answer = self.store.vote(circuit, ballot).await;
         self.thaw().await;
         answer
     }

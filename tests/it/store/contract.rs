@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use fuseboard::{
     CircuitName, DynamoDbStore, MemoryStore,
     store::{
-        Consistency, Operation, Record, Store, StoreError, StoreErrorKind, Written,
+        Ballot, Consistency, Operation, Record, Store, StoreError, StoreErrorKind, Votes, Written,
         contract::{Violation, verify},
     },
 };
@@ -65,6 +65,8 @@ enum Fault {
     HidesRecords,
     ReadsBehind,
     Fails,
+    ForgetsBallots,
+    KeepsNoVotes,
 }
 
 impl Faulty {
@@ -106,12 +108,38 @@ impl Store for Faulty {
             (_, written) => Ok(written),
         }
     }
+
+    async fn vote(
+        &self,
+        circuit: &CircuitName,
+        ballot: &Ballot,
+    ) -> Result<Option<Votes>, StoreError> {
+        match self.fault {
+            Fault::ForgetsBallots => Ok(Some(Votes::new())),
+            Fault::KeepsNoVotes => Ok(None),
+            Fault::IgnoresConditions
+            | Fault::ForgetsWrites
+            | Fault::HidesRecords
+            | Fault::ReadsBehind
+            | Fault::Fails => self.inner.vote(circuit, ballot).await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_need_not_keep_votes() {
+    verify(&Faulty::new(Fault::KeepsNoVotes), "x").await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_breaks_the_contract_is_told_what_was_expected() {
-    let faults =
-        [Fault::IgnoresConditions, Fault::ForgetsWrites, Fault::HidesRecords, Fault::ReadsBehind];
+    let faults = [
+        Fault::IgnoresConditions,
+        Fault::ForgetsWrites,
+        Fault::HidesRecords,
+        Fault::ReadsBehind,
+        Fault::ForgetsBallots,
+    ];
     for fault in faults {
         let violation = verify(&Faulty::new(fault), "x").await.unwrap_err();
         let Violation::Answer { expected, found, .. } = &violation else {

@@ -8,7 +8,9 @@ use std::{
 
 use fuseboard::{
     CircuitName, MemoryStore,
-    store::{Consistency, Operation, Record, Store, StoreError, StoreErrorKind, Written},
+    store::{
+        Ballot, Consistency, Operation, Record, Store, StoreError, StoreErrorKind, Votes, Written,
+    },
 };
 
 /// What a [`FaultyStore`] does to one kind of request.
@@ -135,6 +137,19 @@ impl Store for FaultyStore {
         }
         met(fault).await?;
         Store::write(&self.inner, circuit, operation).await
+    }
+
+    async fn vote(
+        &self,
+        circuit: &CircuitName,
+        ballot: &Ballot,
+    ) -> Result<Option<Votes>, StoreError> {
+        let fault = self.note("vote");
+        if fault == Fault::LoseAnswer {
+            let _ = Store::vote(&self.inner, circuit, ballot).await;
+        }
+        met(fault).await?;
+        Store::vote(&self.inner, circuit, ballot).await
     }
 
     /// Without spread, so that tests hold to the millisecond.

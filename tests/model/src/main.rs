@@ -34,6 +34,7 @@ mod item;
 mod one_and_fleet;
 mod process;
 mod shared;
+mod votes;
 mod weak;
 mod weakened;
 mod world;

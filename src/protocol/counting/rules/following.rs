@@ -15,8 +15,12 @@ impl Rules {
         config: &Config,
         newest: Option<Moment>,
     ) {
-        let Self { in_a_row, others: mut before } = std::mem::replace(self, Self::new(config));
+        let Self { in_a_row, others: mut before, voting } =
+            std::mem::replace(self, Self::new(config));
         self.in_a_row.go_on_from(in_a_row, newest);
+        if let (Some(streak), Some(kept)) = (&mut self.voting, voting) {
+            streak.go_on_from(*kept, newest);
+        }
         for (rule, window) in &mut self.others {
             // The same rule if there is one: two of one kind may have changed places.
             let same = before.iter().position(|(other, _)| other == rule);
@@ -29,7 +33,11 @@ impl Rules {
 }
 
 impl InARow {
-    fn go_on_from(&mut self, before: Self, newest: Option<Moment>) {
+    pub(in crate::protocol::counting) fn go_on_from(
+        &mut self,
+        before: Self,
+        newest: Option<Moment>,
+    ) {
         match (self, before) {
             (Self::AnyTime { run, .. }, Self::AnyTime { run: kept, .. }) => *run = kept,
             (Self::WithinTime { run, .. }, Self::WithinTime { run: kept, .. }) => *run = kept,

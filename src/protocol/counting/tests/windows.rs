@@ -50,6 +50,7 @@ impl List {
                 let (counted, calls) = (u64::try_from(counted).unwrap(), self.calls_since(index));
                 calls >= u64::from(at_least) && share.is_reached(counted, calls)
             }
+            RuleKind::Votes { .. } => false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! One machine, driven as its actor drives it, and checked after every step.
 
 mod checks;
+mod voting;
 
 use std::{cmp::Ordering, collections::VecDeque};
 
@@ -9,6 +10,7 @@ use super::*;
 use crate::{
     protocol::counting::{Counting, Rules},
     protocol::machine::{Arrival, Command, Effect, StoreRequest, StoreResponse},
+    protocol::votes::Ballot,
 };
 
 /// A call, as its caller sees it.
@@ -84,6 +86,8 @@ pub(super) struct Process {
     stands: Option<Stands>,
     /// The store operation in flight.
     pub(super) job: Option<StoreRequest>,
+    /// The ballot in flight.
+    pub(super) ballot: Option<Arc<Ballot>>,
     pub(super) transitions: Vec<CircuitTransition>,
     pub(super) defects: Vec<&'static str>,
     /// What the last step asked for.
@@ -125,6 +129,7 @@ impl Process {
             contradicted_by: None,
             stands: None,
             job: None,
+            ballot: None,
             transitions: Vec::new(),
             defects: Vec::new(),
             effects: Vec::new(),
@@ -369,9 +374,10 @@ impl Process {
     fn count_failure(&mut self, epoch: u64, end: CallEnd) {
         assert!(epoch <= self.counting.epoch(), "an epoch begins in the counting as well");
         if epoch == self.counting.epoch() {
-            match end.open_time() {
-                None => self.counting.failure(self.place(), self.now),
-                Some(seconds) => self.counting.open_for(self.place(), self.now, seconds),
+            if let Some(seconds) = end.open_time() {
+                self.counting.open_for(self.place(), self.now, seconds);
+            } else {
+                self.counting.failure(self.place(), self.now);
             }
         }
         if let Some(trip) = self.counting.trip().cloned() {
@@ -410,19 +416,6 @@ impl Process {
         }
         self.counting.forget_past(self.place(), self.now);
         self.machine.learn_what_stands(self.counting.remembered());
-    }
-
-    pub(super) fn keep_alive(&mut self, pass: CallId) {
-        let renews = |machine: &Machine| {
-            machine.pending == Some(PendingWrite::Renew { starts_probe: false })
-        };
-        let renewed = renews(&self.machine);
-        self.machine.keep_alive(self.now, pass);
-        if !renewed && renews(&self.machine) {
-            let runs_for = self.machine.now.since(self.probe_began);
-            assert!(runs_for < self.machine.config.probe_limit(), "renewed after {runs_for:?}");
-        }
-        self.after();
     }
 
     pub(super) fn refresh(&mut self) {
@@ -485,6 +478,10 @@ impl Process {
                     }
                     self.job = Some(job.clone());
                 }
+                Effect::Vote(ballot) => {
+                    assert_eq!(self.ballot, None, "a second ballot was started");
+                    self.ballot = Some(Arc::clone(ballot));
+                }
             }
             self.effects.push(effect);
         }
@@ -493,6 +490,7 @@ impl Process {
     /// Takes the effects of a step, and checks what must hold after each.
     pub(super) fn after(&mut self) {
         self.effects = Vec::new();
+        self.show_wish();
         self.collect();
         self.follow();
         self.check();

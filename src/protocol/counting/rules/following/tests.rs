@@ -24,7 +24,7 @@ fn at(second: u64) -> Moment {
 
 /// Fails once a second from this second on, at one place.
 fn fail(counting: &mut Counting, from: u64, failures: u64) {
-    (from..from.saturating_add(failures)).for_each(|second| counting.failure(0, at(second)));
+    (from..from.saturating_add(failures)).for_each(|second| drop(counting.failure(0, at(second))));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_rule_goes_on_with_what_one_of_its_kind_has_kept() {
     };
     let mut counting = counting(&rules(6, 20, 50));
     // A good call after each: no two are in a row.
-    (0..5).for_each(|number| counting.failure(number, at(1)));
+    (0..5).for_each(|number| drop(counting.failure(number, at(1))));
     // Other rules, in another order.
     counting.reconfigure(&config(|config| {
         config
@@ -130,4 +130,17 @@ fn a_trip_that_stands_is_not_changed() {
     assert!(trip.is_some());
     counting.reconfigure(&config(|config| config.failure_threshold(50)));
     assert_eq!(counting.trip().cloned(), trip);
+}
+
+#[test]
+fn a_streak_that_votes_goes_on_and_ends_with_its_rule() {
+    let voting = |streak| config(|it| it.also_trip(Rule::votes(3, streak).within(MINUTE)));
+    let mut counting = counting(&voting(3));
+    fail(&mut counting, 0, 2);
+    counting.reconfigure(&voting(3));
+    assert_eq!(counting.votes_since(), None);
+    fail(&mut counting, 2, 1);
+    assert_eq!(counting.votes_since(), Some(at(2)), "the third in a row");
+    counting.reconfigure(&Config::default());
+    assert_eq!((counting.votes_since(), counting.has_votes()), (None, false));
 }

@@ -31,6 +31,20 @@ impl Process {
         write!(out, "{waiting:?}{brief_waiter:?}{last:?}{last_probe:?}{cut_off:?}")
     }
 
+    /// The holder of a probe says that it is alive.
+    pub(in super::super) fn keep_alive(&mut self, pass: CallId) {
+        let renews = |machine: &Machine| {
+            machine.pending == Some(PendingWrite::Renew { starts_probe: false })
+        };
+        let renewed = renews(&self.machine);
+        self.machine.keep_alive(self.now, pass);
+        if !renewed && renews(&self.machine) {
+            let runs_for = self.machine.now.since(self.probe_began);
+            assert!(runs_for < self.machine.config.probe_limit(), "renewed after {runs_for:?}");
+        }
+        self.after();
+    }
+
     /// What a write may not be sent for, whatever the machine has made of it.
     pub(super) fn check_sent(&self, operation: &Operation) {
         if let Operation::Hold { .. } | Operation::HoldClosed { .. } | Operation::Release { .. } =

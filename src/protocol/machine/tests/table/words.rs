@@ -53,6 +53,8 @@ impl Words {
             Effect::Start(StoreRequest::Write { operation, .. }) => {
                 format!("start {}", self.operation(operation))
             }
+            Effect::Vote(ballot) if !ballot.voter.ends_with('!') => "vote".to_owned(),
+            Effect::Vote(_) => "withdraw".to_owned(),
             Effect::Announce(told) => {
                 let cause = format!("{:?}", told.cause);
                 let cause = cause.split_whitespace().next().unwrap_or_default();
