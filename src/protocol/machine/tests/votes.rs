@@ -417,6 +417,8 @@ fn nobody_votes_while_an_operator_holds_the_circuit_closed() {
     poll.fail(2, 4);
     assert_eq!((poll.trips(), poll.ballots), (0, ballots));
     // After its end the rules apply again.
+    poll.succeed(1);
+    poll.succeed(2);
     poll.pass(s(60));
     poll.fail(1, 2);
     poll.fail(2, 2);

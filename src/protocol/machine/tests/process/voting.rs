@@ -14,7 +14,7 @@ impl Process {
 
     /// The machine learns whether this process votes, as in each turn of an actor.
     pub(super) fn show_wish(&mut self) {
-        if self.machine.config.votes().is_some() {
+        if self.machine.config.votes().is_some() || self.machine.voting.is_some() {
             self.counting.forget_past(self.place(), self.now);
             let (epoch, since) = (self.counting.epoch(), self.counting.votes_since());
             self.machine.learn_wish(self.now, Wish { epoch, since });
