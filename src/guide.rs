@@ -10,6 +10,7 @@
 //! | combine a breaker with retries, hedges, streams, or another | [`traps`] |
 //! | answer a load balancer, or show circuits to people | [`health`] |
 //! | hear of transitions, count, read the log | [`observing`], [`metrics`] |
+//! | operate circuits: see, hold, release, and what to do when | [`runbook`] |
 //! | test your code | [`testing`] |
 //! | make the table, and give permissions | [`table`] |
 //! | choose when a circuit opens | [`tripping`]; [`votes`] where each process makes few calls |
@@ -63,6 +64,9 @@ pub mod python {}
 
 #[doc = include_str!("../docs/rejections.md")]
 pub mod rejections {}
+
+#[doc = include_str!("../docs/runbook.md")]
+pub mod runbook {}
 
 // Its examples use `DynamoDbStore::from_env`.
 #[cfg(feature = "aws-config")]

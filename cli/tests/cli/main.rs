@@ -14,6 +14,7 @@ mod listing;
 mod orders;
 mod refused;
 mod relay;
+mod runbook;
 mod terminal;
 mod verbs;
 mod watching;

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{
@@ -22,8 +23,14 @@ pub(crate) struct Way(Arc<Mutex<State>>);
 struct State {
     /// Operations that a role lacks.
     denied: BTreeSet<&'static str>,
+    /// The only operations that a role has, if it is not to have all.
+    allowed: Option<&'static [&'static str]>,
     /// No connection lasts.
     is_down: bool,
+    /// Every request is throttled.
+    is_throttled: bool,
+    /// By how many seconds the engine's clock is ahead of the system's.
+    ahead: i64,
     /// The operations that were asked for, in order.
     asked: Vec<String>,
 }
@@ -36,6 +43,26 @@ impl Way {
     /// Denies an operation, as a policy would.
     pub(crate) fn deny(&self, operation: &'static str) {
         self.with(|state| state.denied.insert(operation));
+    }
+
+    /// Denies all but these operations, as the policy of a role would.
+    pub(crate) fn allow_only(&self, operations: &'static [&'static str]) {
+        self.with(|state| state.allowed = Some(operations));
+    }
+
+    /// Allows every operation that is not denied.
+    pub(crate) fn allow_all(&self) {
+        self.with(|state| state.allowed = None);
+    }
+
+    /// Throttles every request from now on, or lets them be.
+    pub(crate) fn set_throttled(&self, is_throttled: bool) {
+        self.with(|state| state.is_throttled = is_throttled);
+    }
+
+    /// Sets the engine's clock ahead by so many seconds.
+    pub(crate) fn set_ahead(&self, seconds: i64) {
+        self.with(|state| state.ahead = seconds);
     }
 
     /// Breaks every connection from now on, or lets them be.
@@ -56,8 +83,18 @@ impl Way {
     fn meets(&self, operation: &str) -> Option<String> {
         self.with(|state| {
             state.asked.push(operation.to_owned());
-            state.denied.contains(operation).then(|| denial(operation))
+            let lacks = |allowed: &[&str]| !allowed.contains(&operation);
+            let is_denied = state.denied.contains(operation) || state.allowed.is_some_and(lacks);
+            if is_denied { Some(denial(operation)) } else { state.is_throttled.then(throttling) }
         })
+    }
+
+    /// The answer with the time of the engine's clock.
+    fn dated(&self, answer: Vec<u8>) -> Vec<u8> {
+        match self.with(|state| state.ahead) {
+            0 => answer,
+            ahead => dated(&answer, ahead),
+        }
     }
 }
 
@@ -67,7 +104,31 @@ fn denial(operation: &str) -> String {
          arn:aws:sts::123456789012:assumed-role/ops is not authorized to perform: \
          dynamodb:{operation} on resource: circuits because no identity-based policy allows it\"}}"
     );
+    refusal(&body)
+}
+
+fn throttling() -> String {
+    refusal(
+        "{\"__type\":\"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException\",\
+         \"message\":\"The level of configured provisioned throughput for the table was exceeded\"}",
+    )
+}
+
+fn refusal(body: &str) -> String {
     format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// An answer whose date is that of a clock that is ahead of the system's.
+fn dated(answer: &[u8], ahead: i64) -> Vec<u8> {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed();
+    let date = DateTime::from_secs(now + ahead).fmt(DateTimeFormat::HttpDate).unwrap();
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+    let heads = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let is_date = |line: &&str| line.to_ascii_lowercase().starts_with("date:");
+    let kept: Vec<_> = heads.lines().filter(|line| !is_date(line)).collect();
+    let mut bytes = format!("{}\r\ndate: {date}", kept.join("\r\n")).into_bytes();
+    bytes.extend(&answer[end..]);
+    bytes
 }
 
 /// Passes requests on to the engine until its task ends.
@@ -95,7 +156,7 @@ async fn relay(client: TcpStream, engine: u16, way: Way) {
             Some(denial) => Some(denial.into_bytes()),
             None => ask(&mut engine, &request).await,
         };
-        let Some(answer) = answer else { return };
+        let Some(answer) = answer.map(|answer| way.dated(answer)) else { return };
         if to_client.write_all(&answer).await.is_err() {
             return;
         }

@@ -61,15 +61,7 @@ impl World {
 
     /// A store of a process, on the same way.
     pub(crate) fn store(&self) -> DynamoDbStore {
-        let config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::new("key", "secret", None, None, "tests"))
-            .endpoint_url(&self.endpoint)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build();
-        let builder = DynamoDbStore::builder(Client::from_conf(config), TABLE);
-        builder.operation_timeout(Duration::from_secs(20)).build().unwrap()
+        store_at(&self.endpoint)
     }
 
     /// Sets the item with this key: text is `S`, a whole number `N`.
@@ -83,6 +75,29 @@ impl World {
         };
         let attributes = short.as_object().unwrap().iter();
         let mut item: Value = attributes.map(|(name, value)| (name.clone(), long(value))).collect();
+        item["id"] = json!({ "S": key });
+        let request = json!({"TableName": TABLE, "Item": item});
+        self.database.put_item(serde_json::from_value(request).unwrap()).unwrap();
+    }
+
+    /// Makes the item with this key as old as if so many seconds had passed since.
+    pub(crate) fn age(&self, key: &str, seconds: u64) {
+        let times = [
+            "opened_at",
+            "down_since",
+            "open_until",
+            "probe_lease_expiry",
+            "hold_until",
+            "released",
+            "expiration",
+        ];
+        let mut item = self.item(key).unwrap();
+        for time in times {
+            if let Some(value) = item.get_mut(time) {
+                let second: u64 = value["N"].as_str().unwrap().parse().unwrap();
+                *value = json!({"N": (second - seconds).to_string()});
+            }
+        }
         item["id"] = json!({ "S": key });
         let request = json!({"TableName": TABLE, "Item": item});
         self.database.put_item(serde_json::from_value(request).unwrap()).unwrap();
@@ -139,6 +154,19 @@ impl World {
         assert_eq!(ran.status, 0, "{ran:?}");
         serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
     }
+}
+
+/// A store of a process, on this way to an engine.
+pub(crate) fn store_at(endpoint: &str) -> DynamoDbStore {
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("key", "secret", None, None, "tests"))
+        .endpoint_url(endpoint)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    let builder = DynamoDbStore::builder(Client::from_conf(config), TABLE);
+    builder.operation_timeout(Duration::from_secs(20)).build().unwrap()
 }
 
 /// Runs a command to its end.
