@@ -124,7 +124,9 @@ pub fn check_applied(record: &Record, operation: &Operation) {
     kept(&after.success_count, &record.success_count);
     kept(&after.released, &record.released);
     match operation {
-        Operation::HoldClosed { .. } | Operation::Release { .. } => assert!(after.is_released(), "{after:?}"),
+        Operation::HoldClosed { .. } | Operation::Release { .. } => {
+            assert!(after.is_released(), "{after:?}")
+        }
         Operation::Trip { .. }
         | Operation::Hold { .. }
         | Operation::Elect { .. }

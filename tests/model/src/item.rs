@@ -335,8 +335,15 @@ impl Write {
                 let (opened_at, expires_at) = (i64::from(*opened), i64::from(*at));
                 Operation::Reopen { token, opened_at, expires_at, hints }
             }
+            Self::Hold { .. } | Self::HoldClosed { .. } | Self::Release { .. } => self.order(),
+        }
+    }
+
+    /// The write of an operator.
+    fn order(&self) -> Operation {
+        match self {
             Self::Hold { seen, at } => Operation::Hold {
-                seen: seen.as_ref().map(record),
+                seen: seen.as_ref().map(Item::record),
                 terms: terms(*at),
                 opened_at: i64::from(held_since(*seen).unwrap_or(*at)),
                 expires_at: i64::from(*at),
@@ -344,7 +351,7 @@ impl Write {
             },
             // It expires as a closing of the same second does.
             Self::HoldClosed { seen, at } => Operation::HoldClosed {
-                seen: seen.as_ref().map(record),
+                seen: seen.as_ref().map(Item::record),
                 terms: terms(*at + 1),
                 held_at: i64::from(*at),
                 expires_at: i64::from(*at),
@@ -353,6 +360,15 @@ impl Write {
                 let (released_at, expires_at) = (i64::from(*at), i64::from(*at));
                 Operation::Release { seen: seen.record(), released_at, expires_at }
             }
+            Self::Trip { .. }
+            | Self::Elect { .. }
+            | Self::ElectAbsent { .. }
+            | Self::TakeOver { .. }
+            | Self::Renew { .. }
+            | Self::HandOver { .. }
+            | Self::GiveBack { .. }
+            | Self::Close { .. }
+            | Self::Reopen { .. } => self.operation(),
         }
     }
 }

@@ -253,20 +253,6 @@ impl World {
                 shared.network.clear();
                 shared.older = shared.item.take();
             }
-            Step::Hold => {
-                let seen = shared.item;
-                self.order(|at| Write::Hold { seen, at }, rules);
-            }
-            Step::HoldClosed => {
-                shared.orders -= 1;
-                let (seen, at) = (shared.item, shared.tick(rules));
-                shared.send(Write::HoldClosed { seen, at });
-            }
-            Step::Release => {
-                if let Some(seen) = shared.item {
-                    self.order(|at| Write::Release { seen, at }, rules);
-                }
-            }
             Step::Throttle { who, lost } => {
                 shared.throttles -= 1;
                 shared.faults -= u8::from(lost);
@@ -286,6 +272,7 @@ impl World {
                     processes[who].drops_old_trip(shared, rules);
                 }
             }
+            Step::Hold | Step::HoldClosed | Step::Release => self.command(step, rules),
             Step::Fail { .. }
             | Step::Call(_)
             | Step::Probe { .. }
@@ -299,6 +286,22 @@ impl World {
             | Step::Arrive { .. }
             | Step::Lapse(_)
             | Step::GoodCalls(_) => {}
+        }
+    }
+
+    /// An operator decides.
+    fn command(&mut self, step: Step, rules: &Rules) {
+        let shared = &mut self.shared;
+        if step == Step::HoldClosed {
+            shared.orders -= 1;
+            let (seen, at) = (shared.item, shared.tick(rules));
+            shared.send(Write::HoldClosed { seen, at });
+            return;
+        }
+        match (step, shared.item) {
+            (Step::Hold, seen) => self.order(|at| Write::Hold { seen, at }, rules),
+            (_, Some(seen)) => self.order(|at| Write::Release { seen, at }, rules),
+            (_, None) => {}
         }
     }
 
