@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use fuseboard::CircuitName;
 
-use crate::time;
+use crate::{dashboard::DashboardArgs, time};
 
 /// The longest reason, and the longest name of who holds a circuit, in bytes: the library's.
 const MOST_BYTES: usize = 1_024;
@@ -139,6 +139,9 @@ pub(crate) enum Verb {
         name: CircuitName,
     },
 
+    /// Shows the circuits on a page for browsers, until Ctrl-C.
+    Dashboard(DashboardArgs),
+
     /// Checks the table, its key and time-to-live, permissions, timeouts and the clock.
     Verify,
 
@@ -232,7 +235,7 @@ fn reason(given: &str) -> Result<String, String> {
     text(given)
 }
 
-fn text(text: &str) -> Result<String, String> {
+pub(crate) fn text(text: &str) -> Result<String, String> {
     match text.len() {
         0..=MOST_BYTES => Ok(text.to_owned()),
         bytes => Err(format!("must have at most 1,024 bytes, got {bytes}")),
@@ -293,6 +296,9 @@ mod tests {
             (&["list", "--timeout", "1h"], "100ms to 60s"),
             (&["list", "--static-pk-value", "x"], "--sort-key-attr"),
             (&["watch", "--interval", "1ms"], "200ms to 1d"),
+            (&["dashboard", "--interval", "1ms"], "200ms to 1h"),
+            (&["dashboard", "--listen", "localhost"], "--listen"),
+            (&["dashboard", "--host", "wall.example.com:80"], "without a port"),
             (&["lst"], "list"),
         ] {
             let error = refused(line);

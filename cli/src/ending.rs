@@ -30,12 +30,17 @@ impl Ending {
         Self::Usage(text.to_string())
     }
 
-    /// What to write to the standard error. Texts of others are among it: proxies answer too.
+    /// What to write to the standard error.
     pub(crate) fn message(&self) -> Option<String> {
+        self.text().map(|text| format!("error: {text}\n"))
+    }
+
+    /// Why, for people. Texts of others are among it: proxies answer too.
+    pub(crate) fn text(&self) -> Option<String> {
         match self {
             Self::Unread | Self::SomeOpen => None,
             Self::Failed(text) | Self::Usage(text) | Self::NotFound(text) => {
-                Some(format!("error: {}\n", shown(&text.replace('\n', " "))))
+                Some(shown(&text.replace('\n', " ")))
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod args;
 mod circuit;
+mod dashboard;
 mod ending;
 mod grid;
 mod json;
@@ -66,6 +67,9 @@ async fn run(args: Args) -> Result<(), Ending> {
     if let Verb::Completion { shell } = args.verb {
         return verbs::completion(shell);
     }
+    if let Verb::Dashboard(dashboard) = args.verb {
+        return Box::pin(dashboard::serve(dashboard, &args.table, args.json)).await;
+    }
     let (table, json) = (Table::open(&args.table).await?, args.json);
     match args.verb {
         Verb::List { open, exit_code } => {
@@ -80,6 +84,6 @@ async fn run(args: Args) -> Result<(), Ending> {
         Verb::Release { name } => orders::release(&table, &name, json).await,
         Verb::Verify => verbs::verify(&table, json).await,
         Verb::CreateTable => verbs::create_table(&table, json).await,
-        Verb::Completion { shell } => verbs::completion(shell),
+        Verb::Dashboard(_) | Verb::Completion { .. } => Ok(()),
     }
 }

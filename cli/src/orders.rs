@@ -32,10 +32,7 @@ pub(crate) async fn hold(
     } else {
         Some(table.known(name).await?)
     };
-    let (registry, breaker) = table.breaker(name)?;
-    let done = breaker.hold(asked(kind, &order)).await;
-    let _ = registry.shutdown(SHUTDOWN).await;
-    explained(table, name, done).await?;
+    carry_out(table, name, Some(asked(kind, &order))).await?;
     tell(table, name, before.as_ref(), is_json).await
 }
 
@@ -66,12 +63,24 @@ pub(crate) async fn release(
         output::note(&format!("{name} is closed: there is nothing to release\n"));
         return list::print(&before, is_json);
     }
+    carry_out(table, name, None).await?;
+    tell(table, name, Some(&before), is_json).await
+}
+
+/// Holds a circuit, or closes it, whatever it is.
+pub(crate) async fn carry_out(
+    table: &Table,
+    name: &CircuitName,
+    hold: Option<Hold>,
+) -> Result<(), Ending> {
     let (registry, breaker) = table.breaker(name)?;
-    let done = breaker.release().await;
+    let done = match hold {
+        Some(hold) => breaker.hold(hold).await,
+        None => breaker.release().await,
+    };
     // Its circuit has no calls, and so nothing to settle.
     let _ = registry.shutdown(SHUTDOWN).await;
-    explained(table, name, done).await?;
-    tell(table, name, Some(&before), is_json).await
+    explained(table, name, done).await
 }
 
 /// Says what a circuit is after a command, and what it was before.

@@ -65,6 +65,17 @@ impl Table {
         Ok(Self { store, name, place, prefix: args.prefix.clone(), timeout: args.timeout })
     }
 
+    /// A table that is reached by this store.
+    #[cfg(feature = "demo")]
+    pub(crate) fn of(store: DynamoDbStore, name: String, place: String, timeout: Duration) -> Self {
+        Self { store, name, place, prefix: String::new(), timeout }
+    }
+
+    /// Where requests go to, for people.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// The key of a circuit's item.
     pub(crate) fn key(&self, name: &CircuitName) -> Result<CircuitName, Ending> {
         CircuitName::new(format!("{}{}", self.prefix, name.as_str())).map_err(Ending::usage)

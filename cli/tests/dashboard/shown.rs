@@ -1,0 +1,106 @@
+//! A dashboard under test, as a process.
+
+#[cfg(feature = "demo")]
+use std::process::Stdio;
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    process::{Child, Command},
+    sync::{Mutex, MutexGuard},
+};
+
+use crate::{
+    browser::Browser,
+    world::{World, soon},
+};
+
+const LINE: [&str; 4] = ["dashboard", "--json", "--listen", "127.0.0.1:0"];
+
+/// Browsers and what is measured with them, one at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// A dashboard of a table.
+pub(crate) struct Dashboard {
+    /// Its address, without the slash at its end.
+    pub(crate) url: String,
+    child: Child,
+}
+
+/// A browser that no other test shares its time with.
+pub(crate) struct Alone {
+    pub(crate) browser: Browser,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Alone {
+    /// `None`, and a message, where there is no browser.
+    pub(crate) async fn start() -> Option<Self> {
+        let alone = ALONE.lock().await;
+        Some(Self { browser: Browser::start().await?, _alone: alone })
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) heads: String,
+    pub(crate) body: String,
+}
+
+impl Dashboard {
+    /// Starts one of a world's table, on any port.
+    pub(crate) async fn of(world: &World, more: &[&str]) -> Self {
+        Self::start(world.command(&[&LINE, more].concat())).await
+    }
+
+    /// Starts the demo, in an environment that has nothing.
+    #[cfg(feature = "demo")]
+    pub(crate) async fn demo() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fuseboard"));
+        command.env_clear().args(LINE).arg("--demo").kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start(command).await
+    }
+
+    async fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = soon("it listens", lines.next_line()).await.unwrap();
+        let Some(first) = first else {
+            let mut why = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut why).await.unwrap();
+            panic!("{why}");
+        };
+        let told: serde_json::Value = serde_json::from_str(&first).unwrap();
+        let url = told["url"].as_str().unwrap().trim_end_matches('/').to_owned();
+        Self { url, child }
+    }
+
+    /// What comes after `http://`.
+    pub(crate) fn host(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// Ends it.
+    pub(crate) async fn end(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Sends a request, whose heads are these, and reads what is answered at once.
+    pub(crate) async fn ask(&self, line: &str, heads: &[&str], body: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.host()).await.unwrap();
+        let heads: String = heads.iter().map(|head| format!("{head}\r\n")).collect();
+        let request = format!(
+            "{line} HTTP/1.1\r\n{heads}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        soon(line, stream.read_to_string(&mut answer)).await.unwrap();
+        let (heads, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = heads.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, heads: heads.to_lowercase(), body: body.to_owned() }
+    }
+}
