@@ -118,8 +118,9 @@ impl Weak {
                 Write::Elect { seen: Item { opened, ..known }, token, at }
             }
             (Self::ElectOverHold, Write::Elect { seen: known, token, at }) => {
-                let owner = seen.map_or(known.owner, |item| item.owner);
-                Write::Elect { seen: Item { owner, ..known }, token, at }
+                let (owner, held) =
+                    seen.map_or((known.owner, known.held), |it| (it.owner, it.held));
+                Write::Elect { seen: Item { owner, held, ..known }, token, at }
             }
             (Self::TakeOverAnyLease, Write::TakeOver { seen: known, token, at }) => {
                 Write::TakeOver { seen: Item { lease, ..known }, token, at }

@@ -40,6 +40,8 @@ use crate::runtime::sync::AtomicU64;
 fn explore(preemptions: Option<usize>, world: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = preemptions;
+    // Twice what it allows: a world of three threads has more than 1,000 in one run.
+    builder.max_branches = 2_000;
     builder.check(world);
 }
 
