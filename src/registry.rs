@@ -345,7 +345,7 @@ impl BreakerRegistry {
         let has_own = own.is_some();
         let config =
             own.map_or_else(|| Arc::clone(circuits.settings.shared(name.as_str())), Arc::new);
-        self.inner.warn_of_a_short_window(&config);
+        let shown = Arc::clone(&config);
         // Refused here, where the caller sees it, and not at the first request.
         let key = self.inner.environment.prefix.key(&name, config.dry_run())?;
         if config.votes().is_some() {
@@ -362,13 +362,16 @@ impl BreakerRegistry {
             circuits.own.clear();
             return Err(RegistryError::RuntimeEnded);
         }
-        // A disabled circuit is not kept: it has no actor that would ever remove it again.
-        if !self.inner.disabled {
-            if has_own {
-                circuits.own.insert(name.clone());
-            }
-            circuits.running.insert(name, circuit);
+        if self.inner.disabled {
+            // Not kept: it has no actor that would ever remove it again.
+            return Ok(breaker);
         }
+        if has_own {
+            circuits.own.insert(name.clone());
+        }
+        circuits.running.insert(name, circuit);
+        drop(circuits); // A subscriber of the log is code of others: not under the lock.
+        self.inner.warn_of_a_short_window(&shown);
         Ok(breaker)
     }
 
@@ -397,8 +400,8 @@ impl BreakerRegistry {
             Box::new(move |circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool, announced| {
                 forget(&weak, circuit, is_clean, announced)
             });
-        let cancelled = inner.cancel.clone();
-        let mut actor = Actor::new(&circuit, mailbox, machine, environment, cancelled, forget);
+        let mut actor =
+            Actor::new(&circuit, mailbox, machine, environment, inner.cancel.clone(), forget);
         actor.announced_earlier(announced);
         // `keep` borrows the actor: a future that takes it by value holds it twice.
         let run = async move { actor.keep().await };

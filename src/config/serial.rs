@@ -257,16 +257,13 @@ impl Serialize for Config {
         let unset =
             [failure_window, slow_after, ramp, open_for_at_most, election_spread, probe_limit];
         let left_out = unset.iter().filter(|set| set.is_none()).count();
-        let left_out = left_out
-            .saturating_add(usize::from(also_trip.is_empty()))
-            .saturating_add(usize::from(open_backoff.is_none()))
-            .saturating_add(usize::from(!dry_run));
+        let left_out = left_out.saturating_add(usize::from(open_backoff.is_none()));
         let length = SETTINGS.len().saturating_sub(left_out);
         let mut settings = serializer.serialize_struct("Config", length)?;
         settings.serialize_field("failure_threshold", failure_threshold)?;
         optional(&mut settings, "failure_window", failure_window.map(Text))?;
-        let rules = (!also_trip.is_empty()).then_some(also_trip);
-        optional(&mut settings, "also_trip", rules)?;
+        // These two also where they are as by default: in `Settings` the default may be another.
+        settings.serialize_field("also_trip", also_trip)?;
         optional(&mut settings, "slow_after", slow_after.map(Text))?;
         settings.serialize_field("recovery_timeout", &Text(*recovery_timeout))?;
         optional(&mut settings, "ramp", ramp.map(Text))?;
@@ -285,8 +282,27 @@ impl Serialize for Config {
         settings.serialize_field("max_clock_skew", &Text(*max_clock_skew))?;
         settings.serialize_field("await_trip_write", await_trip_write)?;
         settings.serialize_field("count_cancelled", count_cancelled)?;
-        optional(&mut settings, "dry_run", dry_run.then_some(true))?;
+        settings.serialize_field("dry_run", dry_run)?;
         settings.end()
+    }
+}
+
+impl Config {
+    /// Returns an option that these settings leave unset and others set.
+    pub(super) fn first_taken_back(&self, others: &Self) -> Option<&'static str> {
+        let taken_back = [
+            ("failure_window", others.failure_window.is_some() && self.failure_window.is_none()),
+            ("slow_after", others.slow_after.is_some() && self.slow_after.is_none()),
+            ("ramp", others.ramp.is_some() && self.ramp.is_none()),
+            ("open_backoff", others.open_backoff.is_some() && self.open_backoff.is_none()),
+            (
+                "open_for_at_most",
+                others.open_for_at_most.is_some() && self.open_for_at_most.is_none(),
+            ),
+            ("election_spread", others.election_spread.is_some() && self.election_spread.is_none()),
+            ("probe_limit", others.probe_limit.is_some() && self.probe_limit.is_none()),
+        ];
+        taken_back.into_iter().find_map(|(name, is_so)| is_so.then_some(name))
     }
 }
 

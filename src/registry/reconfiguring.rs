@@ -82,6 +82,10 @@ impl BreakerRegistry {
                 let requirement = "cannot change while a circuit of it runs";
                 let refused = ConfigError::new("dry_run", config.dry_run(), requirement);
                 return Err(refused.within(&settings.part_of(name.as_str())));
+            } else if config.votes().is_some() && !self.has_room_for_votes(name, config) {
+                let requirement = "leaves no room in the key for the votes of this circuit";
+                let refused = ConfigError::new("also_trip", name, requirement);
+                return Err(refused.within(&settings.part_of(name.as_str())));
             } else if **circuit.config() != **config {
                 done.changed.push(name.clone());
                 changes.push((circuit, Arc::clone(config)));
@@ -91,10 +95,17 @@ impl BreakerRegistry {
         for (circuit, config) in changes {
             circuit.reconfigure(config);
         }
+        *in_force = settings.clone();
+        // A subscriber of the log is code of others: not under the lock.
+        drop(circuits);
         settings.configs().for_each(|config| self.inner.warn_of_a_short_window(config));
-        *in_force = settings;
         done.changed.sort();
         done.kept.sort();
         Ok(done)
+    }
+
+    fn has_room_for_votes(&self, name: &CircuitName, config: &Config) -> bool {
+        let key = self.inner.environment.prefix.key(name, config.dry_run());
+        key.is_ok_and(|key| key.check_with_votes().is_ok())
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn transition(transition: &CircuitTransition, instance: Option<&str>)
             origin = ?transition.origin,
             instance,
             dry_run = transition.dry_run.then_some(true),
-            "circuit changed its state"
+            "{}", if transition.cause == Cause::WouldOpen { "circuit would open, and is held closed" } else { "circuit changed its state" }
         );
         if transition.cause == Cause::Refuted && !transition.dry_run {
             tracing::warn!(

@@ -183,10 +183,10 @@ where
     type Error = R::Error;
     type Future = BreakerFuture<S, Q, C, R, V>;
 
-    /// Ready if the inner service is, or if the circuit is not closed.
+    /// Ready if the inner service is, or if the circuit is not closed, unless it is a dry run.
     #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
-        if self.breaker.is_known_closed() {
+        if self.breaker.is_known_closed() || self.breaker.is_dry_run() {
             return self.poll_inner(context).map_err(R::inner);
         }
         // `call` rejects: an error of readiness is not shown, and judges nothing, as the call

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeSeed, Error as _, MapAccess, Visitor},
-    ser::SerializeStruct as _,
+    ser::{Error as _, SerializeStruct as _},
 };
 
 use super::{Settings, SettingsBuilder, default_part, part};
@@ -16,9 +16,19 @@ use crate::config::{
 
 const PARTS: &[&str] = &["default", "circuits"];
 
-/// Writes all settings of each part, also those that are as in the default.
+/// Writes all settings of each part, also those that are as in the default. A part that takes back
+/// an option of the default cannot be written, which is an error: read back, it would have it.
 impl Serialize for Settings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        for (pattern, config) in &self.circuits {
+            if let Some(option) = config.first_taken_back(&self.default) {
+                let part = part(pattern);
+                let why = format!(
+                    "{part}.{option} is not set, which text cannot say beside the default's"
+                );
+                return Err(S::Error::custom(why));
+            }
+        }
         let mut parts = serializer.serialize_struct("Settings", PARTS.len())?;
         parts.serialize_field("default", &self.default)?;
         parts.serialize_field("circuits", &self.circuits)?;

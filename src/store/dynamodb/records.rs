@@ -249,7 +249,10 @@ impl DynamoDbStore {
         let key = key.map(String::as_str).unwrap_or_default();
         let before = |suffix| key.strip_suffix(suffix).and_then(|name| CircuitName::new(name).ok());
         let record = self.inner.names.decode(item);
-        if let Some(name) = before(VOTES_SUFFIX) {
+        // A dry run may have votes, too.
+        let voted = key.strip_suffix(VOTES_SUFFIX);
+        let voted = voted.map(|name| name.strip_suffix(DRY_RUN_SUFFIX).unwrap_or(name));
+        if let Some(name) = voted.and_then(|name| CircuitName::new(name).ok()) {
             page.others.push(OtherItem::Votes(name));
         } else if let Some(name) = before(DRY_RUN_SUFFIX) {
             page.dry_runs.push(CircuitRecord { name, record });

@@ -201,6 +201,25 @@ async fn case_136_the_tower_layer_lets_every_request_through() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_136_a_layer_that_never_waits_waits_for_its_inner_service() {
+    let process = trying().process();
+    let breaker = process.breaker();
+    while breaker.state() == CircuitState::Closed {
+        fail(&breaker).await;
+    }
+    let inner = ServiceBuilder::new()
+        .concurrency_limit(1)
+        .service(service_fn(|()| async { std::future::pending::<Result<(), &str>>().await }));
+    let layer = BreakerLayer::new(breaker.clone()).never_waiting();
+    let mut service = ServiceBuilder::new().layer(layer).service(inner);
+    let under_way = service.ready().await.unwrap().call(());
+    let next = futures::poll!(service.ready());
+    assert!(next.is_pending(), "rejected by a circuit that is only tried");
+    drop(under_way);
+    assert!(futures::poll!(service.ready()).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
 async fn whether_a_circuit_is_tried_is_no_setting_that_changes_while_it_runs() {
     let registry = World::new().process().registry;
     let breaker = registry.breaker("payments-eu").unwrap();

@@ -131,6 +131,7 @@ async fn what_is_not_a_circuits_is_told_apart() {
     engine.put_item("payments", &open);
     engine.put_item("payments#dry-run", &open);
     engine.put_item("payments#votes", &json!({"votes": 3, "expiration": 9}));
+    engine.put_item("payments#dry-run#votes", &json!({"votes": 3, "expiration": 9}));
     engine.put_item("order-1", &json!({"state": "SHIPPED", "expiration": 9, "total": 12}));
     engine.put_item("ticket-1", &json!({"state": "OPEN", "title": "printer"}));
     engine.put_item("user-1", &json!({"mail": "a@example.org"}));
@@ -158,7 +159,10 @@ async fn what_is_not_a_circuits_is_told_apart() {
         })
         .collect();
     told.sort();
-    assert_eq!(told, ["#votes", "order-1", "ticket-1", "user-1", "votes of payments"]);
+    assert_eq!(
+        told,
+        ["#votes", "order-1", "ticket-1", "user-1", "votes of payments", "votes of payments"]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     Config,
-    config::{Backoff, Rule},
+    config::{Backoff, Config, ConfigBuilder, Rule},
 };
 
 fn refused(value: &serde_json::Value) -> String {
@@ -57,6 +57,24 @@ fn what_is_written_reads_back() {
         }
     }
     assert_eq!(serde_json::from_str::<Settings>("{}").unwrap(), Settings::default());
+}
+
+#[test]
+fn what_takes_something_of_the_default_back_reads_back_or_is_not_written() {
+    let default = || Config::builder().dry_run(true).also_trip(Rule::of_last(3, 9));
+    let enforced = |config: ConfigBuilder| config.dry_run(false);
+    let settings = Settings::builder().defaults(default()).circuit("a", enforced).build().unwrap();
+    let json = serde_json::to_string(&settings).unwrap();
+    let read: Settings = serde_json::from_str(&json).unwrap();
+    assert_eq!(read, settings, "{json}");
+    assert!(!read.of("a").dry_run() && read.of("b").dry_run());
+
+    let ramping = Config::builder().ramp(Duration::from_secs(60));
+    let without = |_| Config::builder();
+    let settings = Settings::builder().defaults(ramping).circuit("a", without).build().unwrap();
+    let refused = serde_json::to_string(&settings).unwrap_err().to_string();
+    let why = "circuits.a.ramp is not set, which text cannot say beside the default's";
+    assert_eq!(refused, why);
 }
 
 #[test]
