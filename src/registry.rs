@@ -321,8 +321,7 @@ impl BreakerRegistry {
 
     fn get_or_spawn(&self, name: &str, own: Option<Config>) -> Result<Breaker, RegistryError> {
         let mut circuits = self.inner.circuits();
-        // Under the lock: `shutdown` clears the map under it, and a circuit that was added later
-        // would keep an actor.
+        // Under the lock, as `shutdown`: a circuit that was added later would keep an actor.
         if self.inner.cancel.is_cancelled() {
             return Err(RegistryError::ShutDown);
         }
@@ -356,8 +355,7 @@ impl BreakerRegistry {
         // Make the handle first: an actor that finds no handle forgets its circuit.
         let breaker = Breaker::new(Arc::clone(&circuit));
         if !self.inner.disabled && circuit.mailbox.is_disconnected() {
-            // The task was dropped as it was spawned: the runtime has ended, and all other
-            // actors with it.
+            // Its task was dropped as it was spawned: the runtime has ended, and all actors.
             circuits.running.clear();
             circuits.own.clear();
             return Err(RegistryError::RuntimeEnded);

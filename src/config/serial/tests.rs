@@ -71,6 +71,7 @@ fn the_defaults_are_written_as_people_read_them() {
         "local_cache_max_age": "5s", "refresh_ahead": true, "probe_lease": "30s",
         "handoff": "1s", "store_timeout": "1s", "on_store_outage": "fail_open",
         "max_clock_skew": "2s", "await_trip_write": true, "count_cancelled": false,
+        "also_trip": [], "dry_run": false,
     });
     assert_eq!(written, expected, "what follows another setting is left out");
 }
@@ -114,7 +115,10 @@ fn an_error_names_the_setting() {
         ),
         (json!({"open_backoff": {"linear": {}}}), "open_backoff: unknown field `linear`"),
         (json!({"open_for_at_most": "10s"}), "open_for_at_most must be between"),
-        (json!({"also_trip": [{}]}), "also_trip: expected one of `of_last`, `within` and `rate`"),
+        (
+            json!({"also_trip": [{}]}),
+            "also_trip: expected one of `of_last`, `within`, `rate` and `votes`",
+        ),
         (json!([]), "invalid type: sequence, expected a map of settings"),
     ] {
         let error = refused(&value);

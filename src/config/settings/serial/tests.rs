@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     Config,
-    config::{Backoff, Config, ConfigBuilder, Rule},
+    config::{Backoff, ConfigBuilder, Rule},
 };
 
 fn refused(value: &serde_json::Value) -> String {
