@@ -30,15 +30,19 @@ pub(crate) async fn hold(
     let before = if order.new && table.read(name, Consistency::Strong).await?.is_none() {
         None
     } else {
-        Some(table.known(name).await.map_err(|ending| match ending {
-            Ending::NotFound(text) => {
-                Ending::NotFound(format!("{text} (--new holds it all the same)"))
-            }
-            other => other,
-        })?)
+        Some(table.known(name).await.map_err(offer_new)?)
     };
     carry_out(table, name, Some(asked(kind, &order))).await?;
     tell(table, name, before.as_ref(), is_json).await
+}
+
+/// Names the option that holds a circuit without an item.
+fn offer_new(ending: Ending) -> Ending {
+    if let Ending::NotFound(text) = ending {
+        Ending::NotFound(format!("{text} (--new holds it all the same)"))
+    } else {
+        ending
+    }
 }
 
 /// The hold of an order. A length counts from when the library is told.
