@@ -155,6 +155,9 @@ async fn what_the_table_has_does_nothing_to_a_terminal_and_is_whole_in_json() {
     assert_eq!(list["circuits"][0]["hold"]["reason"], reason.strip_prefix("hold#").unwrap());
     let ran = world.run(&["list"]).await;
     assert_eq!(ran.out.lines().count(), 2, "a name makes no line: {ran:?}");
+    world.put("order\u{1b}[2J", &json!({"total": 12}));
+    let ran = world.run(&["list"]).await;
+    assert_eq!(ran.err, "not circuits': 1 item, such as \"order\\u{1b}[2J\"\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
