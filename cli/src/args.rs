@@ -55,8 +55,8 @@ pub(crate) struct TableArgs {
     #[arg(long, global = true)]
     pub(crate) region: Option<String>,
 
-    /// What the registries put before the names of circuits. Only circuits with it are listed,
-    /// without it.
+    /// What the registries put before the names of circuits, with its slash if it has one, as in
+    /// `shop/`. Only circuits with it are listed, without it.
     #[arg(
         long,
         global = true,
@@ -132,7 +132,7 @@ pub(crate) enum Verb {
     /// Holds a circuit closed in the whole fleet: every call runs, and failures trip nothing.
     Disable(HoldArgs),
 
-    /// Closes a circuit in the whole fleet: ends a hold, or an opening that is known to be over.
+    /// Closes a circuit now, without a probe: ends a hold of anybody, or an opening.
     Release {
         /// The circuit's name, without the prefix.
         #[arg(value_name = "CIRCUIT", value_parser = circuit)]

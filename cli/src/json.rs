@@ -70,6 +70,7 @@ pub(crate) fn listing<'a>(
             "votes": listing.votes,
             "foreign": listing.foreign,
             "unnamed": listing.unnamed,
+            "of_other_prefixes": listing.of_other_prefixes,
         },
     })
 }

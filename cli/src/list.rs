@@ -34,6 +34,7 @@ pub(crate) async fn list(table: &Table, how: List) -> Result<(), Ending> {
             listing.unnamed.saturating_add(listing.foreign),
         )));
     }
+    let hidden = hidden(table, &listing);
     let now = time::now();
     let chosen = || listing.circuits.iter().filter(|one| !how.only_open || one.is_open(now));
     if how.json {
@@ -46,7 +47,13 @@ pub(crate) async fn list(table: &Table, how: List) -> Result<(), Ending> {
             let lines = grid::lines(sorted, now, output.columns(), output.has_colours);
             output::print(&(lines.join("\n") + "\n"))?;
         }
-        output::note(&aside(table, &listing, how.only_open, now));
+        let aside = aside(table, &listing, how.only_open, now);
+        let told = hidden.as_ref().filter(|_| !how.exit_code);
+        output::note(&(told.map(|text| format!("{text}\n")).unwrap_or_default() + &aside));
+    }
+    // A prefix that is misspelt hides what a script asks for.
+    if let Some(hidden) = hidden.filter(|_| how.exit_code) {
+        return Err(Ending::Failed(hidden));
     }
     if how.exit_code && listing.circuits.iter().any(|one| one.is_open(now)) {
         return Err(Ending::SomeOpen);
@@ -54,12 +61,27 @@ pub(crate) async fn list(table: &Table, how: List) -> Result<(), Ending> {
     Ok(())
 }
 
+/// What is said where only circuits of other prefixes have items.
+fn hidden(table: &Table, listing: &Listing) -> Option<String> {
+    let others = match listing.of_other_prefixes {
+        0 => return None,
+        1 => "1 circuit of another prefix has".to_owned(),
+        others => format!("{others} circuits of other prefixes have"),
+    };
+    listing.circuits.is_empty().then(|| {
+        let prefix = &table.prefix;
+        format!("no circuit of prefix {prefix:?} has an item; {others}: is the prefix right?")
+    })
+}
+
 /// What is said beside the list: what it does not show.
 fn aside(table: &Table, listing: &Listing, only_open: bool, now: SystemTime) -> String {
     let mut text = String::new();
     let circuits = listing.circuits.len();
     let open = listing.circuits.iter().filter(|one| one.is_open(now)).count();
-    if circuits == 0 {
+    if circuits == 0 && listing.of_other_prefixes > 0 {
+        // That is told as what the prefix hides.
+    } else if circuits == 0 {
         text += &format!("no circuit has an item in table {:?}: all are closed\n", table.name);
     } else if only_open && open == 0 {
         text += &format!("no circuit is open, of {circuits} that have an item\n");
@@ -70,7 +92,8 @@ fn aside(table: &Table, listing: &Listing, only_open: bool, now: SystemTime) -> 
     }
     if let Some(example) = &listing.example {
         let foreign = listing.foreign;
-        text += &format!("not circuits': {foreign} items, such as {:?}\n", shown(example));
+        let word = if foreign == 1 { "item" } else { "items" };
+        text += &format!("not circuits': {foreign} {word}, such as \"{}\"\n", shown(example));
     }
     text
 }

@@ -30,10 +30,19 @@ pub(crate) async fn hold(
     let before = if order.new && table.read(name, Consistency::Strong).await?.is_none() {
         None
     } else {
-        Some(table.known(name).await?)
+        Some(table.known(name).await.map_err(offer_new)?)
     };
     carry_out(table, name, Some(asked(kind, &order))).await?;
     tell(table, name, before.as_ref(), is_json).await
+}
+
+/// Names the option that holds a circuit without an item.
+fn offer_new(ending: Ending) -> Ending {
+    if let Ending::NotFound(text) = ending {
+        Ending::NotFound(format!("{text} (--new holds it all the same)"))
+    } else {
+        ending
+    }
 }
 
 /// The hold of an order. A length counts from when the library is told.
@@ -117,14 +126,17 @@ async fn explained(
     match done {
         Ok(()) => Ok(()),
         Err(OperatorError::Invalid(error)) => Err(Ending::usage(error)),
-        Err(error @ OperatorError::Store(StoreErrorKind::Misconfigured)) => {
+        Err(OperatorError::Store(StoreErrorKind::Misconfigured)) => {
             // The error has no text: what is wrong is found out now.
             let why = match table.store.verify().await {
                 Err(faults) => faults.to_string(),
                 Ok(_) => "`fuseboard verify` finds no fault: try again".to_owned(),
             };
-            Err(Ending::failed(format_args!("{error}: {why}")))
+            Err(Ending::failed(format_args!("nothing was written: {why}")))
         }
+        Err(OperatorError::Store(_)) => Err(Ending::failed(format_args!(
+            "the store failed; the command may have been carried out: look with `fuseboard show {name}`, and try again"
+        ))),
         // Nothing was written, and it says so.
         Err(error @ OperatorError::Contended) => Err(Ending::failed(error)),
         Err(error) => {

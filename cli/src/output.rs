@@ -5,6 +5,8 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::ending::Ending;
 
 /// What the standard output is.
@@ -53,6 +55,15 @@ pub(crate) fn print(text: &str) -> Result<(), Ending> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Ending::Unread),
         Err(error) => Err(Ending::failed(format_args!("the output cannot be written: {error}"))),
     }
+}
+
+/// Returns `false` once nobody can read the standard output any more.
+pub(crate) fn is_read() -> bool {
+    let out = io::stdout();
+    let mut asked = [PollFd::new(&out, PollFlags::empty())];
+    // Errors are told whether or not they are asked for.
+    let told = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    told.is_err() || !asked.iter().any(|one| one.revents().contains(PollFlags::ERR))
 }
 
 /// Writes a text for people to the standard error. There is nobody else to tell if that fails.

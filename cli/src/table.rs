@@ -21,7 +21,7 @@ pub(crate) struct Table {
     pub(crate) name: String,
     /// The region and the endpoint that requests go to, for people.
     place: String,
-    prefix: String,
+    pub(crate) prefix: String,
     timeout: Duration,
 }
 
@@ -39,6 +39,8 @@ pub(crate) struct Listing {
     pub(crate) example: Option<String>,
     /// Items without the attribute that should have a name.
     pub(crate) unnamed: usize,
+    /// Circuits that do not have the prefix.
+    pub(crate) of_other_prefixes: usize,
 }
 
 impl Table {
@@ -111,12 +113,12 @@ impl Table {
                 self.name
             ))),
             Some(circuit) => Ok(circuit),
-            None => Err(self.unknown(name).await),
+            None => Err(Ending::NotFound(self.unknown(name).await)),
         }
     }
 
     /// What is said of a circuit that has no item: which names are near.
-    async fn unknown(&self, name: &CircuitName) -> Ending {
+    pub(crate) async fn unknown(&self, name: &CircuitName) -> String {
         let mut text = format!(
             "no item of {name} in table {:?}: it never tripped and is closed, or it has another name",
             self.name
@@ -126,10 +128,10 @@ impl Table {
             let names = listing.circuits.iter().map(|circuit| circuit.name.as_str());
             let near = near::names(name.as_str(), names);
             if !near.is_empty() {
-                text = format!("{text}; near are: {}", near.join(", "));
+                text = format!("{text}; did you mean {}?", near.join(", "));
             }
         }
-        Ending::NotFound(text)
+        text
     }
 
     /// Lists the table.
@@ -137,7 +139,14 @@ impl Table {
         let mut listing = Listing::default();
         let mut records = self.store.records().consistency(consistency);
         while let Some(page) = records.next_page().await? {
-            listing.circuits.extend(page.circuits.into_iter().filter_map(|one| self.own(one)));
+            for found in page.circuits {
+                match self.own(found) {
+                    Some(circuit) => listing.circuits.push(circuit),
+                    None => {
+                        listing.of_other_prefixes = listing.of_other_prefixes.saturating_add(1);
+                    }
+                }
+            }
             listing.dry_runs.extend(page.dry_runs.into_iter().filter_map(|one| self.own(one)));
             for other in page.others {
                 listing.note(other);

@@ -20,6 +20,14 @@ pub(crate) fn seconds(time: SystemTime) -> i64 {
 
 /// Reads a length of time: `2h`, `90m`, `1h 30m`, `1d`.
 pub(crate) fn length(text: &str) -> Result<Duration, String> {
+    if let Some(unit) = calendar_unit(text) {
+        let (what, minutes) = match unit {
+            "M" => ("months", "2m for minutes, or "),
+            "month" | "months" => ("months", ""),
+            _ => ("years", ""),
+        };
+        return Err(format!("{unit} is {what}: write {minutes}days as 60d"));
+    }
     let length = humantime::parse_duration(text)
         .map_err(|error| format!("{error}: write it like 2h, 90m or 1h30m"))?;
     if length.is_zero() {
@@ -29,6 +37,13 @@ pub(crate) fn length(text: &str) -> Result<Duration, String> {
         return Err("must be at most 365 days".to_owned());
     }
     Ok(length)
+}
+
+/// The first unit of a length that is no fixed time, or is easily taken for another.
+fn calendar_unit(text: &str) -> Option<&str> {
+    text.split(|letter: char| !letter.is_ascii_alphabetic()).find(|unit| {
+        matches!(*unit, "M" | "month" | "months" | "y" | "yr" | "yrs" | "year" | "years")
+    })
 }
 
 /// Reads a time: RFC 3339, in UTC or with an offset.
@@ -102,7 +117,11 @@ mod tests {
             ("-2h", "like 2h"),
             ("0s", "more than zero"),
             ("366d", "at most 365 days"),
-            ("999999999999999999y", "like 2h"),
+            ("999999999999999999d", "like 2h"),
+            ("2M", "M is months: write 2m for minutes, or days as 60d"),
+            ("1h 2M", "M is months"),
+            ("2months", "months is months: write days as 60d"),
+            ("1y", "y is years: write days as 60d"),
         ] {
             let error = length(text).unwrap_err();
             assert!(error.contains(told), "{text}: {error}");

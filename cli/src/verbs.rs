@@ -4,7 +4,7 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 use serde_json::json;
 
-use crate::{args::Args, ending::Ending, json, output, table::Table};
+use crate::{args::Args, ending::Ending, json, output, table::Table, text::shown};
 
 /// Checks everything that circuits need in order to be shared.
 pub(crate) async fn verify(table: &Table, is_json: bool) -> Result<(), Ending> {
@@ -14,11 +14,18 @@ pub(crate) async fn verify(table: &Table, is_json: bool) -> Result<(), Ending> {
         return result.map(|_| ()).map_err(Ending::failed);
     }
     let verified = result.map_err(Ending::failed)?;
-    let mut text = format!("table {:?} is as circuits need it\n", table.name);
-    for not_checked in verified.not_checked() {
-        text += &format!("{not_checked}\n");
+    let not_checked: Vec<_> = verified.not_checked().iter().map(ToString::to_string).collect();
+    output::print(&found_good(&table.name, &not_checked))
+}
+
+/// What is said of a table without a fault. Texts of others are among what was not checked.
+fn found_good(table: &str, not_checked: &[String]) -> String {
+    let as_far = if not_checked.is_empty() { "" } else { ", as far as it was checked" };
+    let mut text = format!("table {table:?} is as circuits need it{as_far}\n");
+    for not_checked in not_checked {
+        text += &format!("{}\n", shown(not_checked));
     }
-    output::print(&text)
+    text
 }
 
 /// Creates the table, if it does not exist.
@@ -37,4 +44,23 @@ pub(crate) fn completion(shell: Shell) -> Result<(), Ending> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "fuseboard", &mut script);
     output::print(&String::from_utf8_lossy(&script))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_checked_is_told_and_harmless() {
+        assert_eq!(found_good("circuits", &[]), "table \"circuits\" is as circuits need it\n");
+        let text = found_good("circuits", &["time-to-live: \u{1b}[2Jdenied".to_owned()]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "table \"circuits\" is as circuits need it, as far as it was checked",
+                "time-to-live: \\u{1b}[2Jdenied",
+            ]
+        );
+    }
 }

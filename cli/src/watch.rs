@@ -12,7 +12,12 @@ use fuseboard::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::{lines::Lines, screen::Screen};
-use crate::{circuit::Circuit, ending::Ending, output::Output, table::Table};
+use crate::{
+    circuit::Circuit,
+    ending::Ending,
+    output::{self, Output},
+    table::Table,
+};
 
 /// What `watch` shows, and how.
 #[derive(Clone, Debug)]
@@ -72,8 +77,15 @@ async fn follow(
             }
             Some(look) => look.map_err(|error| table.explain(&error)),
         };
-        has_looked |= look.is_ok();
+        let is_first = look.is_ok() && !std::mem::replace(&mut has_looked, true);
+        if let (true, Some(name), Ok([])) = (is_first, &watch.name, look.as_deref()) {
+            view.miss(table.unknown(name).await);
+        }
         view.show(look)?;
+        // Where nothing changes nothing is written, so that a write does not tell it.
+        if !output::is_read() {
+            return Err(Ending::Unread);
+        }
         if signals.during(view, tokio::time::sleep(watch.interval)).await?.is_none() {
             return Ok(());
         }
@@ -94,6 +106,14 @@ async fn look(
 }
 
 impl View {
+    /// Takes what is said of the one circuit that is asked for, and has no item.
+    fn miss(&mut self, why: String) {
+        match self {
+            Self::Screen(screen) => screen.miss(why),
+            Self::Lines(lines) => lines.miss(why),
+        }
+    }
+
     fn show(&mut self, look: Look) -> Result<(), Ending> {
         match self {
             Self::Screen(screen) => screen.show(look),

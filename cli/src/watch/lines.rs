@@ -23,6 +23,8 @@ pub(super) struct Lines {
     /// Whether the last look at the table failed.
     is_lost: bool,
     has_looked: bool,
+    /// What is said if the one circuit that is asked for has no item.
+    missing: Option<String>,
 }
 
 /// What of a circuit is worth a line when it changes.
@@ -41,7 +43,12 @@ impl Lines {
             seen: BTreeMap::new(),
             is_lost: false,
             has_looked: false,
+            missing: None,
         }
+    }
+
+    pub(super) fn miss(&mut self, why: String) {
+        self.missing = Some(why);
     }
 
     /// Prints what has changed since the last look.
@@ -54,7 +61,10 @@ impl Lines {
                     self.told(&at, "the table answers again", None)?;
                 }
                 if !std::mem::replace(&mut self.has_looked, true) && circuits.is_empty() {
-                    output::note("no circuit has an item yet: all are closed\n");
+                    match self.missing.take() {
+                        Some(why) => output::note(&format!("{}\n", shown(&why))),
+                        None => output::note("no circuit has an item yet: all are closed\n"),
+                    }
                 }
                 output::print(&self.changes(&circuits, now))
             }

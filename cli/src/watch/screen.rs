@@ -32,6 +32,8 @@ pub(super) struct Screen {
     as_of: Option<SystemTime>,
     /// Why the last look at it failed, if it did.
     error: Option<String>,
+    /// What is said if the one circuit that is asked for has no item.
+    missing: Option<String>,
 }
 
 impl Screen {
@@ -45,6 +47,7 @@ impl Screen {
             circuits: Vec::new(),
             as_of: None,
             error: None,
+            missing: None,
         })
     }
 
@@ -57,6 +60,10 @@ impl Screen {
             }
         }
         output::print(&text)
+    }
+
+    pub(super) fn miss(&mut self, why: String) {
+        self.missing = Some(why);
     }
 
     pub(super) fn show(&mut self, look: Look) -> Result<(), Ending> {
@@ -97,7 +104,8 @@ impl Screen {
         if circuits > 0 {
             lines.extend(rows);
         } else if self.as_of.is_some() {
-            lines.push(cut("no circuit is open", room.columns));
+            let text = self.missing.as_deref().unwrap_or("no circuit is open");
+            lines.push(cut(&shown(text), room.columns));
         }
         lines.truncate(room.rows);
         lines
@@ -146,6 +154,7 @@ mod tests {
             circuits,
             as_of,
             error: None,
+            missing: None,
         }
     }
 
@@ -162,6 +171,15 @@ mod tests {
         assert_eq!(lines[2], "CIRCUIT          STATE   SINCE      UNTIL  WHY");
         assert_eq!(lines[3], "payment-backend  OPEN    2 min ago         5 failures");
         assert!(lines[4].starts_with("a                CLOSED"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_circuit_without_an_item_is_told_with_the_names_that_are_near() {
+        let mut screen = screen(Vec::new());
+        assert_eq!(screen.frame(now(), Room { columns: 80, rows: 24 })[2], "no circuit is open");
+        screen.miss("no item of paymentt; did you mean payments?".to_owned());
+        let lines = screen.frame(now(), Room { columns: 80, rows: 24 });
+        assert_eq!(lines[2], "no item of paymentt; did you mean payments?");
     }
 
     #[test]

@@ -38,12 +38,15 @@ async fn case_138_list_tells_every_circuit_and_what_is_not_one() {
     assert!(lines[3].starts_with("quotes           CLOSED"), "{ran:?}");
     assert_eq!(lines.len(), 4);
     assert!(ran.err.contains("dry run: quotes would be OPEN"), "{ran:?}");
-    assert!(ran.err.contains("not circuits': 1 items, such as \"order-7\""), "{ran:?}");
+    assert!(ran.err.contains("not circuits': 1 item, such as \"order-7\""), "{ran:?}");
 
     let list = world.json(&["list"]).await;
     assert_eq!(names(&list), ["payment-backend", "quotes", "search"]);
     assert_eq!(list["table"], "circuits");
-    assert_eq!(list["other_items"], json!({"votes": 1, "foreign": 1, "unnamed": 0}));
+    assert_eq!(
+        list["other_items"],
+        json!({"votes": 1, "foreign": 1, "unnamed": 0, "of_other_prefixes": 0})
+    );
     assert_eq!(list["dry_runs"][0]["name"], "quotes");
     assert_eq!(of(&list, "payment-backend")["state"], "OPEN");
     assert_eq!(of(&list, "search")["prober"]["owner"], "17#0b5e");
@@ -112,7 +115,24 @@ async fn a_prefix_is_put_before_names_and_hides_other_circuits() {
     assert_eq!((&shown["name"], &shown["state"]), (&json!("db"), &json!("OPEN")));
     let ran = world.run(&["show", "db"]).await;
     assert_eq!(ran.status, 3);
-    assert!(ran.err.contains("near are: billing/db, orders/db"), "{ran:?}");
+    assert!(ran.err.contains("did you mean billing/db, orders/db?"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_that_hides_every_circuit_is_told() {
+    let world = World::new().await;
+    world.put("orders/db", &open(now()));
+    world.put("billing/db", &closed());
+    let told = "no circuit of prefix \"shop/\" has an item; 2 circuits of other prefixes have: is \
+                the prefix right?\n";
+    let ran = world.run(&["list", "--prefix", "shop/"]).await;
+    assert_eq!((ran.status, ran.out.as_str(), ran.err.as_str()), (0, "", told));
+    for options in [&["--exit-code"][..], &["--exit-code", "--json"]] {
+        let ran = world.run(&[&["list", "--prefix", "shop/"], options].concat()).await;
+        assert_eq!((ran.status, ran.err), (1, format!("error: {told}")));
+    }
+    let ran = world.run(&["list", "--prefix", "billing/", "--exit-code"]).await;
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,6 +155,9 @@ async fn what_the_table_has_does_nothing_to_a_terminal_and_is_whole_in_json() {
     assert_eq!(list["circuits"][0]["hold"]["reason"], reason.strip_prefix("hold#").unwrap());
     let ran = world.run(&["list"]).await;
     assert_eq!(ran.out.lines().count(), 2, "a name makes no line: {ran:?}");
+    world.put("order\u{1b}[2J", &json!({"total": 12}));
+    let ran = world.run(&["list"]).await;
+    assert_eq!(ran.err, "not circuits': 1 item, such as \"order\\u{1b}[2J\"\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

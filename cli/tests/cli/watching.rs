@@ -139,3 +139,28 @@ async fn an_empty_table_is_told_and_watched() {
     assert_eq!(watching.line().await, "payments OPEN (5 failures)");
     watching.ends_on(Signal::INT).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_circuit_without_an_item_is_told_with_the_names_that_are_near() {
+    let world = World::new().await;
+    world.put("payments", &open(now()));
+    let mut watching = Watching::start(&world, &["paymentt"]);
+    let told = next(&mut watching.err).await;
+    assert!(told.starts_with("no item of paymentt in table \"circuits\": it never"), "{told}");
+    assert!(told.ends_with("did you mean payments?"), "{told}");
+    world.put("paymentt", &open(now()));
+    assert_eq!(watching.line().await, "paymentt OPEN (5 failures)");
+    watching.ends_on(Signal::INT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_leaves_ends_it_though_nothing_changes() {
+    let world = World::new().await;
+    world.put("payments", &open(now()));
+    let mut watching = Watching::start(&world, &[]);
+    assert_eq!(watching.line().await, "payments OPEN (5 failures)");
+    let Watching { mut process, out, err: _err } = watching;
+    drop(out);
+    let status = soon("it ends", process.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{status:?}");
+}

@@ -87,7 +87,7 @@ async fn orders_that_make_no_sense_are_refused_with_why() {
         ),
         (
             json!({"verb": "hold", "name": "paymnets", "lasts": "2h", "reason": "x", "by": null}),
-            "near are: payments",
+            "did you mean payments?",
         ),
         (
             json!({"verb": "hold", "name": "payments", "lasts": "2h", "reason": "x".repeat(1_025), "by": null}),

@@ -67,7 +67,7 @@ fn describe_gauges() {
     describe_gauge!(
         DOWN_SINCE,
         Unit::Seconds,
-        "Unix time at which the outage began as this process saw it; 0 while closed."
+        "Unix time at which the outage began; 0 while closed."
     );
     describe_gauge!(
         RETRY_AT,
