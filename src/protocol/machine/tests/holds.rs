@@ -104,3 +104,14 @@ fn a_release_ends_a_hold_closed_whose_end_nobody_can_read() {
     let stored = world.stored();
     assert_eq!((&stored.hold, &stored.hold_reason), (&Field::Absent, &Field::Absent));
 }
+
+#[test]
+fn case_133_while_a_circuit_is_held_closed_failing_calls_read_once_per_age() {
+    let mut world = held(&Config::default());
+    let before = world.reads;
+    for _ in 0..100 {
+        world.advance(ms(300));
+        world.fail(1, 1);
+    }
+    assert!(world.reads - before <= 6, "{} reads in 30 s", world.reads - before);
+}
