@@ -415,6 +415,7 @@ impl Machine {
         self.epoch = self.epoch.saturating_add(1);
         self.has_thawed = false;
         self.has_told_would_open = false;
+        self.forget_look();
         self.follow_settings();
     }
 
