@@ -115,3 +115,19 @@ fn case_133_while_a_circuit_is_held_closed_failing_calls_read_once_per_age() {
     }
     assert!(world.reads - before <= 6, "{} reads in 30 s", world.reads - before);
 }
+
+#[test]
+fn a_hold_closed_of_more_than_a_year_is_none() {
+    let year = 365 * 86_400;
+    for (until, is_held) in [(START_UNIX + year, true), (START_UNIX * 1_000, false)] {
+        for released in [Field::Absent, START_UNIX.into()] {
+            let mut world = World::new(1, &Config::default());
+            let held = record_held_closed(START_UNIX, until);
+            world.record = Some(Record { released: released.clone(), ..held });
+            world.succeed(0);
+            assert_eq!(world.processes[0].machine.is_held_closed(), is_held, "{until}");
+            let defects = if is_held || released == Field::Absent { 0 } else { 1 };
+            assert_eq!(world.processes[0].defects.len(), defects, "{until}");
+        }
+    }
+}
