@@ -45,6 +45,10 @@ pub struct Hold {
     by: Option<String>,
 }
 
+/// The longest time for which a circuit can be held closed. A hold that nobody ends would turn
+/// the breaker off for good.
+const LONGEST_CLOSED: Duration = Duration::from_secs(365 * 86_400);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     At(SystemTime),
@@ -58,6 +62,7 @@ impl Hold {
     }
 
     /// Holds a circuit closed until a time: every call is admitted, and failures do not trip it.
+    /// At most 365 days ahead.
     pub const fn closed(until: SystemTime) -> Self {
         Self::new(HoldKind::Closed, End::At(until))
     }
@@ -68,7 +73,7 @@ impl Hold {
     }
 
     /// Holds a circuit closed for a time, which counts from
-    /// [`Breaker::hold`](crate::Breaker::hold).
+    /// [`Breaker::hold`](crate::Breaker::hold): at most 365 days.
     pub const fn closed_for(time: Duration) -> Self {
         Self::new(HoldKind::Closed, End::After(time))
     }
@@ -95,7 +100,7 @@ impl Hold {
 
     /// Returns how long the hold lasts from `now`, the time since the Unix epoch.
     pub(crate) fn lasts(&self, now: Duration) -> Result<Duration, ConfigError> {
-        match self.end {
+        let (field, lasts) = match self.end {
             End::At(until) => {
                 let until = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 let left = until.saturating_sub(now);
@@ -104,13 +109,18 @@ impl Hold {
                     let requirement = "must lie in the future (given is how long ago it was)";
                     return Err(ConfigError::new("until", ago, requirement));
                 }
-                Ok(left)
+                ("until", left)
             }
             End::After(time) if time.is_zero() => {
-                Err(ConfigError::new("time", time, "must be more than zero"))
+                return Err(ConfigError::new("time", time, "must be more than zero"));
             }
-            End::After(time) => Ok(time),
+            End::After(time) => ("time", time),
+        };
+        if self.kind == HoldKind::Closed && lasts > LONGEST_CLOSED {
+            let requirement = "must be at most 365 days for a hold closed";
+            return Err(ConfigError::new(field, lasts, requirement));
         }
+        Ok(lasts)
     }
 
     /// Returns who holds the circuit, and why.
@@ -141,7 +151,18 @@ mod tests {
     fn a_hold_ends_in_the_future_or_is_refused() {
         let lasts = |hold: Hold| hold.lasts(NOW).map_err(|error| error.to_string());
         assert_eq!(lasts(Hold::open(at(1_060))), Ok(Duration::from_secs(60)));
-        assert_eq!(lasts(Hold::closed_for(Duration::MAX)), Ok(Duration::MAX));
+        assert_eq!(lasts(Hold::open_for(Duration::MAX)), Ok(Duration::MAX));
+        let year = Duration::from_secs(365 * 86_400);
+        assert_eq!(lasts(Hold::closed_for(year)), Ok(year));
+        let long = "must be at most 365 days for a hold closed";
+        assert_eq!(
+            lasts(Hold::closed_for(Duration::from_secs(365 * 86_400 + 1))),
+            Err(format!("time {long}, got 31536001s"))
+        );
+        assert_eq!(
+            lasts(Hold::closed(at(31_537_001))),
+            Err(format!("until {long}, got 31536001s"))
+        );
         let past = "until must lie in the future (given is how long ago it was), got 10s";
         assert_eq!(lasts(Hold::closed(at(990))), Err(past.to_owned()));
         let before_1970 = SystemTime::UNIX_EPOCH.checked_sub(Duration::from_secs(1 << 40)).unwrap();

@@ -195,8 +195,8 @@ pub(crate) struct Machine {
     probes: Probes,
     /// Whether the epoch is the one before under a new number: the process was frozen.
     has_thawed: bool,
-    /// Whether subscribers were told, in this epoch, that the circuit would open if it were not
-    /// held closed.
+    /// Whether subscribers were told, in this epoch or before a freeze in it, that the circuit
+    /// would open if it were not held closed.
     has_told_would_open: bool,
     effects: Vec<Effect>,
 }
@@ -257,8 +257,10 @@ impl Machine {
             Phase::Closed { .. } => {
                 // A new epoch tells the outcomes of calls that were admitted before from
                 // later ones; otherwise a thaw with T calls running would trip the fleet.
+                let has_told_would_open = self.has_told_would_open;
                 self.enter(self.phase.clone());
                 self.has_thawed = true;
+                self.has_told_would_open = has_told_would_open;
             }
             // The probe keeps its right, and may still succeed: only its failure is ignored.
             Phase::HalfOpen(_) => self.probes.cut_off(),
@@ -413,6 +415,7 @@ impl Machine {
         self.epoch = self.epoch.saturating_add(1);
         self.has_thawed = false;
         self.has_told_would_open = false;
+        self.forget_look();
         self.follow_settings();
     }
 

@@ -15,6 +15,7 @@ mod operation;
 use std::{fmt, sync::Arc};
 
 use self::attribute::{typed, untyped};
+pub(crate) use self::held::LONGEST_CLOSED_TIME;
 pub use self::{
     attribute::{Attribute, Change, Condition, Malformed, Value},
     held::HoldTerms,

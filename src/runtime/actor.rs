@@ -178,7 +178,7 @@ impl Actor {
         // admitted by a machine that has not seen their trip.
         let trip = self.take_trip(circuit, None);
         // Likewise: the answer to a vote trips only if no good call has come since.
-        self.take_vote(circuit, now);
+        let _ = self.take_vote(circuit, now);
         match event {
             Event::End => return true,
             Event::Response(response) => self.on_response(now, *response),
@@ -190,7 +190,7 @@ impl Actor {
         // Again: the failure that tripped wakes us by a message, which is taken by now. The
         // trip may have been counted after the first look.
         let trip = self.take_trip(circuit, trip);
-        self.take_vote(circuit, now);
+        let _ = self.take_vote(circuit, now);
         // At every turn, not only at a deadline: timers do not run while a process is frozen.
         self.machine.tick(now);
         // After the response, if there is one: a read that came just in time is used.

@@ -126,7 +126,9 @@ impl Machine {
     fn admit_closed(&mut self, evidence: Evidence) -> Admission {
         // A read in the background would tell only the next call, and cost each process of
         // the fleet one more failing call. So a call that comes while calls fail waits.
+        // Held closed, the circuit stays so whatever others find.
         let is_old_while_failing = evidence.is_failing
+            && !self.is_held_closed()
             && self.cache.at.is_none_or(|at| self.now.since(at) > MAX_AGE_WHILE_FAILING);
         if (!self.is_fresh() || is_old_while_failing) && self.may_read(evidence) {
             self.start_read();

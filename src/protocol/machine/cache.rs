@@ -15,6 +15,8 @@ pub(super) struct Cache {
     record: Option<Box<Record>>,
     /// When the store showed it; `None` before the first time.
     pub(super) at: Option<Moment>,
+    /// True if an operator held the circuit closed by the record before it.
+    pub(super) was_held_closed: bool,
     /// True if no write of unknown outcome came after it.
     pub(super) confirmed: bool,
     /// True if a write of this process left it. An eventually consistent read that shows
@@ -63,10 +65,16 @@ impl Cache {
         cut: u8,
     ) -> Option<&'static str> {
         let is_new = self.at.is_none() || self.record() != record.as_ref();
+        let was_held_closed = if is_new {
+            self.record().is_some_and(|before| before.held_closed_until().is_some())
+        } else {
+            self.was_held_closed
+        };
         let defect = record.as_ref().filter(|_| is_new).and_then(Record::defect);
         *self = Self {
             record: record.map(Box::new),
             at: Some(now),
+            was_held_closed,
             confirmed: true,
             // From the first record that is read on, stamps decide. Left set, each change by
             // another process would be read twice.

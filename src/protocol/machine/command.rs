@@ -174,6 +174,9 @@ impl Machine {
             self.enter(Phase::CLOSED);
             // The operator says that the dependency is well, not that it has its full capacity.
             self.start_ramp(Duration::ZERO);
+        } else if origin == Origin::Local && self.cache.was_held_closed {
+            // As in every process that reads of it: failures of before do not count.
+            self.enter(Phase::CLOSED);
         }
         self.announce(Cause::Release, origin);
     }
@@ -200,7 +203,8 @@ impl Machine {
             Command::Release => {
                 let seen = seen.filter(|record| {
                     record.state != Field::Valid(CircuitState::Closed)
-                        || record.held_closed_until().is_some()
+                        // Also a hold whose end cannot be read.
+                        || record.hold != Field::Absent
                 })?;
                 let released_at = self.now.unix_ceil(Duration::ZERO);
                 Some(Operation::Release { seen, released_at, expires_at })

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     hold::info::{HoldInfo, HoldKind},
     protocol::moment::Moment,
-    protocol::record::Record,
+    protocol::record::{LONGEST_CLOSED_TIME, Record},
     transition::{Cause, Origin},
 };
 
@@ -24,7 +24,10 @@ pub(super) fn is_held_closed(record: &Record, now: Moment) -> bool {
 }
 
 fn left(record: &Record, now: Moment) -> Duration {
-    record.held_closed_until().map_or(Duration::ZERO, |end| until(end, Duration::ZERO, now))
+    let left = record.held_closed_until().map(|end| until(end, Duration::ZERO, now));
+    // An item that was written by hand may have no stamp of when its hold began.
+    let is_sound = |left: &Duration| left.as_secs() <= LONGEST_CLOSED_TIME.unsigned_abs();
+    left.filter(is_sound).unwrap_or_default()
 }
 
 impl Machine {

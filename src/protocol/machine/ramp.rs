@@ -118,6 +118,10 @@ impl Machine {
         {
             return;
         }
+        // Held closed until then, the circuit has admitted all calls.
+        if record.is_released() && self.cache.was_held_closed {
+            return;
+        }
         let stamped = record.expires_at.valid().map(|expires_at| {
             let closed_at = expires_at.saturating_sub(self.life());
             self.now.elapsed_since_stamp(closed_at)

@@ -16,6 +16,7 @@ mod fleet;
 mod fleet_faults;
 mod fleet_rights;
 mod fleet_rules;
+mod holds;
 mod lengths;
 mod looks;
 mod process;

@@ -93,6 +93,8 @@ struct Cast {
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
     started_at: Moment,
+    /// The `store_timeout` that it was started under.
+    limit: Duration,
     is_vote: bool,
 }
 
@@ -191,17 +193,19 @@ impl Machine {
             None if wish.since.is_some() => self.voting = Some(Box::new(Voting::new(wish))),
             None => return,
         }
+        if wish.since.is_none() {
+            self.forget_look();
+        }
         self.dispatch_votes();
     }
 
     /// Takes the end of a ballot.
     pub(crate) fn on_ballot(&mut self, now: Moment, answer: BallotAnswer) {
         self.advance(now);
-        let limit = self.config.store_timeout();
         let Some(voting) = &mut self.voting else { return };
         let Some(sent) = voting.in_flight.take() else { return };
         // What was shown before a freeze is too old to count, and a failure blames nobody.
-        let was_frozen = self.now.was_frozen_since(sent.started_at, limit);
+        let was_frozen = self.now.was_frozen_since(sent.started_at, sent.limit);
         match answer {
             _ if was_frozen => {}
             BallotAnswer::Shown(votes) => self.take_votes(&votes, sent.is_vote),
@@ -257,6 +261,13 @@ impl Machine {
     pub(super) fn thaw_votes(&mut self) {
         if let Some(voting) = &mut self.voting {
             voting.thawed_at = Some(self.now);
+        }
+    }
+
+    /// Has the next vote look first: a look is for the vote of one streak.
+    pub(super) fn forget_look(&mut self) {
+        if let Some(voting) = &mut self.voting {
+            voting.has_looked = false;
         }
     }
 
@@ -359,7 +370,7 @@ impl Machine {
     fn send(&mut self, due: Due) {
         let Some(epoch) = self.vote_epoch() else { return };
         let window = self.config.votes().map_or(Duration::ZERO, |rule| rule.window);
-        let now = self.now;
+        let (now, limit) = (self.now, self.config.store_timeout());
         let Some(voting) = &mut self.voting else { return };
         let voter = match &voting.voter {
             Some((voter, its)) if *its == epoch => Arc::clone(voter),
@@ -368,6 +379,8 @@ impl Machine {
         voting.voter = Some((Arc::clone(&voter), epoch));
         voting.has_looked = false;
         let mut over = std::mem::take(&mut voting.over);
+        // Its own is there if it was shown too old.
+        over.retain(|it| *it != voter);
         let (voter, vote) = match due {
             Due::Vote(at) => {
                 let has_cleaned = over.len() >= TOO_MANY_OVER;
@@ -386,7 +399,7 @@ impl Machine {
             }
         };
         let is_vote = matches!(due, Due::Vote(_));
-        voting.in_flight = Some(InFlight { started_at: now, is_vote });
+        voting.in_flight = Some(InFlight { started_at: now, limit, is_vote });
         let expires_at = now.unix_ceil(window.saturating_add(TTL_SLACK));
         self.effects.push(Effect::Vote(Arc::new(Ballot { voter, vote, over, expires_at })));
     }

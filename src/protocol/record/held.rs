@@ -15,6 +15,10 @@ use crate::{hold::info::HoldKind, state::CircuitState};
 /// The word of `hold` while an operator holds the circuit closed.
 const CLOSED: &str = "closed";
 
+/// The longest time for which a circuit is held closed, in seconds: a year, and a day for clocks
+/// that differ.
+pub(crate) const LONGEST_CLOSED_TIME: i64 = 366 * 86_400;
+
 /// What an operator's hold says: until when, by whom and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HoldTerms {
@@ -63,12 +67,17 @@ impl Record {
     }
 
     /// Returns until when an operator holds the circuit closed. `None` if it is not held closed,
-    /// also if its end cannot be read: a hold without an end would admit calls for ever.
+    /// also if its end cannot be read, or lies more than a year after it began: a hold without an
+    /// end would admit calls for ever.
     #[must_use]
     pub fn held_closed_until(&self) -> Option<i64> {
         let is_held = self.state == Field::Valid(CircuitState::Closed)
             && self.hold.valid().is_some_and(|word| **word == *CLOSED);
-        self.hold_until.valid().copied().filter(|_| is_held)
+        // By the stamp of its holder, where there is one.
+        let is_sound = |until: &i64| {
+            self.released.valid().is_none_or(|at| until.saturating_sub(*at) <= LONGEST_CLOSED_TIME)
+        };
+        self.hold_until.valid().copied().filter(is_sound).filter(|_| is_held)
     }
 
     /// Returns until when an operator holds the circuit open. `None` if it is not held open, or

@@ -48,11 +48,14 @@ impl StoreClient {
 }
 
 impl Actor {
-    /// Shows the machine whether this process votes, as the counting has it now.
-    pub(super) fn take_vote(&mut self, circuit: &Circuit, now: Moment) {
-        if let Some(CountedVote { wish, settle }) = circuit.vote() {
-            self.settles.extend(settle);
-            self.machine.learn_wish(now, wish);
-        }
+    /// Shows the machine whether this process votes, as the counting has it now. Returns `false` if
+    /// there is nothing to show, or if the counting has yet to follow the machine.
+    pub(super) fn take_vote(&mut self, circuit: &Circuit, now: Moment) -> bool {
+        let Some(CountedVote { wish, settle }) = circuit.vote(self.machine.epoch()) else {
+            return false;
+        };
+        self.settles.extend(settle);
+        self.machine.learn_wish(now, wish);
+        true
     }
 }

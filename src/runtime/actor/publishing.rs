@@ -59,6 +59,11 @@ impl Actor {
         let Followed { settles, remembered, failures } = circuit.follow(&turn);
         self.settles.extend(settles);
         self.machine.learn_what_stands(remembered);
+        // Once more after a new epoch: a withdrawal of the one before, as a freeze leaves it, would
+        // wait for the next turn, and its caller with it.
+        if epoch_before != Some(self.machine.epoch()) && self.take_vote(circuit, now) {
+            self.publish_decisions(circuit, now, under_way, false);
+        }
         // After the counting: a call that is admitted into the new epoch must find it begun.
         for (reply, admission) in std::mem::take(&mut self.replies) {
             self.answer(circuit, reply, admission);

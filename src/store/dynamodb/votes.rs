@@ -4,7 +4,10 @@
 //! One unconditional `UpdateItem` casts a vote and shows all of them, so that voting and counting
 //! are one request. Each vote is an attribute, `vote#` and the voter; so is each withdrawal.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
@@ -72,8 +75,8 @@ impl Sent {
         let mut update = "SET #expiration = :expiration, #me = :vote".to_owned();
         let mut removed = Vec::new();
         // An attribute must not come twice in an update.
-        let others = ballot.over.iter().filter(|voter| **voter != ballot.voter);
-        for (number, voter) in others.enumerate() {
+        let others: BTreeSet<_> = ballot.over.iter().filter(|it| **it != ballot.voter).collect();
+        for (number, voter) in others.into_iter().enumerate() {
             let placeholder = format!("#over{number}");
             names.insert(placeholder.clone(), name_of(voter));
             removed.push(placeholder);
@@ -108,7 +111,7 @@ mod tests {
     #[test]
     fn a_ballot_names_each_attribute_once() {
         let vote = Vote { at_ms: 1_700_000_000_123, epoch: Some(1_700_003_630) };
-        let cast = Sent::new(&AttributeNames::default(), &ballot(vote, &["b", "a", "c"]));
+        let cast = Sent::new(&AttributeNames::default(), &ballot(vote, &["b", "a", "b", "c"]));
         let removes = "REMOVE #over0, #over1";
         assert_eq!(cast.update, format!("SET #expiration = :expiration, #me = :vote {removes}"));
         assert_eq!(cast.names.len(), 4);

@@ -64,6 +64,16 @@ async fn case_152_a_good_call_withdraws<S: Shared>() {
     assert_eq!(world.stored_state(), Some(CircuitState::Open));
 }
 
+async fn case_152_a_good_call_that_ends_after_a_freeze_withdraws_too<S: Shared>() {
+    let world = world_of::<S>(Rule::votes(2, 2));
+    let a = world.process();
+    fail(&a, 2).await;
+    let permit = a.circuit().admit().await.unwrap();
+    world.clock.freeze(Duration::from_secs(5));
+    permit.success().settled().await;
+    assert_eq!(a.store.writes(), 2, "withdrawn when its call returns");
+}
+
 async fn case_152_without_enough_voters_each_process_trips_as_ever<S: Shared>() {
     let world = World::<S>::with(|config| config.also_trip(Rule::votes(5, 2)));
     let a = world.process();
@@ -141,6 +151,7 @@ async fn case_114_a_failure_that_does_not_vote_waits_for_no_store<S: Shared>() {
 over_each_store! {
     case_152_the_vote_that_is_missing_trips_for_all,
     case_152_a_good_call_withdraws,
+    case_152_a_good_call_that_ends_after_a_freeze_withdraws_too,
     case_152_without_enough_voters_each_process_trips_as_ever,
     case_152_a_process_without_the_rule_goes_by_the_item,
     case_153_votes_that_are_lost_delay_nobody_for_long_and_are_cast_again,

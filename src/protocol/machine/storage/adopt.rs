@@ -185,7 +185,11 @@ impl Machine {
         if !same_epoch && last_read_at.is_some() {
             self.close_here(record, last_read_at);
             // It has served calls since it closed the circuit by itself, and need not begin again.
-            if let (Some(alone), Phase::Closed { ramp, .. }) = (ramp_alone, &mut self.phase) {
+            // One who holds a circuit closed asks for all calls.
+            let is_held = record.is_some_and(|record| is_held_closed(record, self.now));
+            if let (Some(alone), Phase::Closed { ramp, .. }) = (ramp_alone, &mut self.phase)
+                && !is_held
+            {
                 *ramp = alone;
             }
         } else if let (Some(record), None) = (record, last_read_at) {

@@ -424,3 +424,64 @@ fn nobody_votes_while_an_operator_holds_the_circuit_closed() {
     poll.fail(2, 2);
     assert_eq!(poll.trips(), 1);
 }
+
+#[test]
+fn each_incident_looks_before_its_first_vote() {
+    let mut poll = Poll::new(1, 2, 2);
+    poll.world.succeed(0);
+    for incident in ["open", "good call", "last"] {
+        poll.pass(s(2));
+        let calls = [0; 2].map(|number| poll.world.admit(number));
+        poll.world.advance(s(1));
+        for call in calls {
+            poll.world.processes[0].end(call, CallEnd::Failure);
+        }
+        assert_eq!(poll.world.processes[0].ballot, None, "{incident}");
+        assert!(poll.world.processes[0].job.is_some(), "{incident}: it reads before it votes");
+        match incident {
+            "open" => {
+                poll.world.record = Some(open(START_UNIX + 1));
+                poll.world.settle(0);
+                assert_eq!(poll.world.state(0), CircuitState::Open);
+                poll.world.record = Some(closed(START_UNIX + 4_000));
+                poll.pass(s(6));
+                poll.succeed(0);
+            }
+            "good call" => {
+                let good = CallId { epoch: poll.world.processes[0].machine.epoch(), probe: None };
+                poll.world.processes[0].end(good, CallEnd::Success);
+                poll.world.settle(0);
+            }
+            _ => poll.world.settle(0),
+        }
+        assert_eq!(poll.world.processes[0].ballot.is_some(), incident == "last");
+    }
+}
+
+#[test]
+fn a_withdrawal_removes_its_voter_once_also_where_its_vote_is_over() {
+    let mut poll = Poll::new(1, 2, 2);
+    poll.world.fail(0, 2);
+    let voter = Arc::clone(&poll.arrive(0).voter);
+    poll.votes.insert(Arc::clone(&voter), Vote::OVER);
+    poll.answer(0, BallotAnswer::Shown(poll.votes.clone()));
+    poll.world.succeed(0);
+    assert_eq!(poll.arrive(0).over, [voter]);
+}
+
+#[test]
+fn case_141_a_ballot_under_way_keeps_its_store_timeout() {
+    let with_timeout = |seconds| {
+        let rule = Rule::votes(2, 2).within(s(60));
+        build(Config::builder().failure_threshold(5).also_trip(rule).store_timeout(s(seconds)))
+    };
+    let mut poll = Poll::new(2, 2, 2);
+    poll.world = World::new(2, &with_timeout(10));
+    poll.fail(0, 2);
+    poll.world.fail(1, 2);
+    poll.arrive(1);
+    poll.world.processes[1].reconfigure(with_timeout(1));
+    poll.world.advance(s(8));
+    poll.answer(1, BallotAnswer::Shown(poll.votes.clone()));
+    assert_eq!(poll.trips(), 1, "it was not frozen");
+}

@@ -97,8 +97,9 @@ impl Circuit {
     }
 
     /// Returns whether this process votes, after all good calls that have ended. `None` without a
-    /// rule of votes, or without failures.
-    pub(crate) fn vote(&self) -> Option<CountedVote> {
+    /// rule of votes, or without failures, or while another epoch is counted than this one of the
+    /// machine, which would drop what is counted of it: its callers then wait on.
+    pub(crate) fn vote(&self, epoch: u64) -> Option<CountedVote> {
         let counted = self.known_count()?;
         let has_rule = self.config.load().votes().is_some();
         if !has_rule && counted.votes.load(Ordering::Relaxed) == 0 {
@@ -106,12 +107,15 @@ impl Circuit {
         }
         let mut tally = counted.tally();
         tally.follow(&self.config);
+        if tally.counting.epoch() != epoch {
+            return None;
+        }
         if !has_rule {
             // New settings have taken the rule away: a vote for it is withdrawn, once.
             counted.votes.store(0, Ordering::Relaxed);
         }
         counted.forget_past(&mut tally.counting, self.clock.now(), &self.gate);
-        let wish = Wish { epoch: tally.counting.epoch(), since: tally.counting.votes_since() };
+        let wish = Wish { epoch, since: tally.counting.votes_since() };
         let settle = tally.awaited_vote.take().map(|vote| vote.settle);
         Some(CountedVote { wish, settle })
     }

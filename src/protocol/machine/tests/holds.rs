@@ -1,0 +1,133 @@
+//! What a hold closed leaves behind: ramps, epochs, reads, and what subscribers are told.
+
+use super::{process::*, world::*, *};
+
+fn ramping() -> Config {
+    build(Config::builder().ramp(s(100)))
+}
+
+fn is_on_ramp(world: &World, number: usize) -> bool {
+    world.processes[number].machine.published_ramp().is_some()
+}
+
+fn command(world: &mut World, number: usize, command: Command) {
+    world.processes[number].command(command);
+    world.settle(number);
+}
+
+/// Time passes in which the other processes read the item again.
+fn read_again(world: &mut World, number: usize) {
+    world.advance(s(6));
+    let _ = world.call(number);
+}
+
+/// Two processes, of which the first has held the circuit closed and the second has read it.
+fn held(config: &Config) -> World {
+    let mut world = World::new(2, config);
+    world.succeed(1);
+    command(&mut world, 0, hold(HoldKind::Closed, START_UNIX + 600));
+    read_again(&mut world, 1);
+    assert!(world.processes.iter().all(|process| process.machine.is_held_closed()));
+    world
+}
+
+#[test]
+fn case_133_the_release_of_a_hold_closed_begins_no_ramp() {
+    let mut world = held(&ramping());
+    command(&mut world, 0, Command::Release);
+    read_again(&mut world, 1);
+    assert_eq!(world.stored().hold, Field::Absent);
+    assert_eq!([is_on_ramp(&world, 0), is_on_ramp(&world, 1)], [false; 2], "it admitted all");
+    // The release of an open circuit does, in each process.
+    world.fail(0, 5);
+    read_again(&mut world, 1);
+    assert_eq!(world.state(1), CircuitState::Open);
+    command(&mut world, 0, Command::Release);
+    read_again(&mut world, 1);
+    assert_eq!([is_on_ramp(&world, 0), is_on_ramp(&world, 1)], [true; 2]);
+}
+
+#[test]
+fn case_133_who_ramps_alone_admits_all_calls_once_it_reads_a_hold_closed() {
+    let mut world = World::new(1, &ramping());
+    world.fail(0, 5);
+    world.deny_writes = Some(StoreErrorKind::Misconfigured);
+    world.pass(s(35));
+    while world.state(0) != CircuitState::Closed {
+        if let Call::Runs(pass) = world.call(0) {
+            world.end(0, pass, CallEnd::Success);
+        }
+    }
+    assert!(is_on_ramp(&world, 0));
+    let now = world.processes[0].now.unix_floor(Duration::ZERO);
+    world.record = Some(record_held_closed(now, now + 600));
+    read_again(&mut world, 0);
+    assert!(world.processes[0].machine.is_held_closed());
+    assert!(!is_on_ramp(&world, 0));
+}
+
+#[test]
+fn case_133_the_release_of_a_hold_closed_begins_an_epoch_in_every_process() {
+    let mut world = held(&Config::default());
+    let epochs = |world: &World| [0, 1].map(|number| world.processes[number].machine.epoch());
+    let before = epochs(&world);
+    world.fail(0, 4);
+    world.fail(1, 4);
+    command(&mut world, 0, Command::Release);
+    read_again(&mut world, 1);
+    assert_eq!(epochs(&world), before.map(|epoch| epoch + 1));
+    assert_eq!([0, 1].map(|number| world.processes[number].streak()), [0; 2]);
+    // A circuit that is closed already is released without a new one.
+    world.fail(0, 4);
+    command(&mut world, 0, Command::Release);
+    assert_eq!((epochs(&world)[0], world.processes[0].streak()), (before[0] + 1, 4));
+}
+
+#[test]
+fn case_133_a_freeze_does_not_tell_again_that_the_circuit_would_open() {
+    let mut world = held(&Config::default());
+    for _ in 0..3 {
+        world.fail(1, 7);
+        world.processes[1].thaw();
+    }
+    let told = &world.processes[1].transitions;
+    let would_open = told.iter().filter(|told| told.cause == Cause::WouldOpen).count();
+    assert_eq!(would_open, 1, "{told:?}");
+}
+
+#[test]
+fn a_release_ends_a_hold_closed_whose_end_nobody_can_read() {
+    let mut world = World::new(1, &Config::default());
+    let held = record_held_closed(START_UNIX, START_UNIX + 600);
+    world.record = Some(Record { hold_until: Field::Absent, ..held });
+    command(&mut world, 0, Command::Release);
+    let stored = world.stored();
+    assert_eq!((&stored.hold, &stored.hold_reason), (&Field::Absent, &Field::Absent));
+}
+
+#[test]
+fn case_133_while_a_circuit_is_held_closed_failing_calls_read_once_per_age() {
+    let mut world = held(&Config::default());
+    let before = world.reads;
+    for _ in 0..100 {
+        world.advance(ms(300));
+        world.fail(1, 1);
+    }
+    assert!(world.reads - before <= 6, "{} reads in 30 s", world.reads - before);
+}
+
+#[test]
+fn a_hold_closed_of_more_than_a_year_is_none() {
+    let year = 365 * 86_400;
+    for (until, is_held) in [(START_UNIX + year, true), (START_UNIX * 1_000, false)] {
+        for released in [Field::Absent, START_UNIX.into()] {
+            let mut world = World::new(1, &Config::default());
+            let held = record_held_closed(START_UNIX, until);
+            world.record = Some(Record { released: released.clone(), ..held });
+            world.succeed(0);
+            assert_eq!(world.processes[0].machine.is_held_closed(), is_held, "{until}");
+            let defects = if is_held || released == Field::Absent { 0 } else { 1 };
+            assert_eq!(world.processes[0].defects.len(), defects, "{until}");
+        }
+    }
+}
