@@ -205,7 +205,7 @@ async fn case_136_a_layer_that_never_waits_waits_for_its_inner_service() {
     let process = trying().process();
     let breaker = process.breaker();
     while breaker.state() == CircuitState::Closed {
-        fail(&breaker).await;
+        let _ = fail(&breaker).await;
     }
     let inner = ServiceBuilder::new()
         .concurrency_limit(1)
