@@ -194,6 +194,18 @@ impl Circuit {
     #[cold]
     #[inline(never)]
     fn count_good(&self, epoch: u64) -> bool {
+        self.count_good_here(epoch)
+    }
+
+    /// Counts a good call. Returns something to wait for if it withdraws a vote.
+    #[cold]
+    #[inline(never)]
+    fn end_good(&self, epoch: u64) -> Outstanding {
+        if self.count_good_here(epoch) { None } else { self.count_withdrawal(epoch) }
+    }
+
+    #[inline]
+    fn count_good_here(&self, epoch: u64) -> bool {
         // Without counts the first failure is being counted right now: concurrent with
         // this call, which may come before it.
         let Some(counted) = self.counted.get() else { return true };
@@ -202,13 +214,6 @@ impl Circuit {
             counted.slots.count_good(epoch);
         }
         !may_vote
-    }
-
-    /// Counts a good call. Returns something to wait for if it withdraws a vote.
-    #[cold]
-    #[inline(never)]
-    fn end_good(&self, epoch: u64) -> Outstanding {
-        if self.count_good(epoch) { None } else { self.count_withdrawal(epoch) }
     }
 
     #[inline(never)]
