@@ -67,8 +67,8 @@ mod tests {
         for invocation in 0..8 {
             invoke(&registry, &payments, recorder, invocation, &mut log).await.unwrap();
         }
-        assert_eq!(sum(&log, "fuseboard_failures_total"), 3.0);
-        assert_eq!(sum(&log, "fuseboard_rejections_total"), 5.0);
+        assert_eq!(sum(&log, "fuseboard_failures_total"), 5.0);
+        assert_eq!(sum(&log, "fuseboard_rejections_total"), 3.0);
         assert_eq!(sum(&log, "fuseboard_transitions_total"), 1.0);
     }
 }
