@@ -88,7 +88,7 @@ impl Hold {
         self
     }
 
-    /// Says who holds the circuit: at most 1,024 bytes. Default: nobody is named.
+    /// Sets the name of the operator: at most 1,024 bytes. Default: no name.
     pub fn by(mut self, who: impl Into<String>) -> Self {
         self.by = Some(who.into());
         self

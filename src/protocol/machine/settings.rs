@@ -31,7 +31,7 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    /// Remembers what was written under settings that are in force no more.
+    /// Keeps the longest lease and recovery timeout of the settings that are replaced.
     fn leave(&mut self, config: &Config) {
         self.longest_lease = self.longest_lease.max(seconds(config.probe_lease()));
         self.longest_recovery = self.longest_recovery.max(seconds(config.recovery_timeout()));

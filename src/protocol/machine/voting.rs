@@ -28,8 +28,8 @@ const BETWEEN_VOTES: Duration = Duration::from_secs(1);
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 const MISCONFIGURED_BACK_OFF: Duration = Duration::from_secs(60);
-/// A voter that sees so many votes that are over removes them at once. Otherwise its next ballot
-/// does.
+/// From this number of expired votes on, a voter sends a ballot only to remove them. Fewer are
+/// removed by its next ballot.
 const TOO_MANY_OVER: usize = 32;
 
 /// What the counting says of the vote of this process.
