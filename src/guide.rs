@@ -13,7 +13,7 @@
 //! | operate circuits: see, hold, release, and what to do when | [`runbook`] |
 //! | test your code | [`testing`] |
 //! | make the table, and give permissions | [`table`] |
-//! | choose when a circuit opens | [`tripping`]; [`votes`] where each process makes few calls |
+//! | choose when to trip | [`tripping`]; [`votes`] where each process makes few calls |
 //! | choose other settings | [`settings`] |
 //! | come from another breaker, or share one with Python | [`from_other_breakers`], [`python`] |
 //! | know what can break, what holds, and what it costs | [`failure_modes`], [`guarantees`], [`fleet_size`], [`performance`] |
@@ -86,6 +86,7 @@ pub mod testing {}
 pub mod traps {}
 
 #[doc = include_str!("../docs/guide/tripping.md")]
+#[doc(alias = "choosing when to trip")]
 pub mod tripping {}
 
 #[doc = include_str!("../docs/votes.md")]

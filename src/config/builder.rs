@@ -48,7 +48,8 @@ impl ConfigBuilder {
     }
 
     /// Adds a rule that trips the circuit as well. The circuit trips as soon as
-    /// `failure_threshold` or any rule says so. Default none; at most 4.
+    /// `failure_threshold` or any rule says so: for a rule alone, set that to `u32::MAX`. Default
+    /// none; at most 4.
     pub fn also_trip(mut self, rule: impl Into<Rule>) -> Self {
         self.config.also_trip.push(rule.into());
         self

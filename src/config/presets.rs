@@ -21,6 +21,10 @@ impl Config {
     /// | setting | value | because |
     /// |---|---|---|
     /// | `failure_threshold` | 5 | where 100 calls a second are made and a hundredth fails, three in a row come twelve times a day. Lower it to three where fewer than five environments run: they have too few votes, and one that is called every 20 s takes 100 s to see five failures |
+    /// | `slow_after` | none | [`call_within`](crate::Breaker::call_within) cuts a call that hangs, which a function needs before its deadline anyway. Set it where a call must not be cut |
+    /// | `open_backoff` | none | it delays the closing too, and no value suits every outage. Set it where outages last for minutes: each failed probe is an invocation that failed |
+    /// | `open_for_at_most` | 600 s | of no effect until a call returns [`OpenFor`](crate::Outcome::OpenFor). Let one do so where the dependency sends `Retry-After`: one environment that was told holds all of them back |
+    /// | `ramp` | none | a call that it rejects is an invocation that did nothing. Set it where the dependency comes back cold: the share holds for environments of few calls too |
     /// | `local_cache_max_age` | 5 s | an environment that is called less often reads before each call. That costs some milliseconds, and is how it learns of an outage that others found: with a longer age it would call a dead dependency instead |
     /// | `store_timeout` | 1 s | the first read of a cold start makes a connection. With less it would fail, and the circuit would be unprotected when it starts |
     /// | `await_trip_write` | on | a write that no call awaits lands when the environment is thawed, or never |

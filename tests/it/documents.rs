@@ -208,6 +208,7 @@ fn the_readme_and_the_page_of_settings_give_the_default_of_every_setting() {
     let config = Config::default();
     let seconds = |length: Duration| format!("{} s", length.as_secs());
     let on = |is_on| if is_on { "on" } else { "off" }.to_owned();
+    let none = |is_none| if is_none { "none" } else { "set" }.to_owned();
     let leases = config.probe_limit().as_secs() / config.probe_lease().as_secs();
     let least = config.store_timeout().saturating_mul(3);
     assert_eq!(config.probe_lease(), config.recovery_timeout().max(least));
@@ -229,6 +230,12 @@ fn the_readme_and_the_page_of_settings_give_the_default_of_every_setting() {
         ("max_clock_skew", seconds(config.max_clock_skew())),
         ("await_trip_write", config.await_trip_write().to_string()),
         ("count_cancelled", config.count_cancelled().to_string()),
+        ("failure_window", none(config.failure_window().is_none())),
+        ("also_trip", none(config.also_trip().is_empty())),
+        ("slow_after", none(config.slow_after().is_none())),
+        ("open_backoff", none(config.open_backoff().is_none())),
+        ("open_for_at_most", format!("max(R, {})", seconds(config.open_for_at_most()))),
+        ("ramp", none(config.ramp().is_none())),
     ];
     for document in ["README.md", "docs/settings.md"] {
         let text = fs::read_to_string(root().join(document)).unwrap();

@@ -25,7 +25,8 @@ fn shown(cell: &str) -> String {
         text += before;
         rest = link.split_once(')').map_or("", |(_address, after)| after);
     }
-    (text + rest).replace(['[', '*'], "")
+    // `<wbr>` is where a long word may break.
+    (text + rest).replace(['[', '*'], "").replace("<wbr>", " ")
 }
 
 /// The width of the longest part that no line can break: code breaks at spaces and hyphens too.
@@ -121,4 +122,5 @@ fn a_table_is_as_wide_as_its_longest_words() {
     assert_eq!(tables(in_a_comment)[0].1, 25 * OF_CODE + PADDING);
     assert_eq!(longest_word("orders-db"), 7 * OF_TEXT);
     assert_eq!(longest_word("at most `handoff`; more"), 7 * OF_CODE + OF_TEXT);
+    assert_eq!(longest_word("permitted<wbr>Calls"), 9 * OF_TEXT);
 }

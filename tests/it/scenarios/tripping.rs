@@ -50,7 +50,7 @@ async fn case_106_within_trips_at_its_window_and_not_after_it<S: Shared>() {
     }
 }
 
-async fn case_107_failures_in_a_row_that_lie_far_apart_do_not_trip<S: Shared>() {
+async fn cases_15_and_107_failures_in_a_row_that_lie_far_apart_do_not_trip<S: Shared>() {
     let world = World::<S>::with(|config| config.failure_threshold(3).failure_window(MINUTE));
     let a = world.process();
     for _ in 0..10 {
@@ -183,7 +183,7 @@ async fn case_114_the_failure_that_trips_returns_when_all_can_know<S: Shared>() 
 over_each_store! {
     case_102_of_last_trips_at_its_edge_and_not_before,
     case_106_within_trips_at_its_window_and_not_after_it,
-    case_107_failures_in_a_row_that_lie_far_apart_do_not_trip,
+    cases_15_and_107_failures_in_a_row_that_lie_far_apart_do_not_trip,
     case_108_a_rate_trips_once_enough_calls_have_ended,
     case_110_the_rule_that_trips_is_named_and_the_next_epoch_begins_empty,
     case_111_failures_of_calls_from_before_a_transition_are_in_no_window,
