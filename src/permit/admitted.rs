@@ -96,7 +96,8 @@ impl<C: Holder> Admitted<C> {
         }
     }
 
-    #[inline]
+    /// Always inlined: out of line the permit would be stored and read back for each call.
+    #[inline(always)]
     pub(super) fn end(mut self, end: CallEnd) -> Settling {
         Settling::new(self.report(end))
     }
@@ -113,7 +114,7 @@ impl<C: Holder> Admitted<C> {
     /// path of nearly all calls. Where it is false nothing was reported.
     #[inline]
     pub(crate) fn report_silently(&mut self, outcome: Outcome) -> bool {
-        let is_reported = self.circuit.report_good(self.id, outcome.into());
+        let is_reported = self.circuit.report_silently(self.id, outcome.into());
         if is_reported {
             self.stage = Stage::Reported;
         }

@@ -1,9 +1,9 @@
 //! Calls that are a failure before they end, since they take too long.
 
 use std::{
-    future::{Future, pending},
+    future::{Future, pending, poll_fn},
     mem::ManuallyDrop,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
     time::Duration,
 };
@@ -11,15 +11,16 @@ use std::{
 use crate::{
     clock::Clock,
     protocol::machine::{CallEnd, CallId},
+    protocol::moment::Moment,
     runtime::circuit::{Circuit, GRACE},
 };
 
-type Timer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// The timers of a call that is not ready. Few calls have any: they are in a box, so that a call
-/// that is ready at once has no room for them.
+/// The timers of a call that is not ready, all in one box. Few calls have any, so that a call that
+/// is ready at once has no room for them.
 #[derive(Default)]
-pub(crate) struct Timers(ManuallyDrop<Option<Box<Running>>>);
+pub(crate) struct Timers(ManuallyDrop<Option<Timer>>);
+
+type Timer = Pin<Box<dyn Future<Output = Due> + Send>>;
 
 impl Drop for Timers {
     /// By hand, since a box that is dropped by the compiler's code is dropped by a function, which
@@ -34,16 +35,16 @@ impl Drop for Timers {
 
 #[cold]
 #[inline(never)]
-fn end(running: &mut Option<Box<Running>>) {
-    drop(running.take());
+fn end(timer: &mut Option<Timer>) {
+    drop(timer.take());
 }
 
-#[derive(Default)]
-struct Running {
-    /// Renews the lease of a probe.
-    renewal: Option<Timer<()>>,
-    /// Ends once it is known whether the call is slow, where the circuit counts slow calls.
-    slowness: Option<Timer<bool>>,
+/// What a timer has come to.
+enum Due {
+    /// It is known whether the call is slow.
+    Judged { is_slow: bool },
+    /// The lease of the probe is to be renewed. The call may be slow later.
+    Renewal(Option<Slowness>),
 }
 
 impl Timers {
@@ -66,14 +67,21 @@ impl Timers {
         if call.probe.is_none() && slow_after.is_none() {
             return false;
         }
-        let Running { renewal, slowness } = &mut **self.0.get_or_insert_default();
-        let clock = || circuit.clock.clone();
-        if let Some(slow_after) = slow_after {
-            let slow = slowness.get_or_insert_with(|| Box::pin(is_slow(clock(), slow_after)));
-            if let Poll::Ready(is_slow) = slow.as_mut().poll(context) {
-                // It is known, and not asked again. Of no size, it allocates nothing.
-                *slow = Box::pin(pending());
-                if is_slow {
+        let timer = self.0.get_or_insert_with(|| {
+            let slowness = slow_after.map(|length| Slowness::new(&circuit.clock, length));
+            next(circuit, call, slowness)
+        });
+        while let Poll::Ready(due) = timer.as_mut().poll(context) {
+            match due {
+                Due::Renewal(slowness) => {
+                    circuit.keep_alive(call);
+                    let slowness = slowness.map(|slowness| slowness.measured(&circuit.clock));
+                    *timer = next(circuit, call, slowness);
+                }
+                Due::Judged { is_slow: false } => *timer = next(circuit, call, None),
+                Due::Judged { is_slow: true } => {
+                    // Of no size, it allocates nothing.
+                    *timer = Box::pin(pending());
                     // The call goes on: it cannot wait for the write of the trip that it may
                     // cause. The lease of a slow probe is over: it has failed.
                     drop(circuit.report(call, CallEnd::Failure));
@@ -81,37 +89,76 @@ impl Timers {
                 }
             }
         }
-        while call.probe.is_some() {
-            let third = circuit.probe_lease().checked_div(3);
-            let timer = renewal.get_or_insert_with(|| {
-                let clock = clock();
-                Box::pin(async move { clock.sleep(third).await })
-            });
-            if timer.as_mut().poll(context).is_pending() {
-                break;
-            }
-            *renewal = None;
-            circuit.keep_alive(call);
-        }
         false
+    }
+}
+
+/// Makes the timer of what is due next.
+fn next(circuit: &Circuit, call: CallId, slowness: Option<Slowness>) -> Timer {
+    let third = call.probe.and_then(|_| circuit.probe_lease().checked_div(3));
+    let clock = circuit.clock.clone();
+    match (slowness, third) {
+        (None, None) => Box::pin(pending()),
+        (Some(slowness), None) => {
+            Box::pin(async move { Due::Judged { is_slow: slowness.is_slow(&clock).await } })
+        }
+        (slowness, third) => Box::pin(async move {
+            let mut judged = pin!(async {
+                match &slowness {
+                    Some(slowness) => slowness.is_slow(&clock).await,
+                    None => pending().await,
+                }
+            });
+            let mut renewal = pin!(clock.sleep(third));
+            let is_slow = poll_fn(|context| match judged.as_mut().poll(context) {
+                Poll::Ready(is_slow) => Poll::Ready(Some(is_slow)),
+                Poll::Pending => renewal.as_mut().poll(context).map(|()| None),
+            });
+            match is_slow.await {
+                Some(is_slow) => Due::Judged { is_slow },
+                None => Due::Renewal(slowness),
+            }
+        }),
     }
 }
 
 /// A timer that is later than this is late.
 const LATE: Duration = Duration::from_millis(20);
 
-/// Waits until a call has run for so long. Says `false` if it is not slow all the same: while the
-/// process is frozen no call runs, and the freeze may have cut it off.
-async fn is_slow(clock: Clock, slow_after: Duration) -> bool {
-    let begun_at = clock.now();
-    clock.watch_for_freezes(begun_at);
-    let freezes = clock.freezes(begun_at);
-    let was_frozen = || clock.freezes(clock.now()) != freezes;
-    clock.sleep_in_place(slow_after).await;
-    // A timer that is late, as this process was frozen or its runtime blocked, may fire when the
-    // answer already lies in the socket: the tasks that read it get a moment to run.
-    if clock.now().since(begun_at) > slow_after.saturating_add(LATE) || was_frozen() {
-        clock.sleep_in_place(GRACE).await;
+/// When a call is slow.
+#[derive(Clone, Copy, Debug)]
+struct Slowness {
+    begun_at: Moment,
+    slow_after: Duration,
+    /// How much of that is left.
+    left: Duration,
+    /// The number of freezes of this process when the call began.
+    freezes: u64,
+}
+
+impl Slowness {
+    fn new(clock: &Clock, slow_after: Duration) -> Self {
+        let begun_at = clock.now();
+        clock.watch_for_freezes(begun_at);
+        Self { begun_at, slow_after, left: slow_after, freezes: clock.freezes(begun_at) }
     }
-    !was_frozen()
+
+    fn measured(self, clock: &Clock) -> Self {
+        let left = self.slow_after.saturating_sub(clock.now().since(self.begun_at));
+        Self { left, ..self }
+    }
+
+    /// Waits until the call has run for so long. Returns `false` if it is not slow all the same:
+    /// while the process is frozen no call runs, and the freeze may have cut it off.
+    async fn is_slow(&self, clock: &Clock) -> bool {
+        let Self { begun_at, slow_after, left, freezes } = *self;
+        let was_frozen = || clock.freezes(clock.now()) != freezes;
+        clock.sleep_in_place(left).await;
+        // A timer that is late, as this process was frozen or its runtime blocked, may fire when
+        // the answer already lies in the socket: the tasks that read it get a moment to run.
+        if clock.now().since(begun_at) > slow_after.saturating_add(LATE) || was_frozen() {
+            clock.sleep_in_place(GRACE).await;
+        }
+        !was_frozen()
+    }
 }

@@ -31,7 +31,7 @@
 //!
 //! `watched` says whether a failure stands in something that counts. A success that loads
 //! zero has nothing to end and stays silent; any other is counted in
-//! [`slots`](crate::runtime::slots). It is stored under the counting's mutex, by failing
+//! [`slots`](crate::runtime::slots), or withdraws the vote of its process. It is stored under the counting's mutex, by failing
 //! calls and the actor, and only where it changes: good calls keep this line in their caches
 //! under steady failures too.
 //!
@@ -49,7 +49,7 @@ mod ramp;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::{
-    protocol::machine::{CLOCK_TICK_MS, CallEnd, CallId, Published, PublishedRamp},
+    protocol::machine::{CLOCK_TICK_MS, Published, PublishedRamp},
     runtime::sync::AtomicU64,
     state::CircuitState,
 };
@@ -96,6 +96,21 @@ pub(crate) enum RampShare {
     Taken,
 }
 
+/// What a good call that is no probe has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// Nothing: no failure stands that it could end.
+    Nothing,
+    /// Be counted.
+    Count,
+    /// Be counted, and withdraw the vote that this process may have.
+    Withdraw,
+}
+
+const NOTHING: u64 = 0;
+const COUNT: u64 = 1;
+const WITHDRAW: u64 = 2;
+
 /// The hot block of one circuit, on cache lines of its own (two: the
 /// prefetcher of common processors fetches them in pairs). What calls read, admitted
 /// or rejected, comes first, on one line.
@@ -108,7 +123,7 @@ pub(crate) struct Gate {
     from: AtomicU64,
     /// For how long, in milliseconds, calls are admitted by `quiet_epoch`.
     quiet: AtomicU64,
-    /// Whether good calls are to be counted: 1, or 0.
+    /// What a good call has to do: a [`Watch`].
     watched: AtomicU64,
     /// How long the window stands open, in milliseconds; 0 is shut.
     span: AtomicU64,
@@ -325,10 +340,14 @@ impl Gate {
         claimed
     }
 
-    /// Whether a good call is to be counted.
+    /// What a good call has to do.
     #[inline]
-    pub(crate) fn is_watched(&self) -> bool {
-        self.watched.load(Relaxed) != 0
+    pub(crate) fn watch(&self) -> Watch {
+        match self.watched.load(Relaxed) {
+            NOTHING => Watch::Nothing,
+            COUNT => Watch::Count,
+            _ => Watch::Withdraw,
+        }
     }
 
     /// Whether two or more failures in a row stand, or did when the last failure was
@@ -337,15 +356,14 @@ impl Gate {
         self.is_failing.load(Relaxed) != 0
     }
 
-    /// Whether an outcome changes nothing, and need not be reported.
-    #[inline]
-    pub(crate) fn is_silent(&self, call: CallId, report: CallEnd) -> bool {
-        matches!((call.probe, report), (None, CallEnd::Success)) && !self.is_watched()
-    }
-
     /// Shows what stands. Called under the counting's mutex alone.
-    pub(crate) fn show_counting(&self, stands: bool, is_failing: bool) {
-        set(&self.watched, u64::from(stands));
+    pub(crate) fn show_counting(&self, watch: Watch, is_failing: bool) {
+        let watched = match watch {
+            Watch::Nothing => NOTHING,
+            Watch::Count => COUNT,
+            Watch::Withdraw => WITHDRAW,
+        };
+        set(&self.watched, watched);
         set(&self.is_failing, u64::from(is_failing));
         if is_failing {
             // Sends calls to `check`, which knows of `is_failing`. Only the actor opens the

@@ -1,7 +1,8 @@
 //! Counts good calls: each thread in a line of its own, and only while failures are watched, so
 //! that a healthy call writes nothing.
 //!
-//! A line is one word: 24 bits of the epoch over 40 bits of the count. A call that was admitted in
+//! A line is one word: 40 bits of the count over 24 bits of the epoch, so that a count that wraps
+//! leaves the epoch alone. A call that was admitted in
 //! an older epoch than the line's does not count: without the epoch, a call that was admitted
 //! before a trip could end a streak of failures after it.
 //!
@@ -29,8 +30,10 @@ use crate::{protocol::counting::COUNT_MASK, runtime::sync::AtomicU64};
 /// more in each sum.
 const OWN_LINES: usize = if cfg!(fuseboard_loom) { 2 } else { 16 };
 
-const EPOCH_SHIFT: u32 = COUNT_MASK.trailing_ones();
-const EPOCH_MASK: u64 = u64::MAX >> EPOCH_SHIFT;
+const EPOCH_BITS: u32 = u64::BITS - COUNT_MASK.trailing_ones();
+const EPOCH_MASK: u64 = u64::MAX >> COUNT_MASK.trailing_ones();
+/// A count of one.
+const ONE: u64 = 1 << EPOCH_BITS;
 
 /// One word on cache lines of its own (two: common processors fetch them in pairs).
 #[derive(Debug)]
@@ -53,12 +56,12 @@ impl Slots {
     #[inline]
     pub(crate) fn count_good(&self, epoch: u64) {
         // The path of nearly all calls, which needs no stack: this thread has an index, and its
-        // line is of this epoch and does not overflow.
+        // line is of this epoch.
         let index = OWN.try_with(Cell::get).unwrap_or(NOT_TAKEN);
         if let Some(Line(line)) = self.lines.get(index) {
             let word = line.load(Relaxed);
-            if word ^ tag(epoch) < COUNT_MASK {
-                line.store(word.wrapping_add(1), Relaxed);
+            if (word ^ epoch) & EPOCH_MASK == 0 {
+                line.store(word.wrapping_add(ONE), Relaxed);
                 return;
             }
         }
@@ -85,24 +88,24 @@ impl Slots {
     pub(crate) fn place(&self, epoch: u64) -> u64 {
         let lines = self.lines.iter().map(|Line(line)| line.load(Relaxed));
         let sum = lines.fold(0, |sum: u64, line| {
-            let is_of = line & !COUNT_MASK == tag(epoch);
-            sum.wrapping_add(if is_of { line & COUNT_MASK } else { 0 })
+            let is_of = line & EPOCH_MASK == tag(epoch);
+            sum.wrapping_add(if is_of { line >> EPOCH_BITS } else { 0 })
         });
         sum & COUNT_MASK
     }
 }
 
 fn tag(epoch: u64) -> u64 {
-    epoch << EPOCH_SHIFT
+    epoch & EPOCH_MASK
 }
 
 /// Returns the line with one more good call; `None` if it is of a newer epoch than the call.
 fn counted(line: u64, epoch: u64) -> Option<u64> {
     // Only 24 bits of the epoch are kept: compare them around their wrap.
-    let ahead = epoch.wrapping_sub(line >> EPOCH_SHIFT) & EPOCH_MASK;
+    let ahead = epoch.wrapping_sub(line) & EPOCH_MASK;
     match ahead {
-        0 => Some(tag(epoch) | line.wrapping_add(1) & COUNT_MASK),
-        older if older < 1 << (u64::BITS - EPOCH_SHIFT - 1) => Some(tag(epoch) | 1),
+        0 => Some(line.wrapping_add(ONE)),
+        older if older < 1 << (EPOCH_BITS - 1) => Some(tag(epoch) | ONE),
         _ => None,
     }
 }

@@ -16,14 +16,21 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Ends the name of a path whose circuit has four rules beside `failure_threshold`.
 pub(crate) const WITH_RULES: &str = ", four rules";
 
+/// Ends the name of a path whose circuit counts slow calls.
+pub(crate) const WITH_SLOW: &str = ", slow calls count";
+
+/// Ends the name of a path on whose circuit a failure stands, for which good calls are counted.
+const COUNTED: &str = ", counted";
+
 /// Makes a number of calls on one path.
 pub(crate) fn run(path: &str, calls: u64) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let Circuits { closed, ruled, open, registry: _registry } = runtime.block_on(circuits())?;
-    let (path, closed) = match path.strip_suffix(WITH_RULES) {
-        Some(path) => (path, ruled),
-        None => (path, closed),
-    };
+    let Circuits { closed, special, open, registry: _registry } = runtime.block_on(circuits())?;
+    let special = special.into_iter().find_map(|(end, breaker)| {
+        let path = path.strip_suffix(end)?;
+        Some((path, breaker))
+    });
+    let (path, closed) = special.unwrap_or((path, closed));
     // From here on nothing runs but what is counted.
     match path {
         "try_admit" => calling(calls, || closed.try_admit().map(|permit| permit.success()).is_ok()),
@@ -83,8 +90,8 @@ async fn through(
 /// The circuits, and what keeps them.
 struct Circuits {
     closed: Breaker,
-    /// Closed too, with four rules.
-    ruled: Breaker,
+    /// Closed too, by how the names of their paths end.
+    special: [(&'static str, Breaker); 3],
     open: Breaker,
     registry: BreakerRegistry,
 }
@@ -102,15 +109,28 @@ async fn circuits() -> Result<Circuits, Failed> {
         .also_trip(Rule::rate(0.5).over(minute).at_least(20))
         .also_trip(Rule::rate(0.2).over(Duration::from_secs(300)).at_least(100))
         .build()?;
+    let slow = config.clone().slow_after(minute).build()?;
+    let rate = Rule::rate(0.5).over(DAY).at_least(1_000);
+    let counted = config.clone().failure_threshold(1_000).also_trip(rate).build()?;
+    let special =
+        [(WITH_RULES, rules), (WITH_SLOW, slow), (COUNTED, counted)].map(|(end, config)| {
+            registry
+                .breaker_with(end.trim_start_matches(", "), config)
+                .map(|breaker| (end, breaker))
+        });
+    let [rules, slow, counted] = special;
     let circuits = Circuits {
         closed: registry.breaker_with("closed", config.clone().build()?)?,
-        ruled: registry.breaker_with("ruled", rules)?,
+        special: [rules?, slow?, counted?],
         open: registry.breaker_with("open", config.build()?)?,
         registry,
     };
-    for breaker in [&circuits.closed, &circuits.ruled, &circuits.open] {
+    let special = circuits.special.iter().map(|(_, breaker)| breaker);
+    for breaker in [&circuits.closed, &circuits.open].into_iter().chain(special) {
         breaker.admit().await?.success().settled().await;
     }
+    let [.., (_, counted)] = &circuits.special;
+    counted.admit().await?.failure().settled().await;
     circuits.open.admit().await?.failure().settled().await;
     Ok(circuits)
 }

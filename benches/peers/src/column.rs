@@ -18,6 +18,8 @@ pub(crate) enum Column {
     WatchedTogether,
     /// The asynchronous call, one thread.
     Call,
+    /// The same where slow calls are counted.
+    CallSlow,
     /// The asynchronous call around a future that pends once, where slow calls are counted.
     Pending,
     /// A call that fails, where rules count over calls and times, and a good one after it.

@@ -88,7 +88,11 @@ impl Contest {
         self.add_with_rules(peer)?;
         shown::comes_to_reject(&mut peer.call()?)?;
         self.add(name, Column::Call, Lanes::Alone(peer.call()?))?;
-        let beside = [(Column::Pending, peer.pending()?), (Column::Failing, peer.failing()?)];
+        let beside = [
+            (Column::CallSlow, peer.call_slow()?),
+            (Column::Pending, peer.pending()?),
+            (Column::Failing, peer.failing()?),
+        ];
         for (column, lane) in beside {
             if let Some(lane) = lane {
                 self.add(name, column, Lanes::Alone(lane))?;

@@ -37,6 +37,11 @@ pub(crate) trait Peer {
     /// future that is ready. It went well if it was admitted.
     fn call(&self) -> Built<Lane>;
 
+    /// The same on a circuit that counts slow calls.
+    fn call_slow(&self) -> Built<Option<Lane>> {
+        Ok(None)
+    }
+
     /// A user of a closed circuit that counts slow calls, by the asynchronous call, around a future
     /// that pends once. It went well if it was admitted.
     fn pending(&self) -> Built<Option<Lane>> {

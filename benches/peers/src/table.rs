@@ -47,6 +47,7 @@ pub(crate) fn render(contest: &Contest, counted: &Counted) -> String {
         let _ = writeln!(table, "{OURS}, rejected with the full `CircuitInfo`: {informed}.\n");
     }
     for (what, column) in [
+        ("`call` around a ready future, where slow calls count", Column::CallSlow),
         ("`call` around a future that pends once, where slow calls count", Column::Pending),
         ("a call that fails, with four rules, and a good one after it", Column::Failing),
     ] {

@@ -22,25 +22,25 @@
 //! | the one that is counted | counts |
 //! | after it | begins the epoch: the actor has published it, and is between 1 and 2 |
 
+mod tally;
 mod vote;
 
 use std::{
+    hint::cold_path,
     num::NonZeroU32,
     sync::{Arc, PoisonError, atomic::Ordering},
 };
 
-use arc_swap::ArcSwap;
-
+use self::tally::{AwaitedTrip, Tally};
 pub(crate) use self::vote::CountedVote;
-use self::vote::{AwaitedVote, LastAsked};
 use super::{Awaited, Circuit, Outstanding, Pending, Settled};
 use crate::{
     config::Config,
-    protocol::counting::{COUNT_MASK, Counting, Remembered, Rules, Trip, distance},
+    protocol::counting::{COUNT_MASK, Counting, Remembered, Trip, distance},
     protocol::machine::{CallEnd, CallId, Published},
     protocol::moment::Moment,
     runtime::circuit::message::{Message, Settle},
-    runtime::gate::Gate,
+    runtime::gate::{Gate, Watch},
     runtime::slots::Slots,
     runtime::sync::{AtomicU64, Mutex, MutexGuard, flume, oneshot},
 };
@@ -54,35 +54,6 @@ pub(super) struct Counted {
     /// The number of freezes after which failures were last ignored; zero if a call has asked
     /// the actor since.
     ignored_after: AtomicU64,
-    /// 1 while this process may have a vote, which its next good call withdraws; else 0.
-    votes: AtomicU64,
-}
-
-/// Failures, and the trips that callers wait for.
-#[derive(Debug)]
-struct Tally {
-    counting: Counting,
-    /// The settings that the counting follows.
-    config: Arc<Config>,
-    /// The number of failures that were counted. The actor compares it before it forgets the
-    /// circuit.
-    failures: u64,
-    /// At most one for each epoch; two if a new epoch trips before the actor has answered the
-    /// callers of the epoch before.
-    awaited_trips: Vec<AwaitedTrip>,
-    /// Those who wait for the vote of this process. Boxed: few circuits vote.
-    awaited_vote: Option<Box<AwaitedVote>>,
-    last_asked: Option<Box<LastAsked>>,
-}
-
-/// A trip that is not settled yet. All its callers wait for the same `Pending`, so memory stays
-/// bounded however many failures come after it.
-#[derive(Debug)]
-struct AwaitedTrip {
-    epoch: u64,
-    /// Idle once the trip is settled.
-    callers: Arc<Pending>,
-    settle: Settle,
 }
 
 /// The result of a turn of the actor.
@@ -111,21 +82,10 @@ pub(crate) struct Followed {
 
 impl Counted {
     fn new(config: &Arc<Config>, epoch: u64) -> Box<Self> {
-        let counting = Counting::new(Rules::new(config), config.success_threshold().get());
-        let config = Arc::clone(config);
-        let tally = Tally {
-            counting,
-            config,
-            failures: 0,
-            awaited_trips: Vec::new(),
-            awaited_vote: None,
-            last_asked: None,
-        };
         Box::new(Self {
             slots: Slots::new(epoch),
-            tally: Mutex::new(tally),
+            tally: Mutex::new(Tally::new(config)),
             ignored_after: AtomicU64::new(0),
-            votes: AtomicU64::new(0),
         })
     }
 
@@ -141,27 +101,10 @@ impl Counted {
     }
 
     /// Drops failures that good calls have ended, and shows the gate what stands.
-    fn forget_past(&self, counting: &mut Counting, at: Moment, gate: &Gate) {
+    fn forget_past(&self, tally: &mut Tally, at: Moment, gate: &Gate) {
+        let counting = &mut tally.counting;
         counting.forget_past(self.place(counting), at);
-        gate.show_counting(counting.needs_good_calls(), counting.is_failing());
-    }
-}
-
-impl Tally {
-    /// Has the counting follow the newest settings. Under the lock of the tally: of two calls that
-    /// fail at once, the later one counts by settings that are at least as new.
-    fn follow(&mut self, newest: &ArcSwap<Config>) {
-        let config = newest.load();
-        if !Arc::ptr_eq(&config, &self.config) {
-            self.counting.reconfigure(&config);
-            self.config = Arc::clone(&config);
-        }
-    }
-
-    /// Takes the trips of earlier epochs.
-    fn take_before(&mut self, epoch: u64) -> Vec<Settle> {
-        let over = self.awaited_trips.extract_if(.., |trip| trip.epoch < epoch);
-        over.map(|trip| trip.settle).collect()
+        tally.show(gate);
     }
 }
 
@@ -170,50 +113,49 @@ impl Circuit {
     /// to a write.
     #[inline]
     pub(crate) fn report(&self, call: CallId, end: CallEnd) -> Outstanding {
-        if self.gate.is_silent(call, end) {
-            return None;
+        if call.probe.is_none() && end == CallEnd::Success {
+            return self.report_good(call.epoch);
         }
-        match (call.probe, end) {
-            (None, CallEnd::Success) => self.end_good(call.epoch),
-            _ => self.report_counted(call, end),
+        self.report_counted(call, end)
+    }
+
+    #[inline]
+    fn report_good(&self, epoch: u64) -> Outstanding {
+        match self.gate.watch() {
+            Watch::Nothing => {}
+            Watch::Count => self.count_good(epoch),
+            Watch::Withdraw => return self.count_withdrawal(epoch),
         }
+        None
     }
 
     /// Reports a good call that is no probe, which says and causes nothing: the path of nearly all
     /// calls. Where it is `false` nothing was reported: also for one that may withdraw a vote.
     #[inline]
-    pub(crate) fn report_good(&self, call: CallId, end: CallEnd) -> bool {
-        if self.gate.is_silent(call, end) {
-            return true;
+    pub(crate) fn report_silently(&self, call: CallId, end: CallEnd) -> bool {
+        if call.probe.is_some() || end != CallEnd::Success {
+            return false;
         }
-        matches!((call.probe, end), (None, CallEnd::Success)) && self.count_good(call.epoch)
+        match self.gate.watch() {
+            Watch::Nothing => true,
+            Watch::Count => {
+                self.count_good(call.epoch);
+                true
+            }
+            Watch::Withdraw => false,
+        }
     }
 
-    /// Counts a good call, and returns `false` without it if it may withdraw a vote. By itself,
-    /// since the registers and the stack that a failure needs cost more than the counting.
-    #[cold]
-    #[inline(never)]
-    fn count_good(&self, epoch: u64) -> bool {
-        self.count_good_here(epoch)
-    }
-
-    /// Counts a good call. Returns something to wait for if it withdraws a vote.
-    #[cold]
-    #[inline(never)]
-    fn end_good(&self, epoch: u64) -> Outstanding {
-        if self.count_good_here(epoch) { None } else { self.count_withdrawal(epoch) }
-    }
-
+    /// Inlined into callers: the call of a function, and the registers that it saves, take longer
+    /// than the counting.
     #[inline]
-    fn count_good_here(&self, epoch: u64) -> bool {
+    fn count_good(&self, epoch: u64) {
+        cold_path();
         // Without counts the first failure is being counted right now: concurrent with
         // this call, which may come before it.
-        let Some(counted) = self.counted.get() else { return true };
-        let may_vote = counted.votes.load(Ordering::Relaxed) != 0;
-        if !may_vote {
+        if let Some(counted) = self.counted.get() {
             counted.slots.count_good(epoch);
         }
-        !may_vote
     }
 
     #[inline(never)]
@@ -223,7 +165,7 @@ impl Circuit {
             (None, CallEnd::Failure | CallEnd::OpenFor(_)) => {
                 self.count_failure(call.epoch, end.open_time())
             }
-            (None, CallEnd::Success) => self.end_good(call.epoch),
+            (None, CallEnd::Success) => self.report_good(call.epoch),
             (None, CallEnd::Ignored | CallEnd::Dropped) => None,
         }
     }
@@ -273,7 +215,7 @@ impl Circuit {
     ) -> Option<(Arc<Pending>, bool)> {
         let mut tally = counted.tally();
         tally.follow(&self.config);
-        let Tally { counting, failures, awaited_trips, .. } = &mut *tally;
+        let Tally { counting, failures, .. } = &mut *tally;
         if epoch < counting.epoch() {
             // The end of that epoch was published before the next epoch began here: the caller
             // may return, since the gate no longer admits calls into it.
@@ -295,12 +237,15 @@ impl Circuit {
                 false
             }
         };
+        let has_tripped = counting.trip().is_some();
+        tally.may_vote |= votes && !has_tripped;
         // Under the lock too: shown later, `watched` could undo what a newer failure has shown,
         // and good calls would go uncounted.
-        self.gate.show_counting(counting.needs_good_calls(), counting.is_failing());
-        if counting.trip().is_none() {
-            return if votes { self.count_vote(counted, &mut tally, place, at) } else { None };
+        tally.show(&self.gate);
+        if !has_tripped {
+            return if votes { self.count_vote(&mut tally, place, at) } else { None };
         }
+        let awaited_trips = &mut tally.awaited_trips;
         if let Some(trip) = awaited_trips.iter().find(|trip| trip.epoch == epoch) {
             return Some((Arc::clone(&trip.callers), false));
         }
@@ -364,9 +309,9 @@ impl Circuit {
     /// ended. The gate shows it as of the last failure or turn.
     pub(crate) fn check_is_failing(&self) -> bool {
         self.counted.get().is_some_and(|counted| {
-            let counting = &mut counted.tally().counting;
-            counted.forget_past(counting, self.clock.now(), &self.gate);
-            counting.is_failing()
+            let mut tally = counted.tally();
+            counted.forget_past(&mut tally, self.clock.now(), &self.gate);
+            tally.counting.is_failing()
         })
     }
 
@@ -409,9 +354,9 @@ impl Circuit {
         }
         // After the epoch and the restart, so that the gate shows what they have left; and
         // before `restore_quiet`, which goes by it.
-        counted.forget_past(counting, self.clock.now(), &self.gate);
+        counted.forget_past(&mut tally, self.clock.now(), &self.gate);
         self.gate.restore_quiet(turn.published);
-        let remembered = counting.remembered();
+        let remembered = tally.counting.remembered();
         let settles = tally.take_before(epoch.saturating_add(u64::from(is_refused)));
         Followed { settles, remembered, failures: tally.failures }
     }
@@ -437,7 +382,7 @@ impl Circuit {
         }
         if let Some(counted) = self.counted.get() {
             let mut tally = counted.tally();
-            self.gate.show_counting(false, false);
+            self.gate.show_counting(Watch::Nothing, false);
             let ended = (std::mem::take(&mut tally.awaited_trips), tally.awaited_vote.take());
             // Outside the lock: this wakes callers, whose wakers are not our code.
             drop(tally);

@@ -1,7 +1,7 @@
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
-use crate::protocol::machine::ProbeId;
+use crate::protocol::machine::{CallEnd, ProbeId};
 
 #[cfg(fuseboard_loom)]
 mod loom;
@@ -129,26 +129,22 @@ fn a_refresh_that_could_not_be_sent_for_is_due_as_the_newest_window_says() {
 }
 
 #[test]
-fn a_success_is_silent_unless_something_is_watched() {
+fn a_good_call_finds_what_it_has_to_do() {
     let gate = Gate::new();
-    let call = CallId { epoch: 1, probe: None };
-    let is_silent = |report| gate.is_silent(call, report);
-    assert!(is_silent(CallEnd::Success));
-    assert!(!is_silent(CallEnd::Failure));
-    assert!(!gate.is_silent(CallId { probe: Some(ProbeId::FIRST), ..call }, CallEnd::Success));
-    gate.show_counting(true, false);
-    assert!(!is_silent(CallEnd::Success));
-    gate.show_counting(false, false);
-    assert!(is_silent(CallEnd::Success));
+    assert_eq!(gate.watch(), Watch::Nothing);
+    for watch in [Watch::Count, Watch::Withdraw, Watch::Nothing] {
+        gate.show_counting(watch, false);
+        assert_eq!(gate.watch(), watch);
+    }
 }
 
 #[test]
 fn case_99_while_it_hurts_knowledge_of_a_closed_circuit_is_good_for_a_quarter_second() {
     let closed = publication(7, CircuitState::Closed);
     let gate = published(&closed);
-    gate.show_counting(true, false);
+    gate.show_counting(Watch::Count, false);
     assert_eq!(gate.quiet_epoch(1_999), Some(7), "one failure alone does not hurt");
-    gate.show_counting(true, true);
+    gate.show_counting(Watch::Count, true);
     assert_eq!(gate.quiet_epoch(1_000), None, "the first look passes nobody");
     // The window opens a tick of the clock early.
     let known = 1_000 + CLOCK_TICK_MS;
@@ -162,7 +158,7 @@ fn case_99_while_it_hurts_knowledge_of_a_closed_circuit_is_good_for_a_quarter_se
     gate.publish(&Published { from_ms: 2_000, ..closed.clone() }, None, || ());
     assert_eq!(gate.quiet_epoch(2_000), None, "a publication does not forget that calls fail");
     assert_eq!(checked(&gate, 2_265), admit(false), "it was read");
-    gate.show_counting(false, false);
+    gate.show_counting(Watch::Nothing, false);
     assert_eq!(checked(&gate, 5_999), admit(false));
     gate.restore_quiet(&Published { from_ms: 2_000, ..closed });
     assert_eq!(gate.quiet_epoch(5_999), Some(7));
@@ -172,9 +168,9 @@ fn case_99_while_it_hurts_knowledge_of_a_closed_circuit_is_good_for_a_quarter_se
 fn case_99_what_hurts_asks_nothing_of_an_open_circuit() {
     let open = Published { retry_at_ms: 3_000, ..publication(2, CircuitState::Open) };
     let gate = published(&open);
-    gate.show_counting(true, true);
+    gate.show_counting(Watch::Count, true);
     assert_eq!(decided(&gate, 2_000), Decision::Reject { retry_after_ms: 1_000 });
-    gate.show_counting(false, false);
+    gate.show_counting(Watch::Nothing, false);
     gate.restore_quiet(&open);
     assert_eq!(gate.quiet_epoch(1_000), None, "an open circuit passes nobody");
 }

@@ -211,15 +211,15 @@ fn a_trip_that_the_machine_refuses_in_its_own_epoch_is_over() {
 #[test]
 fn good_calls_are_watched_from_the_first_failure_until_a_turn_finds_them() {
     let counter = Counter::new(3);
-    assert!(!counter.circuit.gate.is_watched());
+    assert_eq!(counter.circuit.gate.watch(), Watch::Nothing);
     drop(counter.fail(1));
-    assert!(counter.circuit.gate.is_watched());
+    assert_eq!(counter.circuit.gate.watch(), Watch::Count);
     let closed = published_in(1, CircuitState::Closed);
     assert!(counter.follow(&closed, None, false).remembered.any);
     drop(counter.end(1, CallEnd::Success));
-    assert!(counter.circuit.gate.is_watched());
+    assert_eq!(counter.circuit.gate.watch(), Watch::Count);
     assert!(!counter.follow(&closed, None, false).remembered.any);
-    assert!(!counter.circuit.gate.is_watched());
+    assert_eq!(counter.circuit.gate.watch(), Watch::Nothing);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn no_caller_waits_once_the_actor_has_gone() {
     circuit.end_counting();
     assert!(is_over(&waits));
     assert_eq!(circuit.pending.count(), 0);
-    assert!(!circuit.gate.is_watched());
+    assert_eq!(circuit.gate.watch(), Watch::Nothing);
     let call = CallId { epoch: 1, probe: None };
     for _ in 0..10 {
         assert!(circuit.report(call, CallEnd::Failure).is_none());

@@ -5,12 +5,9 @@
 //! too, and waits likewise, since its withdrawal may be written never if the process is frozen
 //! after the response. No other call waits, and none looks at more than one word.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use super::{Circuit, Counted, Outstanding, Pending, Tally};
+use super::{Circuit, Outstanding, Pending, Tally};
 use crate::{protocol::machine::Wish, protocol::moment::Moment, runtime::circuit::message::Settle};
 
 /// The actor is asked at most once in this time to see to the vote of one streak.
@@ -43,13 +40,10 @@ impl Circuit {
     /// if it is the first that waits for it; `None` if the actor was asked just before.
     pub(super) fn count_vote(
         &self,
-        counted: &Counted,
         tally: &mut Tally,
         place: u64,
         at: Moment,
     ) -> Option<(Arc<Pending>, bool)> {
-        // Under the lock, as all changes: a good call that loads 0 is concurrent.
-        counted.votes.store(1, Ordering::Relaxed);
         let epoch = tally.counting.epoch();
         if let Some(last) = &tally.last_asked
             && (last.epoch, last.place) == (epoch, place)
@@ -74,12 +68,13 @@ impl Circuit {
             // The rule is gone, as the actor is about to see, which then withdraws the vote.
             return None;
         }
-        counted.forget_past(&mut tally.counting, self.clock.now(), &self.gate);
+        counted.forget_past(&mut tally, self.clock.now(), &self.gate);
         if tally.counting.votes_since().is_some() {
             // The call is of another epoch, or a failure has come since.
             return None;
         }
-        counted.votes.store(0, Ordering::Relaxed);
+        tally.may_vote = false;
+        tally.show(&self.gate);
         let (callers, is_first) = self.await_vote(&mut tally);
         drop(tally);
         Some(self.wait_for(callers, is_first))
@@ -102,19 +97,19 @@ impl Circuit {
     pub(crate) fn vote(&self, epoch: u64) -> Option<CountedVote> {
         let counted = self.known_count()?;
         let has_rule = self.config.load().votes().is_some();
-        if !has_rule && counted.votes.load(Ordering::Relaxed) == 0 {
+        let mut tally = counted.tally();
+        if !has_rule && !tally.may_vote {
             return None;
         }
-        let mut tally = counted.tally();
         tally.follow(&self.config);
         if tally.counting.epoch() != epoch {
             return None;
         }
         if !has_rule {
             // New settings have taken the rule away: a vote for it is withdrawn, once.
-            counted.votes.store(0, Ordering::Relaxed);
+            tally.may_vote = false;
         }
-        counted.forget_past(&mut tally.counting, self.clock.now(), &self.gate);
+        counted.forget_past(&mut tally, self.clock.now(), &self.gate);
         let wish = Wish { epoch, since: tally.counting.votes_since() };
         let settle = tally.awaited_vote.take().map(|vote| vote.settle);
         Some(CountedVote { wish, settle })

@@ -70,7 +70,7 @@ fn case_129_processes_of_few_calls_admit_their_share_together() {
 fn only_a_call_that_has_its_share_waits_for_news_while_calls_fail() {
     // What the gate shows is of a second ago.
     let gate = ramping(ramp(7));
-    gate.show_counting(true, true);
+    gate.show_counting(Watch::Count, true);
     let decisions: Vec<_> = (0..40).map(|_| decided(&gate, FROM_MS)).collect();
     let asking = Decision::AskActor { share: RampShare::Taken };
     for (call, decision) in (1..).zip(&decisions) {
@@ -79,7 +79,7 @@ fn only_a_call_that_has_its_share_waits_for_news_while_calls_fail() {
     }
     // All calls, at the end of the ramp.
     assert_eq!(decided(&gate, FROM_MS + 19_000), asking);
-    gate.show_counting(true, false);
+    gate.show_counting(Watch::Count, false);
     assert_eq!(decided(&gate, FROM_MS + 19_000), admit(false).0);
 }
 

@@ -47,6 +47,12 @@ struct Tally {
     counting: Mutex<Counting>,
 }
 
+/// What `Tally::show` of the circuit does.
+fn show(gate: &Gate, counting: &Counting) {
+    let watch = if counting.needs_good_calls() { Watch::Count } else { Watch::Nothing };
+    gate.show_counting(watch, counting.is_failing());
+}
+
 impl Tally {
     fn new(threshold: u32) -> Arc<Self> {
         Self::with(&Config::builder().failure_threshold(threshold).build().unwrap())
@@ -70,11 +76,11 @@ impl Tally {
         let last_place = self.slots.place(counting.epoch());
         counting.start_epoch(epoch, last_place, false);
         counting.failure(self.slots.place(epoch), Moment::default());
-        self.gate.show_counting(counting.needs_good_calls(), counting.is_failing());
+        show(&self.gate, &counting);
     }
 
     fn succeed(&self, epoch: u64) {
-        if self.gate.is_watched() {
+        if self.gate.watch() == Watch::Count {
             self.slots.count_good(epoch);
         }
     }
@@ -85,7 +91,7 @@ impl Tally {
         counting.start_epoch(epoch, last_place, false);
         let place = self.slots.place(counting.epoch());
         counting.forget_past(place, Moment::default());
-        self.gate.show_counting(counting.needs_good_calls(), counting.is_failing());
+        show(&self.gate, &counting);
     }
 
     fn has_tripped(&self, epoch: u64) -> bool {

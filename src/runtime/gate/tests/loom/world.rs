@@ -21,7 +21,7 @@ use crate::{
     clock::{Clock, VirtualClock},
     config::Config,
     name::CircuitName,
-    protocol::machine::{Machine, NoEntropy},
+    protocol::machine::{CallId, Machine, NoEntropy},
     protocol::record::{Operation, Record},
     runtime::actor::{Actor, Environment},
     runtime::circuit::message::{Message, Reply},
@@ -260,7 +260,7 @@ impl World {
     pub(super) fn assert_tripped_once(&self) {
         assert_eq!(self.transitions.len(), 1);
         assert_eq!(self.circuit.gate.epoch_and_state(), (self.epoch + 1, CircuitState::Open));
-        assert!(!self.circuit.gate.is_watched(), "a new epoch has no failures");
+        assert_eq!(self.circuit.gate.watch(), Watch::Nothing, "a new epoch has no failures");
         assert_eq!(self.circuit.pending.count(), 0, "nothing is outstanding");
     }
 }
