@@ -45,6 +45,20 @@ fn case_124_circuits_that_trip_together_probe_apart() {
 }
 
 #[test]
+fn case_127_absurd_counts_wait_no_longer_than_the_cap_and_its_jitter() {
+    for jitter in [0.0, 0.2, 1.0] {
+        let backoff = Backoff::exponential(2.0).jitter(jitter);
+        for failed in [40, 1_000_000_000_000_000_000, u64::MAX] {
+            for opened_at in [i64::MIN, -1, 0, 1_763_668_800, i64::MAX] {
+                let time = backoff.open_time(R, failed, "payments", opened_at);
+                let cap = Duration::from_secs(300);
+                assert!((cap..=cap.mul_f64(1.0 + jitter)).contains(&time), "{jitter}: {time:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_back_off_out_of_range_is_named_with_its_value() {
     let factor = "open_backoff must have a factor of 1 to 1,000, got exponential(";
     for bad in [0.999, 0.0, -2.0, 1_000.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {

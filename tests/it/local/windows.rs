@@ -23,6 +23,7 @@ struct World {
     registry: BreakerRegistry,
     store: FaultyStore,
     breaker: Breaker,
+    clock: VirtualClock,
     tasks: JoinSet<()>,
 }
 
@@ -43,7 +44,7 @@ impl World {
         });
         let breaker = registry.breaker("payment-backend").unwrap();
         runtime.block_on(async { breaker.admit().await.unwrap().success() });
-        Self { runtime, registry, store, breaker, tasks: JoinSet::new() }
+        Self { runtime, registry, store, breaker, clock, tasks: JoinSet::new() }
     }
 
     /// Blocks the one thread that the actors run on until the sender is dropped.
@@ -69,15 +70,31 @@ impl World {
 
     /// Ends so many calls, all well or none, on many threads at once.
     fn at_once(&self, calls: u32, is_good: bool) {
+        let (failing, good) = if is_good { (0, calls) } else { (calls, 0) };
+        self.mixed(failing, good);
+    }
+
+    /// Ends so many failing and good calls on many threads at once: each begins with another of the
+    /// two.
+    fn mixed(&self, failing: u32, good: u32) {
         let start = Barrier::new(usize::try_from(THREADS).unwrap());
         std::thread::scope(|scope| {
             for thread in 0..THREADS {
                 let start = &start;
                 scope.spawn(move || {
-                    let own = calls / THREADS + u32::from(thread < calls % THREADS);
+                    let own = |calls| calls / THREADS + u32::from(thread < calls % THREADS);
+                    let (mut failing, mut good) = (own(failing), own(good));
                     start.wait();
-                    for _ in 0..own {
+                    let mut is_good = thread % 2 == 0;
+                    while failing + good > 0 {
+                        is_good = (is_good && good > 0) || failing == 0;
                         end(&self.breaker, is_good);
+                        if is_good {
+                            good -= 1;
+                        } else {
+                            failing -= 1;
+                        }
+                        is_good = !is_good;
                     }
                 });
             }
@@ -150,6 +167,55 @@ fn case_104_calls_that_end_in_one_task_are_counted_in_their_order() {
         }
         drop(release);
         assert_eq!(world.state() == CircuitState::Open, is_open, "{calls}");
+    }
+}
+
+/// Good and failing calls by many threads, mixed: whatever their order, the rule decides the same
+/// once all have ended.
+#[test]
+fn rules_count_every_call_of_many_threads_that_end_in_any_order() {
+    for seed in 0..100 {
+        let mut random = Rng::with_seed(seed);
+        let (failures, good) = (random.u32(3..100), random.u32(1..300));
+        let share = f64::from(failures) / f64::from(failures + good);
+        let rules: [(Rule, &str); 3] = [
+            (Rule::of_last(failures, failures + good), "102"),
+            (Rule::within(failures, MINUTE), "106"),
+            (Rule::rate(share).over(MINUTE).at_least(failures + good).into(), "108"),
+        ];
+        for (rule, case) in rules {
+            let world = World::with(|config| config.also_trip(rule));
+            // The calls that are counted begin with a failure.
+            end(&world.breaker, false);
+            world.mixed(failures - 2, good);
+            assert_eq!(world.state(), CircuitState::Closed, "seed {seed}, case {case}: {rule:?}");
+            end(&world.breaker, false);
+            assert_eq!(world.state(), CircuitState::Open, "seed {seed}, case {case}: {rule:?}");
+        }
+    }
+}
+
+#[test]
+fn case_107_a_failure_window_counts_every_failure_of_many_threads() {
+    for threshold in [6, 50, 600] {
+        for (late, is_open) in [(MINUTE, true), (MINUTE + Duration::from_millis(1), false)] {
+            let settings =
+                |config: ConfigBuilder| config.failure_threshold(threshold).failure_window(MINUTE);
+            let world = World::with(settings);
+            world.at_once(threshold - 1, false);
+            world.clock.advance(late);
+            // What is known is too old: the first call asks.
+            drop(world.runtime.block_on(world.breaker.admit()).unwrap());
+            world.at_once(1, false);
+            let state = world.state();
+            assert_eq!(state == CircuitState::Open, is_open, "{threshold} within {late:?}");
+            if !is_open {
+                world.at_once(threshold - 2, false);
+                assert_eq!(world.state(), CircuitState::Closed, "{threshold}: one is missing");
+                world.at_once(1, false);
+                assert_eq!(world.state(), CircuitState::Open, "{threshold}");
+            }
+        }
     }
 }
 

@@ -4,8 +4,12 @@ use std::{future::pending, time::Duration};
 
 use fuseboard::{Cause, CircuitState, Origin, Outcome, Rule};
 use tokio::time::timeout;
+use tracing::Level;
 
-use crate::support::world::{Call, Process, Shared, Way, World, heard, pass};
+use crate::support::{
+    log::Lines,
+    world::{Call, Process, Shared, Way, World, heard, pass, timed},
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -82,12 +86,16 @@ async fn case_110_the_rule_that_trips_is_named_and_the_next_epoch_begins_empty<S
     });
     let a = world.process();
     let mut transitions = a.registry.subscribe();
+    let lines = Lines::of(Level::INFO);
     for (calls, cause) in [
         ("FFF", Cause::Rule(last)),
         ("FSSFSSFSSF", Cause::Rule(within)),
         ("FSFF", Cause::Rule(last)),
     ] {
         run(&a, calls).await;
+        let texts = lines.take_texts();
+        let named = format!("to=OPEN cause={cause:?} ");
+        assert!(texts.iter().any(|text| text.contains(&named)), "{named}: {texts:?}");
         let heard = heard(&mut transitions);
         let told = heard.iter().find(|told| told.to_state == CircuitState::Open);
         let told = told.map(|told| (&told.cause, told.origin));
@@ -180,6 +188,33 @@ async fn case_114_the_failure_that_trips_returns_when_all_can_know<S: Shared>() 
     }
 }
 
+/// Over a store that does not answer the circuit opens all the same, and the call returns.
+async fn case_114_the_failure_that_trips_waits_no_longer_than_its_budget<S: Shared>() {
+    let rules: [Option<Rule>; 4] = [
+        Some(Rule::of_last(3, 6)),
+        Some(Rule::within(3, MINUTE)),
+        Some(Rule::rate(0.6).over(MINUTE).at_least(5).into()),
+        None,
+    ];
+    for (rule, fault) in
+        rules.into_iter().flat_map(|rule| S::FAULTS.iter().map(move |f| (rule, *f)))
+    {
+        let world = world_of::<S>(rule.unwrap_or(Rule::within(3, MINUTE)));
+        let a = world.process();
+        run(&a, if rule.is_some() { "FSFS" } else { "S" }).await;
+        a.store.writes_meet(fault);
+        let took = if rule.is_some() {
+            timed(run(&a, "F")).await.1
+        } else {
+            let permit = a.circuit().admit().await.unwrap();
+            timed(permit.open_for(MINUTE).settled()).await.1
+        };
+        assert!(took <= Duration::from_millis(1_100), "{rule:?}, {fault:?}: {took:?}");
+        assert_eq!(a.state(), CircuitState::Open, "{rule:?}, {fault:?}");
+        assert!(a.ok().await.is_rejected(), "{rule:?}, {fault:?}");
+    }
+}
+
 over_each_store! {
     case_102_of_last_trips_at_its_edge_and_not_before,
     case_106_within_trips_at_its_window_and_not_after_it,
@@ -190,4 +225,5 @@ over_each_store! {
     case_112_ignored_and_dropped_calls_are_in_no_window,
     case_113_a_good_call_opens_nothing,
     case_114_the_failure_that_trips_returns_when_all_can_know,
+    case_114_the_failure_that_trips_waits_no_longer_than_its_budget,
 }

@@ -15,6 +15,19 @@ const WINDOW: Duration = Duration::from_nanos(16_000_000_000);
 const SIXTEENTH: Duration = Duration::from_nanos(1_000_000_000);
 const NANO: Duration = Duration::from_nanos(1);
 
+/// Shares that rates are made of, in whole numbers.
+const SHARES: [(u32, u32); 7] = [(1, 100), (1, 10), (1, 5), (1, 3), (1, 2), (9, 10), (1, 1)];
+
+fn share((part, whole): (u32, u32)) -> f64 {
+    f64::from(part) / f64::from(whole)
+}
+
+/// The same judged in whole numbers, by other arithmetic than that of the rule.
+fn is_share_reached(of: f64, failures: u64, calls: u64) -> bool {
+    let exact = SHARES.into_iter().find(|known| (share(*known) - of).abs() < 1e-8).unwrap();
+    failures * u64::from(exact.1) >= calls * u64::from(exact.0)
+}
+
 /// Sequences of each property; in optimised code, which `.ci/run` runs as well, more.
 const SEQUENCES: u32 = if cfg!(debug_assertions) { 2_000 } else { 300_000 };
 
@@ -48,7 +61,7 @@ impl List {
                 let Some((index, _)) = self.oldest_counted(now, window) else { return false };
                 let counted = self.failures().filter(|(other, _)| *other >= index).count();
                 let (counted, calls) = (u64::try_from(counted).unwrap(), self.calls_since(index));
-                calls >= u64::from(at_least) && share.is_reached(counted, calls)
+                calls >= u64::from(at_least) && is_share_reached(share.as_f64(), counted, calls)
             }
             RuleKind::Votes { .. } => false,
         }
@@ -191,8 +204,8 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     prop_oneof![
         (1_u32..5, 0_u32..6).prop_map(|(failures, more)| Rule::of_last(failures, failures + more)),
         (1_u32..6).prop_map(|failures| Rule::within(failures, WINDOW)),
-        (select(vec![0.1, 0.25, 1.0 / 3.0, 0.5, 1.0]), 2_u32..9)
-            .prop_map(|(share, calls)| Rule::rate(share).over(WINDOW).at_least(calls).into()),
+        (select(SHARES.to_vec()), 2_u32..9)
+            .prop_map(|(of, calls)| Rule::rate(share(of)).over(WINDOW).at_least(calls).into()),
     ]
 }
 
@@ -233,26 +246,106 @@ proptest! {
 
     #[test]
     fn case_108_a_rate_decides_as_a_list_of_all_outcomes(
-        share in select(vec![0.01, 0.2, 1.0 / 3.0, 0.5, 0.9, 1.0]),
+        of in select(SHARES.to_vec()),
         calls in 2_u32..12,
         steps in steps(8),
     ) {
-        compare_rule(Rule::rate(share).over(WINDOW).at_least(calls).into(), &steps)?;
+        compare_rule(Rule::rate(share(of)).over(WINDOW).at_least(calls).into(), &steps)?;
     }
 
     #[test]
     fn case_110_the_first_of_several_rules_that_trips_is_named(
         threshold in 1_u32..5,
+        window in select(vec![None, Some(SIXTEENTH), Some(WINDOW)]),
         rules in vec(any_rule(), 1..=4),
         steps in steps(8),
     ) {
         let builder = Config::builder().failure_threshold(threshold);
+        let builder = window.into_iter().fold(builder, |builder, window| builder.failure_window(window));
         let config = rules.iter().fold(builder, |builder, rule| builder.also_trip(*rule));
         compare(&config.build().unwrap(), &steps, |list| {
-            let is_streak = list.is_streak(usize::try_from(threshold).unwrap(), None);
+            let is_streak = list.is_streak(usize::try_from(threshold).unwrap(), window);
             let tripped = rules.iter().find(|rule| list.is_tripped(**rule));
             is_streak.then_some(Cause::FailureThreshold).or(tripped.copied().map(Cause::Rule))
         })?;
+    }
+
+    #[test]
+    fn case_152_a_process_votes_as_a_list_of_all_outcomes_says(
+        streak in 1_u32..5,
+        steps in steps(14),
+    ) {
+        compare_votes(streak, &steps)?;
+    }
+}
+
+/// Runs the steps, and compares after each failure and each turn whether this process votes.
+fn compare_votes(streak: u32, steps: &[Step]) -> Result<(), TestCaseError> {
+    let builder = Config::builder().failure_threshold(u32::MAX);
+    let config = builder.also_trip(Rule::votes(5, streak).within(WINDOW)).build().unwrap();
+    let (mut list, mut watched, mut now) = (List::default(), Watched::new(&config), Duration::ZERO);
+    // When the last failure came at which the streak was long enough, if the vote still stands.
+    let mut reached: Option<Duration> = None;
+    for step in steps {
+        match *step {
+            Step::Good => {
+                list.0.push((now, true));
+                watched.good();
+                reached = None;
+                continue;
+            }
+            Step::Bad => {
+                list.0.push((now, false));
+                let is_streak = list.is_streak(usize::try_from(streak).unwrap(), Some(WINDOW));
+                let votes = watched.counting.failure(watched.place, moment(now));
+                prop_assert_eq!(votes, is_streak, "at {:?}", now);
+                reached = if is_streak { Some(now) } else { reached };
+            }
+            Step::Wait(time) => {
+                now += time;
+                continue;
+            }
+            Step::Turn => watched.counting.forget_past(watched.place, moment(now)),
+            Step::Thaw => {
+                let epoch = watched.counting.epoch() + 1;
+                watched.counting.renumber(epoch, watched.place);
+                watched.place = 0;
+                continue;
+            }
+            Step::Epoch => {
+                list.0.clear();
+                watched.restart();
+                reached = None;
+            }
+        }
+        reached = reached.filter(|at| now - *at <= WINDOW);
+        prop_assert_eq!(watched.counting.votes_since(), reached.map(moment), "at {:?}", now);
+    }
+    Ok(())
+}
+
+#[test]
+fn case_108_one_failure_less_than_the_share_does_not_trip() {
+    for (of, calls) in SHARES.into_iter().flat_map(|of| [99, 100, 1_000].map(|calls| (of, calls))) {
+        let rule = Rule::rate(share(of)).over(WINDOW).at_least(calls);
+        let builder = Config::builder().failure_threshold(u32::MAX).also_trip(rule);
+        let config = builder.build().unwrap();
+        let enough = (calls * of.0).div_ceil(of.1);
+        for (failures, is_tripped) in [(enough, true), (enough - 1, false)] {
+            let mut watched = Watched::new(&config);
+            let mut last = None;
+            // The first and the last of them fail: the good ones come before the last.
+            for failure in 1..=failures {
+                if failure == failures {
+                    (0..calls - failures).for_each(|_| watched.good());
+                }
+                last = watched.fail(SIXTEENTH);
+            }
+            // A share of one needs no good call, and good calls before the first are not counted.
+            if failures > 1 {
+                assert_eq!(last.is_some(), is_tripped, "{failures} of {calls} are {of:?}");
+            }
+        }
     }
 }
 
