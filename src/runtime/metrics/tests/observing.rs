@@ -8,7 +8,7 @@ use std::{
 use ::metrics::set_default_local_recorder;
 
 use super::world::{Process, Recorded, World, is_rejected, pass, recover, settle, succeed, trip};
-use crate::{BreakerRegistry, Hold, MemoryStore, store::StoreErrorKind::Unavailable};
+use crate::{BreakerRegistry, Config, Hold, MemoryStore, store::StoreErrorKind::Unavailable};
 
 const GAUGES: &[&str] = &["fuseboard_circuit_", "fuseboard_snapshot_age", "fuseboard_failing_open"];
 const COUNTS: &[&str] = &["fuseboard_rejections", "fuseboard_failures", "fuseboard_probes"];
@@ -137,6 +137,29 @@ async fn case_191_rejections_failures_and_probes_count_once_with_their_reasons()
     breaker.hold(Hold::open(until).reason("why")).await.unwrap();
     assert!(is_rejected(&breaker).await);
     assert_eq!(counted(), ["rejections_total reason=held +1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_while_the_circuit_ramps_counts_with_that_reason() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let process = World::new().process();
+    let config = Config::builder().ramp(Duration::from_secs(20)).build().unwrap();
+    let breaker = process.registry.breaker_with("payments", config).unwrap();
+    trip(&breaker).await;
+    pass(32).await;
+    recover(&breaker).await;
+    process.registry.observe();
+    recorded.take_all();
+    let mut rejected = 0;
+    for _ in 0..100 {
+        rejected += u32::from(is_rejected(&breaker).await);
+    }
+    assert!((1..100).contains(&rejected), "{rejected} of 100");
+    process.registry.observe();
+    let counted = recorded.take_of(&["fuseboard_rejections"]);
+    let labels = "circuit=payments reason=ramping";
+    assert_eq!(counted, [format!("fuseboard_rejections_total {labels} +{rejected}")]);
 }
 
 #[cfg(feature = "tower")]
