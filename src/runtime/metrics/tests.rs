@@ -265,6 +265,7 @@ async fn a_registry_describes_every_metric_and_the_page_names_it() {
             "gauge fuseboard_circuit_held None",
             "gauge fuseboard_snapshot_age_seconds Some(Seconds)",
             "gauge fuseboard_failing_open None",
+            "gauge fuseboard_circuit_down None",
         ]
     );
     let without_a_value = ["fuseboard_lagged_total", "fuseboard_store_misconfigured"];

@@ -34,6 +34,9 @@ fn gauges(state: [u8; 3], down: [&str; 2], held: u8, age: &str, failing_open: u8
         format!("circuit_held is {held}"),
         format!("snapshot_age_seconds is {age}"),
         format!("failing_open is {failing_open}"),
+        // No call of these tests says for how long to open.
+        format!("circuit_down why=failing is {}", u8::from((closed, held) == (0, 0))),
+        "circuit_down why=throttled is 0".to_owned(),
     ]
 }
 
@@ -90,6 +93,54 @@ async fn case_191_a_hold_a_probe_and_an_unreadable_item_show() {
     assert_eq!(succeed(&breaker).await, Ok(()));
     let unread = gauges([1, 0, 0], ["0", "0"], 0, "10", 1);
     assert_eq!(observed(&recorded, &process), unread);
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_a_circuit_is_down_shows_in_every_process_but_for_a_hold() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let world = World::new();
+    let (told, other) = (world.process(), world.process());
+    let breaker = told.breaker();
+    breaker.admit().await.unwrap().open_for(Duration::from_secs(60)).settled().await;
+    other.breaker().refresh().await.unwrap();
+    let down = |process| observed(&recorded, process).split_off(8);
+    let throttled = ["circuit_down why=failing is 0", "circuit_down why=throttled is 1"];
+    assert_eq!(down(&told), throttled);
+    assert_eq!(down(&other), throttled);
+    let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_600);
+    breaker.hold(Hold::open(until).reason("maintenance")).await.unwrap();
+    let neither = ["circuit_down why=failing is 0", "circuit_down why=throttled is 0"];
+    assert_eq!(down(&told), neither);
+    breaker.release().await.unwrap();
+    assert_eq!(down(&told), neither);
+    trip(&breaker).await;
+    let failing = ["circuit_down why=failing is 1", "circuit_down why=throttled is 0"];
+    assert_eq!(down(&told), failing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_gauge_calls_a_circuit_down_that_is_only_tried() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let process = World::new().process();
+    let config = Config::builder().dry_run(true).build().unwrap();
+    let breaker = process.registry.breaker_with("payments", config).unwrap();
+    for _ in 0..5 {
+        breaker.admit().await.unwrap().failure().settled().await;
+    }
+    let shown = observed(&recorded, &process);
+    // `observed` has taken the name away, and left what follows it.
+    assert!(shown.contains(&"circuit_state#dry-run state=OPEN is 1".to_owned()), "{shown:?}");
+    drop(breaker);
+    pass(7_200).await;
+    assert!(process.registry.is_empty(), "forgotten");
+    let forgotten = recorded.take_of(GAUGES);
+    assert!(!forgotten.is_empty());
+    for alarming in ["circuit_down ", "failing_open"] {
+        let set = shown.iter().chain(&forgotten).find(|event| event.contains(alarming));
+        assert_eq!(set, None);
+    }
 }
 
 async fn recover_rest(breaker: &crate::Breaker) {
