@@ -32,9 +32,13 @@ ALARMS = {
     "ThrottledAlarm": None,
     "SystemErrorsAlarm": None,
     "CircuitOpenAlarm": "HasMetrics",
+    "CircuitThrottledAlarm": "HasMetrics",
+    "CircuitDownForLongAlarm": "HasMetrics",
+    "CircuitHeldForLongAlarm": "HasMetrics",
     "FailingOpenAlarm": "HasMetrics",
     "StoreFaultsAlarm": "HasMetrics",
     "MisconfiguredAlarm": "HasMetrics",
+    "SubscriberLagsAlarm": "HasMetrics",
 }
 
 
