@@ -23,7 +23,7 @@ from checks.reading import Wrong
 
 HERE = Path(__file__).resolve().parent
 FILES = ("cloudformation.yml", "main.tf")
-ALERTS = "alerts.yml"
+ALERTS, README = "alerts.yml", "README.md"
 READERS = {"cloudformation.yml": cloudformation.read, "main.tf": terraform.read}
 
 # What the list of circuits needs, beside what `verify` and processes do.
@@ -103,6 +103,7 @@ def described(texts):
         lambda: alarms.faults(one, crate),
         lambda: alarms.parity_faults(one, texts[ALERTS]),
         lambda: notices.faults(crate, one["pipe"]),
+        lambda: notices.example_faults(crate, one["pipe"], texts[README]),
     ):
         try:
             found += check()
@@ -131,7 +132,7 @@ def formatted():
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--mistakes", action="store_true", help="check the checks")
-    paths = {name: HERE / name for name in FILES}
+    paths = {name: HERE / name for name in (*FILES, README)}
     paths[ALERTS] = HERE.parent / "prometheus" / ALERTS
     texts = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
     if arguments.parse_args().mistakes:

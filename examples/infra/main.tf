@@ -409,11 +409,13 @@ resource "aws_pipes_pipe" "circuits" {
   }
 
   target_parameters {
-    # Not by jsonencode, which would escape the angle brackets.
+    # Not by jsonencode, which would escape the angle brackets. What not every item has is in the
+    # item alone: an object, and so without quotes.
     input_template = <<-JSON
       {"circuit": "<$.dynamodb.Keys.id.S>",
        "state": "<$.dynamodb.NewImage.state.S>",
-       "failure_count": "<$.dynamodb.NewImage.failure_count.N>"}
+       "failure_count": "<$.dynamodb.NewImage.failure_count.N>",
+       "item": <$.dynamodb.NewImage>}
     JSON
   }
 }

@@ -1,4 +1,4 @@
-"""The alarms of the templates: what they watch, and that Prometheus' `alerts.yml` tells the same."""
+"""The alarms of the templates: what they watch, and that alerts of Prometheus tell the same."""
 
 import re
 

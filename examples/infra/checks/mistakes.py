@@ -323,6 +323,69 @@ MISTAKES = [
         "the first trip has no <$.dynamodb.OldImage",
     ),
     (
+        "a notice that leaves out who holds a circuit, in both",
+        [
+            (file, '.N>",\n' + " " * indent + '"item": <$.dynamodb.NewImage>}', '.N>"}')
+            for file, indent in ((CLOUDFORMATION, 11), (TERRAFORM, 7))
+        ],
+        "the notice of a hold of a closed circuit does not tell hold_by",
+    ),
+    (
+        "a notice of the item as it was, in both",
+        [
+            (file, "<$.dynamodb.NewImage>", "<$.dynamodb.OldImage>")
+            for file in (CLOUDFORMATION, TERRAFORM)
+        ],
+        "the first trip has no <$.dynamodb.OldImage> that is a dict",
+    ),
+    (
+        "an object between quotes, in both",
+        [
+            (file, "<$.dynamodb.NewImage>", '"<$.dynamodb.NewImage>"')
+            for file in (CLOUDFORMATION, TERRAFORM)
+        ],
+        "a trip has no <$.dynamodb.NewImage> that is a str",
+    ),
+    (
+        "a notice that the README does not show, in both",
+        [(file, '{"circuit": ', '{"name": ') for file in (CLOUDFORMATION, TERRAFORM)],
+        "README.md shows a notice of",
+    ),
+    (
+        "a filter that lets circuits through that are held closed, in both",
+        [
+            (
+                CLOUDFORMATION,
+                '["INSERT"],\n                 "dynamodb": {"NewImage": {"state": {"S": ["OPEN"]',
+                '["INSERT"],\n                 "dynamodb": '
+                '{"NewImage": {"state": {"S": ["OPEN", "CLOSED"]',
+            ),
+            (
+                TERRAFORM,
+                '["INSERT"]\n      dynamodb = {\n        NewImage = { state = { S = ["OPEN"]',
+                '["INSERT"]\n      dynamodb = {\n        '
+                'NewImage = { state = { S = ["OPEN", "CLOSED"]',
+            ),
+        ],
+        "a hold closed of a circuit without an item is told by notices = openings",
+    ),
+    (
+        "a filter that tells of a trip after a hold closed alone, in both",
+        [
+            (
+                CLOUDFORMATION,
+                '"OldImage": {"state": {"S": ["CLOSED"]}}',
+                '"OldImage": {"state": {"S": ["CLOSED"]}, "hold": {"S": [{"prefix": ""}]}}',
+            ),
+            (
+                TERRAFORM,
+                'OldImage = { state = { S = ["CLOSED"] } }',
+                'OldImage = { state = { S = ["CLOSED"] }, hold = { S = [{ prefix = "" }] } }',
+            ),
+        ],
+        "a trip is told by notices = None",
+    ),
+    (
         "a stream without the old images, in both",
         [
             (CLOUDFORMATION, "StreamViewType: NEW_AND_OLD_IMAGES", "StreamViewType: NEW_IMAGE"),
