@@ -2,7 +2,8 @@
 that their alarms tell what the alerts of `examples/prometheus` do.
 
 `python check.py` checks the files; `python check.py --mistakes` makes mistakes in copies of
-them, one at a time, and checks that each is found. Needs what is in `requirements.txt`.
+them, one at a time, and checks that each is found. Needs what is in `requirements.txt`. With
+`--provider` and the wheel of pulumi-aws it checks the arguments of `main.tf` as well.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from cfnlint.api import ManualArgs, lint
 # The folder is left as it was.
 sys.dont_write_bytecode = True
 
-from checks import alarms, cloudformation, mistakes, notices, terraform
+from checks import alarms, cloudformation, mistakes, notices, provider, terraform
 from checks.alarms import expect
 from checks.crate import Crate
 from checks.reading import Wrong
@@ -122,8 +123,9 @@ def formatted():
     """What `terraform` itself says of the file, where there is one: without its provider, no more
     than whether it can be read."""
     if not shutil.which("terraform"):
-        print("not read by terraform itself, which is not here")
+        print("main.tf is not read by terraform itself, which is not here")
         return []
+    print("main.tf is read by terraform fmt, not by terraform validate, which needs the provider")
     command = ["terraform", "fmt", "-check", "-diff", str(HERE / "main.tf")]
     run = subprocess.run(command, capture_output=True, text=True)
     return [] if run.returncode == 0 else [f"terraform fmt: {run.stdout}{run.stderr}"]
@@ -132,13 +134,24 @@ def formatted():
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--mistakes", action="store_true", help="check the checks")
+    arguments.add_argument("--provider", metavar="WHEEL", help="the wheel of pulumi-aws")
+    arguments = arguments.parse_args()
     paths = {name: HERE / name for name in (*FILES, README)}
     paths[ALERTS] = HERE.parent / "prometheus" / ALERTS
     texts = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
-    if arguments.parse_args().mistakes:
-        found = mistakes.not_found(texts, described, linted)
+
+    def provided(texts):
+        return list(provider.faults(texts["main.tf"], arguments.provider))
+
+    checks = {"cfn-lint": linted, "provider": provided if arguments.provider else None}
+    if arguments.mistakes:
+        found = mistakes.not_found(texts, described, checks)
     else:
         found = described(texts) + linted(texts) + formatted()
+        if arguments.provider:
+            found += provided(texts)
+        else:
+            print("the arguments of main.tf are not compared with the provider's: no --provider")
     for fault in found:
         print(fault)
     sys.exit(1 if found else 0)

@@ -4,10 +4,13 @@ A mistake that is made in both files alike is one that only the crate's own docu
 sources can tell.
 """
 
-CLOUDFORMATION, TERRAFORM, ALERTS = "cloudformation.yml", "main.tf", "alerts.yml"
+from . import alarm_mistakes
+
+CLOUDFORMATION, TERRAFORM = "cloudformation.yml", "main.tf"
 
 # What is wrong; file, old and new text, for each place; and how what is found of it begins.
 MISTAKES = [
+    *alarm_mistakes.MISTAKES,
     (
         "time-to-live on another attribute, in one file",
         [(TERRAFORM, 'attribute_name = "expiration"', 'attribute_name = "expires_at"')],
@@ -80,178 +83,9 @@ MISTAKES = [
         "processes.policy",
     ),
     (
-        "an alarm on a metric that does not exist, in both",
-        [
-            (CLOUDFORMATION, "MAX(fuseboard_failing_open)", "MAX(fuseboard_fails_open)"),
-            (TERRAFORM, "MAX(fuseboard_failing_open)", "MAX(fuseboard_fails_open)"),
-        ],
-        "alarm <table_name>-failing-open watches fuseboard_fails_open",
-    ),
-    (
-        "an alarm on a label that the metric does not have, in both",
-        [
-            (CLOUDFORMATION, "\"why\" = 'failing'", "\"state\" = 'failing'"),
-            (TERRAFORM, "\\\"why\\\" = 'failing'", "\\\"state\\\" = 'failing'"),
-        ],
-        "alarm <table_name>-circuit-open asks for state",
-    ),
-    (
-        "an alarm on a value that the label does not have, in both",
-        [(CLOUDFORMATION, "= 'failing'", "= 'Failing'"), (TERRAFORM, "= 'failing'", "= 'Failing'")],
-        "alarm <table_name>-circuit-open asks for why",
-    ),
-    (
-        "a query whose label is not in quotes, in both",
-        [
-            (CLOUDFORMATION, "\"why\" = 'failing'", "why = 'failing'"),
-            (TERRAFORM, "\\\"why\\\" = 'failing'", "why = 'failing'"),
-        ],
-        "alarm <table_name>-circuit-open has a query that nothing checks",
-    ),
-    (
-        "a group by a label that the metric does not have, in both",
-        [
-            (CLOUDFORMATION, '"kind" ORDER BY', '"circuit" ORDER BY'),
-            (TERRAFORM, '\\"kind\\" ORDER BY', '\\"circuit\\" ORDER BY'),
-        ],
-        "alarm <table_name>-store-faults groups by circuit",
-    ),
-    (
-        "groups in another order, in both",
-        [
-            (CLOUDFORMATION, "ORDER BY SUM()", "ORDER BY MAX()"),
-            (TERRAFORM, "ORDER BY SUM()", "ORDER BY MAX()"),
-        ],
-        "alarm <table_name>-store-faults orders by MAX",
-    ),
-    (
-        "a counter taken for a gauge, in both",
-        [
-            (
-                CLOUDFORMATION,
-                "SUM(fuseboard_store_faults_total)",
-                "MAX(fuseboard_store_faults_total)",
-            ),
-            (TERRAFORM, "SUM(fuseboard_store_faults_total)", "MAX(fuseboard_store_faults_total)"),
-        ],
-        "the function of <table_name>-store-faults is",
-    ),
-    (
-        "a namespace that the example does not write to, in both",
-        [
-            (CLOUDFORMATION, "Default: Payments", "Default: Circuits"),
-            (TERRAFORM, 'default     = "Payments"', 'default     = "Circuits"'),
-        ],
-        "the namespace by default is",
-    ),
-    (
-        "different thresholds",
-        [(CLOUDFORMATION, "Threshold: 30", "Threshold: 300")],
-        "alarms.<table_name>-store-faults.threshold:",
-    ),
-    (
         "different parameters",
         [(TERRAFORM, 'default     = "openings"', 'default     = "all"')],
         "parameters.notices.default:",
-    ),
-    (
-        "an alarm that cannot be reached, in both",
-        [
-            (CLOUDFORMATION, "EvaluationPeriods: 2", "EvaluationPeriods: 1"),
-            (TERRAFORM, "periods     = 2", "periods     = 1"),
-        ],
-        "alarm <table_name>-store-faults wants",
-    ),
-    (
-        "an alarm that looks back further than CloudWatch does, in both",
-        [
-            (CLOUDFORMATION, "Period: 900", "Period: 1200"),
-            (TERRAFORM, "period      = 900", "period      = 1200"),
-        ],
-        "alarm <table_name>-circuit-held-for-long wants to look back",
-    ),
-    (
-        "an alarm that a hold sets off, in both",
-        [
-            (
-                CLOUDFORMATION,
-                "MAX(fuseboard_circuit_down) FROM \"${MetricsNamespace}\"\n"
-                "            WHERE \"why\" = 'failing'",
-                "MAX(fuseboard_circuit_state) FROM \"${MetricsNamespace}\"\n"
-                "            WHERE \"state\" != 'CLOSED'",
-            ),
-            (
-                TERRAFORM,
-                "MAX(fuseboard_circuit_down) FROM \\\"${var.metrics_namespace}\\\" "
-                "WHERE \\\"why\\\" = 'failing'",
-                "MAX(fuseboard_circuit_state) FROM \\\"${var.metrics_namespace}\\\" "
-                "WHERE \\\"state\\\" != 'CLOSED'",
-            ),
-        ],
-        "metric of circuit-open, beside alert CircuitOpen, is 'fuseboard_circuit_state'",
-    ),
-    (
-        "an alert for another reason than the alarm's",
-        [(ALERTS, 'why="throttled"', 'why="failing"')],
-        "where of circuit-throttled, beside alert CircuitThrottled,",
-    ),
-    (
-        "one alarm for all circuits, in both",
-        [
-            (
-                CLOUDFORMATION,
-                "'failing' GROUP BY \"circuit\" ORDER BY MAX() DESC",
-                "'failing'",
-            ),
-            (
-                TERRAFORM,
-                "'failing' GROUP BY \\\"circuit\\\" ORDER BY MAX() DESC",
-                "'failing'",
-            ),
-        ],
-        "group of circuit-open, beside alert CircuitOpen, is None",
-    ),
-    (
-        "an alert of circuits that are held",
-        [
-            (
-                ALERTS,
-                'why="throttled"}) > 0\n          unless on (circuit) '
-                "max by (circuit) (fuseboard_circuit_held) > 0",
-                'why="throttled"}) > 0',
-            )
-        ],
-        "alert CircuitThrottled tells of circuits that are held",
-    ),
-    (
-        "an alert of circuits that are only tried",
-        [(ALERTS, '{circuit!~".*#dry-run"}', "")],
-        "alert CircuitDownForLong tells of circuits that are only tried",
-    ),
-    (
-        "an alert that no alarm tells",
-        [(ALERTS, "alert: CircuitHeldForLong", "alert: CircuitHeldForDays")],
-        "what Prometheus alerts of is",
-    ),
-    (
-        "an alert that waits for longer than its alarm",
-        [(ALERTS, "for: 3h", "for: 4h")],
-        "alert CircuitHeldForLong waits 14400 s, and its alarm 9900 to 10800 s",
-    ),
-    (
-        "an alert of an outage that waits for less than its alarm",
-        [(ALERTS, "> 0) > 900", "> 0) > 300")],
-        "alert CircuitDownForLong waits 300 s, and its alarm 900 to 900 s",
-    ),
-    (
-        "an alert of more faults than its alarm",
-        [(ALERTS, "[5m])) > 0.1", "[5m])) > 1")],
-        "bound of store-faults, beside alert CircuitStoreFails,",
-    ),
-    (
-        "an alert that nothing here can read",
-        [(ALERTS, "max(fuseboard_store_misconfigured) > 0", "absent(fuseboard_failing_open)")],
-        "alert CircuitStoreMisconfigured has an expression that nothing checks",
     ),
     (
         "a filter on an attribute that no item has, in both",
@@ -404,6 +238,49 @@ MISTAKES = [
         "main.tf: Wrong: aws_dynamodb_table.circuits has table_clas",
     ),
     (
+        "an argument that the provider does not know",
+        [(TERRAFORM, "maximum_retry_attempts  ", "maximum_retries         ")],
+        "provider: aws_pipes_pipe.circuits.source_parameters.dynamodb_stream_parameters has "
+        "maximum_retries",
+    ),
+    (
+        "an argument that the provider asks for, left out",
+        [(TERRAFORM, '      starting_position = "LATEST"\n', "")],
+        "provider: aws_pipes_pipe.circuits.source_parameters.dynamodb_stream_parameters has no "
+        "starting_position",
+    ),
+    (
+        "a block that the provider does not know, among those that are computed",
+        [(TERRAFORM, 'dynamic "filter" {', 'dynamic "filtre" {')],
+        "provider: aws_pipes_pipe.circuits.source_parameters.filter_criteria has filtre",
+    ),
+    (
+        "a text in place of a list",
+        [(TERRAFORM, "= [aws_sns_topic.circuits.arn]\n  ok", '= "topic"\n  ok')],
+        "provider: aws_cloudwatch_metric_alarm.circuits.alarm_actions is 'topic'",
+    ),
+    (
+        "a number in place of a text",
+        [(TERRAFORM, 'treat_missing_data  = "notBreaching"', "treat_missing_data  = 1")],
+        "provider: aws_cloudwatch_metric_alarm.circuits.treat_missing_data is 1",
+    ),
+    (
+        "an argument in place of a block",
+        [(TERRAFORM, "  ttl {", "  ttl = {")],
+        "provider: aws_dynamodb_table.circuits.ttl is no block",
+    ),
+    (
+        "a reference to an attribute that no table has",
+        [
+            (
+                TERRAFORM,
+                "source      = aws_dynamodb_table.circuits.stream_arn",
+                "source      = aws_dynamodb_table.circuits.streams_arn",
+            )
+        ],
+        "provider: no aws_dynamodb_table has streams_arn",
+    ),
+    (
         "a brace that is missing in HCL",
         [(TERRAFORM, 'variable "notices" {', 'variable "notices"')],
         "main.tf: UnexpectedToken",
@@ -447,15 +324,19 @@ def changed(texts, edits):
     return texts
 
 
-def not_found(texts, described, linted):
+def not_found(texts, described, checks):
     """The mistakes that are not found, by the check that each is for."""
-    missed = []
+    missed, made = [], 0
     for what, edits, wanted in MISTAKES:
-        check = linted if wanted.startswith("cfn-lint") else described
+        check = checks.get(wanted.partition(":")[0], described)
+        if not check:
+            print(f"not made, without --provider: {what}")
+            continue
+        made += 1
         found = check(changed(texts, edits))
         if any(fault.startswith(wanted) for fault in found):
             print(f"found: {what}")
         else:
             missed.append(f"not found: {what}: {found}")
-    print(f"{len(MISTAKES) - len(missed)} of {len(MISTAKES)} mistakes are found")
+    print(f"{made - len(missed)} of {made} mistakes are found")
     return missed
