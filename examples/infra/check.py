@@ -1,11 +1,12 @@
-"""Checks that `cloudformation.yml` and `main.tf` describe the same, and what the crate needs.
+"""Checks that `cloudformation.yml` and `main.tf` describe the same, and what the crate needs, and
+that their alarms tell what the alerts of `examples/prometheus` do.
 
-`python check.py` checks the two files; `python check.py --mistakes` makes mistakes in copies of
-them, one at a time, and checks that each is found. Needs what is in `requirements.txt`.
+`python check.py` checks the files; `python check.py --mistakes` makes mistakes in copies of
+them, one at a time, and checks that each is found. Needs what is in `requirements.txt`. With
+`--provider` and the wheel of pulumi-aws it checks the arguments of `main.tf` as well.
 """
 
 import argparse
-import re
 import shutil
 import subprocess
 import sys
@@ -16,27 +17,19 @@ from cfnlint.api import ManualArgs, lint
 # The folder is left as it was.
 sys.dont_write_bytecode = True
 
-from checks import cloudformation, mistakes, notices, terraform
+from checks import alarms, cloudformation, mistakes, notices, provider, terraform
+from checks.alarms import expect
 from checks.crate import Crate
 from checks.reading import Wrong
 
 HERE = Path(__file__).resolve().parent
 FILES = ("cloudformation.yml", "main.tf")
+ALERTS, README = "alerts.yml", "README.md"
 READERS = {"cloudformation.yml": cloudformation.read, "main.tf": terraform.read}
 
 # What the list of circuits needs, beside what `verify` and processes do.
 LISTING = "dynamodb:Scan"
 READING_A_STREAM = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"]
-
-# What DynamoDB tells CloudWatch of each operation on a table ("DynamoDB metrics and dimensions").
-TABLE_METRICS = {"ThrottledRequests", "SystemErrors"}
-WATCHED = TABLE_METRICS | {
-    "fuseboard_circuit_state",
-    "fuseboard_failing_open",
-    "fuseboard_store_faults_total",
-    "fuseboard_store_misconfigured",
-}
-QUERY = re.compile(r"SELECT (\w+)\((\w+)\) FROM \"([^\"]+)\"(?: WHERE \"(\w+)\" (!?=) '([^']+)')?")
 
 
 def differences(one, other, place=""):
@@ -49,11 +42,6 @@ def differences(one, other, place=""):
             yield from differences(each, its, f"{place}[{number}]")
     elif type(one) is not type(other) or one != other:
         yield f"{place}: {FILES[0]} has {one!r}, {FILES[1]} has {other!r}"
-
-
-def expect(what, found, wanted):
-    if found != wanted:
-        yield f"{what} is {found!r}, not {wanted!r}"
 
 
 def table_faults(one, crate):
@@ -95,50 +83,6 @@ def permission_faults(one, crate):
         yield from expect(f"the policies of {who}", one[who]["attached"], [f"<{who}.policy>"])
 
 
-def query_faults(name, alarm, crate):
-    """What is wrong with the query of an alarm."""
-    parsed = QUERY.fullmatch(alarm["query"])
-    if not parsed:
-        yield f"alarm {name} has a query that nothing checks: {alarm['query']}"
-        return
-    function, metric, namespace, label, operator, value = parsed.groups()
-    if metric in TABLE_METRICS:
-        found = (function, namespace, label, operator, value, alarm["when"])
-        wanted = ("SUM", "AWS/DynamoDB", "TableName", "=", "<table_name>", None)
-        yield from expect(f"the query of {name}", found, wanted)
-        return
-    if metric not in crate.metrics:
-        yield f"alarm {name} watches {metric}, which docs/metrics.md does not have"
-        return
-    kind, labels = crate.metrics[metric]
-    wanted = {"gauge": "MAX", "counter": "SUM"}.get(kind)
-    yield from expect(f"the function of {name}", function, wanted)
-    found = (namespace, alarm["when"])
-    yield from expect(
-        f"the metrics of {name}", found, ("<metrics_namespace>", "metrics_namespace != ''")
-    )
-    if label and (label not in labels or value not in (labels[label] or ())):
-        yield f"alarm {name} asks for {label} {operator} {value}, which {metric} does not have"
-
-
-def alarm_faults(one, crate):
-    for name, alarm in one["alarms"].items():
-        yield from query_faults(name, alarm, crate)
-        yield from expect(f"{name}'s actions", alarm["actions"], (["<topic>"], ["<topic>"]))
-        yield from expect(f"{name} without data", alarm["missing"], "notBreaching")
-        if not 1 <= alarm["breaching"] <= alarm["periods"]:
-            yield f"alarm {name} wants {alarm['breaching']} periods of {alarm['periods']}"
-    queries = [QUERY.fullmatch(alarm["query"]) for alarm in one["alarms"].values()]
-    watched = {query[2] for query in queries if query}
-    yield from expect("what alarms watch", sorted(watched), sorted(WATCHED))
-    namespace = one["parameters"]["metrics_namespace"]["default"]
-    yield from expect("the namespace by default", namespace, crate.namespace)
-
-
-def notice_faults(one, crate):
-    yield from notices.faults(crate, one["pipe"])
-
-
 def described(texts):
     """What is wrong with what the files describe."""
     found, descriptions = [], []
@@ -154,9 +98,16 @@ def described(texts):
     found += differences(*descriptions)
     # One is enough: they differ, or they are the same.
     one = descriptions[0]
-    for check in (table_faults, permission_faults, alarm_faults, notice_faults):
+    for check in (
+        lambda: table_faults(one, crate),
+        lambda: permission_faults(one, crate),
+        lambda: alarms.faults(one, crate),
+        lambda: alarms.parity_faults(one, texts[ALERTS]),
+        lambda: notices.faults(crate, one["pipe"]),
+        lambda: notices.example_faults(crate, one["pipe"], texts[README]),
+    ):
         try:
-            found += check(one, crate)
+            found += check()
         except Wrong as wrong:
             found.append(str(wrong))
     return found
@@ -172,8 +123,9 @@ def formatted():
     """What `terraform` itself says of the file, where there is one: without its provider, no more
     than whether it can be read."""
     if not shutil.which("terraform"):
-        print("not read by terraform itself, which is not here")
+        print("main.tf is not read by terraform itself, which is not here")
         return []
+    print("main.tf is read by terraform fmt, not by terraform validate, which needs the provider")
     command = ["terraform", "fmt", "-check", "-diff", str(HERE / "main.tf")]
     run = subprocess.run(command, capture_output=True, text=True)
     return [] if run.returncode == 0 else [f"terraform fmt: {run.stdout}{run.stderr}"]
@@ -182,11 +134,24 @@ def formatted():
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--mistakes", action="store_true", help="check the checks")
-    texts = {name: (HERE / name).read_text(encoding="utf-8") for name in FILES}
-    if arguments.parse_args().mistakes:
-        found = mistakes.not_found(texts, described, linted)
+    arguments.add_argument("--provider", metavar="WHEEL", help="the wheel of pulumi-aws")
+    arguments = arguments.parse_args()
+    paths = {name: HERE / name for name in (*FILES, README)}
+    paths[ALERTS] = HERE.parent / "prometheus" / ALERTS
+    texts = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
+
+    def provided(texts):
+        return list(provider.faults(texts["main.tf"], arguments.provider))
+
+    checks = {"cfn-lint": linted, "provider": provided if arguments.provider else None}
+    if arguments.mistakes:
+        found = mistakes.not_found(texts, described, checks)
     else:
         found = described(texts) + linted(texts) + formatted()
+        if arguments.provider:
+            found += provided(texts)
+        else:
+            print("the arguments of main.tf are not compared with the provider's: no --provider")
     for fault in found:
         print(fault)
     sys.exit(1 if found else 0)

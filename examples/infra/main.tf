@@ -189,18 +189,47 @@ locals {
   }
 
   # A function tells its gauges only when it is called: so two minutes of five, not two in a row.
+  # Each circuit is a contributor, with a state and notices of its own: one that is down for long
+  # does not hide the next.
   process_alarms = {
     circuit-open = {
-      description = "A dependency fails, or an operator holds its circuit; calls are rejected"
-      query       = "SELECT MAX(fuseboard_circuit_state) FROM \"${var.metrics_namespace}\" WHERE \"state\" != 'CLOSED'"
+      description = "A dependency fails; calls of its circuit are rejected"
+      query       = "SELECT MAX(fuseboard_circuit_down) FROM \"${var.metrics_namespace}\" WHERE \"why\" = 'failing' GROUP BY \"circuit\" ORDER BY MAX() DESC"
       period      = 60
       threshold   = 0
       periods     = 5
       breaching   = 2
     }
+    circuit-throttled = {
+      description = "A dependency asks for fewer calls; those of its circuit are rejected"
+      query       = "SELECT MAX(fuseboard_circuit_down) FROM \"${var.metrics_namespace}\" WHERE \"why\" = 'throttled' GROUP BY \"circuit\" ORDER BY MAX() DESC"
+      period      = 60
+      threshold   = 0
+      periods     = 5
+      breaching   = 2
+    }
+    # Down in each of three periods, since a query does not know what time it is. One that closes
+    # and opens again in each counts as well.
+    circuit-down-for-long = {
+      description = "A circuit is down for a quarter of an hour"
+      query       = "SELECT MAX(fuseboard_circuit_down) FROM \"${var.metrics_namespace}\" GROUP BY \"circuit\" ORDER BY MAX() DESC"
+      period      = 300
+      threshold   = 0
+      periods     = 3
+      breaching   = 3
+    }
+    # Three hours are as far as an alarm on a query looks back.
+    circuit-held-for-long = {
+      description = "An operator holds a circuit, open or closed, for three hours"
+      query       = "SELECT MAX(fuseboard_circuit_held) FROM \"${var.metrics_namespace}\" GROUP BY \"circuit\" ORDER BY MAX() DESC"
+      period      = 900
+      threshold   = 0
+      periods     = 12
+      breaching   = 11
+    }
     failing-open = {
       description = "A process cannot read the item of a circuit, and lets calls through"
-      query       = "SELECT MAX(fuseboard_failing_open) FROM \"${var.metrics_namespace}\""
+      query       = "SELECT MAX(fuseboard_failing_open) FROM \"${var.metrics_namespace}\" GROUP BY \"circuit\" ORDER BY MAX() DESC"
       period      = 60
       threshold   = 0
       periods     = 5
@@ -209,7 +238,7 @@ locals {
     # One in ten seconds, for ten minutes.
     store-faults = {
       description = "Operations of circuits on the table fail; the log of the processes says why"
-      query       = "SELECT SUM(fuseboard_store_faults_total) FROM \"${var.metrics_namespace}\""
+      query       = "SELECT SUM(fuseboard_store_faults_total) FROM \"${var.metrics_namespace}\" GROUP BY \"kind\" ORDER BY SUM() DESC"
       period      = 300
       threshold   = 30
       periods     = 2
@@ -222,6 +251,14 @@ locals {
       threshold   = 0
       periods     = 5
       breaching   = 2
+    }
+    subscriber-lags = {
+      description = "A subscriber was too slow; it has not heard of every transition"
+      query       = "SELECT SUM(fuseboard_lagged_total) FROM \"${var.metrics_namespace}\""
+      period      = 300
+      threshold   = 0
+      periods     = 3
+      breaching   = 1
     }
   }
 
@@ -372,11 +409,13 @@ resource "aws_pipes_pipe" "circuits" {
   }
 
   target_parameters {
-    # Not by jsonencode, which would escape the angle brackets.
+    # Not by jsonencode, which would escape the angle brackets. What not every item has is in the
+    # item alone: an object, and so without quotes.
     input_template = <<-JSON
       {"circuit": "<$.dynamodb.Keys.id.S>",
        "state": "<$.dynamodb.NewImage.state.S>",
-       "failure_count": "<$.dynamodb.NewImage.failure_count.N>"}
+       "failure_count": "<$.dynamodb.NewImage.failure_count.N>",
+       "item": <$.dynamodb.NewImage>}
     JSON
   }
 }

@@ -70,5 +70,11 @@ mod tests {
         assert_eq!(sum(&log, "fuseboard_failures_total"), 5.0);
         assert_eq!(sum(&log, "fuseboard_rejections_total"), 3.0);
         assert_eq!(sum(&log, "fuseboard_transitions_total"), 1.0);
+        // What the alarms of `examples/infra` ask for: a dimension `why`, and a line for each value.
+        let lines = std::str::from_utf8(&log).unwrap().lines();
+        let down = lines.filter(|line| line.contains("\"fuseboard_circuit_down\":1"));
+        let (by_failing, others): (Vec<_>, Vec<_>) =
+            down.partition(|line| line.contains("\"why\":\"failing\""));
+        assert_eq!((by_failing.len(), others.len()), (4, 0), "from the fifth invocation on");
     }
 }

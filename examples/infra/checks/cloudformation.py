@@ -5,7 +5,7 @@ import re
 
 import yaml
 
-from .reading import Fields, Wrong, one_line, snake, sole
+from .reading import Fields, Wrong, one_line, snake, sole, template
 
 # What stands for a reference in both files.
 NAMES = {
@@ -32,9 +32,13 @@ ALARMS = {
     "ThrottledAlarm": None,
     "SystemErrorsAlarm": None,
     "CircuitOpenAlarm": "HasMetrics",
+    "CircuitThrottledAlarm": "HasMetrics",
+    "CircuitDownForLongAlarm": "HasMetrics",
+    "CircuitHeldForLongAlarm": "HasMetrics",
     "FailingOpenAlarm": "HasMetrics",
     "StoreFaultsAlarm": "HasMetrics",
     "MisconfiguredAlarm": "HasMetrics",
+    "SubscriberLagsAlarm": "HasMetrics",
 }
 
 
@@ -67,15 +71,15 @@ Loader.add_multi_constructor("!", function)
 
 def read(text):
     """The description of the file."""
-    template = Fields("cloudformation.yml", yaml.load(text, Loader))
-    template.must("AWSTemplateFormatVersion", "2010-09-09")
-    template.take("Description")
+    whole = Fields("cloudformation.yml", yaml.load(text, Loader))
+    whole.must("AWSTemplateFormatVersion", "2010-09-09")
+    whole.take("Description")
     parameters = {
-        snake(name): parameter(name, of) for name, of in template.take("Parameters").items()
+        snake(name): parameter(name, of) for name, of in whole.take("Parameters").items()
     }
     conditions = {name: wanted for name, (_, wanted) in CONDITIONS.items()}
-    template.must("Conditions", conditions)
-    resources = template.within("Resources")
+    whole.must("Conditions", conditions)
+    resources = whole.within("Resources")
     described = {
         "parameters": parameters,
         "table": table(resource(resources, "Table", "AWS::DynamoDB::Table")),
@@ -83,11 +87,11 @@ def read(text):
         "processes": role(resources, "Process"),
         "operators": role(resources, "Operator"),
         "pipe": pipe(resources),
-        "outputs": {snake(name): of["Value"] for name, of in template.take("Outputs").items()},
+        "outputs": {snake(name): of["Value"] for name, of in whole.take("Outputs").items()},
     }
     resource(resources, "Topic", "AWS::SNS::Topic", fields={}).end()
     resources.end()
-    template.end()
+    whole.end()
     return described
 
 
@@ -213,7 +217,7 @@ def pipe(resources):
     described = {
         "stream": {snake(name): value for name, value in stream.left.items()},
         "filters": [one_filter(each) for each in criteria.take("Filters")],
-        "template": json.loads(target.take("InputTemplate")),
+        "template": template(target.take("InputTemplate")),
         "ways": (of.take("Source"), of.take("RoleArn"), of.take("Target")),
         "when": CONDITIONS["HasNotices"][0],
         "policy": statements("PipeRole", policy.take("PolicyDocument")),

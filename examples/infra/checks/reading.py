@@ -1,5 +1,6 @@
 """What both readers share: how a file is read whole, and what its references become."""
 
+import json
 import re
 
 
@@ -50,3 +51,10 @@ def snake(name):
 def one_line(text):
     """Text that was folded, as one line."""
     return " ".join(text.split())
+
+
+def template(text):
+    """A template of a pipe: JSON, but that what stands for an object has no quotes about it."""
+    return json.loads(
+        re.sub(r'(?<!")<\$[\w.]+>(?!")', lambda found: json.dumps({"object": found[0]}), text)
+    )

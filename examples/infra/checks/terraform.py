@@ -1,11 +1,10 @@
 """Reads `main.tf` as the description that `cloudformation.yml` has to give too."""
 
-import json
 import re
 
 import hcl2
 
-from .reading import Fields, Wrong, sole
+from .reading import Fields, Wrong, sole, template
 
 # What stands for a reference in both files.
 NAMES = {
@@ -302,7 +301,7 @@ def pipe(resources, documents, local):
         "stream": stream.left,
         "filters": filters,
         # The parser hands the text between the markers on with its quotes escaped.
-        "template": json.loads(target.take("input_template").replace('\\"', '"')),
+        "template": template(target.take("input_template").replace('\\"', '"')),
         "ways": (of.take("source"), of.take("role_arn"), of.take("target")),
         "when": "notices != none",
         "policy": statements(documents, "pipe"),

@@ -82,6 +82,8 @@ async fn case_191_a_scrape_during_an_incident_is_what_the_item_and_the_callers_s
     assert_eq!(open.value("fuseboard_rejections_total", &["reason=\"tripped\""]), 7.0);
     assert_eq!(open.value("fuseboard_transitions_total", &["origin=\"local\""]), 1.0);
     assert_eq!(open.value("fuseboard_store_seconds_count", &["operation=\"trip\""]), 1.0);
+    assert_eq!(open.value("fuseboard_circuit_down", &["why=\"failing\""]), 1.0);
+    assert_eq!(open.value("fuseboard_circuit_down", &["why=\"throttled\""]), 0.0);
     let opened_at: f64 = attribute(&client, "opened_at").await.unwrap().parse().unwrap();
     let since = open.value("fuseboard_circuit_down_since_seconds", &[]);
     // The stamp was rounded up to a whole second.
@@ -102,7 +104,7 @@ async fn case_191_a_scrape_during_an_incident_is_what_the_item_and_the_callers_s
     let rejected = closed.value("fuseboard_rejections_total", &[]);
     assert_eq!(rejected, f64::from(callers.rejected), "each once, whatever its reason");
     assert_eq!(closed.value("fuseboard_transitions_total", &["origin=\"local\""]), 3.0);
-    for gauge in ["down_since_seconds", "retry_at_seconds", "held"] {
+    for gauge in ["down_since_seconds", "retry_at_seconds", "held", "down"] {
         assert_eq!(closed.value(&format!("fuseboard_circuit_{gauge}"), &[]), 0.0, "{gauge}");
     }
 
@@ -114,6 +116,7 @@ async fn case_191_a_scrape_during_an_incident_is_what_the_item_and_the_callers_s
     assert_eq!(attribute(&client, "half_open_owner").await.unwrap(), "hold#maintenance");
     assert_eq!(held.value("fuseboard_circuit_held", &[]), 1.0);
     assert_eq!(held.value("fuseboard_rejections_total", &["reason=\"held\""]), 1.0);
+    assert_eq!(held.value("fuseboard_circuit_down", &[]), 0.0);
     assert_eq!(held.value("fuseboard_failing_open", &[]), 0.0);
     payments.release().await.unwrap();
     assert_eq!(page.scrape().await.state(), "CLOSED");

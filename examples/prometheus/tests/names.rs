@@ -1,4 +1,4 @@
-//! The dashboard and the alarms ask for metrics and labels that are there.
+//! The dashboard, the alarms and the page on metrics ask for metrics, labels and values that are there.
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -21,12 +21,36 @@ fn documented(root: &Path) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
+/// What `docs/metrics.md` says of the values of each label.
+fn values(root: &Path) -> BTreeMap<String, String> {
+    let page = fs::read_to_string(root.join("../../docs/metrics.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    rows.flat_map(|(labels, of)| {
+        labels.split("`, `").map(|label| (label.to_owned(), of.to_owned())).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+/// The queries of the page, each of which may go on in an indented line.
+fn on_the_page(root: &Path) -> Vec<String> {
+    let page = fs::read_to_string(root.join("../../docs/metrics.md")).unwrap();
+    let (block, _) = page.split_once("```promql\n").unwrap().1.split_once("```").unwrap();
+    let mut queries: Vec<String> = Vec::new();
+    for line in block.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        match queries.last_mut().filter(|_| line.starts_with(' ')) {
+            Some(query) => query.push_str(line),
+            None => queries.push(line.to_owned()),
+        }
+    }
+    queries
+}
+
 /// The words of a query that could be names of metrics or labels.
 fn words(query: &str) -> impl Iterator<Item = &str> {
     query.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
 }
 
-/// The queries of the dashboard and of the alarms.
+/// The queries of the dashboard, of the alarms and of the page.
 fn queries(root: &Path) -> Vec<String> {
     let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&read("grafana.json")).unwrap();
@@ -41,7 +65,10 @@ fn queries(root: &Path) -> Vec<String> {
     let alarms = read("alerts.yml");
     let is_query = |line: &&str| line.contains("fuseboard_");
     queries.extend(alarms.lines().filter(is_query).map(str::to_owned));
-    assert!(queries.len() >= 18, "{} queries", queries.len());
+    let on_the_page = on_the_page(root);
+    assert!(on_the_page.len() >= 13, "{on_the_page:?}");
+    queries.extend(on_the_page);
+    assert!(queries.len() >= 31, "{} queries", queries.len());
     queries
 }
 
@@ -49,7 +76,7 @@ fn queries(root: &Path) -> Vec<String> {
 fn every_query_asks_for_metrics_and_labels_that_are_documented() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let documented = documented(root);
-    assert_eq!(documented.len(), 14, "{documented:?}");
+    assert_eq!(documented.len(), 15, "{documented:?}");
     for query in queries(root) {
         let mut labels = OF_PROMETHEUS.to_vec();
         for word in words(&query).filter(|word| word.starts_with("fuseboard_")) {
@@ -70,4 +97,21 @@ fn every_query_asks_for_metrics_and_labels_that_are_documented() {
             assert!(is_value || is_metric || labels.contains(&label), "{query}: {label}");
         }
     }
+}
+
+#[test]
+fn every_query_asks_for_values_that_are_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let values = values(root);
+    assert_eq!(values.len(), 11, "{values:?}");
+    let mut asked = 0;
+    for query in queries(root) {
+        for (before, rest) in query.match_indices("=\"").map(|(at, _)| query.split_at(at)) {
+            let label = words(before).filter(|word| !word.is_empty()).last().unwrap();
+            let value = rest.split('"').nth(1).unwrap();
+            assert!(values[label].contains(&format!("`{value}`")), "{query}: {label} is {value}");
+            asked += 1;
+        }
+    }
+    assert!(asked >= 12, "{asked} values");
 }

@@ -7,8 +7,14 @@ use std::{
 
 use ::metrics::gauge;
 
-use super::recorded::{DOWN_SINCE, FAILING_OPEN, HELD, RETRY_AT, SNAPSHOT_AGE, STATE};
-use crate::{name::CircuitName, panics::caught, snapshot::Snapshot, state::CircuitState};
+use super::recorded::{DOWN, DOWN_SINCE, FAILING_OPEN, HELD, RETRY_AT, SNAPSHOT_AGE, STATE};
+use crate::{
+    name::{CircuitName, DRY_RUN_SUFFIX},
+    panics::caught,
+    snapshot::Snapshot,
+    state::CircuitState,
+    transition::Cause,
+};
 
 /// Whether gauges were ever set: only then must those of a forgotten circuit be.
 #[derive(Debug, Default)]
@@ -30,6 +36,7 @@ impl Observed {
                 is_held: false,
                 age: None,
                 is_failing_open: false,
+                down: None,
             };
             nothing.set(circuit);
         }
@@ -43,6 +50,33 @@ struct Values {
     is_held: bool,
     age: Option<Duration>,
     is_failing_open: bool,
+    /// Why calls are rejected, unless an operator says so.
+    down: Option<Why>,
+}
+
+/// The label of the gauge that alarms ask for: by its values they can tell a dependency that fails
+/// from one that asks for fewer calls, and a query of CloudWatch knows nothing but equal labels.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Failing,
+    Throttled,
+}
+
+impl Why {
+    fn of(shown: &Snapshot) -> Option<Self> {
+        match (shown.cause()?, shown.hold()) {
+            (_, Some(_)) => None,
+            (Cause::OpenFor, None) => Some(Self::Throttled),
+            (_, None) => Some(Self::Failing),
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::Throttled => "throttled",
+        }
+    }
 }
 
 /// Sets the gauges of a circuit to what the snapshot tells at `now`.
@@ -54,6 +88,7 @@ pub(crate) fn observe(shown: &Snapshot, now: SystemTime) {
         is_held: shown.hold().is_some(),
         age: shown.age(now),
         is_failing_open: shown.is_failing_open(),
+        down: Why::of(shown),
     };
     values.set(&shown.label());
 }
@@ -73,7 +108,15 @@ impl Values {
             // Zero would say that it has just been read.
             let age = self.age.map_or(f64::NAN, |age| age.as_secs_f64());
             gauge!(SNAPSHOT_AGE, &labels()).set(age);
+            // Every call of a circuit that is only tried runs: these two are alarms.
+            if circuit.ends_with(DRY_RUN_SUFFIX) {
+                return;
+            }
             gauge!(FAILING_OPEN, &labels()).set(f64::from(self.is_failing_open));
+            for why in [Why::Failing, Why::Throttled] {
+                gauge!(DOWN, "circuit" => circuit.clone(), "why" => why.as_str())
+                    .set(f64::from(self.down == Some(why)));
+            }
         });
     }
 }

@@ -25,6 +25,7 @@ pub(super) const REJECTIONS: &str = "fuseboard_rejections_total";
 pub(super) const FAILURES: &str = "fuseboard_failures_total";
 pub(super) const LAGGED: &str = "fuseboard_lagged_total";
 pub(super) const STATE: &str = "fuseboard_circuit_state";
+pub(super) const DOWN: &str = "fuseboard_circuit_down";
 pub(super) const DOWN_SINCE: &str = "fuseboard_circuit_down_since_seconds";
 pub(super) const RETRY_AT: &str = "fuseboard_circuit_retry_at_seconds";
 pub(super) const HELD: &str = "fuseboard_circuit_held";
@@ -81,6 +82,10 @@ fn describe_gauges() {
         "Time since the item was last read; NaN before the first time."
     );
     describe_gauge!(FAILING_OPEN, "1 while the circuit is closed and its item cannot be read.");
+    describe_gauge!(
+        DOWN,
+        "1 for why the circuit is down; 0 for the others, while closed, and while it is held."
+    );
 }
 
 /// Counts the end of a probe of this process.

@@ -265,6 +265,7 @@ async fn a_registry_describes_every_metric_and_the_page_names_it() {
             "gauge fuseboard_circuit_held None",
             "gauge fuseboard_snapshot_age_seconds Some(Seconds)",
             "gauge fuseboard_failing_open None",
+            "gauge fuseboard_circuit_down None",
         ]
     );
     let without_a_value = ["fuseboard_lagged_total", "fuseboard_store_misconfigured"];
@@ -275,27 +276,58 @@ async fn a_registry_describes_every_metric_and_the_page_names_it() {
     }
 }
 
-#[cfg(feature = "serde")]
-#[test]
-fn a_label_is_the_word_that_serde_has() {
-    use super::recorded::{cause, origin};
-    use crate::{Cause, Origin};
+/// Every cause, and how `serde` writes it where that is more than a word.
+fn causes() -> Vec<(crate::Cause, bool)> {
+    use crate::{Cause, Rule};
 
     let take_over = Cause::TakeOver { previous_owner: None, owner: Arc::from("token") };
-    assert!(serde_json::to_value(&take_over).unwrap().get(cause(&take_over)).is_some());
-    for other in [
+    let words = [
         Cause::FailureThreshold,
+        Cause::OpenFor,
         Cause::RecoveryTimeout,
         Cause::ProbesSucceeded,
         Cause::ProbeFailed,
         Cause::Hold,
         Cause::Release,
+        Cause::WouldOpen,
         Cause::RecordGone,
         Cause::StoreUnreadable,
+        Cause::Refuted,
         Cause::Elsewhere,
         Cause::Forgotten,
-    ] {
-        assert_eq!(serde_json::to_value(&other).unwrap(), cause(&other));
+    ];
+    let more = [Cause::Rule(Rule::of_last(5, 20)), take_over];
+    words.map(|cause| (cause, false)).into_iter().chain(more.map(|cause| (cause, true))).collect()
+}
+
+#[test]
+fn the_page_lists_the_label_of_every_cause() {
+    use super::recorded::cause;
+
+    let page = include_str!("../../../docs/metrics.md");
+    let row = page.lines().find_map(|line| line.strip_prefix("| `cause` |")).unwrap();
+    let words = row.split('`').skip(1).step_by(2).filter(|word| !word.contains("Cause"));
+    let mut listed: Vec<_> = words.collect();
+    let causes = causes();
+    let mut labels: Vec<_> = causes.iter().map(|(each, _)| cause(each)).collect();
+    listed.sort_unstable();
+    labels.sort_unstable();
+    assert_eq!(labels, listed);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_label_is_the_word_that_serde_has() {
+    use super::recorded::{cause, origin};
+    use crate::Origin;
+
+    for (each, has_fields) in causes() {
+        let written = serde_json::to_value(&each).unwrap();
+        if has_fields {
+            assert!(written.get(cause(&each)).is_some(), "{written}");
+        } else {
+            assert_eq!(written, cause(&each));
+        }
     }
     for who in [Origin::Local, Origin::WithoutStore, Origin::Observed] {
         assert_eq!(serde_json::to_value(who).unwrap(), origin(who));

@@ -8,7 +8,7 @@ use std::{
 use ::metrics::set_default_local_recorder;
 
 use super::world::{Process, Recorded, World, is_rejected, pass, recover, settle, succeed, trip};
-use crate::{BreakerRegistry, Hold, MemoryStore, store::StoreErrorKind::Unavailable};
+use crate::{BreakerRegistry, Config, Hold, MemoryStore, store::StoreErrorKind::Unavailable};
 
 const GAUGES: &[&str] = &["fuseboard_circuit_", "fuseboard_snapshot_age", "fuseboard_failing_open"];
 const COUNTS: &[&str] = &["fuseboard_rejections", "fuseboard_failures", "fuseboard_probes"];
@@ -34,6 +34,9 @@ fn gauges(state: [u8; 3], down: [&str; 2], held: u8, age: &str, failing_open: u8
         format!("circuit_held is {held}"),
         format!("snapshot_age_seconds is {age}"),
         format!("failing_open is {failing_open}"),
+        // No call of these tests says for how long to open.
+        format!("circuit_down why=failing is {}", u8::from((closed, held) == (0, 0))),
+        "circuit_down why=throttled is 0".to_owned(),
     ]
 }
 
@@ -92,6 +95,54 @@ async fn case_191_a_hold_a_probe_and_an_unreadable_item_show() {
     assert_eq!(observed(&recorded, &process), unread);
 }
 
+#[tokio::test(start_paused = true)]
+async fn why_a_circuit_is_down_shows_in_every_process_but_for_a_hold() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let world = World::new();
+    let (told, other) = (world.process(), world.process());
+    let breaker = told.breaker();
+    breaker.admit().await.unwrap().open_for(Duration::from_secs(60)).settled().await;
+    other.breaker().refresh().await.unwrap();
+    let down = |process| observed(&recorded, process).split_off(8);
+    let throttled = ["circuit_down why=failing is 0", "circuit_down why=throttled is 1"];
+    assert_eq!(down(&told), throttled);
+    assert_eq!(down(&other), throttled);
+    let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_600);
+    breaker.hold(Hold::open(until).reason("maintenance")).await.unwrap();
+    let neither = ["circuit_down why=failing is 0", "circuit_down why=throttled is 0"];
+    assert_eq!(down(&told), neither);
+    breaker.release().await.unwrap();
+    assert_eq!(down(&told), neither);
+    trip(&breaker).await;
+    let failing = ["circuit_down why=failing is 1", "circuit_down why=throttled is 0"];
+    assert_eq!(down(&told), failing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_gauge_calls_a_circuit_down_that_is_only_tried() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let process = World::new().process();
+    let config = Config::builder().dry_run(true).build().unwrap();
+    let breaker = process.registry.breaker_with("payments", config).unwrap();
+    for _ in 0..5 {
+        breaker.admit().await.unwrap().failure().settled().await;
+    }
+    let shown = observed(&recorded, &process);
+    // `observed` has taken the name away, and left what follows it.
+    assert!(shown.contains(&"circuit_state#dry-run state=OPEN is 1".to_owned()), "{shown:?}");
+    drop(breaker);
+    pass(7_200).await;
+    assert!(process.registry.is_empty(), "forgotten");
+    let forgotten = recorded.take_of(GAUGES);
+    assert!(!forgotten.is_empty());
+    for alarming in ["circuit_down ", "failing_open"] {
+        let set = shown.iter().chain(&forgotten).find(|event| event.contains(alarming));
+        assert_eq!(set, None);
+    }
+}
+
 async fn recover_rest(breaker: &crate::Breaker) {
     for _ in 0..2 {
         assert_eq!(succeed(breaker).await, Ok(()));
@@ -137,6 +188,29 @@ async fn case_191_rejections_failures_and_probes_count_once_with_their_reasons()
     breaker.hold(Hold::open(until).reason("why")).await.unwrap();
     assert!(is_rejected(&breaker).await);
     assert_eq!(counted(), ["rejections_total reason=held +1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_while_the_circuit_ramps_counts_with_that_reason() {
+    let recorded = Recorded::default();
+    let _guard = set_default_local_recorder(&recorded);
+    let process = World::new().process();
+    let config = Config::builder().ramp(Duration::from_secs(20)).build().unwrap();
+    let breaker = process.registry.breaker_with("payments", config).unwrap();
+    trip(&breaker).await;
+    pass(32).await;
+    recover(&breaker).await;
+    process.registry.observe();
+    recorded.take_all();
+    let mut rejected = 0;
+    for _ in 0..100 {
+        rejected += u32::from(is_rejected(&breaker).await);
+    }
+    assert!((1..100).contains(&rejected), "{rejected} of 100");
+    process.registry.observe();
+    let counted = recorded.take_of(&["fuseboard_rejections"]);
+    let labels = "circuit=payments reason=ramping";
+    assert_eq!(counted, [format!("fuseboard_rejections_total {labels} +{rejected}")]);
 }
 
 #[cfg(feature = "tower")]
