@@ -84,8 +84,10 @@ impl Breaker {
     }
 
     /// Closes the circuit in the whole fleet: ends a hold of either kind, or overrules an
-    /// opening that an operator knows to be over. If the item is neither open nor held, nothing
-    /// is written; an opening that this process alone has decided is ended.
+    /// opening that an operator knows to be over. If the item is neither open nor held, an opening
+    /// that this process alone has decided is ended, and nothing is written, unless the circuit
+    /// closed after failed probes: then its [`open_backoff`](crate::ConfigBuilder::open_backoff)
+    /// begins again.
     ///
     /// Waits as [`hold`](Self::hold) does; other processes learn of it as they do of
     /// a hold.

@@ -224,9 +224,10 @@ impl ConfigBuilder {
     /// and the store is slow, it may end before a call can use it: then a circuit stays
     /// half-open whose callers do not wait, or wait for less than the store takes.
     ///
-    /// Processes that share a circuit should share this setting: a process takes a lease over that
-    /// is unchanged for the length of its own. The circuit stays correct, but two probes run
-    /// at once.
+    /// Processes that share a circuit should share this setting. While they do not, as during a
+    /// deployment, a process waits for the end of a longer lease of another, by the stamp in the
+    /// item, but no longer than its [`probe_limit`](Self::probe_limit). A lease that is longer
+    /// than that may be taken over early: the circuit stays correct, but two probes run at once.
     pub fn probe_lease(mut self, lease: Duration) -> Self {
         self.probe_lease = Some(lease);
         self
@@ -260,6 +261,9 @@ impl ConfigBuilder {
     /// Default four times `probe_lease`; `probe_lease` to 365 days. After that another process
     /// may probe, so that a probe that hangs does not keep the circuit half-open for ever. If
     /// it still ends, its verdict changes nothing.
+    ///
+    /// It is also the longest time for which this process takes an unchanged lease of another for
+    /// live, whatever its stamp says: set it to the longest `probe_lease` of all processes at least.
     pub fn probe_limit(mut self, limit: Duration) -> Self {
         self.config.probe_limit = Some(limit);
         self

@@ -7,12 +7,13 @@ use super::{
     phase::{Opening, Phase, Standing, Term},
     prober::Turn,
     storage::{TTL_SLACK, seconds_up},
+    term::failed_probes,
 };
 use crate::{
     hold::info::HoldKind,
     protocol::answer::{Consistency, StoreErrorKind},
     protocol::moment::Moment,
-    protocol::record::{Field, Hints, HoldTerms, Operation},
+    protocol::record::{Field, Hints, HoldTerms, Operation, Record},
     state::CircuitState,
     transition::{Cause, Origin},
 };
@@ -201,11 +202,17 @@ impl Machine {
                 terms,
             }),
             Command::Release => {
-                let seen = seen.filter(|record| {
-                    record.state != Field::Valid(CircuitState::Closed)
-                        // Also a hold whose end cannot be read.
-                        || record.hold != Field::Absent
-                })?;
+                let is_closed = |record: &Record| {
+                    // Also a hold whose end cannot be read.
+                    record.state == Field::Valid(CircuitState::Closed)
+                        && record.hold == Field::Absent
+                };
+                // A trip after a closing goes on with its back-off.
+                let seen = seen.filter(|record| !is_closed(record) || failed_probes(record) > 0)?;
+                // Of a circuit that is closed it ends the back-off only: with another expiry it
+                // would be another closing, which drops failures and begins the ramp again.
+                let kept = seen.expires_at.valid().copied().filter(|_| is_closed(&seen));
+                let expires_at = kept.unwrap_or(expires_at);
                 let released_at = self.now.unix_ceil(Duration::ZERO);
                 Some(Operation::Release { seen, released_at, expires_at })
             }

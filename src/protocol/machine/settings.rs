@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Machine, StoreRequest,
-    phase::{Phase, Recovery, SECOND},
+    phase::{Phase, Recovery},
     prober::{OtherLease, Prober},
     storage::seconds_up,
 };
@@ -151,18 +151,19 @@ impl Machine {
         };
     }
 
-    /// Returns for how long an unchanged lease of another process is taken for live. One that was
-    /// written under longer settings may be longer than this process's own: then by its stamp,
-    /// but for no longer than the longest lease that this process has had itself.
+    /// Returns for how long an unchanged lease of another process is taken for live. Its length
+    /// is that of its holder's settings, which may not be those of this process: while new ones
+    /// come to one process after the other, either may have the longer one.
+    ///
+    /// So it is taken for live until its stamp is past, but for no longer than this process's
+    /// `probe_limit`, nor than the longest lease that it has had itself. A stamp from a clock that
+    /// is ahead then keeps the circuit half-open for as long as a probe that hangs, and no longer.
     pub(super) fn lease_of_other(&self, other: OtherLease, until: i64) -> Duration {
         let own = self.config.probe_lease();
         let longest = self.followed.as_ref().map_or(0, |followed| followed.longest_lease);
-        let longest = Duration::from_secs(longest.into());
-        if longest <= own {
-            return own;
-        }
+        let longest = self.config.probe_limit().max(Duration::from_secs(longest.into()));
         let until = Duration::from_secs(u64::try_from(until).unwrap_or(0));
-        let until = until.saturating_add(self.config.max_clock_skew()).saturating_add(SECOND);
+        let until = until.saturating_add(self.config.max_clock_skew());
         own.max(until.saturating_sub(other.since.fleet_time()).min(longest))
     }
 

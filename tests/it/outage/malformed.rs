@@ -82,7 +82,8 @@ async fn case_68_a_defective_item_is_healed_by_the_writes_of_an_incident() {
             a.trip().await;
             assert_eq!(world.attribute("state"), "OPEN", "{item}");
         }
-        for _ in 0..80 {
+        // A stamp that is far ahead is believed for four leases, 2 min.
+        for _ in 0..140 {
             a.ok().await;
             seconds(1).await;
         }

@@ -210,7 +210,7 @@ async fn case_59_a_closing_that_another_has_overtaken_is_given_up() {
         world.engine.network("A").always(fault.clone());
         probe.success().settled().await;
         assert!(b.ok().await.is_rejected(), "{fault:?}: A's lease stands");
-        seconds(33).await;
+        seconds(35).await;
         assert_eq!(b.fail().await, Call::Failed, "{fault:?}: B takes it over");
         let before = world.item();
         world.engine.network("A").heal();

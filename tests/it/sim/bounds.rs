@@ -18,8 +18,12 @@ pub(crate) fn time_to_close(plan: &Plan) -> Duration {
     }
     // The recovery time, stamped up to a whole second, by a clock that differs.
     most += config.recovery_timeout() + SECOND + config.max_clock_skew();
-    // A lease that nobody will end, judged by sight.
-    most += config.probe_lease() + SECOND;
+    // A lease that nobody will end, judged by its stamp, or, where that is wrong, by sight.
+    most += if plan.clocks_agree() {
+        plan.longest_lease() + SECOND + config.max_clock_skew()
+    } else {
+        4 * plan.longest_lease() + SECOND
+    };
     // K probes: each is asked for, runs, and hands over, stamped likewise.
     let probe = 2 * QUIET_GAP + 3 * SECOND + config.handoff() + SECOND + config.max_clock_skew();
     most += probe * u32::try_from(config.success_threshold().get()).unwrap();

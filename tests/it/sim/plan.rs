@@ -1,9 +1,9 @@
 //! What a seed says: settings, processes, traffic, and everything that goes
 //! wrong, all known before the first call.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
-use fuseboard::{Config, OnStoreOutage, Settings};
+use fuseboard::{Config, ConfigBuilder, OnStoreOutage, Settings};
 
 use super::{
     dice::Dice,
@@ -58,8 +58,10 @@ pub(crate) struct PlannedProcess {
     /// When its wall clock is set, and by how much.
     pub(crate) steps: Vec<(Duration, i64)>,
     pub(crate) weather: Vec<(Span, Weather)>,
-    /// When it takes other settings, and when those of the plan again.
+    /// When it takes other settings, and when its own again.
     pub(crate) other_settings: Option<Span>,
+    /// How many leases of the plan its own is.
+    pub(crate) leases: u32,
     pub(crate) dice: Dice,
 }
 
@@ -184,9 +186,8 @@ impl Plan {
         if seed % 5 == 3 {
             plan.straggle(&mut dice, inner);
         }
-        if seed % 4 == 2 {
-            plan.roll_settings(inner);
-        }
+        plan.mix_leases();
+        plan.roll_settings(inner);
         plan
     }
 
@@ -209,8 +210,39 @@ impl Plan {
         }
     }
 
+    /// The processes start with leases that differ, as while a new length comes to one after the
+    /// other: by as much as a process allows for, where other settings halve them as well.
+    fn mix_leases(&mut self) {
+        if self.seed % 3 != 1 {
+            return;
+        }
+        let mut dice = Dice::new(Dice::seed_of(self.seed, "leases"));
+        let leases: &[u32] = if self.rolls_settings() { &[1, 2] } else { &[1, 2, 4] };
+        for process in &mut self.processes {
+            process.leases = dice.pick(leases);
+        }
+    }
+
+    fn rolls_settings(&self) -> bool {
+        self.seed % 4 == 2
+    }
+
+    /// The settings that a process starts with.
+    pub(crate) fn config_of(&self, process: &PlannedProcess) -> Config {
+        with_lease(&self.config, self.config.probe_lease() * process.leases).build().unwrap()
+    }
+
+    /// The longest lease that a process starts with.
+    pub(crate) fn longest_lease(&self) -> Duration {
+        let leases = self.processes.iter().map(|process| process.leases).max();
+        self.config.probe_lease() * leases.unwrap_or(1)
+    }
+
     /// New settings come to one process after the other, and go again in the same way.
     fn roll_settings(&mut self, span: Span) {
+        if !self.rolls_settings() {
+            return;
+        }
         let mut dice = Dice::new(Dice::seed_of(self.seed, "settings"));
         let mut from = at(&mut dice, span);
         let mut until = at(&mut dice, span).max(from);
@@ -224,16 +256,12 @@ impl Plan {
     /// Settings other than those of the plan: sterner, so that what is checked by those holds, but
     /// for shorter leases.
     pub(crate) fn other_settings(&self) -> Settings {
-        let count = |number: u64| u32::try_from(number + 1).unwrap();
         let config = &self.config;
         let lease = (config.probe_lease() / 2).max(Duration::from_secs(1));
-        let other = Config::builder()
-            .failure_threshold(count(config.failure_threshold().get()))
-            .success_threshold(count(config.success_threshold().get()))
-            .recovery_timeout(config.recovery_timeout() * 2)
-            .probe_lease(lease)
-            .local_cache_max_age(config.local_cache_max_age())
-            .on_store_outage(config.on_store_outage());
+        let other = with_lease(config, lease)
+            .failure_threshold(number(config.failure_threshold()) + 1)
+            .success_threshold(number(config.success_threshold()) + 1)
+            .recovery_timeout(config.recovery_timeout() * 2);
         other.build().unwrap().into()
     }
 
@@ -297,6 +325,21 @@ fn settings(dice: &mut Dice) -> Config {
         .on_store_outage(policy)
         .build()
         .unwrap()
+}
+
+fn number(number: NonZeroU64) -> u32 {
+    number.get().try_into().unwrap()
+}
+
+/// The settings of a plan with another lease.
+fn with_lease(config: &Config, lease: Duration) -> ConfigBuilder {
+    Config::builder()
+        .failure_threshold(number(config.failure_threshold()))
+        .success_threshold(number(config.success_threshold()))
+        .recovery_timeout(config.recovery_timeout())
+        .probe_lease(lease)
+        .local_cache_max_age(config.local_cache_max_age())
+        .on_store_outage(config.on_store_outage())
 }
 
 fn at(dice: &mut Dice, within: Span) -> Duration {
@@ -386,6 +429,7 @@ fn process(
         steps,
         weather,
         other_settings: None,
+        leases: 1,
         dice: dice.split(),
         // Rolled last, so that all else of a seed stays as it was.
         standstill: dice.pick(&[Standstill::Monotonic, Standstill::Nothing]),

@@ -53,7 +53,7 @@ async fn live_once(
         .weather(move |operation| weather::event(&sky, &mut rolls, start.elapsed(), operation));
     let store =
         Reach { store: world.engine.store(label), watch: Arc::clone(&watch), start: world.start };
-    let registry = world.registry_over(store, label, &clock);
+    let registry = world.registry_over(store, world.plan.config_of(process), label, &clock);
     tasks.spawn(listen(Arc::clone(world), label.to_owned(), registry.subscribe()));
     let mut settings = JoinSet::new();
     settings.spawn(change_settings(Arc::clone(world), process.clone(), registry.clone()));
@@ -88,11 +88,22 @@ async fn change_settings(world: Arc<World>, process: PlannedProcess, registry: B
     let Some(span) = process.other_settings.filter(|span| world.at() < span.from) else {
         return;
     };
-    let newest = world.plan.config.clone().into();
-    for (at, settings) in [(span.from, world.plan.other_settings()), (span.until, newest)] {
+    let own = world.plan.config_of(&process).into();
+    for (at, settings) in [(span.from, world.plan.other_settings()), (span.until, own)] {
         world.sleep_until(process.thaws_at(at).unwrap_or(at)).await;
         registry.reconfigure(&settings).unwrap();
     }
+}
+
+/// How long a probe lasts whose lease outlasts those of others: most of it, so that they see it
+/// unchanged for longer than their own. `None` where that does not end before the quiet.
+fn most_of_a_lease(world: &World, process: &PlannedProcess, dice: &mut Dice) -> Option<Duration> {
+    if process.leases == 1 {
+        return None;
+    }
+    let percent = u32::try_from(dice.between(50, 90)).unwrap();
+    let lasts = world.plan.config_of(process).probe_lease() * percent / 100;
+    (world.at() + lasts < world.plan.quiet).then_some(lasts)
 }
 
 /// Waits for the next call; `false` if the process crashes before.
@@ -144,11 +155,15 @@ impl Caller {
             let call = &mut self.world.notes().calls[number];
             (call.begun, call.probe, call.good) = (Some(begun), permit.is_probe(), good);
         }
-        let lasts =
-            if self.dice.chance(15) { self.dice.ms(500, 3_000) } else { self.dice.ms(5, 150) };
+        let long = most_of_a_lease(&self.world, &self.process, &mut self.dice);
+        let of_its_lease = long.filter(|_| permit.is_probe());
+        let renews = of_its_lease.is_none();
+        let lasts = of_its_lease.unwrap_or_else(|| {
+            if self.dice.chance(15) { self.dice.ms(500, 3_000) } else { self.dice.ms(5, 150) }
+        });
         let third = self.world.plan.config.probe_lease() / 3;
         let ends = begun + lasts;
-        while self.world.at() + third < ends {
+        while renews && self.world.at() + third < ends {
             tokio::time::sleep(third).await;
             self.thaw().await;
             permit.keep_alive();

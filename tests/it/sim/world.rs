@@ -6,7 +6,7 @@ use std::{
 };
 
 use fuseboard::{
-    Breaker, BreakerRegistry, CircuitState, CircuitTransition, Clock, Hold, VirtualClock,
+    Breaker, BreakerRegistry, CircuitState, CircuitTransition, Clock, Config, Hold, VirtualClock,
     store::Store,
 };
 use tokio::{task::JoinSet, time::Instant};
@@ -154,17 +154,19 @@ impl World {
     }
 
     pub(crate) fn registry(&self, label: &str, clock: &VirtualClock) -> BreakerRegistry {
-        self.registry_over(self.engine.store(label), label, clock)
+        let config = self.plan.config.clone();
+        self.registry_over(self.engine.store(label), config, label, clock)
     }
 
     pub(crate) fn registry_over(
         &self,
         store: impl Store,
+        config: Config,
         label: &str,
         clock: &VirtualClock,
     ) -> BreakerRegistry {
         BreakerRegistry::builder(store)
-            .config(self.plan.config.clone())
+            .config(config)
             .clock(Clock::from(clock))
             .jitter_seed(Dice::seed_of(self.plan.seed, label))
             .disabled(false)

@@ -3,7 +3,9 @@
 //! Abstracted: durations. Time leaps: whatever may have become due can be due,
 //! in the order in which it was stamped. A lease is as long as the recovery
 //! timeout, a hand over is shorter, and a hold is as long as either. Clocks differ
-//! by no more than is tolerated. Stamps are distinct instants, or with `coarse`
+//! by no more than is tolerated, and nobody takes a lease for past that is not: that
+//! a process waits for one that is longer than its own, the random worlds of the
+//! machine hold. Stamps are distinct instants, or with `coarse`
 //! whole seconds that several writes may share: a lease that was handed over ends a
 //! second later, and one that was given back a second before it was.
 //!

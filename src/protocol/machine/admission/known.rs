@@ -172,7 +172,7 @@ impl Machine {
     /// | by | free when |
     /// |---|---|
     /// | the stamp | it is past by more than `max_clock_skew` |
-    /// | sight | this process has seen it unchanged for its whole length, and a second more |
+    /// | sight | this process has seen it unchanged for as long as a lease is live at the most, and a second more |
     ///
     /// Both are followed by this process's [`Turn`](super::super::prober::Turn), so that a
     /// fleet does not take over in step.

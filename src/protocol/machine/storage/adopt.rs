@@ -1,5 +1,7 @@
 //! Adopts the record that the store showed: from a [`Record`] to a [`Phase`].
 
+use std::time::Duration;
+
 use super::{Election, Machine, PendingWrite};
 use crate::{
     protocol::health::Access,
@@ -301,6 +303,9 @@ impl Machine {
         {
             return self.adopt_own_lease(*election, record);
         }
+        if same_epoch && self.keeps_own_opening() {
+            return;
+        }
         let opened_at = record.opened_at.valid().copied();
         let (shown_probes, outage) = (failed_probes(record), self.outage_shown(Some(record)));
         let turn = self.draw_turn();
@@ -331,6 +336,27 @@ impl Machine {
                 self.commit(Phase::HalfOpen(recovery), Cause::Elsewhere, Origin::Observed);
             }
         }
+    }
+
+    /// Returns `true` if an opening of this process stands for the rest of its time against a
+    /// half-open record that has not changed, as it does against an open one. Adopted, that record
+    /// would have this process probe again at each read of it, while it cannot be written.
+    ///
+    /// It is not written: the record says that the fleet is to probe.
+    fn keeps_own_opening(&mut self) -> bool {
+        let Phase::Open(opening) = &self.phase else {
+            return false;
+        };
+        // Once it is over, the record tells whether another process may be probing.
+        let stays = opening.wait(self.now, &self.config) > Duration::ZERO;
+        match opening.standing {
+            Standing::Owed if stays => self.lapse(false),
+            Standing::Lapsed { .. } if stays => {}
+            Standing::Owed | Standing::Lapsed { .. } | Standing::Stored | Standing::Refuted => {
+                return false;
+            }
+        }
+        true
     }
 
     /// Adopts a record under a token of this process.

@@ -103,6 +103,71 @@ fn case_195_a_half_open_circuit_that_cannot_be_written_recovers_alone() {
 }
 
 #[test]
+fn case_195_a_dead_dependency_is_probed_once_for_each_timeout_though_the_record_stays_half_open() {
+    for own in [true, false] {
+        for kind in [StoreErrorKind::Misconfigured, StoreErrorKind::Timeout] {
+            for step in [500, 2_000, 6_000] {
+                let context = format!("own {own}, {kind:?}, every {step} ms");
+                let mut world = unwritable(own);
+                world.deny_writes = Some(kind);
+                let mut probed_at = Vec::new();
+                while world.watch.clock < s(300) {
+                    if let Call::Runs(pass) = world.call(0) {
+                        assert!(pass.probe.is_some(), "{context}: admitted without a probe");
+                        probed_at.push(world.watch.clock);
+                        world.end(0, pass, CallEnd::Failure);
+                    }
+                    world.pass(ms(step));
+                }
+                assert!(probed_at.len() >= 7, "{context}: {probed_at:?}");
+                let is_early = |pair: &[Duration]| pair[1] - pair[0] < s(30);
+                assert!(!probed_at.windows(2).any(is_early), "{context}: {probed_at:?}");
+                let reopened = world.of_origin(0, Origin::WithoutStore);
+                let reopened = reopened.iter().filter(|(_, to)| *to == CircuitState::Open);
+                assert_eq!(reopened.count(), probed_at.len(), "{context}");
+            }
+        }
+    }
+}
+
+#[test]
+fn case_195_an_opening_alone_ends_with_its_time_or_a_newer_record_and_not_beside_a_live_lease() {
+    let mut world = unwritable(false);
+    assert_eq!(world.call(0), Call::Rejected);
+    world.pass(s(2));
+    let pass = (0..9).find_map(|_| match world.call(0) {
+        Call::Runs(pass) => Some(pass),
+        Call::Rejected | Call::Waits(_) => {
+            world.pass(s(1));
+            None
+        }
+    });
+    world.end(0, pass.expect("a probe alone"), CallEnd::Failure);
+    let failed_at = world.watch.clock;
+    let before = world.clone();
+    world.pass(s(10));
+    assert_eq!((world.call(0), world.state(0)), (Call::Rejected, CircuitState::Open));
+    // It can be written again: the fleet probes by its one record, once this opening is over.
+    world.deny_writes = None;
+    world.pass(s(30) - (world.watch.clock - failed_at) - ms(1));
+    assert_eq!((world.call(0), world.state(0)), (Call::Rejected, CircuitState::Open));
+    world.pass(ms(1));
+    assert!(world.admit(0).probe.is_some());
+    assert_eq!(world.applied, [(0, "take over")]);
+
+    // Another process has taken the lease over meanwhile.
+    let mut world = before;
+    world.pass(s(10));
+    let now = world.processes[0].now.unix_floor(Duration::ZERO);
+    world.record = Some(half_open("another", now + 60));
+    assert_eq!((world.call(0), world.state(0)), (Call::Rejected, CircuitState::HalfOpen));
+    for _ in 0..50 {
+        world.pass(s(1));
+        assert_eq!(world.call(0), Call::Rejected, "a probe beside a live lease");
+    }
+}
+
+#[test]
 fn case_209_a_look_without_an_answer_hides_no_trip_from_the_fleet() {
     let mut world = World::new(1, &spread());
     world.succeed(0);

@@ -113,7 +113,7 @@ fn case_192_a_take_over_looks_and_is_spread_as_well() {
     world.record = Some(half_open("gone", START_UNIX + 30));
     world.draws(1, 255);
     assert_eq!([world.call(0), world.call(1)], [Call::Rejected, Call::Rejected]);
-    world.pass(s(31) - ms(1));
+    world.pass(s(32) - ms(1));
     assert_eq!([world.call(0), world.call(1)], [Call::Rejected, Call::Rejected]);
     world.reads = 0;
     world.pass(ms(1));

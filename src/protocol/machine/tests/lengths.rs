@@ -1,7 +1,7 @@
 //! How long an opening lasts here: what the record says, what this process remembers, and what
 //! ends a trip that cannot be written.
 
-use super::{process::*, world::*, *};
+use super::{super::phase::*, process::*, world::*, *};
 use crate::{config::Backoff, protocol::record::Malformed};
 
 /// Doubles from 30 s to 300 s, without the jitter.
@@ -143,5 +143,38 @@ fn case_126_a_process_that_takes_over_goes_on_from_what_the_record_says() {
         let probe = world.processes[0].last_probe;
         world.end(0, CallId { probe, ..pass }, CallEnd::Failure);
         assert_eq!(world.stored().failed_probes, Field::Valid(then));
+    }
+}
+
+#[test]
+fn case_125_a_release_of_a_circuit_that_has_just_closed_begins_the_back_off_again() {
+    let doubles = Backoff::exponential(2.0).jitter(0.0);
+    let config = build(Config::builder().open_backoff(doubles).ramp(s(60)));
+    let mut world = World::new(2, &config);
+    // Closed 100 s ago, after three failed probes, and on no ramp any more.
+    let record = Record { failed_probes: 3.into(), ..closed(START_UNIX - 100 + 3_630) };
+    world.record = Some(record.clone());
+    world.fail(1, 4);
+    world.processes[0].command(Command::Release);
+    world.settle(0);
+    let released = world.stored().clone();
+    assert_eq!((&released.failed_probes, &released.released), (&Field::Absent, &START_UNIX.into()));
+    // It is the same closing to all others: what they count stands, and nobody ramps.
+    world.advance(s(6));
+    assert_eq!(Record { failed_probes: 3.into(), released: Field::Absent, ..released }, record);
+    world.fail(1, 1);
+    assert_eq!(world.applied, [(0, "release"), (1, "trip")]);
+    assert!(world.processes.iter().all(|process| process.machine.published_ramp().is_none()));
+    let (stored, first) = (world.stored(), Term { length: s(30), failed_probes: 0, until: None });
+    assert_eq!(stored.failed_probes, 0.into());
+    let Phase::Open(opening) = &world.processes[1].machine.phase else { panic!("it has tripped") };
+    assert_eq!(opening.term, first);
+    // Released already, and closed without a failed probe: there is nothing to write.
+    for failed_probes in [Field::Absent, 0.into()] {
+        let mut world = World::new(1, &config);
+        world.record = Some(Record { failed_probes, ..record.clone() });
+        world.processes[0].command(Command::Release);
+        world.settle(0);
+        assert_eq!((world.reads, world.writes), (1, 0));
     }
 }

@@ -164,7 +164,7 @@ fn act() -> impl Strategy<Value = Act> {
         4 => Just(Act::Deliver),
         4 => Just(Act::Settle),
         2 => option::weighted(0.5, (random::hold_kind(), 1_i64..20)).prop_map(Act::Command),
-        2 => settings().prop_map(|config| Act::Reconfigure(Box::new(config))),
+        4 => settings().prop_map(|config| Act::Reconfigure(Box::new(config))),
     ]
 }
 
@@ -181,10 +181,14 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// The longest lease, in seconds. Every process takes one of another for live for as long, by its
+/// `probe_limit`.
+const LONGEST_LEASE: u64 = 4;
+
 fn settings() -> impl Strategy<Value = Config> {
     (
         (1_u32..4, 1_u32..4, any::<bool>(), select(vec![0, 1_000, 5_000])),
-        (select(vec![1, 5, 12]), 1_u64..6, select(vec![1, 2, 4])),
+        (select(vec![1, 5, 12]), 1..=LONGEST_LEASE, select(vec![1, 2, 4])),
         (select(vec![0_u64, 500, 1_000]), select(vec![0_u64, 1, 2]), any::<bool>()),
     )
         .prop_map(|((failures, successes, protect, age), (timeout, lease, limit), spread)| {
@@ -199,7 +203,7 @@ fn settings() -> impl Strategy<Value = Config> {
                     .success_threshold(successes)
                     .recovery_timeout(s(timeout))
                     .probe_lease(s(lease))
-                    .probe_limit(s(lease * limit))
+                    .probe_limit(s(LONGEST_LEASE.max(lease * limit)))
                     .handoff(ms(handoff))
                     .election_spread(ms(handoff * halves / 2))
                     .local_cache_max_age(ms(age))
@@ -208,7 +212,20 @@ fn settings() -> impl Strategy<Value = Config> {
         })
 }
 
+/// What the processes of a world start with: as while new settings come to one after the other,
+/// they differ in their leases.
+fn starts() -> impl Strategy<Value = Vec<Config>> {
+    (settings(), vec(settings(), 1..5)).prop_map(|(config, others)| {
+        let start = |other: &Config| {
+            let mut start = config.clone();
+            start.keep_probe_settings(other);
+            start
+        };
+        others.iter().map(start).collect()
+    })
+}
+
 /// What a world begins with, and what happens to it.
-pub(super) fn worlds() -> impl Strategy<Value = (usize, Config, bool, bool, Vec<Op>)> {
-    (1_usize..5, settings(), any::<bool>(), any::<bool>(), vec(op(), 1..150))
+pub(super) fn worlds() -> impl Strategy<Value = (Vec<Config>, bool, bool, Vec<Op>)> {
+    (starts(), any::<bool>(), any::<bool>(), vec(op(), 1..150))
 }

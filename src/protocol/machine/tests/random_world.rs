@@ -18,6 +18,8 @@ const SEEDS: u64 = 300;
 
 struct Play {
     world: World,
+    /// The settings with which each process starts, and starts again.
+    starts: Vec<Config>,
     /// The newest settings of each process.
     configs: Vec<Config>,
     /// All that any has had.
@@ -30,8 +32,9 @@ struct Play {
 }
 
 impl Play {
-    fn new(processes: usize, config: Config, is_skewed: bool) -> Self {
-        let mut world = World::new(processes, &config);
+    fn new(starts: Vec<Config>, is_skewed: bool) -> Self {
+        let processes = starts.len();
+        let mut world = World::of(&starts);
         world.watch.is_strict = true;
         for number in 0..processes {
             world.draw_at_random(number);
@@ -43,8 +46,9 @@ impl Play {
             }
         }
         let (passes, calls) = (vec![Vec::new(); processes], vec![Vec::new(); processes]);
-        let (configs, all) = (vec![config.clone(); processes], vec![config]);
-        Self { world, configs, all, passes, calls, history: vec![None], reached: BTreeSet::new() }
+        let (configs, all) = (starts.clone(), starts.clone());
+        let (history, reached) = (vec![None], BTreeSet::new());
+        Self { world, starts, configs, all, passes, calls, history, reached }
     }
 
     fn apply(&mut self, op: Op) {
@@ -129,11 +133,7 @@ impl Play {
         }
     }
 
-    fn reconfigure(&mut self, number: usize, mut config: Config) {
-        // A process that has never had leases as long as those of others takes them over early.
-        if config.probe_lease() > self.all[0].probe_lease() {
-            config.keep_probe_settings(&self.all[0]);
-        }
+    fn reconfigure(&mut self, number: usize, config: Config) {
         let process = &self.world.processes[number];
         let shrinks = config.probe_lease() < process.machine.config().probe_lease();
         let is_held = process.token_probed_under().is_some();
@@ -241,8 +241,8 @@ impl Play {
     }
 
     fn restart(&mut self, number: usize) {
-        self.configs[number] = self.all[0].clone();
-        self.world.restart(number, &self.all[0]);
+        self.configs[number] = self.starts[number].clone();
+        self.world.restart(number, &self.starts[number]);
         self.passes[number].clear();
         self.calls[number].clear();
     }
@@ -345,12 +345,28 @@ impl Play {
             .is_some_and(|opening| has_grown(opening) && opening.cause == Cause::FailureThreshold);
         let asked_for = opening.is_some_and(|opening| opening.term.until.is_some());
         let is_heard_again = process.is_heard_again;
+        let waits_longer = self.waits_for_a_longer_lease(process);
         self.reach(is_refuted, "a process is refuted");
         self.reach(is_local, "a process probes without the store");
         self.reach(has_lapsed, "a trip lapses");
         self.reach(goes_on, "a trip goes on with the back-off");
         self.reach(asked_for, "a call asks for an open time");
         self.reach(is_heard_again, "good calls end a contradiction");
+        self.reach(waits_longer, "a process waits for a lease that is longer than its own");
+    }
+
+    /// Whether a lease outlasts that of a process which has seen it unchanged for as long.
+    fn waits_for_a_longer_lease(&self, process: &Process) -> bool {
+        let Phase::HalfOpen(Recovery { prober: Prober::Other(other), .. }) = &process.machine.phase
+        else {
+            return false;
+        };
+        let own = process.machine.config().probe_lease();
+        let is_over = process.now.since(other.since) > own + s(1);
+        let is_longer = |holder: &Process| {
+            holder.probes_under_lease() && holder.machine.config().probe_lease() > own
+        };
+        is_over && self.world.processes.iter().any(is_longer)
     }
 
     /// Store and dependency are well again, and calls come.
@@ -421,8 +437,9 @@ impl Play {
 
 /// What the worlds of all seeds together have to come to, so that none of the promises
 /// is kept for want of an occasion.
-const REACHED: [&str; 11] = [
+const REACHED: [&str; 12] = [
     "a lease is shorter than that of a running probe",
+    "a process waits for a lease that is longer than its own",
     "an open item is deleted",
     "a half-open item is deleted",
     "a process is refuted",
@@ -439,8 +456,8 @@ const REACHED: [&str; 11] = [
 #[test]
 fn case_79_whatever_happens_one_probes_and_health_closes() {
     let reached = RefCell::new(BTreeSet::new());
-    let play = |(processes, config, timers, is_skewed, ops)| {
-        let mut play = Play::new(processes, config, is_skewed);
+    let play = |(starts, timers, is_skewed, ops)| {
+        let mut play = Play::new(starts, is_skewed);
         for op in ops {
             play.apply(op);
         }

@@ -171,6 +171,39 @@ fn case_141_a_lease_that_others_take_after_the_change_is_not_taken_over_early_ei
 }
 
 #[test]
+fn case_141_a_process_that_starts_with_a_shorter_lease_does_not_take_over_a_live_one() {
+    for seconds in [6, 8, 18] {
+        let (mut world, pass) = probing(&leasing_for(seconds), 2);
+        world.watch.has_settings(&leasing_for(5));
+        world.restart(1, &leasing_for(5));
+        // By the stamp, and the skew by which it may be early.
+        for _ in 0..seconds + 2 {
+            assert_eq!(world.call(1), Call::Rejected, "{seconds} s");
+            world.advance(s(1));
+        }
+        assert!(world.admit(1).probe.is_some(), "{seconds} s");
+        world.end(0, pass, CallEnd::Success);
+        assert_eq!(world.stored().state, CircuitState::HalfOpen.into(), "its lease is over");
+    }
+}
+
+#[test]
+fn case_141_an_unchanged_lease_is_live_for_the_probe_limit_at_most_whatever_its_stamp() {
+    let limited = |seconds: u64| with(|config| config.probe_lease(s(5)).probe_limit(s(seconds)));
+    for (config, limit) in [(leasing_for(5), 20), (limited(5), 5), (limited(60), 60)] {
+        let mut world = World::new(1, &config);
+        // The clock of its holder, which is gone, was an hour ahead.
+        world.record = Some(half_open("gone", START_UNIX + 3_600));
+        assert_eq!(world.call(0), Call::Rejected);
+        // In its last second it may have been used again without a new stamp.
+        world.advance(s(limit + 1) - ms(1));
+        assert_eq!(world.call(0), Call::Rejected, "{limit} s");
+        world.advance(ms(1));
+        assert!(world.admit(0).probe.is_some(), "{limit} s");
+    }
+}
+
+#[test]
 fn case_141_an_election_without_an_answer_is_renewed_before_a_probe_under_a_longer_lease() {
     let mut world = World::new(1, &leasing_for(5));
     world.record = Some(open(START_UNIX - 60));

@@ -17,6 +17,8 @@ struct Write {
     at: Duration,
     /// What it left.
     record: Record,
+    /// How long a lease of its process is.
+    lease: Duration,
     /// What it says of when the circuit opened.
     opened_at: Option<i64>,
     /// When the failure came that it was decided for.
@@ -67,12 +69,13 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(processes: usize, config: &Config) -> Self {
+    pub(super) fn new(configs: &[Config]) -> Self {
+        let processes = configs.len();
         Self {
             clock: Duration::ZERO,
             skew: Duration::ZERO,
             is_strict: false,
-            configs: vec![config.clone()],
+            configs: configs.to_vec(),
             log: Vec::new(),
             holder: None,
             good: 0,
@@ -275,6 +278,7 @@ impl Watch {
             name: operation.name(),
             at: self.clock,
             record: after.clone(),
+            lease: process.machine.config().probe_lease(),
             opened_at,
             failed_at: failed.filter(|_| !after.is_held()).map(|failed| failed.clock),
         });
@@ -336,13 +340,14 @@ impl Watch {
     }
 
     /// Nobody takes over a lease that is live: its stamp is past, or it has stood for its
-    /// whole length and the second by which the stamp may have been rounded up.
+    /// whole length, by the settings of its holder, and the second for which it may have been
+    /// used again without a new stamp.
     fn judge_take_over(&self, before: &Record) {
         let is_handed_over = before.success_count.valid().is_some_and(|count| *count > 0);
-        let length = if is_handed_over { Config::handoff } else { Config::probe_lease };
-        let length = self.least(length);
         let written = self.log.iter().rev().find(|write| write.record == *before);
-        let stands_for = written.map_or(Duration::ZERO, |write| self.clock - write.at);
+        let written = written.expect("somebody wrote it");
+        let length = if is_handed_over { self.least(Config::handoff) } else { written.lease };
+        let stands_for = self.clock - written.at;
         let until = before.lease_until.valid().copied().unwrap_or(i64::MIN);
         let now = (self.unix(self.clock) + self.skew).as_secs();
         let now = i64::try_from(now).unwrap_or(i64::MAX);

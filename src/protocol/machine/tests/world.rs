@@ -72,9 +72,16 @@ pub(super) enum Stop {
 
 impl World {
     pub(super) fn new(processes: usize, config: &Config) -> Self {
+        Self::of(&vec![config.clone(); processes])
+    }
+
+    /// One process for each of these settings.
+    pub(super) fn of(configs: &[Config]) -> Self {
+        let processes = configs.len();
+        let start = |(number, config): (usize, &Config)| Process::new(number, config.clone());
         Self {
             record: None,
-            processes: (0..processes).map(|number| Process::new(number, config.clone())).collect(),
+            processes: configs.iter().enumerate().map(start).collect(),
             faults: VecDeque::new(),
             down: None,
             deny_writes: None,
@@ -86,7 +93,7 @@ impl World {
             reads: 0,
             writes: 0,
             applied: Vec::new(),
-            watch: Watch::new(processes, config),
+            watch: Watch::new(configs),
             delayed: (0..processes).map(|_| None).collect(),
             stops: vec![None; processes],
             lives: processes,

@@ -4,8 +4,9 @@
 //! between `L - 1` and `L` by that clock, which is ahead of the true time by
 //! what the plan says; and no later than a whole lease after it was written,
 //! which is earlier where a stamp had to be moved on by a second to differ.
-//! Whoever takes over has to be later than that in true time. This holds while wall clocks are within the tolerated skew; beyond it
-//! only the fencing of writes does, which is checked of every run.
+//! Whoever takes over has to be later than that in true time, however short its own leases are.
+//! This holds while wall clocks are within the tolerated skew; beyond it only the fencing of writes
+//! does, which is checked of every run.
 //!
 //! A count above zero says that the holder rests: it renews, and so is fenced,
 //! before it probes again.
@@ -53,7 +54,7 @@ pub(super) fn ends_at(story: &Story<'_>, step: &Step, holder: &str) -> Option<Du
     let seconds = u64::try_from(item.lease? - START - 1).ok()?;
     let stamped = i64::try_from(seconds * 1_000).ok()? - ahead_ms;
     let stamped = Duration::from_millis(u64::try_from(stamped).ok()?);
-    let ends = stamped.min(step.at + story.plan.config.probe_lease());
+    let ends = stamped.min(step.at + story.plan.config_of(process).probe_lease());
     // For the rounding of timers.
     Some(ends.saturating_sub(Duration::from_millis(1)))
 }

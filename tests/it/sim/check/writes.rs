@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use fuseboard::CircuitState;
+
 use super::{Findings, Story};
 use crate::{
     protocol::rows,
@@ -72,7 +74,7 @@ fn trip(story: &Story<'_>, number: usize, step: &Step) -> Option<&'static str> {
         None => return Some("a trip lands on an epoch that nobody showed to it"),
         // What failed before the first answer counts, whatever that showed.
         Some((0, _)) => Duration::ZERO,
-        Some((_, (since, _, _))) => since,
+        Some((_, (since, _, _))) => closed_here_since(story, number, step).unwrap_or(since),
     };
     let ended = |at: Option<Duration>| at.is_some_and(|at| since <= at && at <= step.at);
     let failed = || story.calls(&step.client).filter(|call| !call.good && ended(call.ended));
@@ -81,6 +83,18 @@ fn trip(story: &Story<'_>, number: usize, step: &Step) -> Option<&'static str> {
     let counted = failed().filter(|call| !call.probe).count();
     let enough = usize::try_from(story.plan.config.failure_threshold().get()).unwrap();
     (!probed && counted < enough).then_some("a trip lands in an epoch that was not counted")
+}
+
+/// Since when the closing before a step was so for its sender, who had made it while the store was
+/// out, and has written it later.
+fn closed_here_since(story: &Story<'_>, number: usize, step: &Step) -> Option<Duration> {
+    let last = &story.steps[number.checked_sub(1)?];
+    if last.kind != Kind::Close || last.client != step.client {
+        return None;
+    }
+    let told = story.run.notes.told.iter().rev();
+    let before = { told }.find(|told| told.client == step.client && told.at < last.at)?;
+    (before.transition.to_state == CircuitState::Closed).then_some(before.at)
 }
 
 /// An election names the opening that was seen, and is not early.
