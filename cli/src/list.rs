@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use fuseboard::{CircuitName, store::Consistency};
 
 use crate::{
-    circuit::{Circuit, Status},
+    circuit::{Circuit, Next, Status},
     ending::Ending,
     grid, json,
     output::{self, Output},
@@ -117,7 +117,6 @@ pub(crate) fn print(circuit: &Circuit, is_json: bool) -> Result<(), Ending> {
 /// All that a record tells, a line each.
 fn page(circuit: &Circuit, now: SystemTime) -> String {
     let record = &circuit.record;
-    let at = |second: i64| format!("{} ({})", time::rfc3339(second), time::distance(now, second));
     // Stamps are rounded up, and clocks differ.
     let past = |second: i64| {
         let distance = time::distance(now, second.min(time::seconds(now)));
@@ -130,21 +129,24 @@ fn page(circuit: &Circuit, now: SystemTime) -> String {
     let hold = circuit.hold().filter(|_| is_held);
     let without_end =
         hold.as_ref().map(|_| "it is released, or a process has probed it".to_owned());
+    let until = circuit.until(now).map(|second| at(now, second)).or(without_end);
     let lines = [
         ("state", Some(status.word().to_owned())),
         ("reason", hold.as_ref().map(|hold| hold.reason.clone())),
         ("by", hold.as_ref().and_then(|hold| hold.by.as_ref().map(ToString::to_string))),
-        ("until", circuit.until(now).map(at).or(without_end)),
+        ("until", until),
+        ("next probe", next_probe(circuit, now)),
         ("since", circuit.since(now).map(past)),
         ("cause", record.cause.valid().filter(|_| !is_held).map(ToString::to_string)),
-        ("prober", circuit.prober().map(ToOwned::to_owned)),
+        ("prober", prober(circuit, now)),
+        ("hold", ended_hold(circuit, now)),
         ("failures", count(record.failure_count.valid())),
         ("failed probes", count(record.failed_probes.valid())),
         ("good probes", count(record.success_count.valid())),
-        // The opening of a hold lies ahead.
-        ("opened", record.opened_at.valid().filter(|_| !is_held).copied().map(past)),
+        // That of a hold is made from its end.
+        ("opened", record.opened_at.valid().filter(|_| !record.is_held()).copied().map(past)),
         ("released", record.released.valid().filter(|_| !is_held).copied().map(past)),
-        ("deleted after", record.expires_at.valid().copied().map(at)),
+        ("deleted after", record.expires_at.valid().map(|second| at(now, *second))),
         ("defect", record.defect().map(|name| format!("{name} cannot be used"))),
     ];
     let mut text = format!("{}\n", shown(&circuit.name));
@@ -155,4 +157,33 @@ fn page(circuit: &Circuit, now: SystemTime) -> String {
         }
     }
     text
+}
+
+/// A time, and how far away it is.
+fn at(now: SystemTime, second: i64) -> String {
+    format!("{} ({})", time::rfc3339(second), time::distance(now, second))
+}
+
+fn next_probe(circuit: &Circuit, now: SystemTime) -> Option<String> {
+    match circuit.next(now) {
+        Next::Probe(second) => Some(at(now, second)),
+        Next::Call(second) => Some(format!("due since {}: the next call probes", at(now, second))),
+        Next::Until(_) | Next::Unknown => None,
+    }
+}
+
+fn prober(circuit: &Circuit, now: SystemTime) -> Option<String> {
+    let owner = circuit.prober()?;
+    Some(match circuit.next(now) {
+        Next::Call(_) => format!("nobody: the lease of {owner} ended"),
+        Next::Until(_) | Next::Probe(_) | Next::Unknown => owner.to_owned(),
+    })
+}
+
+/// A hold that is over, and that nobody has probed since.
+fn ended_hold(circuit: &Circuit, now: SystemTime) -> Option<String> {
+    let hold = circuit.hold().filter(|hold| hold.is_open && hold.is_over(now))?;
+    let by = hold.by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let end = hold.until.map(|until| at(now, until)).unwrap_or_default();
+    Some(format!("ended {end}{by}: {}", hold.reason))
 }

@@ -104,6 +104,83 @@ async fn case_138_show_tells_all_that_the_item_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_open_circuit_tells_when_a_probe_is_due() {
+    let world = World::new().await;
+    let mut soon = open(now() - 10);
+    soon["expiration"] = json!(now() + 60 + 3_600);
+    world.put("soon", &soon);
+    world.put("due", &open(now() - 95));
+    let mut other = open(now() - 95);
+    other["expiration"] = json!(now() * 1_000);
+    world.put("other", &other);
+    let ran = world.run(&["list"]).await;
+    let line = |name: &str| ran.out.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(line("soon").contains("probe in "), "{ran:?}");
+    assert!(line("due").contains("next call probes"), "{ran:?}");
+    assert!(!line("other").contains("probe"), "{ran:?}");
+
+    let ran = world.run(&["show", "soon"]).await;
+    assert!(ran.out.contains("  next probe     2") && ran.out.contains("(in "), "{ran:?}");
+    let ran = world.run(&["show", "due"]).await;
+    assert!(ran.out.contains("  next probe     due since 2"), "{ran:?}");
+    assert!(ran.out.contains("(1 min ago): the next call probes\n"), "{ran:?}");
+    assert!(!world.run(&["show", "other"]).await.out.contains("probe"));
+
+    let list = world.json(&["list"]).await;
+    let next = |name: &str| of(&list, name)["next_probe"].clone();
+    assert!(next("soon").as_str().unwrap() > next("due").as_str().unwrap(), "{list}");
+    assert_eq!((next("other"), of(&list, "due")["until"].clone()), (Value::Null, Value::Null));
+    assert_eq!(world.json(&["show", "due"]).await["next_probe"], next("due"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_has_ended_is_told_and_nobody_is_said_to_probe() {
+    let world = World::new().await;
+    world.put("payments", &half_open_by_python(now() - 125));
+    world.put("search", &half_open_by_python(now() + 30));
+    let ran = world.run(&["list"]).await;
+    let line = |name: &str| ran.out.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(line("payments").ends_with("next call probes  the lease of 17#0b5e ended 2 min ago"));
+    assert!(line("search").ends_with("17#0b5e probes"), "{ran:?}");
+    let shown = world.run(&["show", "payments"]).await.out;
+    for words in
+        ["  until          2", " (2 min ago)\n", "prober         nobody: the lease of 17#0b5e"]
+    {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(shown.contains("(2 min ago): the next call probes\n"), "{shown}");
+    let list = world.json(&["list"]).await;
+    for (name, is_over) in [("payments", true), ("search", false)] {
+        let prober = &of(&list, name)["prober"];
+        assert_eq!((&prober["owner"], &prober["is_over"]), (&json!("17#0b5e"), &json!(is_over)));
+        assert_eq!(prober["lease_until"], of(&list, name)["next_probe"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_has_ended_tells_what_it_was_and_what_is_next() {
+    let world = World::new().await;
+    world.put("payments", &open(now()));
+    world.run(&["hold", "payments", "--for", "10m", "--reason", "bank is down"]).await;
+    world.age("payments", 725);
+    let ran = world.run(&["list"]).await;
+    let told = "next call probes  anna: bank is down; the hold ended 2 min ago\n";
+    assert!(ran.out.contains("payments  OPEN") && ran.out.ends_with(told), "{ran:?}");
+    let shown = world.run(&["show", "payments"]).await.out;
+    for words in [
+        "  hold           ended 2",
+        " (2 min ago) by anna: bank is down\n",
+        "(2 min ago): the next call probes\n",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains("opened"), "a hold has made that stamp: {shown}");
+    let shown = world.json(&["show", "payments"]).await;
+    assert_eq!((&shown["is_held"], &shown["hold"]["is_over"]), (&json!(false), &json!(true)));
+    assert_eq!((&shown["status"], &shown["next_probe"]), (&json!("OPEN"), &shown["hold"]["until"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_is_put_before_names_and_hides_other_circuits() {
     let world = World::new().await;
     world.put("orders/db", &open(now()));

@@ -125,6 +125,49 @@ async fn every_state_is_told_by_a_word_a_form_and_a_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_comes_next_is_told_and_goes_by_the_clock() {
+    let Some(alone) = Alone::start().await else { return };
+    let world = World::new().await;
+    let at = now();
+    world.put(
+        "due-soon",
+        &json!({"state": "OPEN", "failure_count": 5, "opened_at": at - 20,
+        "expiration": at + 4 + 3_600}),
+    );
+    world.put("due", &open(at - 95));
+    world.put("left", &half_open_by_python(at - 125));
+    let mut held = open(at - 7_200);
+    for (name, value) in [
+        ("half_open_owner", json!("hold#maintenance")),
+        ("hold_until", json!(at - 125)),
+        ("hold_by", json!("ops")),
+    ] {
+        held[name] = value;
+    }
+    world.put("was-held", &held);
+    let dashboard = Dashboard::of(&world, &[]).await;
+    let page = alone.browser.open(&dashboard.url, WIDE).await;
+    page.until("document.querySelectorAll('#down .circuit').length === 4").await;
+    let due = "a probe is due: the next call probes";
+    for (name, words) in [
+        ("due", &[due][..]),
+        ("left", &["the lease of 17#0b5e ended 2 min ", " s ago, at ", "the next call probes"]),
+        ("was-held", &[due, "ops: maintenance; the hold ended 2 min "]),
+    ] {
+        let told = text(&page, &format!("[data-name={name}]")).await;
+        assert!(words.iter().all(|words| told.contains(words)), "{name}: {told}");
+        assert!(!told.contains("17#0b5e probes"), "{told}");
+    }
+    let soon = "document.querySelector('[data-name=due-soon] .until').innerText";
+    let told = page.value(soon).await;
+    assert!(told.as_str().unwrap().starts_with("a probe is due"), "{told}");
+    // The page's own clock goes on: nothing is sent of a circuit that does not change.
+    page.until(&format!("{soon} === {}", json!(due))).await;
+    assert_eq!(page.complaints(), Vec::<String>::new());
+    page.picture("next.png").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_table_says_is_text_and_never_html() {
     let Some(alone) = Alone::start().await else { return };
     let world = World::new().await;
