@@ -47,6 +47,10 @@ pub(crate) struct TableArgs {
     )]
     pub(crate) table: Option<String>,
 
+    /// A profile of the AWS configuration, if not that of the environment (AWS_PROFILE).
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
     /// A DynamoDB endpoint other than that of the region.
     #[arg(long, global = true, value_name = "URL", value_parser = endpoint, value_hint = ValueHint::Url)]
     pub(crate) endpoint_url: Option<String>,

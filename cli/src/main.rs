@@ -13,6 +13,7 @@ mod list;
 mod near;
 mod orders;
 mod output;
+mod place;
 mod table;
 mod text;
 mod time;

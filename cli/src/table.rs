@@ -7,20 +7,23 @@ use aws_sdk_dynamodb::Client;
 use fuseboard::{
     Breaker, BreakerRegistry, CircuitName, Config, DynamoDbStore,
     store::{
-        CircuitRecord, Consistency, DynamoDbStoreBuilder, OtherItem, Store as _, StoreError,
-        StoreErrorKind,
+        CircuitRecord, Consistency, DynamoDbStoreBuilder, Misconfiguration, OtherItem, Store as _,
+        StoreError, StoreErrorKind, VerifyError,
     },
 };
 
-use crate::{args::TableArgs, circuit::Circuit, ending::Ending, near};
+use crate::{args::TableArgs, circuit::Circuit, ending::Ending, near, place::Place};
+
+/// What the library says around why it has no credentials.
+const NO_CREDENTIALS: &str = ": no credentials: ";
+const ADVICE: &str = " (give this process credentials";
 
 /// A table of circuits.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     pub(crate) store: DynamoDbStore,
     pub(crate) name: String,
-    /// The region and the endpoint that requests go to, for people.
-    place: String,
+    place: Place,
     pub(crate) prefix: String,
     timeout: Duration,
 }
@@ -56,10 +59,11 @@ impl Table {
         if let Some(endpoint) = &args.endpoint_url {
             loader = loader.endpoint_url(endpoint);
         }
+        if let Some(profile) = &args.profile {
+            loader = loader.profile_name(profile);
+        }
         let config = Box::pin(loader.load()).await;
-        let region = config.region().map_or("none: name one with --region", AsRef::as_ref);
-        let at = args.endpoint_url.as_ref().map(|url| format!(", endpoint {url}"));
-        let place = format!("region {region}{}", at.unwrap_or_default());
+        let place = Place::new(args, &config)?;
         let store = named(DynamoDbStore::builder(Client::new(&config), &name), args)?
             .operation_timeout(args.timeout)
             .build()
@@ -69,13 +73,13 @@ impl Table {
 
     /// A table that is reached by this store.
     #[cfg(feature = "demo")]
-    pub(crate) fn of(store: DynamoDbStore, name: String, place: String, timeout: Duration) -> Self {
+    pub(crate) fn of(store: DynamoDbStore, name: String, place: Place, timeout: Duration) -> Self {
         Self { store, name, place, prefix: String::new(), timeout }
     }
 
     /// Where requests go to, for people.
     pub(crate) fn place(&self) -> &str {
-        &self.place
+        self.place.told()
     }
 
     /// The key of a circuit's item.
@@ -183,7 +187,21 @@ impl Table {
         if error.kind() == StoreErrorKind::Throttled {
             return format!("{error}: try again");
         }
-        format!("{error} ({})", self.place)
+        let text = error.to_string();
+        match text.split_once(NO_CREDENTIALS).and_then(|(_, why)| why.split_once(ADVICE)) {
+            Some((why, _)) => self.place.sign_in(why),
+            None => format!("{text} ({})", self.place.told()),
+        }
+    }
+
+    /// What is wrong with the table, as the library's `verify` has found it.
+    pub(crate) fn explain_faults(&self, error: &VerifyError) -> String {
+        // Without credentials nothing else was found.
+        let why = error.faults().iter().find_map(|fault| match fault {
+            Misconfiguration::NoCredentials { why } => Some(why),
+            _ => None,
+        });
+        why.map_or_else(|| error.to_string(), |why| self.place.sign_in(why))
     }
 }
 

@@ -11,9 +11,9 @@ pub(crate) async fn verify(table: &Table, is_json: bool) -> Result<(), Ending> {
     let result = table.store.verify().await;
     if is_json {
         output::print(&json::pages(&json::verified(&result)))?;
-        return result.map(|_| ()).map_err(Ending::failed);
+        return result.map(|_| ()).map_err(|error| Ending::Failed(table.explain_faults(&error)));
     }
-    let verified = result.map_err(Ending::failed)?;
+    let verified = result.map_err(|error| Ending::Failed(table.explain_faults(&error)))?;
     let not_checked: Vec<_> = verified.not_checked().iter().map(ToString::to_string).collect();
     output::print(&found_good(&table.name, &not_checked))
 }
