@@ -26,15 +26,12 @@ pub(crate) struct List {
 pub(crate) async fn list(table: &Table, how: List) -> Result<(), Ending> {
     let listed = table.list(Consistency::Strong).await;
     let listing = listed.map_err(|error| Ending::Failed(table.explain(&error)))?;
-    if listing.circuits.is_empty() && listing.unnamed > 0 {
-        return Err(Ending::failed(format_args!(
-            "no item of table {:?} has the key that is asked for ({} of {} have none): set --key-attr, --sort-key-attr",
-            table.name,
-            listing.unnamed,
-            listing.unnamed.saturating_add(listing.foreign),
-        )));
+    let nothing = listing.nothing(table);
+    if let Some(nothing) = nothing.clone().filter(|_| listing.unnamed > 0) {
+        return Err(Ending::Failed(nothing));
     }
-    let hidden = hidden(table, &listing);
+    // A prefix that is misspelt hides what a script asks for.
+    let is_failure = how.exit_code && listing.of_other_prefixes > 0;
     let now = time::now();
     let chosen = || listing.circuits.iter().filter(|one| !how.only_open || one.is_open(now));
     if how.json {
@@ -47,13 +44,12 @@ pub(crate) async fn list(table: &Table, how: List) -> Result<(), Ending> {
             let lines = grid::lines(sorted, now, output.columns(), output.has_colours);
             output::print(&(lines.join("\n") + "\n"))?;
         }
-        let aside = aside(table, &listing, how.only_open, now);
-        let told = hidden.as_ref().filter(|_| !how.exit_code);
-        output::note(&(told.map(|text| format!("{text}\n")).unwrap_or_default() + &aside));
+        let told = nothing.as_ref().filter(|_| !is_failure);
+        let told = told.map(|text| format!("{text}\n")).unwrap_or_default();
+        output::note(&(told + &aside(&listing, how.only_open, now)));
     }
-    // A prefix that is misspelt hides what a script asks for.
-    if let Some(hidden) = hidden.filter(|_| how.exit_code) {
-        return Err(Ending::Failed(hidden));
+    if let Some(nothing) = nothing.filter(|_| is_failure) {
+        return Err(Ending::Failed(nothing));
     }
     if how.exit_code && listing.circuits.iter().any(|one| one.is_open(now)) {
         return Err(Ending::SomeOpen);
@@ -61,36 +57,19 @@ pub(crate) async fn list(table: &Table, how: List) -> Result<(), Ending> {
     Ok(())
 }
 
-/// What is said where only circuits of other prefixes have items.
-fn hidden(table: &Table, listing: &Listing) -> Option<String> {
-    let others = match listing.of_other_prefixes {
-        0 => return None,
-        1 => "1 circuit of another prefix has".to_owned(),
-        others => format!("{others} circuits of other prefixes have"),
-    };
-    listing.circuits.is_empty().then(|| {
-        let prefix = &table.prefix;
-        format!("no circuit of prefix {prefix:?} has an item; {others}: is the prefix right?")
-    })
-}
-
 /// What is said beside the list: what it does not show.
-fn aside(table: &Table, listing: &Listing, only_open: bool, now: SystemTime) -> String {
+fn aside(listing: &Listing, only_open: bool, now: SystemTime) -> String {
     let mut text = String::new();
     let circuits = listing.circuits.len();
-    let open = listing.circuits.iter().filter(|one| one.is_open(now)).count();
-    if circuits == 0 && listing.of_other_prefixes > 0 {
-        // That is told as what the prefix hides.
-    } else if circuits == 0 {
-        text += &format!("no circuit has an item in table {:?}: all are closed\n", table.name);
-    } else if only_open && open == 0 {
+    if only_open && circuits > 0 && !listing.circuits.iter().any(|one| one.is_open(now)) {
         text += &format!("no circuit is open, of {circuits} that have an item\n");
     }
     for circuit in &listing.dry_runs {
         let word = circuit.status(now).word();
         text += &format!("dry run: {} would be {word}\n", shown(&circuit.name));
     }
-    if let Some(example) = &listing.example {
+    // Where there are no circuits, that is told with it.
+    if let Some(example) = listing.example.as_ref().filter(|_| circuits > 0) {
         let foreign = listing.foreign;
         let word = if foreign == 1 { "item" } else { "items" };
         text += &format!("not circuits': {foreign} {word}, such as \"{}\"\n", shown(example));

@@ -12,7 +12,7 @@ use fuseboard::{
     },
 };
 
-use crate::{args::TableArgs, circuit::Circuit, ending::Ending, near, place::Place};
+use crate::{args::TableArgs, circuit::Circuit, ending::Ending, near, place::Place, text::shown};
 
 /// What the library says around why it has no credentials.
 const NO_CREDENTIALS: &str = ": no credentials: ";
@@ -197,15 +197,46 @@ impl Table {
     /// What is wrong with the table, as the library's `verify` has found it.
     pub(crate) fn explain_faults(&self, error: &VerifyError) -> String {
         // Without credentials nothing else was found.
-        let why = error.faults().iter().find_map(|fault| match fault {
-            Misconfiguration::NoCredentials { why } => Some(why),
-            _ => None,
+        let why = error.faults().iter().find_map(|fault| {
+            if let Misconfiguration::NoCredentials { why } = fault { Some(why) } else { None }
         });
         why.map_or_else(|| error.to_string(), |why| self.place.sign_in(why))
     }
 }
 
 impl Listing {
+    /// What is said where no circuit is shown: whether that is good, or the wrong place to look.
+    pub(crate) fn nothing(&self, table: &Table) -> Option<String> {
+        if !self.circuits.is_empty() {
+            return None;
+        }
+        let (name, prefix) = (&table.name, &table.prefix);
+        let of_prefix =
+            if prefix.is_empty() { String::new() } else { format!(" of prefix {prefix:?}") };
+        Some(match (self.of_other_prefixes, self.unnamed, self.foreign) {
+            (0, 0, 0) => {
+                format!("no circuit{of_prefix} has an item in table {name:?}: all are closed")
+            }
+            (0, 0, foreign) => {
+                let items = if foreign == 1 { "item" } else { "items" };
+                let example = shown(self.example.as_deref().unwrap_or_default());
+                format!(
+                    "no circuit{of_prefix} has an item in table {name:?}, which has {foreign} {items} of other programs, such as \"{example}\": is it the table of circuits?"
+                )
+            }
+            (0, unnamed, foreign) => format!(
+                "no item of table {name:?} has the key that is asked for ({unnamed} of {} have none): set --key-attr, --sort-key-attr",
+                unnamed.saturating_add(foreign),
+            ),
+            (1, ..) => format!(
+                "no circuit{of_prefix} has an item; 1 circuit of another prefix has: is the prefix right?"
+            ),
+            (others, ..) => format!(
+                "no circuit{of_prefix} has an item; {others} circuits of other prefixes have: is the prefix right?"
+            ),
+        })
+    }
+
     fn note(&mut self, other: OtherItem) {
         match other {
             OtherItem::Votes(_) => self.votes = self.votes.saturating_add(1),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use serde_json::{Value, json};
 
-use super::{Look, Watch};
+use super::{Found, Look, Watch};
 use crate::{
     circuit::{Circuit, Hold, Next, Status},
     ending::Ending,
@@ -81,15 +81,14 @@ impl Lines {
         let now = time::now();
         let at = time::rfc3339(time::seconds(now));
         match look {
-            Ok(circuits) => {
+            Ok(Found { circuits, nothing }) => {
                 if std::mem::take(&mut self.is_lost) {
                     self.told(&at, "the table answers again", None)?;
                 }
-                if !std::mem::replace(&mut self.has_looked, true) && circuits.is_empty() {
-                    match self.missing.take() {
-                        Some(why) => output::note(&format!("{}\n", shown(&why))),
-                        None => output::note("no circuit has an item yet: all are closed\n"),
-                    }
+                if !std::mem::replace(&mut self.has_looked, true)
+                    && let Some(why) = self.missing.take().or(nothing)
+                {
+                    output::note(&format!("{}\n", shown(&why)));
                 }
                 output::print(&self.changes(&circuits, now))
             }

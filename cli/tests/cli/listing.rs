@@ -213,6 +213,29 @@ async fn a_prefix_that_hides_every_circuit_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_circuits_says_whether_it_is_empty_or_another_programs() {
+    let world = World::new().await;
+    for (options, told) in [
+        (&[][..], "no circuit has an item in table \"circuits\": all are closed\n"),
+        (
+            &["--prefix", "shop/"],
+            "no circuit of prefix \"shop/\" has an item in table \"circuits\": all are closed\n",
+        ),
+    ] {
+        let ran = world.run(&[&["list"], options].concat()).await;
+        assert_eq!((ran.status, ran.out.as_str(), ran.err.as_str()), (0, "", told));
+    }
+    world.put("order-7", &json!({"state": "SHIPPED", "total": 12}));
+    world.put("order-8\u{1b}", &json!({"state": "SHIPPED", "total": 12}));
+    let ran = world.run(&["list"]).await;
+    let told = "no circuit has an item in table \"circuits\", which has 2 items of other programs, \
+                such as \"order-7\": is it the table of circuits?\n";
+    let other = told.replace("order-7", "order-8\\u{1b}");
+    assert_eq!((ran.status, ran.out.as_str()), (0, ""), "{ran:?}");
+    assert!([told, &other].contains(&ran.err.as_str()), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_table_has_does_nothing_to_a_terminal_and_is_whole_in_json() {
     let world = World::new().await;
     let name = "a\u{1b}[2Jb\u{9b}\n\u{202e}c";

@@ -164,9 +164,21 @@ async fn an_empty_table_is_told_and_watched() {
     let world = World::new().await;
     let mut watching = Watching::start(&world, &[]);
     let told = next(&mut watching.err).await;
-    assert_eq!(told, "no circuit has an item yet: all are closed");
+    assert_eq!(told, "no circuit has an item in table \"circuits\": all are closed");
     world.put("payments", &open(now()));
     watching.opens("payments OPEN (5 failures").await;
+    watching.ends_on(Signal::INT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_that_hides_every_circuit_is_told() {
+    let world = World::new().await;
+    world.put("orders/db", &open(now()));
+    let mut watching = Watching::start(&world, &["--prefix", "shop/"]);
+    let told = next(&mut watching.err).await;
+    assert!(told.contains("1 circuit of another prefix has: is the prefix right?"), "{told}");
+    world.put("shop/db", &open(now()));
+    watching.opens("db OPEN (5 failures").await;
     watching.ends_on(Signal::INT).await;
 }
 

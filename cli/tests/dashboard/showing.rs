@@ -315,10 +315,46 @@ async fn a_table_that_was_never_read_has_no_counts_until_it_is() {
     assert_eq!(page.value("document.querySelectorAll('#counts li').length").await, 0);
     assert_eq!(text(&page, "#age").await, "not read yet");
     world.store().create_table().await.unwrap();
-    page.until("document.querySelector('#calm').innerText.startsWith('No circuit has an item')")
-        .await;
+    let calm = "document.querySelector('#calm').innerText";
+    let told = |told: &str| format!("{calm} === {}", json!(told));
+    page.until(&told("No circuit has an item in table \"circuits\": all are closed.")).await;
+    page.picture("empty.png").await;
     assert!(text(&page, "#counts").await.starts_with('0'));
     assert_eq!(page.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_without_circuits_says_whether_it_looks_at_the_right_place() {
+    let Some(alone) = Alone::start().await else { return };
+    let world = World::new().await;
+    let calm = "document.querySelector('#calm')?.innerText";
+    let has = |words: &str| format!("{calm}?.includes({})", json!(words));
+    // Another program's table.
+    world.put("order-7", &json!({"state": "SHIPPED", "total": 12}));
+    let dashboard = Dashboard::of(&world, &["--prefix", "shop/"]).await;
+    let page = alone.browser.open(&dashboard.url, WIDE).await;
+    page.until(&has("1 item of other programs, such as \"order-7\"")).await;
+    assert!(text(&page, "#others").await.contains("Items of other programs: 1."));
+    assert!(text(&page, "#place").await.ends_with(", prefix \"shop/\""));
+    page.picture("foreign.png").await;
+    // A prefix that nobody has.
+    world.put("orders/db", &open(now()));
+    page.until(&has("No circuit of prefix \"shop/\" has an item; 1 circuit of another")).await;
+    page.until(&has("is the prefix right?")).await;
+    page.picture("prefix.png").await;
+    assert!(text(&page, "#others").await.contains("Circuits of other prefixes: 1."));
+    world.put("shop/db", &open(now()));
+    page.until(&looks("db", "open")).await;
+    page.until("document.querySelector('#calm').hidden").await;
+    // A table that is not there, on a page that has never seen one.
+    let dashboard = Dashboard::of(&world, &["--table", "misspelt"]).await;
+    let other = alone.browser.open(&dashboard.url, WIDE).await;
+    let fault = "document.querySelector('#fault')?.innerText";
+    other.until(&format!("{fault}?.includes('table \"misspelt\"')")).await;
+    other.until(&format!("{fault}?.includes('correct its name, account and region')")).await;
+    other.picture("misspelt.png").await;
+    assert_eq!(page.complaints(), Vec::<String>::new());
+    assert_eq!(other.complaints(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
