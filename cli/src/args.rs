@@ -146,7 +146,8 @@ pub(crate) enum Verb {
     /// Shows the circuits on a page for browsers, until Ctrl-C.
     Dashboard(DashboardArgs),
 
-    /// Checks the table, its key and time-to-live, permissions, timeouts and the clock.
+    /// Checks the table, its key and time-to-live, permissions, timeouts and the clock. That these
+    /// credentials do not list is told, and no fault: those of a process do not.
     Verify,
 
     /// Creates the table, for development and tests: paid per request, with time-to-live.

@@ -83,8 +83,11 @@ pub(crate) fn listing<'a>(
     })
 }
 
-/// What `verify` found.
-pub(crate) fn verified(result: &Result<Verified, VerifyError>) -> Value {
+/// What `verify` found, and whether the table can be listed, if that was tried.
+pub(crate) fn verified(
+    result: &Result<Verified, VerifyError>,
+    listing: Option<&Result<(), String>>,
+) -> Value {
     let (faults, not_checked, unreachable) = match result {
         Ok(verified) => (&[][..], verified.not_checked(), None),
         Err(error) => (error.faults(), error.not_checked(), error.unreachable()),
@@ -94,6 +97,8 @@ pub(crate) fn verified(result: &Result<Verified, VerifyError>) -> Value {
         "faults": faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "not_checked": not_checked.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "unreachable": unreachable.map(ToString::to_string),
+        "lists": listing.map(Result::is_ok),
+        "why_not": listing.and_then(|listing| listing.as_ref().err()),
     })
 }
 

@@ -161,6 +161,12 @@ impl Table {
         Ok(listing)
     }
 
+    /// Tries to list the table; the error says why that cannot be done.
+    pub(crate) async fn may_list(&self) -> Result<(), String> {
+        let page = self.store.records().next_page().await;
+        page.map(|_| ()).map_err(|error| self.explain(&error))
+    }
+
     /// The circuit of a record, if it has the prefix.
     fn own(&self, found: CircuitRecord) -> Option<Circuit> {
         let key = found.name.as_str();
