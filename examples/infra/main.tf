@@ -171,7 +171,7 @@ locals {
   # Labels stand in quotes, since many words are reserved.
   table_alarms = {
     throttled = {
-      description = "DynamoDB refuses requests of circuits; many processes call one circuit"
+      description = "DynamoDB refuses requests of circuits; many processes call one circuit (docs/runbook.md#the-table-cannot-be-read)"
       query       = "SELECT SUM(ThrottledRequests) FROM \"AWS/DynamoDB\" WHERE \"TableName\" = '${var.table_name}'"
       period      = 60
       threshold   = 0
@@ -179,7 +179,7 @@ locals {
       breaching   = 2
     }
     system-errors = {
-      description = "DynamoDB fails; circuits that are closed let calls through meanwhile"
+      description = "DynamoDB fails; circuits that are closed let calls through meanwhile (docs/runbook.md#the-table-cannot-be-read)"
       query       = "SELECT SUM(SystemErrors) FROM \"AWS/DynamoDB\" WHERE \"TableName\" = '${var.table_name}'"
       period      = 60
       threshold   = 0
@@ -191,7 +191,7 @@ locals {
   # A function tells its gauges only when it is called: so two minutes of five, not two in a row.
   process_alarms = {
     circuit-open = {
-      description = "A dependency fails, or an operator holds its circuit; calls are rejected"
+      description = "A dependency fails, or an operator holds its circuit; calls are rejected (docs/runbook.md#a-circuit-is-open)"
       query       = "SELECT MAX(fuseboard_circuit_state) FROM \"${var.metrics_namespace}\" WHERE \"state\" != 'CLOSED'"
       period      = 60
       threshold   = 0
@@ -199,7 +199,7 @@ locals {
       breaching   = 2
     }
     failing-open = {
-      description = "A process cannot read the item of a circuit, and lets calls through"
+      description = "A process cannot read the item of a circuit, and lets calls through (docs/runbook.md#the-table-cannot-be-read)"
       query       = "SELECT MAX(fuseboard_failing_open) FROM \"${var.metrics_namespace}\""
       period      = 60
       threshold   = 0
@@ -208,7 +208,7 @@ locals {
     }
     # One in ten seconds, for ten minutes.
     store-faults = {
-      description = "Operations of circuits on the table fail; the log of the processes says why"
+      description = "Operations of circuits on the table fail; the log of the processes says why (docs/runbook.md#the-table-cannot-be-read)"
       query       = "SELECT SUM(fuseboard_store_faults_total) FROM \"${var.metrics_namespace}\""
       period      = 300
       threshold   = 30
@@ -216,7 +216,7 @@ locals {
       breaching   = 2
     }
     misconfigured = {
-      description = "A process protects itself alone; its log says what to change"
+      description = "A process protects itself alone; its log says what to change (docs/runbook.md#the-table-cannot-be-read)"
       query       = "SELECT MAX(fuseboard_store_misconfigured) FROM \"${var.metrics_namespace}\""
       period      = 60
       threshold   = 0
