@@ -268,7 +268,11 @@ impl Circuit {
             Some("hold") => Some("after a hold".to_owned()),
             Some(other) => Some(other.to_owned()),
         };
-        let probes = count(&self.record.failed_probes, "failed probe");
+        // Only those with a back-off count them; but a reopening is later than the outage.
+        let has_reopened = self.record.opened_at.valid() > self.record.down_since.valid()
+            && self.record.down_since.valid().is_some();
+        let probes = count(&self.record.failed_probes, "failed probe")
+            .or_else(|| has_reopened.then(|| "then failed probes".to_owned()));
         cause.into_iter().chain(probes).collect::<Vec<_>>().join(", ")
     }
 }
@@ -335,7 +339,7 @@ mod tests {
     fn what_opened_a_circuit_is_told_in_words() {
         use Attribute::{Cause, DownSince, FailedProbes, FailureCount, OpenedAt, State};
         let now = at("2030-01-31T14:00:00Z");
-        let open = [(State, "OPEN"), (OpenedAt, "7"), (DownSince, "3")];
+        let open = [(State, "OPEN"), (OpenedAt, "3"), (DownSince, "3")];
         for (more, told) in [
             (&[(FailureCount, "5")][..], "5 failures"),
             (&[(FailureCount, "1")], "1 failure"),
@@ -347,6 +351,11 @@ mod tests {
             ),
             (&[(Cause, "open_for")], "a call was told to stay away"),
             (&[(Cause, "\u{9b}x")], "\\u{9b}x"),
+            (
+                &[(OpenedAt, "9"), (FailureCount, "0"), (Cause, "failure_threshold")],
+                "failures in a row, then failed probes",
+            ),
+            (&[(OpenedAt, "9"), (FailedProbes, "2"), (Cause, "x")], "x, 2 failed probes"),
             (&[(FailureCount, "x")], "its item has no usable failure_count"),
             (&[], ""),
         ] {

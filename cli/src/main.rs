@@ -40,6 +40,7 @@ async fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // The help is no error. Nobody is left to be told if nobody reads it.
+            let error = args::shortened(error);
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }

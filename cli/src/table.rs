@@ -132,7 +132,11 @@ impl Table {
             let names = listing.circuits.iter().map(|circuit| circuit.name.as_str());
             let near = near::names(name.as_str(), names);
             if !near.is_empty() {
-                text = format!("{text}; did you mean {}?", near.join(", "));
+                text += &format!("; did you mean {}?", near.join(", "));
+            } else if !listing.circuits.is_empty() {
+                text += "; `fuseboard list` shows those that have one";
+            } else if listing.of_other_prefixes > 0 {
+                text += &format!("; no item has the prefix {:?}", self.prefix);
             }
         }
         text

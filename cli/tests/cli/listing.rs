@@ -181,6 +181,30 @@ async fn a_hold_that_has_ended_tells_what_it_was_and_what_is_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_fields_of_a_circuit_are_those_that_the_readme_lists() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let text = std::fs::read_to_string(readme).unwrap();
+    let (_, rows) = text.split_once("| field | |\n|---|---|\n").unwrap();
+    let rows = rows.lines().take_while(|line| line.starts_with('|'));
+    let mut listed: Vec<_> = rows
+        .flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2))
+        .map(ToOwned::to_owned)
+        .collect();
+    let world = World::new().await;
+    world.put("search", &half_open_by_python(now() + 30));
+    world.put("payments", &open(now()));
+    world.run(&["hold", "payments", "--for", "10m", "--reason", "bank is down"]).await;
+    let list = world.json(&["list"]).await;
+    let circuit = of(&list, "payments");
+    let objects = [circuit, &circuit["hold"], &of(&list, "search")["prober"]];
+    let mut found: Vec<_> =
+        objects.iter().flat_map(|object| object.as_object().unwrap().keys().cloned()).collect();
+    listed.sort();
+    found.sort();
+    assert_eq!(listed, found);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_is_put_before_names_and_hides_other_circuits() {
     let world = World::new().await;
     world.put("orders/db", &open(now()));

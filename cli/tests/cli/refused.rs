@@ -38,6 +38,13 @@ async fn case_138_an_unknown_circuit_is_told_with_the_names_that_are_near() {
         assert_eq!(ran.err.contains("--new"), is_hold, "{ran:?}");
     }
     assert_eq!(world.item("paymnet-backend"), None);
+    said(
+        &world.run(&["show", "quotes"]).await,
+        3,
+        &["; `fuseboard list` shows those that have one"],
+    );
+    let ran = world.run(&["show", "search", "--prefix", "shop/"]).await;
+    said(&ran, 3, &["no item has the prefix \"shop/\""]);
     // Who may not list hears the rest.
     world.way.deny("Scan");
     let ran = world.run(&["show", "paymnet-backend"]).await;
@@ -84,7 +91,9 @@ async fn case_138_times_and_texts_that_make_no_sense_are_refused_before_anything
         (&["show", ""], "at least 1 byte"),
         (&["lst"], "list"),
     ] {
-        said(&world.run(line).await, 2, &[words]);
+        let ran = world.run(line).await;
+        said(&ran, 2, &[words]);
+        assert!(ran.err.len() < 600, "{line:?}: {} bytes", ran.err.len());
     }
     let mut command = world.command(&["list"]);
     command.env_remove("FUSEBOARD_TABLE");

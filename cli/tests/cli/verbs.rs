@@ -64,6 +64,14 @@ async fn completion_and_help_need_no_table() {
     let help = world.run(&["--help"]).await;
     assert_eq!(help.status, 0);
     assert!(help.out.contains("Exit status: 0 done; 1 failed"), "{help:?}");
+    // Whoever is woken reads this first.
+    for words in
+        ["Begin with `fuseboard list`", "fuseboard hold payments --for 2h --reason", "runbook"]
+    {
+        assert!(help.out.contains(words), "{words}: {help:?}");
+    }
+    let list = world.run(&["list", "--help"]).await;
+    assert!(list.out.contains("UNTIL: when a call may probe"), "{list:?}");
     assert!(!help.out.contains("anna"), "the environment is not shown: {help:?}");
     assert_eq!(world.way.asked(), Vec::<String>::new());
 }
