@@ -2,20 +2,29 @@
 
 use std::time::{Duration, SystemTime};
 
-use clap::{Parser, Subcommand, ValueHint};
+use clap::{
+    Parser, Subcommand, ValueHint,
+    error::{ContextKind, ContextValue},
+};
 use clap_complete::Shell;
 use fuseboard::CircuitName;
 
-use crate::{dashboard::DashboardArgs, time};
+use crate::{dashboard::DashboardArgs, text::cut, time};
 
 /// The longest reason, and the longest name of who holds a circuit, in bytes: the library's.
 const MOST_BYTES: usize = 1_024;
 
+/// How much of a value that is refused is shown, in columns.
+const SHOWN_COLUMNS: usize = 60;
+
 /// Lists, watches, holds and releases the circuits of a fuseboard table.
 ///
-/// Credentials and region are those of the environment, as for every AWS tool. Listing needs
-/// dynamodb:Scan on the table (dynamodb:Query with a sort key), all else dynamodb:GetItem and
-/// dynamodb:UpdateItem.
+/// Begin with `fuseboard list`: which circuits reject calls, since when, until when and why. It
+/// changes nothing, nor do `show`, `watch` and `verify`.
+///
+/// Credentials and region are those of the environment, as for every AWS tool. `list`, `watch`
+/// and `dashboard` need dynamodb:Scan on the table (dynamodb:Query with a sort key), the others
+/// dynamodb:GetItem, and those that change a circuit dynamodb:UpdateItem.
 #[derive(Debug, Parser)]
 #[command(name = "fuseboard", version, max_term_width = 100, after_help = STATUSES)]
 pub(crate) struct Args {
@@ -30,8 +39,15 @@ pub(crate) struct Args {
     pub(crate) verb: Verb,
 }
 
-const STATUSES: &str = "Exit status: 0 done; 1 failed; 2 the arguments make no sense; \
-    3 no such circuit; 4 circuits are open (list --exit-code).";
+const STATUSES: &str = "\
+Examples:
+  fuseboard list --open
+  fuseboard show payments
+  fuseboard hold payments --for 2h --reason 'bank is down, INC-77'
+  fuseboard release payments
+
+Exit status: 0 done; 1 failed; 2 the arguments make no sense; 3 no such circuit;
+4 circuits are open (list --exit-code). What to do when: docs/runbook.md in the repository.";
 
 /// The table, and how to reach it.
 #[derive(Clone, Debug, clap::Args)]
@@ -46,6 +62,10 @@ pub(crate) struct TableArgs {
         hide_env_values = true
     )]
     pub(crate) table: Option<String>,
+
+    /// A profile of the AWS configuration, if not that of the environment (AWS_PROFILE).
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
 
     /// A DynamoDB endpoint other than that of the region.
     #[arg(long, global = true, value_name = "URL", value_parser = endpoint, value_hint = ValueHint::Url)]
@@ -93,12 +113,17 @@ pub(crate) struct TableArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Lists the circuits that have an item: a circuit that never tripped has none, and is closed.
+    ///
+    /// Those that reject calls come first. SINCE: when the outage began. UNTIL: when a call may
+    /// probe, or when a hold or the lease of a prober ends; `next call probes` if that time has
+    /// passed and no call has come, as nothing probes without calls. WHY: what opened the
+    /// circuit, who probes it, or who holds it and why.
     List {
-        /// Only those that are open or half-open.
+        /// Only those that reject calls: open, held open or half-open.
         #[arg(long)]
         open: bool,
 
-        /// Exit status 4 if a circuit is open or half-open.
+        /// Exit status 4 if a circuit rejects calls: open, held open or half-open.
         #[arg(long)]
         exit_code: bool,
     },
@@ -117,7 +142,7 @@ pub(crate) enum Verb {
         #[arg(value_name = "CIRCUIT", value_parser = circuit)]
         name: Option<CircuitName>,
 
-        /// Only circuits that are open or half-open.
+        /// Only circuits that reject calls: open, held open or half-open.
         #[arg(long, conflicts_with = "name")]
         open: bool,
 
@@ -127,12 +152,22 @@ pub(crate) enum Verb {
     },
 
     /// Holds a circuit open in the whole fleet: every call is rejected.
+    ///
+    /// A process follows when it next reads the item, with traffic within 5 s by default. A hold
+    /// replaces the one before, and says whose that was. At its end a call probes.
     Hold(HoldArgs),
 
     /// Holds a circuit closed in the whole fleet: every call runs, and failures trip nothing.
+    ///
+    /// For a breaker that is wrong, not for a dependency that is down: each call then waits for
+    /// its own timeout. At its end failures trip as ever. Functions of Powertools (Python) do not
+    /// know of it.
     Disable(HoldArgs),
 
     /// Closes a circuit now, without a probe: ends a hold of anybody, or an opening.
+    ///
+    /// An open circuit closes by itself once its calls succeed. Closed too soon, it lets some
+    /// calls of every process fail before it opens again.
     Release {
         /// The circuit's name, without the prefix.
         #[arg(value_name = "CIRCUIT", value_parser = circuit)]
@@ -143,6 +178,9 @@ pub(crate) enum Verb {
     Dashboard(DashboardArgs),
 
     /// Checks the table, its key and time-to-live, permissions, timeouts and the clock.
+    ///
+    /// Writes nothing. That these credentials may not list is told, and is no fault: those of a
+    /// process may not.
     Verify,
 
     /// Creates the table, for development and tests: paid per request, with time-to-live.
@@ -165,7 +203,7 @@ pub(crate) struct HoldArgs {
     #[command(flatten)]
     pub(crate) end: End,
 
-    /// Why, for people who look.
+    /// Why, for people who look: a ticket, and what is wrong.
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub(crate) reason: String,
 
@@ -189,6 +227,16 @@ pub(crate) struct End {
     /// Until this time, as in `2030-01-31T14:00:00Z`.
     #[arg(long, value_name = "TIME", value_parser = future)]
     pub(crate) until: Option<SystemTime>,
+}
+
+/// The error with no more of a value than helps to find it: what is pasted may be a page.
+pub(crate) fn shortened(mut error: clap::Error) -> clap::Error {
+    let value = match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) => cut(value, SHOWN_COLUMNS),
+        Some(_) | None => return error,
+    };
+    error.insert(ContextKind::InvalidValue, ContextValue::String(value));
+    error
 }
 
 fn circuit(text: &str) -> Result<CircuitName, String> {
@@ -262,7 +310,7 @@ mod tests {
 
     fn refused(line: &[&str]) -> String {
         let line = [&["fuseboard", "--table", "circuits"], line].concat();
-        Args::try_parse_from(line).unwrap_err().to_string()
+        shortened(Args::try_parse_from(line).unwrap_err()).to_string()
     }
 
     #[test]
@@ -303,6 +351,7 @@ mod tests {
         ] {
             let error = refused(line);
             assert!(error.contains(told), "{line:?}: {error}");
+            assert!(error.len() < 600, "{line:?}: {} bytes", error.len());
         }
     }
 }

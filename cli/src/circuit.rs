@@ -34,6 +34,27 @@ pub(crate) enum Status {
     Closed,
 }
 
+/// What ends the state of a circuit, as far as its record tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// A hold, or a prober's lease, lasts until this second.
+    Until(i64),
+    /// A probe is due at this second.
+    Probe(i64),
+    /// A probe has been due since this second: the next call probes, and nobody before.
+    Call(i64),
+    /// Nothing, or the record does not tell.
+    Unknown,
+}
+
+/// Why a circuit is as it is; safe for a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Why {
+    pub(crate) text: String,
+    /// When that ended, which is the end of the text.
+    pub(crate) ended: Option<i64>,
+}
+
 /// An operator's hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hold {
@@ -63,11 +84,37 @@ impl Status {
     }
 }
 
+impl Hold {
+    /// Returns `true` if its end has come.
+    pub(crate) fn is_over(&self, now: SystemTime) -> bool {
+        self.until.is_some_and(|until| until <= time::seconds(now))
+    }
+
+    /// By whom, and the reason.
+    fn told(&self) -> String {
+        match &self.by {
+            Some(by) => format!("{by}: {}", self.reason),
+            None => self.reason.clone(),
+        }
+    }
+}
+
+impl Next {
+    /// In a few words, for a column; empty if it is not known.
+    pub(crate) fn in_short(self, now: SystemTime) -> String {
+        match self {
+            Self::Until(at) => time::distance(now, at),
+            Self::Probe(at) => format!("probe {}", time::distance(now, at)),
+            Self::Call(_) => "next call probes".to_owned(),
+            Self::Unknown => String::new(),
+        }
+    }
+}
+
 impl Circuit {
     /// What the circuit does with calls at this time.
     pub(crate) fn status(&self, now: SystemTime) -> Status {
-        let is_over = |hold: &Hold| hold.until.is_some_and(|until| until <= time::seconds(now));
-        match (self.record.state.valid(), self.hold().filter(|hold| !is_over(hold))) {
+        match (self.record.state.valid(), self.hold().filter(|hold| !hold.is_over(now))) {
             (None, _) => Status::Unreadable,
             (Some(CircuitState::Open), Some(_)) => Status::HeldOpen,
             (Some(CircuitState::Open), None) => Status::Open,
@@ -108,7 +155,8 @@ impl Circuit {
         since.map(|since| since.min(time::seconds(now)))
     }
 
-    /// Until when the circuit stays as it is, as far as the record tells.
+    /// The end of a hold, of a prober's lease, or of the time that a call asked for, if the
+    /// record tells it.
     pub(crate) fn until(&self, now: SystemTime) -> Option<i64> {
         match self.status(now) {
             Status::HeldOpen | Status::HeldClosed => self.hold()?.until,
@@ -118,30 +166,87 @@ impl Circuit {
         }
     }
 
-    /// Who has the right to probe, as the item tells it.
+    /// What ends the state of the circuit.
+    pub(crate) fn next(&self, now: SystemTime) -> Next {
+        let is_ahead = |at: i64| at > time::seconds(now);
+        match (self.status(now), self.record.next_probe_at()) {
+            (Status::HeldOpen | Status::HeldClosed, _) => {
+                self.until(now).map_or(Next::Unknown, Next::Until)
+            }
+            (Status::HalfOpen, Some(at)) if is_ahead(at) => Next::Until(at),
+            (Status::Open, Some(at)) if is_ahead(at) => Next::Probe(at),
+            (Status::HalfOpen | Status::Open, Some(at)) => Next::Call(at),
+            (
+                Status::HalfOpen | Status::Open | Status::Closed | Status::Unreadable,
+                None | Some(_),
+            ) => Next::Unknown,
+        }
+    }
+
+    /// What ends the state of the circuit, in words for a line; empty if that says nothing.
+    pub(crate) fn next_in_words(&self, now: SystemTime) -> String {
+        match (self.next(now), self.status(now)) {
+            (Next::Probe(at), _) => format!("a probe is due {}", time::distance(now, at)),
+            (Next::Call(_), Status::Open) => "a probe is due: the next call probes".to_owned(),
+            (Next::Call(_), _) => "the next call probes".to_owned(),
+            (Next::Until(at), Status::HeldOpen | Status::HeldClosed) => {
+                format!("ends {}", time::distance(now, at))
+            }
+            (Next::Until(_) | Next::Unknown, _) => String::new(),
+        }
+    }
+
+    /// The owner of the right to probe, as the item tells it; its lease may have ended.
     pub(crate) fn prober(&self) -> Option<&str> {
         let is_half_open = self.record.state == Field::Valid(CircuitState::HalfOpen);
         self.record.owner.valid().filter(|_| is_half_open).map(|owner| &**owner)
     }
 
+    /// The prober by the name of its process: what comes before the token, if it has one.
+    pub(crate) fn probing_process(&self) -> Option<&str> {
+        self.prober().map(|owner| owner.rsplit_once('/').map_or(owner, |(process, _)| process))
+    }
+
     /// Why the circuit is as it is, in a few words; safe for a terminal.
     pub(crate) fn why(&self, now: SystemTime) -> String {
-        let why = match (self.status(now), self.hold()) {
-            (Status::HeldOpen | Status::HeldClosed, Some(hold)) => match hold.by {
-                Some(by) => format!("{by}: {}", hold.reason),
-                None => hold.reason,
-            },
-            (Status::HalfOpen, _) => self.prober().map(probing).unwrap_or_default(),
-            (Status::Open, _) => self.cause(),
-            (Status::Unreadable, _) => "its item has no usable state".to_owned(),
-            (Status::HeldClosed | Status::HeldOpen | Status::Closed, _) => String::new(),
-        };
-        match self.record.defect() {
+        let Why { text, ended } = self.why_and_end(now);
+        match ended {
+            Some(at) => format!("{text} {}", time::distance(now, at)),
+            None => text,
+        }
+    }
+
+    /// Why the circuit is as it is, in a few words that are the same until something changes.
+    pub(crate) fn why_and_end(&self, now: SystemTime) -> Why {
+        let (why, ended) = self.whys(now);
+        let text = match self.record.defect() {
             Some(attribute) if attribute != "state" => {
                 let defect = format!("its item has no usable {attribute}");
                 shown(&[defect, why].join("; ")).trim_end_matches("; ").to_owned()
             }
             _ => shown(&why),
+        };
+        Why { text, ended }
+    }
+
+    fn whys(&self, now: SystemTime) -> (String, Option<i64>) {
+        match (self.status(now), self.hold()) {
+            (Status::HeldOpen | Status::HeldClosed, Some(hold)) => (hold.told(), None),
+            // It says OPEN until somebody has probed.
+            (Status::Open, Some(hold)) => {
+                let told = format!("{}; the hold ended", hold.told());
+                (told.trim_start_matches("; ").to_owned(), hold.until)
+            }
+            (Status::Open, None) => (self.cause(), None),
+            (Status::HalfOpen, _) => match (self.probing_process(), self.next(now)) {
+                (Some(process), Next::Call(at)) => {
+                    (format!("the lease of {process} ended"), Some(at))
+                }
+                (Some(process), _) => (format!("{process} probes"), None),
+                (None, _) => (String::new(), None),
+            },
+            (Status::Unreadable, _) => ("its item has no usable state".to_owned(), None),
+            (Status::HeldClosed | Status::HeldOpen | Status::Closed, _) => (String::new(), None),
         }
     }
 
@@ -163,16 +268,12 @@ impl Circuit {
             Some("hold") => Some("after a hold".to_owned()),
             Some(other) => Some(other.to_owned()),
         };
-        let probes = count(&self.record.failed_probes, "failed probe");
+        // Only those with a back-off count them; but a reopening is later than the outage.
+        let has_reopened = self.record.opened_at.valid() > self.record.down_since.valid()
+            && self.record.down_since.valid().is_some();
+        let probes = count(&self.record.failed_probes, "failed probe")
+            .or_else(|| has_reopened.then(|| "then failed probes".to_owned()));
         cause.into_iter().chain(probes).collect::<Vec<_>>().join(", ")
-    }
-}
-
-/// A prober by the name of its process: what comes before the token, if the process has one.
-fn probing(owner: &str) -> String {
-    match owner.rsplit_once('/') {
-        Some((process, _)) => format!("{process} probes"),
-        None => format!("{owner} probes"),
     }
 }
 
@@ -216,7 +317,12 @@ mod tests {
         let (before, after) = (at("2030-01-31T13:59:59Z"), at("2030-01-31T14:00:00Z"));
         assert_eq!((open.status(before), open.status(after)), (Status::HeldOpen, Status::Open));
         assert_eq!(open.why(before), "anna: the provider moves");
+        assert_eq!(open.next_in_words(before), "ends in 1 s");
         assert_eq!((open.until(before), open.until(after)), (end.parse().ok(), None));
+        let later = at("2030-01-31T14:02:00Z");
+        assert_eq!(open.why(later), "anna: the provider moves; the hold ended 2 min ago");
+        assert_eq!(open.next(later), Next::Call(end.parse().unwrap()));
+        assert_eq!(open.next_in_words(later), "a probe is due: the next call probes");
         assert_eq!(
             (closed.status(before), closed.status(after)),
             (Status::HeldClosed, Status::Closed)
@@ -233,7 +339,7 @@ mod tests {
     fn what_opened_a_circuit_is_told_in_words() {
         use Attribute::{Cause, DownSince, FailedProbes, FailureCount, OpenedAt, State};
         let now = at("2030-01-31T14:00:00Z");
-        let open = [(State, "OPEN"), (OpenedAt, "7"), (DownSince, "3")];
+        let open = [(State, "OPEN"), (OpenedAt, "3"), (DownSince, "3")];
         for (more, told) in [
             (&[(FailureCount, "5")][..], "5 failures"),
             (&[(FailureCount, "1")], "1 failure"),
@@ -245,6 +351,11 @@ mod tests {
             ),
             (&[(Cause, "open_for")], "a call was told to stay away"),
             (&[(Cause, "\u{9b}x")], "\\u{9b}x"),
+            (
+                &[(OpenedAt, "9"), (FailureCount, "0"), (Cause, "failure_threshold")],
+                "failures in a row, then failed probes",
+            ),
+            (&[(OpenedAt, "9"), (FailedProbes, "2"), (Cause, "x")], "x, 2 failed probes"),
             (&[(FailureCount, "x")], "its item has no usable failure_count"),
             (&[], ""),
         ] {
@@ -255,13 +366,47 @@ mod tests {
     }
 
     #[test]
+    fn an_opening_tells_when_a_probe_is_due() {
+        use Attribute::{ExpiresAt, OpenUntil, OpenedAt, State};
+        let opened = at("2030-01-31T14:00:00Z");
+        let stamp = |seconds: i64| (time::seconds(opened) + seconds).to_string();
+        let open = |more: &[(Attribute, &str)]| {
+            circuit(&[&[(State, "OPEN"), (OpenedAt, stamp(0).as_str())], more].concat())
+        };
+        let plain = open(&[(ExpiresAt, &stamp(3_630))]);
+        let now = at("2030-01-31T14:00:18Z");
+        assert_eq!(plain.next(now).in_short(now), "probe in 12 s");
+        assert_eq!(plain.next_in_words(now), "a probe is due in 12 s");
+        let due = at("2030-01-31T14:00:30Z");
+        assert_eq!(plain.next(due).in_short(due), "next call probes");
+        assert_eq!(plain.next_in_words(due), "a probe is due: the next call probes");
+        let asked = open(&[(ExpiresAt, &stamp(3_630)), (OpenUntil, &stamp(120))]);
+        assert_eq!(asked.next(due).in_short(due), "probe in 1 min");
+        for other in ["0", "1763668800000"] {
+            let foreign = open(&[(ExpiresAt, other)]);
+            assert_eq!(
+                (foreign.next(now), foreign.next_in_words(now)),
+                (Next::Unknown, String::new())
+            );
+        }
+    }
+
+    #[test]
     fn a_prober_is_told_by_the_name_of_its_process() {
         use Attribute::{LeaseUntil, Owner, State};
         let now = at("2030-01-31T14:00:00Z");
-        for (owner, told) in [("task-42/8d0f", "task-42 probes"), ("17#0b5e", "17#0b5e probes")] {
-            let circuit = circuit(&[(State, "HALF_OPEN"), (Owner, owner), (LeaseUntil, "9")]);
-            assert_eq!((circuit.status(now), circuit.until(now)), (Status::HalfOpen, Some(9)));
-            assert_eq!(circuit.why(now), told);
+        let end = time::seconds(now) + 31;
+        for (owner, process) in [("task-42/8d0f", "task-42"), ("17#0b5e", "17#0b5e")] {
+            let lease = end.to_string();
+            let circuit = circuit(&[(State, "HALF_OPEN"), (Owner, owner), (LeaseUntil, &lease)]);
+            assert_eq!((circuit.status(now), circuit.until(now)), (Status::HalfOpen, Some(end)));
+            assert_eq!(circuit.why(now), format!("{process} probes"));
+            assert_eq!(circuit.next(now).in_short(now), "in 31 s");
+            // Nobody probes any more.
+            let later = at("2030-01-31T14:00:34Z");
+            assert_eq!(circuit.why(later), format!("the lease of {process} ended 3 s ago"));
+            assert_eq!(circuit.next(later).in_short(later), "next call probes");
+            assert_eq!(circuit.next_in_words(later), "the next call probes");
         }
         assert_eq!(circuit(&[(State, "AJAR")]).status(now), Status::Unreadable);
     }

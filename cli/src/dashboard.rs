@@ -75,7 +75,11 @@ async fn show(args: DashboardArgs, table: Table, is_json: bool) -> Result<(), En
         let elsewhere = "--listen 127.0.0.1:0 takes a port that is free";
         Ending::failed(format_args!("cannot listen on {}: {error}; {elsewhere}", args.listen))
     })?;
-    let hub = Hub::new(&table.name, table.place(), args.interval, args.allow_changes);
+    let place = match table.prefix.as_str() {
+        "" => table.place().to_owned(),
+        prefix => format!("{}, prefix {prefix:?}", table.place()),
+    };
+    let hub = Hub::new(&table.name, &place, args.interval, args.allow_changes);
     let orders = args.allow_changes.then(|| Orders::new(table.clone(), args.by));
     let guard = Guard::new(address, args.host);
     tell(address, &table, args.allow_changes, is_json)?;
@@ -112,7 +116,7 @@ async fn follow(table: &Table, hub: &Hub, every: Duration) {
             () = hub.wanted() => reads.reset(),
         }
         match table.list(Consistency::Eventual).await {
-            Ok(listing) => hub.read(&listing, time::now()),
+            Ok(listing) => hub.read(&listing, listing.nothing(table), time::now()),
             Err(error) => {
                 let why = table.explain(&error);
                 if hub.lose(&why, time::now()) {

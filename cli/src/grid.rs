@@ -49,7 +49,7 @@ impl Row {
             shown(&circuit.name),
             circuit.status(now).word().to_owned(),
             circuit.since(now).map(distance).unwrap_or_default(),
-            circuit.until(now).map(distance).unwrap_or_default(),
+            circuit.next(now).in_short(now),
             circuit.why(now),
         ];
         Self { status: circuit.status(now), cells }

@@ -12,7 +12,7 @@ use crate::{
     circuit::{Circuit, Status},
     table::Listing,
     text::is_deceptive,
-    time::rfc3339,
+    time::{rfc3339, seconds},
 };
 
 /// A circuit: what the record has, and what it means at this time.
@@ -25,19 +25,27 @@ pub(crate) fn circuit(circuit: &Circuit, now: SystemTime) -> Value {
             "until": time(hold.until),
             "by": hold.by.as_deref(),
             "reason": hold.reason,
+            "is_over": hold.is_over(now),
         })
     });
-    let prober = circuit.prober().map(
-        |owner| json!({"owner": owner, "lease_until": time(record.lease_until.valid().copied())}),
-    );
+    let lease_until = record.lease_until.valid().copied();
+    let prober = circuit.prober().map(|owner| {
+        json!({
+            "owner": owner,
+            "lease_until": time(lease_until),
+            "is_over": lease_until.is_some_and(|until| until <= seconds(now)),
+        })
+    });
     let status = circuit.status(now);
     json!({
         "name": circuit.name,
         "key": circuit.key,
         "state": record.state.valid().map(|state: &CircuitState| state.as_str()),
+        "status": status.word(),
         "is_held": matches!(status, Status::HeldOpen | Status::HeldClosed),
         "since": time(circuit.since(now)),
         "until": time(circuit.until(now)),
+        "next_probe": time(record.next_probe_at()),
         "hold": hold,
         "prober": prober,
         "cause": record.cause.valid().map(|cause| &**cause),
@@ -75,8 +83,11 @@ pub(crate) fn listing<'a>(
     })
 }
 
-/// What `verify` found.
-pub(crate) fn verified(result: &Result<Verified, VerifyError>) -> Value {
+/// What `verify` found, and whether the table can be listed, if that was tried.
+pub(crate) fn verified(
+    result: &Result<Verified, VerifyError>,
+    listing: Option<&Result<(), String>>,
+) -> Value {
     let (faults, not_checked, unreachable) = match result {
         Ok(verified) => (&[][..], verified.not_checked(), None),
         Err(error) => (error.faults(), error.not_checked(), error.unreachable()),
@@ -86,6 +97,8 @@ pub(crate) fn verified(result: &Result<Verified, VerifyError>) -> Value {
         "faults": faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "not_checked": not_checked.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "unreachable": unreachable.map(ToString::to_string),
+        "lists": listing.map(Result::is_ok),
+        "why_not": listing.and_then(|listing| listing.as_ref().err()),
     })
 }
 

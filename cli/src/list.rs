@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use fuseboard::{CircuitName, store::Consistency};
 
 use crate::{
-    circuit::{Circuit, Status},
+    circuit::{Circuit, Next, Status},
     ending::Ending,
     grid, json,
     output::{self, Output},
@@ -26,15 +26,12 @@ pub(crate) struct List {
 pub(crate) async fn list(table: &Table, how: List) -> Result<(), Ending> {
     let listed = table.list(Consistency::Strong).await;
     let listing = listed.map_err(|error| Ending::Failed(table.explain(&error)))?;
-    if listing.circuits.is_empty() && listing.unnamed > 0 {
-        return Err(Ending::failed(format_args!(
-            "no item of table {:?} has the key that is asked for ({} of {} have none): set --key-attr, --sort-key-attr",
-            table.name,
-            listing.unnamed,
-            listing.unnamed.saturating_add(listing.foreign),
-        )));
+    let nothing = listing.nothing(table);
+    if let Some(nothing) = nothing.clone().filter(|_| listing.unnamed > 0) {
+        return Err(Ending::Failed(nothing));
     }
-    let hidden = hidden(table, &listing);
+    // A prefix that is misspelt hides what a script asks for.
+    let is_failure = how.exit_code && listing.of_other_prefixes > 0;
     let now = time::now();
     let chosen = || listing.circuits.iter().filter(|one| !how.only_open || one.is_open(now));
     if how.json {
@@ -47,13 +44,12 @@ pub(crate) async fn list(table: &Table, how: List) -> Result<(), Ending> {
             let lines = grid::lines(sorted, now, output.columns(), output.has_colours);
             output::print(&(lines.join("\n") + "\n"))?;
         }
-        let aside = aside(table, &listing, how.only_open, now);
-        let told = hidden.as_ref().filter(|_| !how.exit_code);
-        output::note(&(told.map(|text| format!("{text}\n")).unwrap_or_default() + &aside));
+        let told = nothing.as_ref().filter(|_| !is_failure);
+        let told = told.map(|text| format!("{text}\n")).unwrap_or_default();
+        output::note(&(told + &aside(&listing, how.only_open, now)));
     }
-    // A prefix that is misspelt hides what a script asks for.
-    if let Some(hidden) = hidden.filter(|_| how.exit_code) {
-        return Err(Ending::Failed(hidden));
+    if let Some(nothing) = nothing.filter(|_| is_failure) {
+        return Err(Ending::Failed(nothing));
     }
     if how.exit_code && listing.circuits.iter().any(|one| one.is_open(now)) {
         return Err(Ending::SomeOpen);
@@ -61,36 +57,19 @@ pub(crate) async fn list(table: &Table, how: List) -> Result<(), Ending> {
     Ok(())
 }
 
-/// What is said where only circuits of other prefixes have items.
-fn hidden(table: &Table, listing: &Listing) -> Option<String> {
-    let others = match listing.of_other_prefixes {
-        0 => return None,
-        1 => "1 circuit of another prefix has".to_owned(),
-        others => format!("{others} circuits of other prefixes have"),
-    };
-    listing.circuits.is_empty().then(|| {
-        let prefix = &table.prefix;
-        format!("no circuit of prefix {prefix:?} has an item; {others}: is the prefix right?")
-    })
-}
-
 /// What is said beside the list: what it does not show.
-fn aside(table: &Table, listing: &Listing, only_open: bool, now: SystemTime) -> String {
+fn aside(listing: &Listing, only_open: bool, now: SystemTime) -> String {
     let mut text = String::new();
     let circuits = listing.circuits.len();
-    let open = listing.circuits.iter().filter(|one| one.is_open(now)).count();
-    if circuits == 0 && listing.of_other_prefixes > 0 {
-        // That is told as what the prefix hides.
-    } else if circuits == 0 {
-        text += &format!("no circuit has an item in table {:?}: all are closed\n", table.name);
-    } else if only_open && open == 0 {
+    if only_open && circuits > 0 && !listing.circuits.iter().any(|one| one.is_open(now)) {
         text += &format!("no circuit is open, of {circuits} that have an item\n");
     }
     for circuit in &listing.dry_runs {
         let word = circuit.status(now).word();
         text += &format!("dry run: {} would be {word}\n", shown(&circuit.name));
     }
-    if let Some(example) = &listing.example {
+    // Where there are no circuits, that is told with it.
+    if let Some(example) = listing.example.as_ref().filter(|_| circuits > 0) {
         let foreign = listing.foreign;
         let word = if foreign == 1 { "item" } else { "items" };
         text += &format!("not circuits': {foreign} {word}, such as \"{}\"\n", shown(example));
@@ -117,7 +96,6 @@ pub(crate) fn print(circuit: &Circuit, is_json: bool) -> Result<(), Ending> {
 /// All that a record tells, a line each.
 fn page(circuit: &Circuit, now: SystemTime) -> String {
     let record = &circuit.record;
-    let at = |second: i64| format!("{} ({})", time::rfc3339(second), time::distance(now, second));
     // Stamps are rounded up, and clocks differ.
     let past = |second: i64| {
         let distance = time::distance(now, second.min(time::seconds(now)));
@@ -130,21 +108,24 @@ fn page(circuit: &Circuit, now: SystemTime) -> String {
     let hold = circuit.hold().filter(|_| is_held);
     let without_end =
         hold.as_ref().map(|_| "it is released, or a process has probed it".to_owned());
+    let until = circuit.until(now).map(|second| at(now, second)).or(without_end);
     let lines = [
         ("state", Some(status.word().to_owned())),
         ("reason", hold.as_ref().map(|hold| hold.reason.clone())),
         ("by", hold.as_ref().and_then(|hold| hold.by.as_ref().map(ToString::to_string))),
-        ("until", circuit.until(now).map(at).or(without_end)),
+        ("until", until),
+        ("next probe", next_probe(circuit, now)),
         ("since", circuit.since(now).map(past)),
         ("cause", record.cause.valid().filter(|_| !is_held).map(ToString::to_string)),
-        ("prober", circuit.prober().map(ToOwned::to_owned)),
+        ("prober", prober(circuit, now)),
+        ("hold", ended_hold(circuit, now)),
         ("failures", count(record.failure_count.valid())),
         ("failed probes", count(record.failed_probes.valid())),
         ("good probes", count(record.success_count.valid())),
-        // The opening of a hold lies ahead.
-        ("opened", record.opened_at.valid().filter(|_| !is_held).copied().map(past)),
+        // That of a hold is made from its end.
+        ("opened", record.opened_at.valid().filter(|_| !record.is_held()).copied().map(past)),
         ("released", record.released.valid().filter(|_| !is_held).copied().map(past)),
-        ("deleted after", record.expires_at.valid().copied().map(at)),
+        ("deleted after", record.expires_at.valid().map(|second| at(now, *second))),
         ("defect", record.defect().map(|name| format!("{name} cannot be used"))),
     ];
     let mut text = format!("{}\n", shown(&circuit.name));
@@ -155,4 +136,33 @@ fn page(circuit: &Circuit, now: SystemTime) -> String {
         }
     }
     text
+}
+
+/// A time, and how far away it is.
+fn at(now: SystemTime, second: i64) -> String {
+    format!("{} ({})", time::rfc3339(second), time::distance(now, second))
+}
+
+fn next_probe(circuit: &Circuit, now: SystemTime) -> Option<String> {
+    match circuit.next(now) {
+        Next::Probe(second) => Some(at(now, second)),
+        Next::Call(second) => Some(format!("due since {}: the next call probes", at(now, second))),
+        Next::Until(_) | Next::Unknown => None,
+    }
+}
+
+fn prober(circuit: &Circuit, now: SystemTime) -> Option<String> {
+    let owner = circuit.prober()?;
+    Some(match circuit.next(now) {
+        Next::Call(_) => format!("nobody: the lease of {owner} ended"),
+        Next::Until(_) | Next::Probe(_) | Next::Unknown => owner.to_owned(),
+    })
+}
+
+/// A hold that is over, and that nobody has probed since.
+fn ended_hold(circuit: &Circuit, now: SystemTime) -> Option<String> {
+    let hold = circuit.hold().filter(|hold| hold.is_open && hold.is_over(now))?;
+    let by = hold.by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let end = hold.until.map(|until| at(now, until)).unwrap_or_default();
+    Some(format!("ended {end}{by}: {}", hold.reason))
 }

@@ -13,6 +13,7 @@ mod list;
 mod near;
 mod orders;
 mod output;
+mod place;
 mod table;
 mod text;
 mod time;
@@ -39,6 +40,7 @@ async fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // The help is no error. Nobody is left to be told if nobody reads it.
+            let error = args::shortened(error);
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }

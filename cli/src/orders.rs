@@ -129,7 +129,7 @@ async fn explained(
         Err(OperatorError::Store(StoreErrorKind::Misconfigured)) => {
             // The error has no text: what is wrong is found out now.
             let why = match table.store.verify().await {
-                Err(faults) => faults.to_string(),
+                Err(faults) => table.explain_faults(&faults),
                 Ok(_) => "`fuseboard verify` finds no fault: try again".to_owned(),
             };
             Err(Ending::failed(format_args!("nothing was written: {why}")))

@@ -7,20 +7,23 @@ use aws_sdk_dynamodb::Client;
 use fuseboard::{
     Breaker, BreakerRegistry, CircuitName, Config, DynamoDbStore,
     store::{
-        CircuitRecord, Consistency, DynamoDbStoreBuilder, OtherItem, Store as _, StoreError,
-        StoreErrorKind,
+        CircuitRecord, Consistency, DynamoDbStoreBuilder, Misconfiguration, OtherItem, Store as _,
+        StoreError, StoreErrorKind, VerifyError,
     },
 };
 
-use crate::{args::TableArgs, circuit::Circuit, ending::Ending, near};
+use crate::{args::TableArgs, circuit::Circuit, ending::Ending, near, place::Place, text::shown};
+
+/// What the library says around why it has no credentials.
+const NO_CREDENTIALS: &str = ": no credentials: ";
+const ADVICE: &str = " (give this process credentials";
 
 /// A table of circuits.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     pub(crate) store: DynamoDbStore,
     pub(crate) name: String,
-    /// The region and the endpoint that requests go to, for people.
-    place: String,
+    place: Place,
     pub(crate) prefix: String,
     timeout: Duration,
 }
@@ -56,10 +59,11 @@ impl Table {
         if let Some(endpoint) = &args.endpoint_url {
             loader = loader.endpoint_url(endpoint);
         }
+        if let Some(profile) = &args.profile {
+            loader = loader.profile_name(profile);
+        }
         let config = Box::pin(loader.load()).await;
-        let region = config.region().map_or("none: name one with --region", AsRef::as_ref);
-        let at = args.endpoint_url.as_ref().map(|url| format!(", endpoint {url}"));
-        let place = format!("region {region}{}", at.unwrap_or_default());
+        let place = Place::new(args, &config)?;
         let store = named(DynamoDbStore::builder(Client::new(&config), &name), args)?
             .operation_timeout(args.timeout)
             .build()
@@ -69,13 +73,13 @@ impl Table {
 
     /// A table that is reached by this store.
     #[cfg(feature = "demo")]
-    pub(crate) fn of(store: DynamoDbStore, name: String, place: String, timeout: Duration) -> Self {
+    pub(crate) fn of(store: DynamoDbStore, name: String, place: Place, timeout: Duration) -> Self {
         Self { store, name, place, prefix: String::new(), timeout }
     }
 
     /// Where requests go to, for people.
     pub(crate) fn place(&self) -> &str {
-        &self.place
+        self.place.told()
     }
 
     /// The key of a circuit's item.
@@ -128,7 +132,11 @@ impl Table {
             let names = listing.circuits.iter().map(|circuit| circuit.name.as_str());
             let near = near::names(name.as_str(), names);
             if !near.is_empty() {
-                text = format!("{text}; did you mean {}?", near.join(", "));
+                text += &format!("; did you mean {}?", near.join(", "));
+            } else if !listing.circuits.is_empty() {
+                text += "; `fuseboard list` shows those that have one";
+            } else if listing.of_other_prefixes > 0 {
+                text += &format!("; no item has the prefix {:?}", self.prefix);
             }
         }
         text
@@ -157,6 +165,12 @@ impl Table {
         Ok(listing)
     }
 
+    /// Tries to list the table; the error says why that cannot be done.
+    pub(crate) async fn may_list(&self) -> Result<(), String> {
+        let page = self.store.records().next_page().await;
+        page.map(|_| ()).map_err(|error| self.explain(&error))
+    }
+
     /// The circuit of a record, if it has the prefix.
     fn own(&self, found: CircuitRecord) -> Option<Circuit> {
         let key = found.name.as_str();
@@ -183,11 +197,56 @@ impl Table {
         if error.kind() == StoreErrorKind::Throttled {
             return format!("{error}: try again");
         }
-        format!("{error} ({})", self.place)
+        let text = error.to_string();
+        match text.split_once(NO_CREDENTIALS).and_then(|(_, why)| why.split_once(ADVICE)) {
+            Some((why, _)) => self.place.sign_in(why),
+            None => format!("{text} ({})", self.place.told()),
+        }
+    }
+
+    /// What is wrong with the table, as the library's `verify` has found it.
+    pub(crate) fn explain_faults(&self, error: &VerifyError) -> String {
+        // Without credentials nothing else was found.
+        let why = error.faults().iter().find_map(|fault| {
+            if let Misconfiguration::NoCredentials { why } = fault { Some(why) } else { None }
+        });
+        why.map_or_else(|| error.to_string(), |why| self.place.sign_in(why))
     }
 }
 
 impl Listing {
+    /// What is said where no circuit is shown: whether that is good, or the wrong place to look.
+    pub(crate) fn nothing(&self, table: &Table) -> Option<String> {
+        if !self.circuits.is_empty() {
+            return None;
+        }
+        let (name, prefix) = (&table.name, &table.prefix);
+        let of_prefix =
+            if prefix.is_empty() { String::new() } else { format!(" of prefix {prefix:?}") };
+        Some(match (self.of_other_prefixes, self.unnamed, self.foreign) {
+            (0, 0, 0) => {
+                format!("no circuit{of_prefix} has an item in table {name:?}: all are closed")
+            }
+            (0, 0, foreign) => {
+                let items = if foreign == 1 { "item" } else { "items" };
+                let example = shown(self.example.as_deref().unwrap_or_default());
+                format!(
+                    "no circuit{of_prefix} has an item in table {name:?}, which has {foreign} {items} of other programs, such as \"{example}\": is it the table of circuits?"
+                )
+            }
+            (0, unnamed, foreign) => format!(
+                "no item of table {name:?} has the key that is asked for ({unnamed} of {} have none): set --key-attr, --sort-key-attr",
+                unnamed.saturating_add(foreign),
+            ),
+            (1, ..) => format!(
+                "no circuit{of_prefix} has an item; 1 circuit of another prefix has: is the prefix right?"
+            ),
+            (others, ..) => format!(
+                "no circuit{of_prefix} has an item; {others} circuits of other prefixes have: is the prefix right?"
+            ),
+        })
+    }
+
     fn note(&mut self, other: OtherItem) {
         match other {
             OtherItem::Votes(_) => self.votes = self.votes.saturating_add(1),

@@ -6,24 +6,35 @@ use serde_json::json;
 
 use crate::{args::Args, ending::Ending, json, output, table::Table, text::shown};
 
-/// Checks everything that circuits need in order to be shared.
+/// Checks everything that circuits need in order to be shared, and whether they can be listed.
 pub(crate) async fn verify(table: &Table, is_json: bool) -> Result<(), Ending> {
     let result = table.store.verify().await;
+    // Processes never list: a role that may not is no fault.
+    let listing = match &result {
+        Ok(_) => Some(table.may_list().await),
+        Err(_) => None,
+    };
     if is_json {
-        output::print(&json::pages(&json::verified(&result)))?;
-        return result.map(|_| ()).map_err(Ending::failed);
+        output::print(&json::pages(&json::verified(&result, listing.as_ref())))?;
+        return result.map(|_| ()).map_err(|error| Ending::Failed(table.explain_faults(&error)));
     }
-    let verified = result.map_err(Ending::failed)?;
+    let verified = result.map_err(|error| Ending::Failed(table.explain_faults(&error)))?;
     let not_checked: Vec<_> = verified.not_checked().iter().map(ToString::to_string).collect();
-    output::print(&found_good(&table.name, &not_checked))
+    output::print(&found_good(&table.name, &not_checked, listing.and_then(Result::err)))
 }
 
 /// What is said of a table without a fault. Texts of others are among what was not checked.
-fn found_good(table: &str, not_checked: &[String]) -> String {
+fn found_good(table: &str, not_checked: &[String], not_listed: Option<String>) -> String {
     let as_far = if not_checked.is_empty() { "" } else { ", as far as it was checked" };
     let mut text = format!("table {table:?} is as circuits need it{as_far}\n");
     for not_checked in not_checked {
         text += &format!("{}\n", shown(not_checked));
+    }
+    if let Some(why) = not_listed {
+        let why = shown(&why);
+        text += &format!(
+            "`list`, `watch` and `dashboard` do not work with these credentials, which is as it should be for a process; `show`, `hold` and `release` work by name ({why})\n"
+        );
     }
     text
 }
@@ -52,8 +63,11 @@ mod tests {
 
     #[test]
     fn what_was_not_checked_is_told_and_harmless() {
-        assert_eq!(found_good("circuits", &[]), "table \"circuits\" is as circuits need it\n");
-        let text = found_good("circuits", &["time-to-live: \u{1b}[2Jdenied".to_owned()]);
+        assert_eq!(
+            found_good("circuits", &[], None),
+            "table \"circuits\" is as circuits need it\n"
+        );
+        let text = found_good("circuits", &["time-to-live: \u{1b}[2Jdenied".to_owned()], None);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
             lines,

@@ -28,8 +28,16 @@ pub(crate) struct Watch {
     pub(crate) json: bool,
 }
 
-/// The circuits of one look at the table, or why it could not be looked at.
-type Look = Result<Vec<Circuit>, String>;
+/// What one look at the table has found.
+#[derive(Debug)]
+struct Found {
+    circuits: Vec<Circuit>,
+    /// What is said if there are none.
+    nothing: Option<String>,
+}
+
+/// What was found, or why the table could not be looked at.
+type Look = Result<Found, String>;
 
 /// Where it is shown.
 enum View {
@@ -78,7 +86,9 @@ async fn follow(
             Some(look) => look.map_err(|error| table.explain(&error)),
         };
         let is_first = look.is_ok() && !std::mem::replace(&mut has_looked, true);
-        if let (true, Some(name), Ok([])) = (is_first, &watch.name, look.as_deref()) {
+        if let (true, Some(name), Ok(found)) = (is_first, &watch.name, &look)
+            && found.circuits.is_empty()
+        {
             view.miss(table.unknown(name).await);
         }
         view.show(look)?;
@@ -97,12 +107,15 @@ async fn look(
     table: &Table,
     watch: &Watch,
     key: Option<&CircuitName>,
-) -> Result<Vec<Circuit>, StoreError> {
+) -> Result<Found, StoreError> {
     let (Some(name), Some(key)) = (&watch.name, key) else {
-        return Ok(table.list(Consistency::Eventual).await?.circuits);
+        let listing = table.list(Consistency::Eventual).await?;
+        let nothing = listing.nothing(table);
+        return Ok(Found { circuits: listing.circuits, nothing });
     };
     let found = table.find(name, key, Consistency::Eventual).await?;
-    Ok(found.filter(|circuit| !circuit.record.is_foreign()).into_iter().collect())
+    let circuits = found.filter(|circuit| !circuit.record.is_foreign()).into_iter().collect();
+    Ok(Found { circuits, nothing: None })
 }
 
 impl View {

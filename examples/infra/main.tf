@@ -171,7 +171,7 @@ locals {
   # Labels stand in quotes, since many words are reserved.
   table_alarms = {
     throttled = {
-      description = "DynamoDB refuses requests of circuits; many processes call one circuit"
+      description = "DynamoDB refuses requests of circuits; many processes call one circuit (docs/runbook.md#the-table-cannot-be-read)"
       query       = "SELECT SUM(ThrottledRequests) FROM \"AWS/DynamoDB\" WHERE \"TableName\" = '${var.table_name}'"
       period      = 60
       threshold   = 0
@@ -179,7 +179,7 @@ locals {
       breaching   = 2
     }
     system-errors = {
-      description = "DynamoDB fails; circuits that are closed let calls through meanwhile"
+      description = "DynamoDB fails; circuits that are closed let calls through meanwhile (docs/runbook.md#the-table-cannot-be-read)"
       query       = "SELECT SUM(SystemErrors) FROM \"AWS/DynamoDB\" WHERE \"TableName\" = '${var.table_name}'"
       period      = 60
       threshold   = 0
@@ -193,7 +193,7 @@ locals {
   # does not hide the next.
   process_alarms = {
     circuit-open = {
-      description = "A dependency fails; calls of its circuit are rejected"
+      description = "A dependency fails; calls of its circuit are rejected (docs/runbook.md#a-circuit-is-open)"
       query       = "SELECT MAX(fuseboard_circuit_down) FROM \"${var.metrics_namespace}\" WHERE \"why\" = 'failing' GROUP BY \"circuit\" ORDER BY MAX() DESC"
       period      = 60
       threshold   = 0
@@ -201,7 +201,7 @@ locals {
       breaching   = 2
     }
     circuit-throttled = {
-      description = "A dependency asks for fewer calls; those of its circuit are rejected"
+      description = "A dependency asks for fewer calls; those of its circuit are rejected (docs/runbook.md#a-circuit-is-open)"
       query       = "SELECT MAX(fuseboard_circuit_down) FROM \"${var.metrics_namespace}\" WHERE \"why\" = 'throttled' GROUP BY \"circuit\" ORDER BY MAX() DESC"
       period      = 60
       threshold   = 0
@@ -211,7 +211,7 @@ locals {
     # Down in each of three periods, since a query does not know what time it is. One that closes
     # and opens again in each counts as well.
     circuit-down-for-long = {
-      description = "A circuit is down for a quarter of an hour"
+      description = "A circuit is down for a quarter of an hour (docs/runbook.md#it-does-not-close)"
       query       = "SELECT MAX(fuseboard_circuit_down) FROM \"${var.metrics_namespace}\" GROUP BY \"circuit\" ORDER BY MAX() DESC"
       period      = 300
       threshold   = 0
@@ -220,7 +220,7 @@ locals {
     }
     # Three hours are as far as an alarm on a query looks back.
     circuit-held-for-long = {
-      description = "An operator holds a circuit, open or closed, for three hours"
+      description = "An operator holds a circuit, open or closed, for three hours (docs/runbook.md#it-does-not-close)"
       query       = "SELECT MAX(fuseboard_circuit_held) FROM \"${var.metrics_namespace}\" GROUP BY \"circuit\" ORDER BY MAX() DESC"
       period      = 900
       threshold   = 0
@@ -228,7 +228,7 @@ locals {
       breaching   = 11
     }
     failing-open = {
-      description = "A process cannot read the item of a circuit, and lets calls through"
+      description = "A process cannot read the item of a circuit, and lets calls through (docs/runbook.md#the-table-cannot-be-read)"
       query       = "SELECT MAX(fuseboard_failing_open) FROM \"${var.metrics_namespace}\" GROUP BY \"circuit\" ORDER BY MAX() DESC"
       period      = 60
       threshold   = 0
@@ -237,7 +237,7 @@ locals {
     }
     # One in ten seconds, for ten minutes.
     store-faults = {
-      description = "Operations of circuits on the table fail; the log of the processes says why"
+      description = "Operations of circuits on the table fail; the log of the processes says why (docs/runbook.md#the-table-cannot-be-read)"
       query       = "SELECT SUM(fuseboard_store_faults_total) FROM \"${var.metrics_namespace}\" GROUP BY \"kind\" ORDER BY SUM() DESC"
       period      = 300
       threshold   = 30
@@ -245,7 +245,7 @@ locals {
       breaching   = 2
     }
     misconfigured = {
-      description = "A process protects itself alone; its log says what to change"
+      description = "A process protects itself alone; its log says what to change (docs/runbook.md#the-table-cannot-be-read)"
       query       = "SELECT MAX(fuseboard_store_misconfigured) FROM \"${var.metrics_namespace}\""
       period      = 60
       threshold   = 0
@@ -253,7 +253,7 @@ locals {
       breaching   = 2
     }
     subscriber-lags = {
-      description = "A subscriber was too slow; it has not heard of every transition"
+      description = "A subscriber was too slow; it has not heard of every transition (docs/runbook.md#before-you-need-it)"
       query       = "SELECT SUM(fuseboard_lagged_total) FROM \"${var.metrics_namespace}\""
       period      = 300
       threshold   = 0

@@ -8,6 +8,7 @@
 
 mod attribute;
 mod changes;
+mod due;
 mod held;
 mod hints;
 mod operation;

@@ -10,7 +10,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    circuit::{Circuit, Status},
+    circuit::{Circuit, Next, Status},
     text::shown,
     time,
 };
@@ -46,9 +46,12 @@ pub(super) struct Shown {
     look: Look,
     /// Seconds since the Unix epoch, as in the item.
     since: Option<i64>,
+    /// The end of a hold or of a lease, or when a probe of an open circuit is due.
     until: Option<i64>,
     prober: Option<String>,
     why: String,
+    /// When ended what `why` tells of: the page says how long ago that is.
+    ended: Option<i64>,
 }
 
 /// A transition that was seen.
@@ -174,6 +177,7 @@ impl Track {
                 until: None,
                 prober: None,
                 why: String::new(),
+                ended: None,
             },
             past: VecDeque::from([(since, Look::Closed)]),
             changes: VecDeque::new(),
@@ -247,16 +251,22 @@ impl Track {
 impl Shown {
     fn new(circuit: &Circuit, now: SystemTime) -> Self {
         let is_held = matches!(circuit.status(now), Status::HeldOpen | Status::HeldClosed);
+        let why = circuit.why_and_end(now);
+        let until = match circuit.next(now) {
+            Next::Until(at) | Next::Probe(at) | Next::Call(at) => Some(at),
+            Next::Unknown => None,
+        };
         Self {
             name: circuit.name.clone(),
             label: shown(&circuit.name),
             look: circuit.status(now).into(),
             since: circuit.since(now),
-            until: circuit.until(now),
+            until,
+            ended: why.ended,
             prober: circuit.prober().map(shown),
             why: match circuit.hold().filter(|_| is_held) {
                 Some(hold) if hold.by.is_none() && hold.reason.is_empty() => String::new(),
-                _ => circuit.why(now),
+                _ => why.text,
             },
         }
     }

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use self::script::{PROCESSES, SERVICES, Service};
-use crate::{args::TableArgs, ending::Ending, table::Table, time};
+use crate::{args::TableArgs, ending::Ending, place::Place, table::Table, time};
 
 const TABLE: &str = "circuits";
 
@@ -56,7 +56,7 @@ impl Demo {
         });
         let store = store(&endpoint);
         store.create_table().await.map_err(Ending::failed)?;
-        let place = "a demo in this process".to_owned();
+        let place = Place::of_a_demo("a demo in this process");
         let table = Table::of(store, TABLE.to_owned(), place, args.timeout);
         Ok(Self { table, endpoint, engine })
     }

@@ -49,6 +49,8 @@ struct State {
     read_at: Option<i64>,
     fault: Option<Fault>,
     others: Value,
+    /// What is said where no circuit is shown.
+    nothing: Option<String>,
     pages: Vec<mpsc::Sender<Result<Event, Infallible>>>,
 }
 
@@ -92,13 +94,19 @@ impl Hub {
         Some(ReceiverStream::new(events))
     }
 
-    /// Takes in what the table has, and tells the pages.
-    pub(super) fn read(&self, listing: &Listing, now: SystemTime) {
+    /// Takes in what the table has, or what is said of it if it has no circuit, and tells the
+    /// pages.
+    pub(super) fn read(&self, listing: &Listing, nothing: Option<String>, now: SystemTime) {
         let mut state = self.state();
         let changed = state.board.read(&listing.circuits, now);
         (state.read_at, state.fault) = (Some(millis(now)), None);
         let dry_runs = listing.dry_runs.iter().filter(|circuit| circuit.is_open(now)).count();
-        state.others = json!({"dry_runs": dry_runs, "foreign": listing.foreign});
+        state.nothing = nothing;
+        state.others = json!({
+            "dry_runs": dry_runs,
+            "foreign": listing.foreign.saturating_add(listing.unnamed),
+            "of_other_prefixes": listing.of_other_prefixes,
+        });
         state.tell(changed, now);
     }
 
@@ -143,6 +151,7 @@ impl State {
             "read_at": self.read_at,
             "fault": fault.map(|fault| json!({"why": fault.why, "since": fault.since})),
             "others": self.others,
+            "nothing": self.nothing.as_deref().map(shown),
         })
     }
 

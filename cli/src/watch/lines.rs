@@ -4,14 +4,18 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use serde_json::{Value, json};
 
-use super::{Look, Watch};
+use super::{Found, Look, Watch};
 use crate::{
-    circuit::{Circuit, Hold, Status},
+    circuit::{Circuit, Hold, Next, Status},
     ending::Ending,
     json, output,
     text::shown,
     time,
 };
+
+/// For how long nobody has to have had the right to probe until that is worth a line, in seconds.
+/// Between two probes of a recovery nobody has it for moments.
+const LEFT_AFTER: i64 = 10;
 
 /// What was printed so far.
 #[derive(Debug)]
@@ -33,6 +37,27 @@ struct Seen {
     status: Status,
     opened_at: Option<i64>,
     hold: Option<Hold>,
+    /// The process that has the right to probe.
+    prober: Option<String>,
+    /// Its lease ended, and nobody has taken the right over since.
+    is_left: bool,
+}
+
+impl Seen {
+    fn new(circuit: &Circuit, now: SystemTime) -> Self {
+        let status = circuit.status(now);
+        let left_at = match circuit.next(now) {
+            Next::Call(at) if status == Status::HalfOpen => Some(at.saturating_add(LEFT_AFTER)),
+            Next::Call(_) | Next::Until(_) | Next::Probe(_) | Next::Unknown => None,
+        };
+        Self {
+            status,
+            opened_at: circuit.record.opened_at.valid().copied(),
+            hold: circuit.hold(),
+            prober: circuit.probing_process().map(ToOwned::to_owned),
+            is_left: left_at.is_some_and(|at| at <= time::seconds(now)),
+        }
+    }
 }
 
 impl Lines {
@@ -56,15 +81,14 @@ impl Lines {
         let now = time::now();
         let at = time::rfc3339(time::seconds(now));
         match look {
-            Ok(circuits) => {
+            Ok(Found { circuits, nothing }) => {
                 if std::mem::take(&mut self.is_lost) {
                     self.told(&at, "the table answers again", None)?;
                 }
-                if !std::mem::replace(&mut self.has_looked, true) && circuits.is_empty() {
-                    match self.missing.take() {
-                        Some(why) => output::note(&format!("{}\n", shown(&why))),
-                        None => output::note("no circuit has an item yet: all are closed\n"),
-                    }
+                if !std::mem::replace(&mut self.has_looked, true)
+                    && let Some(why) = self.missing.take().or(nothing)
+                {
+                    output::note(&format!("{}\n", shown(&why)));
                 }
                 output::print(&self.changes(&circuits, now))
             }
@@ -92,11 +116,7 @@ impl Lines {
         let mut text = String::new();
         let mut left = std::mem::take(&mut self.seen);
         for circuit in circuits {
-            let seen = Seen {
-                status: circuit.status(now),
-                opened_at: circuit.record.opened_at.valid().copied(),
-                hold: circuit.hold(),
-            };
+            let seen = Seen::new(circuit, now);
             let before = left.remove(&circuit.name);
             if before.as_ref() != Some(&seen) {
                 text += &self.line(&circuit.name, before.as_ref(), Some((circuit, &seen)), now);
@@ -136,11 +156,19 @@ impl Lines {
             return json::line(&value);
         }
         let (word, why) = match after {
-            Some((circuit, seen)) => (seen.status.word(), circuit.why(now)),
+            Some((circuit, seen)) => {
+                let parts = [circuit.why(now), circuit.next_in_words(now)];
+                let told = parts.into_iter().filter(|part| !part.is_empty());
+                (seen.status.word(), told.collect::<Vec<_>>().join("; "))
+            }
             None => ("no item", "closed".to_owned()),
         };
         let change = match before.map(|seen| seen.status.word()) {
             None => word.to_owned(),
+            // Another process probes, or nobody any more.
+            Some(before) if before == word && word == Status::HalfOpen.word() => {
+                format!("still {word}")
+            }
             // An opening or a hold that followed between two looks.
             Some(before) if before == word => format!("{word} again"),
             Some(before) => format!("{before} -> {word}"),

@@ -34,6 +34,8 @@ pub(super) struct Screen {
     error: Option<String>,
     /// What is said if the one circuit that is asked for has no item.
     missing: Option<String>,
+    /// What is said if no circuit has one.
+    nothing: Option<String>,
 }
 
 impl Screen {
@@ -48,6 +50,7 @@ impl Screen {
             as_of: None,
             error: None,
             missing: None,
+            nothing: None,
         })
     }
 
@@ -68,8 +71,8 @@ impl Screen {
 
     pub(super) fn show(&mut self, look: Look) -> Result<(), Ending> {
         match look {
-            Ok(circuits) => {
-                self.circuits = circuits;
+            Ok(found) => {
+                (self.circuits, self.nothing) = (found.circuits, found.nothing);
                 self.as_of = Some(time::now());
                 self.error = None;
             }
@@ -104,7 +107,9 @@ impl Screen {
         if circuits > 0 {
             lines.extend(rows);
         } else if self.as_of.is_some() {
-            let text = self.missing.as_deref().unwrap_or("no circuit is open");
+            let empty = self.missing.as_ref().or(self.nothing.as_ref());
+            let empty = empty.filter(|_| self.circuits.is_empty());
+            let text = empty.map_or("no circuit is open", String::as_str);
             lines.push(cut(&shown(text), room.columns));
         }
         lines.truncate(room.rows);
@@ -155,6 +160,7 @@ mod tests {
             as_of,
             error: None,
             missing: None,
+            nothing: None,
         }
     }
 

@@ -104,6 +104,107 @@ async fn case_138_show_tells_all_that_the_item_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_open_circuit_tells_when_a_probe_is_due() {
+    let world = World::new().await;
+    let mut soon = open(now() - 10);
+    soon["expiration"] = json!(now() + 60 + 3_600);
+    world.put("soon", &soon);
+    world.put("due", &open(now() - 95));
+    let mut other = open(now() - 95);
+    other["expiration"] = json!(now() * 1_000);
+    world.put("other", &other);
+    let ran = world.run(&["list"]).await;
+    let line = |name: &str| ran.out.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(line("soon").contains("probe in "), "{ran:?}");
+    assert!(line("due").contains("next call probes"), "{ran:?}");
+    assert!(!line("other").contains("probe"), "{ran:?}");
+
+    let ran = world.run(&["show", "soon"]).await;
+    assert!(ran.out.contains("  next probe     2") && ran.out.contains("(in "), "{ran:?}");
+    let ran = world.run(&["show", "due"]).await;
+    assert!(ran.out.contains("  next probe     due since 2"), "{ran:?}");
+    assert!(ran.out.contains("(1 min ago): the next call probes\n"), "{ran:?}");
+    assert!(!world.run(&["show", "other"]).await.out.contains("probe"));
+
+    let list = world.json(&["list"]).await;
+    let next = |name: &str| of(&list, name)["next_probe"].clone();
+    assert!(next("soon").as_str().unwrap() > next("due").as_str().unwrap(), "{list}");
+    assert_eq!((next("other"), of(&list, "due")["until"].clone()), (Value::Null, Value::Null));
+    assert_eq!(world.json(&["show", "due"]).await["next_probe"], next("due"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_has_ended_is_told_and_nobody_is_said_to_probe() {
+    let world = World::new().await;
+    world.put("payments", &half_open_by_python(now() - 125));
+    world.put("search", &half_open_by_python(now() + 30));
+    let ran = world.run(&["list"]).await;
+    let line = |name: &str| ran.out.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(line("payments").ends_with("next call probes  the lease of 17#0b5e ended 2 min ago"));
+    assert!(line("search").ends_with("17#0b5e probes"), "{ran:?}");
+    let shown = world.run(&["show", "payments"]).await.out;
+    for words in
+        ["  until          2", " (2 min ago)\n", "prober         nobody: the lease of 17#0b5e"]
+    {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(shown.contains("(2 min ago): the next call probes\n"), "{shown}");
+    let list = world.json(&["list"]).await;
+    for (name, is_over) in [("payments", true), ("search", false)] {
+        let prober = &of(&list, name)["prober"];
+        assert_eq!((&prober["owner"], &prober["is_over"]), (&json!("17#0b5e"), &json!(is_over)));
+        assert_eq!(prober["lease_until"], of(&list, name)["next_probe"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_has_ended_tells_what_it_was_and_what_is_next() {
+    let world = World::new().await;
+    world.put("payments", &open(now()));
+    world.run(&["hold", "payments", "--for", "10m", "--reason", "bank is down"]).await;
+    world.age("payments", 725);
+    let ran = world.run(&["list"]).await;
+    let told = "next call probes  anna: bank is down; the hold ended 2 min ago\n";
+    assert!(ran.out.contains("payments  OPEN") && ran.out.ends_with(told), "{ran:?}");
+    let shown = world.run(&["show", "payments"]).await.out;
+    for words in [
+        "  hold           ended 2",
+        " (2 min ago) by anna: bank is down\n",
+        "(2 min ago): the next call probes\n",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains("opened"), "a hold has made that stamp: {shown}");
+    let shown = world.json(&["show", "payments"]).await;
+    assert_eq!((&shown["is_held"], &shown["hold"]["is_over"]), (&json!(false), &json!(true)));
+    assert_eq!((&shown["status"], &shown["next_probe"]), (&json!("OPEN"), &shown["hold"]["until"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fields_of_a_circuit_are_those_that_the_readme_lists() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let text = std::fs::read_to_string(readme).unwrap();
+    let (_, rows) = text.split_once("| field | |\n|---|---|\n").unwrap();
+    let rows = rows.lines().take_while(|line| line.starts_with('|'));
+    let mut listed: Vec<_> = rows
+        .flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2))
+        .map(ToOwned::to_owned)
+        .collect();
+    let world = World::new().await;
+    world.put("search", &half_open_by_python(now() + 30));
+    world.put("payments", &open(now()));
+    world.run(&["hold", "payments", "--for", "10m", "--reason", "bank is down"]).await;
+    let list = world.json(&["list"]).await;
+    let circuit = of(&list, "payments");
+    let objects = [circuit, &circuit["hold"], &of(&list, "search")["prober"]];
+    let mut found: Vec<_> =
+        objects.iter().flat_map(|object| object.as_object().unwrap().keys().cloned()).collect();
+    listed.sort();
+    found.sort();
+    assert_eq!(listed, found);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_prefix_is_put_before_names_and_hides_other_circuits() {
     let world = World::new().await;
     world.put("orders/db", &open(now()));
@@ -133,6 +234,29 @@ async fn a_prefix_that_hides_every_circuit_is_told() {
     }
     let ran = world.run(&["list", "--prefix", "billing/", "--exit-code"]).await;
     assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_circuits_says_whether_it_is_empty_or_another_programs() {
+    let world = World::new().await;
+    for (options, told) in [
+        (&[][..], "no circuit has an item in table \"circuits\": all are closed\n"),
+        (
+            &["--prefix", "shop/"],
+            "no circuit of prefix \"shop/\" has an item in table \"circuits\": all are closed\n",
+        ),
+    ] {
+        let ran = world.run(&[&["list"], options].concat()).await;
+        assert_eq!((ran.status, ran.out.as_str(), ran.err.as_str()), (0, "", told));
+    }
+    world.put("order-7", &json!({"state": "SHIPPED", "total": 12}));
+    world.put("order-8\u{1b}", &json!({"state": "SHIPPED", "total": 12}));
+    let ran = world.run(&["list"]).await;
+    let told = "no circuit has an item in table \"circuits\", which has 2 items of other programs, \
+                such as \"order-7\": is it the table of circuits?\n";
+    let other = told.replace("order-7", "order-8\\u{1b}");
+    assert_eq!((ran.status, ran.out.as_str()), (0, ""), "{ran:?}");
+    assert!([told, &other].contains(&ran.err.as_str()), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

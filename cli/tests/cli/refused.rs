@@ -3,6 +3,7 @@
 use std::{fs::File, process::Stdio};
 
 use serde_json::json;
+use tokio::process::Command;
 
 use crate::world::{Ran, World, closed, ended, now, open};
 
@@ -37,6 +38,13 @@ async fn case_138_an_unknown_circuit_is_told_with_the_names_that_are_near() {
         assert_eq!(ran.err.contains("--new"), is_hold, "{ran:?}");
     }
     assert_eq!(world.item("paymnet-backend"), None);
+    said(
+        &world.run(&["show", "quotes"]).await,
+        3,
+        &["; `fuseboard list` shows those that have one"],
+    );
+    let ran = world.run(&["show", "search", "--prefix", "shop/"]).await;
+    said(&ran, 3, &["no item has the prefix \"shop/\""]);
     // Who may not list hears the rest.
     world.way.deny("Scan");
     let ran = world.run(&["show", "paymnet-backend"]).await;
@@ -83,7 +91,9 @@ async fn case_138_times_and_texts_that_make_no_sense_are_refused_before_anything
         (&["show", ""], "at least 1 byte"),
         (&["lst"], "list"),
     ] {
-        said(&world.run(line).await, 2, &[words]);
+        let ran = world.run(line).await;
+        said(&ran, 2, &[words]);
+        assert!(ran.err.len() < 600, "{line:?}: {} bytes", ran.err.len());
     }
     let mut command = world.command(&["list"]);
     command.env_remove("FUSEBOARD_TABLE");
@@ -159,7 +169,95 @@ async fn an_environment_that_makes_no_sense_is_told_without_a_trace() {
     // The SDK panics over it.
     told("AWS_ACCESS_KEY_ID", "a\u{1}", &["SDK", "check credentials, region and endpoint"]).await;
     told("AWS_REGION", "a b", &["`region`", "(region a b, endpoint http://"]).await;
-    told("AWS_ACCESS_KEY_ID", "", &["no credentials", "give this process credentials"]).await;
+    told("AWS_ACCESS_KEY_ID", "", &["no credentials"]).await;
+}
+
+/// The command in an environment where nobody has signed in.
+fn signed_out(world: &World, line: &[&str]) -> Command {
+    let mut command = world.command(line);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    command.env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_not_signed_in_is_told_how_in_one_line_that_can_be_read() {
+    let world = World::new().await;
+    let before = world.way.asked().len();
+    for line in [
+        &["list"][..],
+        &["show", "payments"],
+        &["watch"],
+        &["watch", "payments"],
+        &["hold", "payments", "--for", "2h", "--reason", "move", "--new"],
+        &["release", "payments"],
+        &["verify"],
+        &["create-table"],
+    ] {
+        let ran = ended(signed_out(&world, line)).await;
+        said(&ran, 1, &["no credentials: sign in (`aws sso login`)", "--profile", "AWS_PROFILE"]);
+        for words in ["AWS_ACCESS_KEY_ID", "takes any key", "region eu-central-1, endpoint http"] {
+            assert!(ran.err.contains(words), "{line:?}: {words}: {ran:?}");
+        }
+        assert!(ran.err.len() < 300 && ran.err.lines().count() == 1, "{ran:?}");
+        assert!(!ran.err.contains("process"), "it is a person: {ran:?}");
+    }
+    assert_eq!(world.way.asked().len(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_has_ended_is_told_with_the_command_that_renews_it() {
+    let world = World::new().await;
+    let folder = std::env::temp_dir().join(format!("fuseboard-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&folder).unwrap();
+    let config = folder.join("config");
+    let text = "[profile ops]\nsso_session = s\nsso_account_id = 123456789012\n\
+                sso_role_name = ops\n[sso-session s]\nsso_region = eu-central-1\n\
+                sso_start_url = https://example.awsapps.com/start\n\
+                [profile tool]\ncredential_process = false\n";
+    std::fs::write(&config, text).unwrap();
+    let ran = async |profile: &str| {
+        let mut command = signed_out(&world, &["list", "--profile", profile]);
+        command.env("AWS_CONFIG_FILE", &config).env("HOME", &folder);
+        ended(command).await
+    };
+    said(&ran("ops").await, 1, &["SSO token", "sign in (`aws sso login --profile ops`)"]);
+    said(&ran("tool").await, 1, &["no credentials: ", "external process exited"]);
+    let told = ["there is no profile \"nope\"", "`aws configure list-profiles`"];
+    said(&ran("nope").await, 1, &told);
+    let mut command = signed_out(&world, &["list"]);
+    command.envs([("AWS_CONFIG_FILE", config.as_os_str()), ("AWS_PROFILE", "nope".as_ref())]);
+    said(&ended(command).await, 1, &told);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_nobody_has_named_is_asked_for_before_anything_is_sent() {
+    let world = World::new().await;
+    let before = world.way.asked().len();
+    for verb in [&["list"][..], &["verify"], &["dashboard"]] {
+        let mut command = world.command(verb);
+        command.env_remove("AWS_REGION").env("AWS_EC2_METADATA_DISABLED", "true");
+        said(&ended(command).await, 2, &["no region: name one with --region, or in AWS_REGION"]);
+    }
+    assert_eq!(world.way.asked().len(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_of_the_environment_is_told_too() {
+    let world = World::new().await;
+    for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fuseboard"));
+        command.env_clear().args(["list", "--table", "misspelt"]).stdin(Stdio::null());
+        command.envs([("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")]);
+        command.envs([("AWS_REGION", "eu-central-1"), (name, &world.endpoint)]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        said(
+            &ended(command).await,
+            1,
+            &[&format!("(region eu-central-1, endpoint {})", world.endpoint)],
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

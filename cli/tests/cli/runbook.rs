@@ -38,16 +38,59 @@ const PLAYED: [&str; 10] = [
     "An incident",
 ];
 
-#[test]
-fn every_alarm_of_a_circuit_has_a_row() {
+/// A file of the repository.
+fn read(path: &str) -> String {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let rules = std::fs::read_to_string(root.join("examples/prometheus/alerts.yml")).unwrap();
-    let page = page::text();
-    let alarms: Vec<_> =
-        rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    std::fs::read_to_string(root.join(path)).unwrap()
+}
+
+/// The section of the runbook that a text names, as its heading is in addresses.
+fn section(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("docs/runbook.md#")?;
+    rest.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-').next()
+}
+
+/// A heading as it is in addresses.
+fn slug(heading: &str) -> String {
+    let letters = heading.trim().to_lowercase();
+    let kept = letters.chars().filter(|letter| letter.is_alphanumeric() || " -".contains(*letter));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+#[test]
+fn every_alarm_of_a_circuit_has_a_row_and_names_its_section() {
+    let (page, rules) = (page::text(), read("examples/prometheus/alerts.yml"));
+    let alarms: Vec<_> = rules.split("- alert: ").skip(1).collect();
     assert!(alarms.len() > 5, "{alarms:?}");
     for alarm in alarms {
-        assert!(page.contains(&format!("`{alarm}`")), "{alarm}");
+        let (name, rest) = alarm.split_once('\n').unwrap();
+        let line = page.lines().find(|line| line.contains(&format!("`{name}`"))).unwrap();
+        let section = section(rest).unwrap_or_else(|| panic!("{name} names no section"));
+        // One that is no matter of a circuit is told under "Before you need it".
+        let of_row = line
+            .rsplit_once("(#")
+            .map_or("before-you-need-it", |(_, link)| link.split_once(')').unwrap().0);
+        assert_eq!(section, of_row, "{name}");
+    }
+}
+
+#[test]
+fn every_section_that_alarms_name_is_there() {
+    let page = page::text();
+    let headings = page.lines().filter_map(|line| line.split_once("# ").map(|(_, rest)| rest));
+    let slugs: Vec<_> = headings.map(slug).collect();
+    for (path, description, alarms) in [
+        ("examples/prometheus/alerts.yml", "summary: ", 8),
+        ("examples/infra/cloudformation.yml", "AlarmDescription: ", 10),
+        ("examples/infra/main.tf", "query       = ", 10),
+    ] {
+        let text = read(path);
+        let named: Vec<_> = text.lines().filter_map(section).collect();
+        assert_eq!(text.matches(description).count(), alarms, "{path}");
+        assert_eq!(named.len(), alarms, "{path}: {named:?}");
+        for name in named {
+            assert!(slugs.iter().any(|slug| slug == name), "{path}: {name} is not in {slugs:?}");
+        }
     }
 }
 

@@ -141,6 +141,20 @@ async fn a_terminal_of_twenty_columns_shows_name_and_state_and_follows_its_size(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_watching_of_nothing_says_why_and_goes_on() {
+    let world = World::new().await;
+    world.put("orders/db", &open(now()));
+    let line = ["watch", "--open", "--interval", "200ms", "--prefix", "shop/"];
+    let mut terminal = Terminal::start(&world, 120, &line);
+    terminal.shows("1 circuit of another prefix has: is the prefix right?").await;
+    world.put("shop/db", &closed());
+    terminal.shows("no circuit is open").await;
+    world.put("shop/db", &open(now()));
+    terminal.shows("OPEN").await;
+    terminal.interrupted().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_fits_the_terminal() {
     let world = World::new().await;
     world.put("search-in-the-catalogue", &open(now()));

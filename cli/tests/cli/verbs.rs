@@ -27,6 +27,29 @@ async fn case_138_create_table_and_verify_do_what_the_library_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn verify_tells_a_role_that_may_not_list_from_a_fault() {
+    let world = World::new().await;
+    let told = "table \"circuits\" is as circuits need it\n";
+    let ran = world.run(&["verify"]).await;
+    assert_eq!((ran.status, ran.out.as_str(), ran.err.as_str()), (0, told, ""));
+    let found = world.json(&["verify"]).await;
+    assert_eq!((&found["ok"], &found["lists"]), (&json!(true), &json!(true)));
+    world.way.deny("Scan");
+    let ran = world.run(&["verify"]).await;
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{ran:?}");
+    let rest = ran.out.strip_prefix(told).unwrap();
+    assert!(
+        rest.starts_with("`list`, `watch` and `dashboard` do not work with these cred"),
+        "{rest}"
+    );
+    assert!(rest.contains("dynamodb:Scan") && rest.lines().count() == 1, "{rest}");
+    let found = world.json(&["verify"]).await;
+    assert_eq!((&found["ok"], &found["lists"]), (&json!(true), &json!(false)));
+    assert!(found["why_not"].as_str().unwrap().contains("dynamodb:Scan"), "{found}");
+    assert_eq!(world.run(&["list"]).await.status, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn completion_and_help_need_no_table() {
     let world = World::empty().await;
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
@@ -41,6 +64,14 @@ async fn completion_and_help_need_no_table() {
     let help = world.run(&["--help"]).await;
     assert_eq!(help.status, 0);
     assert!(help.out.contains("Exit status: 0 done; 1 failed"), "{help:?}");
+    // Whoever is woken reads this first.
+    for words in
+        ["Begin with `fuseboard list`", "fuseboard hold payments --for 2h --reason", "runbook"]
+    {
+        assert!(help.out.contains(words), "{words}: {help:?}");
+    }
+    let list = world.run(&["list", "--help"]).await;
+    assert!(list.out.contains("UNTIL: when a call may probe"), "{list:?}");
     assert!(!help.out.contains("anna"), "the environment is not shown: {help:?}");
     assert_eq!(world.way.asked(), Vec::<String>::new());
 }

@@ -30,6 +30,12 @@ impl Watching {
         untimed(&next(&mut self.out).await)
     }
 
+    /// Waits for the next line, which begins so.
+    async fn opens(&mut self, begin: &str) {
+        let line = self.line().await;
+        assert!(line.starts_with(begin), "{line}");
+    }
+
     async fn json(&mut self) -> Value {
         serde_json::from_str(&next(&mut self.out).await).unwrap()
     }
@@ -62,12 +68,14 @@ async fn case_138_watch_prints_a_line_for_each_change_and_ends_on_ctrl_c() {
     let mut watching = Watching::start(&world, &[]);
     assert_eq!(watching.line().await, "payments CLOSED");
     world.put("payments", &open(now()));
-    assert_eq!(watching.line().await, "payments CLOSED -> OPEN (5 failures)");
+    let told = watching.line().await;
+    assert!(told.starts_with("payments CLOSED -> OPEN (5 failures; a probe is due in "), "{told}");
     world.put("search", &half_open_by_python(now() + 30));
     assert_eq!(watching.line().await, "search HALF_OPEN (17#0b5e probes)");
     // An opening that followed while nobody looked.
-    world.put("payments", &open(now() + 1));
-    assert_eq!(watching.line().await, "payments OPEN again (5 failures)");
+    world.put("payments", &open(now() - 40));
+    let told = "payments OPEN again (5 failures; a probe is due: the next call probes)";
+    assert_eq!(watching.line().await, told);
     world.remove("payments");
     assert_eq!(watching.line().await, "payments OPEN -> no item (closed)");
     watching.ends_on(Signal::INT).await;
@@ -84,6 +92,7 @@ async fn case_138_watch_of_one_circuit_reads_that_item_alone_and_prints_json() {
     assert_eq!(line["name"], "payments");
     assert_eq!((&line["before"], &line["after"]), (&Value::Null, &json!("OPEN")));
     assert_eq!(line["circuit"]["failure_count"], 5);
+    assert_eq!(line["circuit"], world.json(&["show", "payments"]).await);
     world.put("payments", &closed());
     let line = watching.json().await;
     assert_eq!((&line["before"], &line["after"]), (&json!("OPEN"), &json!("CLOSED")));
@@ -92,12 +101,33 @@ async fn case_138_watch_of_one_circuit_reads_that_item_alone_and_prints_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_prober_that_changes_or_has_gone_is_a_line() {
+    let world = World::new().await;
+    let mut item = half_open_by_python(now() + 30);
+    world.put("payments", &item);
+    let mut watching = Watching::start(&world, &[]);
+    assert_eq!(watching.line().await, "payments HALF_OPEN (17#0b5e probes)");
+    item["half_open_owner"] = json!("task-42/8d0f");
+    world.put("payments", &item);
+    assert_eq!(watching.line().await, "payments still HALF_OPEN (task-42 probes)");
+    // Its lease is renewed, and then it is killed.
+    item["probe_lease_expiry"] = json!(now() + 50);
+    world.put("payments", &item);
+    item["probe_lease_expiry"] = json!(now() - 125);
+    world.put("payments", &item);
+    let told =
+        "payments still HALF_OPEN (the lease of task-42 ended 2 min ago; the next call probes)";
+    assert_eq!(watching.line().await, told);
+    watching.ends_on(Signal::INT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn watch_of_open_circuits_tells_only_of_these() {
     let world = World::new().await;
     world.put("quotes", &closed());
     world.put("payments", &open(now()));
     let mut watching = Watching::start(&world, &["--open"]);
-    assert_eq!(watching.line().await, "payments OPEN (5 failures)");
+    watching.opens("payments OPEN (5 failures").await;
     world.put("search", &closed());
     world.put("payments", &closed());
     assert_eq!(watching.line().await, "payments OPEN -> CLOSED");
@@ -116,7 +146,7 @@ async fn a_lost_connection_is_told_once_and_the_watching_goes_on() {
     world.put("payments", &open(now()));
     world.way.set_down(false);
     assert_eq!(untimed(&next(&mut watching.err).await), "the table answers again");
-    assert_eq!(watching.line().await, "payments CLOSED -> OPEN (5 failures)");
+    watching.opens("payments CLOSED -> OPEN (5 failures").await;
 
     // One that begins while the table cannot be reached waits for it.
     world.way.set_down(true);
@@ -134,9 +164,21 @@ async fn an_empty_table_is_told_and_watched() {
     let world = World::new().await;
     let mut watching = Watching::start(&world, &[]);
     let told = next(&mut watching.err).await;
-    assert_eq!(told, "no circuit has an item yet: all are closed");
+    assert_eq!(told, "no circuit has an item in table \"circuits\": all are closed");
     world.put("payments", &open(now()));
-    assert_eq!(watching.line().await, "payments OPEN (5 failures)");
+    watching.opens("payments OPEN (5 failures").await;
+    watching.ends_on(Signal::INT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_that_hides_every_circuit_is_told() {
+    let world = World::new().await;
+    world.put("orders/db", &open(now()));
+    let mut watching = Watching::start(&world, &["--prefix", "shop/"]);
+    let told = next(&mut watching.err).await;
+    assert!(told.contains("1 circuit of another prefix has: is the prefix right?"), "{told}");
+    world.put("shop/db", &open(now()));
+    watching.opens("db OPEN (5 failures").await;
     watching.ends_on(Signal::INT).await;
 }
 
@@ -149,7 +191,7 @@ async fn a_circuit_without_an_item_is_told_with_the_names_that_are_near() {
     assert!(told.starts_with("no item of paymentt in table \"circuits\": it never"), "{told}");
     assert!(told.ends_with("did you mean payments?"), "{told}");
     world.put("paymentt", &open(now()));
-    assert_eq!(watching.line().await, "paymentt OPEN (5 failures)");
+    watching.opens("paymentt OPEN (5 failures").await;
     watching.ends_on(Signal::INT).await;
 }
 
@@ -158,7 +200,7 @@ async fn a_reader_who_leaves_ends_it_though_nothing_changes() {
     let world = World::new().await;
     world.put("payments", &open(now()));
     let mut watching = Watching::start(&world, &[]);
-    assert_eq!(watching.line().await, "payments OPEN (5 failures)");
+    watching.opens("payments OPEN (5 failures").await;
     let Watching { mut process, out, err: _err } = watching;
     drop(out);
     let status = soon("it ends", process.wait()).await.unwrap();

@@ -125,6 +125,49 @@ async fn every_state_is_told_by_a_word_a_form_and_a_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_comes_next_is_told_and_goes_by_the_clock() {
+    let Some(alone) = Alone::start().await else { return };
+    let world = World::new().await;
+    let at = now();
+    world.put(
+        "due-soon",
+        &json!({"state": "OPEN", "failure_count": 5, "opened_at": at - 20,
+        "expiration": at + 4 + 3_600}),
+    );
+    world.put("due", &open(at - 95));
+    world.put("left", &half_open_by_python(at - 125));
+    let mut held = open(at - 7_200);
+    for (name, value) in [
+        ("half_open_owner", json!("hold#maintenance")),
+        ("hold_until", json!(at - 125)),
+        ("hold_by", json!("ops")),
+    ] {
+        held[name] = value;
+    }
+    world.put("was-held", &held);
+    let dashboard = Dashboard::of(&world, &[]).await;
+    let page = alone.browser.open(&dashboard.url, WIDE).await;
+    page.until("document.querySelectorAll('#down .circuit').length === 4").await;
+    let due = "a probe is due: the next call probes";
+    for (name, words) in [
+        ("due", &[due][..]),
+        ("left", &["the lease of 17#0b5e ended 2 min ", " s ago, at ", "the next call probes"]),
+        ("was-held", &[due, "ops: maintenance; the hold ended 2 min "]),
+    ] {
+        let told = text(&page, &format!("[data-name={name}]")).await;
+        assert!(words.iter().all(|words| told.contains(words)), "{name}: {told}");
+        assert!(!told.contains("17#0b5e probes"), "{told}");
+    }
+    let soon = "document.querySelector('[data-name=due-soon] .until').innerText";
+    let told = page.value(soon).await;
+    assert!(told.as_str().unwrap().starts_with("a probe is due"), "{told}");
+    // The page's own clock goes on: nothing is sent of a circuit that does not change.
+    page.until(&format!("{soon} === {}", json!(due))).await;
+    assert_eq!(page.complaints(), Vec::<String>::new());
+    page.picture("next.png").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_table_says_is_text_and_never_html() {
     let Some(alone) = Alone::start().await else { return };
     let world = World::new().await;
@@ -272,10 +315,46 @@ async fn a_table_that_was_never_read_has_no_counts_until_it_is() {
     assert_eq!(page.value("document.querySelectorAll('#counts li').length").await, 0);
     assert_eq!(text(&page, "#age").await, "not read yet");
     world.store().create_table().await.unwrap();
-    page.until("document.querySelector('#calm').innerText.startsWith('No circuit has an item')")
-        .await;
+    let calm = "document.querySelector('#calm').innerText";
+    let told = |told: &str| format!("{calm} === {}", json!(told));
+    page.until(&told("No circuit has an item in table \"circuits\": all are closed.")).await;
+    page.picture("empty.png").await;
     assert!(text(&page, "#counts").await.starts_with('0'));
     assert_eq!(page.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_without_circuits_says_whether_it_looks_at_the_right_place() {
+    let Some(alone) = Alone::start().await else { return };
+    let world = World::new().await;
+    let calm = "document.querySelector('#calm')?.innerText";
+    let has = |words: &str| format!("{calm}?.includes({})", json!(words));
+    // Another program's table.
+    world.put("order-7", &json!({"state": "SHIPPED", "total": 12}));
+    let dashboard = Dashboard::of(&world, &["--prefix", "shop/"]).await;
+    let page = alone.browser.open(&dashboard.url, WIDE).await;
+    page.until(&has("1 item of other programs, such as \"order-7\"")).await;
+    assert!(text(&page, "#others").await.contains("Items of other programs: 1."));
+    assert!(text(&page, "#place").await.ends_with(", prefix \"shop/\""));
+    page.picture("foreign.png").await;
+    // A prefix that nobody has.
+    world.put("orders/db", &open(now()));
+    page.until(&has("No circuit of prefix \"shop/\" has an item; 1 circuit of another")).await;
+    page.until(&has("is the prefix right?")).await;
+    page.picture("prefix.png").await;
+    assert!(text(&page, "#others").await.contains("Circuits of other prefixes: 1."));
+    world.put("shop/db", &open(now()));
+    page.until(&looks("db", "open")).await;
+    page.until("document.querySelector('#calm').hidden").await;
+    // A table that is not there, on a page that has never seen one.
+    let dashboard = Dashboard::of(&world, &["--table", "misspelt"]).await;
+    let other = alone.browser.open(&dashboard.url, WIDE).await;
+    let fault = "document.querySelector('#fault')?.innerText";
+    other.until(&format!("{fault}?.includes('table \"misspelt\"')")).await;
+    other.until(&format!("{fault}?.includes('correct its name, account and region')")).await;
+    other.picture("misspelt.png").await;
+    assert_eq!(page.complaints(), Vec::<String>::new());
+    assert_eq!(other.complaints(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,7 @@ async fn outage_and_recovery(world: &World, first: &mut Player, second: &mut Pla
     let key = json!({"id": {"S": name}});
     let raw = || world.engine.get_raw(TABLE, &key).unwrap();
     assert_eq!(raw(), opened);
+    assert_eq!(world.next_probe_at(name).await, Some(start + 30));
 
     world.advance(5);
     let rejected = second.call(name, "ok").await;
@@ -47,6 +48,7 @@ async fn outage_and_recovery(world: &World, first: &mut Player, second: &mut Pla
         "expiration": {"N": (start + 30 + 30 + 3_600).to_string()},
     });
     assert_eq!(raw(), reopened);
+    assert_eq!(world.next_probe_at(name).await, Some(start + 60));
     first.is_rejected(name).await;
 
     world.advance(30);

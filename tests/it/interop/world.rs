@@ -6,7 +6,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use fuseboard::{Config, DynamoDbStore, VirtualClock};
+use fuseboard::{
+    CircuitName, Config, DynamoDbStore, VirtualClock,
+    store::{Consistency, Store as _},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -96,6 +99,13 @@ impl World {
     /// The item of a circuit without its key, in short form.
     pub(super) fn item(&self, circuit: &str) -> Value {
         self.engine.get_item(circuit).unwrap()
+    }
+
+    /// When the next probe is due, as the record tells people who look.
+    pub(super) async fn next_probe_at(&self, circuit: &str) -> Option<i64> {
+        let circuit = CircuitName::new(circuit).unwrap();
+        let record = self.store().read(&circuit, Consistency::Strong).await.unwrap();
+        record.unwrap().next_probe_at()
     }
 
     fn store(&self) -> DynamoDbStore {

@@ -286,6 +286,40 @@ async fn case_128_who_has_no_back_off_waits_its_own_time_and_keeps_the_count<S: 
     assert_eq!(world.record().failed_probes, Field::Valid(1));
 }
 
+/// By the record alone, which knows no settings.
+async fn the_record_tells_when_a_process_probes_next<S: Shared>() {
+    let world = World::<S>::with(doubling);
+    let a = world.process();
+    // A stamp is rounded up, and its expiry down.
+    let told_of = async |what: &str| {
+        let now = world.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let told = s(world.record().next_probe_at().unwrap().unsigned_abs());
+        let known = now + retry_after(&a).await;
+        assert!(told.abs_diff(known) <= s(1), "{what}: told {told:?}, and it is {known:?}");
+    };
+    a.trip().await;
+    told_of("a trip").await;
+    for seconds in [30, 60, 120] {
+        pass(seconds.into()).await;
+        assert_eq!(a.fail().await, Call::Failed);
+        told_of("a failed probe").await;
+    }
+    for asked in [500, 7] {
+        pass(500.0).await;
+        throttle(&a, s(asked)).await;
+        told_of("a call that was told to wait").await;
+    }
+    a.circuit().hold(Hold::open_for(s(7_200))).await.unwrap();
+    told_of("a hold").await;
+    pass(7_200.0).await;
+    let probe = a.circuit().admit().await.unwrap();
+    let lease = world.record().lease_until;
+    assert!(probe.is_probe() && lease.valid().is_some());
+    assert_eq!(world.record().next_probe_at(), lease.valid().copied());
+    a.circuit().release().await.unwrap();
+    assert_eq!(world.record().next_probe_at(), None);
+}
+
 over_each_store! {
     case_121_a_call_opens_for_the_time_that_it_asks_for,
     case_121_no_time_is_too_long_or_too_short_to_ask_for,
@@ -300,4 +334,5 @@ over_each_store! {
     case_126_an_operator_ends_the_back_off,
     case_127_absurd_hints_cost_a_bounded_wait,
     case_128_who_has_no_back_off_waits_its_own_time_and_keeps_the_count,
+    the_record_tells_when_a_process_probes_next,
 }

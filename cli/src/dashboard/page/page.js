@@ -53,6 +53,7 @@ function take(data, gone) {
   lostSince = null;
   ahead = data.now - Date.now();
   const isFirst = (told?.read_at ?? null) === null;
+  const isOther = (told?.nothing ?? null) !== data.nothing;
   told = data;
   for (const name of gone) {
     views.get(name)?.item.remove();
@@ -63,7 +64,7 @@ function take(data, gone) {
     views.get(circuit.name).update(circuit, now(), about.window);
   }
   // An empty table is worth a word too.
-  if (gone.length > 0 || data.circuits.length > 0 || isFirst) place();
+  if (gone.length > 0 || data.circuits.length > 0 || isFirst || isOther) place();
   show();
 }
 
@@ -130,11 +131,15 @@ function calm(counts, wanted, isAny) {
   const open = (counts.open ?? 0) + (counts["half-open"] ?? 0);
   const isHeld = [...views.values()].some((view) => view.circuit.look === "held_open");
   let text = "";
-  if (views.size === 0) text = told?.read_at ? "No circuit has an item yet: all are closed." : "";
+  if (views.size === 0) text = sentence(told?.nothing ?? "");
   else if (wanted !== "" && !isAny) text = `No name has “${wanted}” in it.`;
   else if (wanted === "" && open === 0) text = isHeld ? "Only what operators hold is open." : "No circuit is open.";
   at("calm").hidden = text === "";
   at("calm").textContent = text;
+}
+
+function sentence(text) {
+  return text === "" ? "" : text[0].toUpperCase() + text.slice(1) + (/[.?]$/.test(text) ? "" : ".");
 }
 
 // The last transitions of all circuits.
@@ -168,9 +173,10 @@ function show() {
   at("fault").hidden = text === "";
   document.body.classList.toggle("old", text !== "");
   at("age-text").textContent = age === null ? "not read yet" : age < 2 ? "read just now" : `read ${length(age)} ago`;
-  const { dry_runs = 0, foreign = 0 } = told?.others ?? {};
+  const { dry_runs = 0, foreign = 0, of_other_prefixes = 0 } = told?.others ?? {};
   const others = [];
   if (dry_runs > 0) others.push(`Circuits that are only tried out, and would be open: ${dry_runs}.`);
+  if (of_other_prefixes > 0) others.push(`Circuits of other prefixes: ${of_other_prefixes}.`);
   if (foreign > 0) others.push(`Items of other programs: ${foreign}.`);
   at("others").textContent = others.join(" ");
 }

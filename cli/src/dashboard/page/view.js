@@ -110,7 +110,6 @@ export class View {
     this.glyph.firstChild.setAttribute("href", `#${circuit.look}`);
     set(this.name, circuit.label);
     set(this.word, look.word);
-    set(this.why, circuit.why);
     this.why.title = circuit.prober ?? "";
     this.scale.textContent = `${Math.round(span / 60000)} min ago`;
     if (canChange) {
@@ -154,19 +153,26 @@ export class View {
 
   // Brings what depends on the time up to date.
   tick(now, span) {
-    const { since, until, look } = this.circuit;
+    const { since, until, look, why, ended } = this.circuit;
     set(this.since, since === null ? "" : `since ${clock(since * 1000, now)}, for ${length(now / 1000 - since)}`);
     set(this.until, until === null ? "" : ending(look, until, now));
+    set(this.why, ended === null ? why : `${why} ${ago(ended, now)}`);
     if (now - this.drawn > span) this.draw(now, span);
     this.band.style.transform = `translateX(${(-100 * (now - this.drawn)) / span}%)`;
   }
 }
 
-// What ends, and when.
+// What ends, or is due, and when. Nothing probes without a call.
 function ending(look, until, now) {
   const left = until - now / 1000;
-  const what = look === "half_open" ? "the probe's lease ends" : "until";
-  return left <= 0 ? `${what} now` : `${what} ${clock(until * 1000, now)}, ${length(Math.ceil(left))} left`;
+  const [at, rest] = [clock(until * 1000, now), length(Math.ceil(left))];
+  if (look === "open") return left <= 0 ? "a probe is due: the next call probes" : `a probe is due at ${at}, in ${rest}`;
+  if (look === "half_open") return left <= 0 ? "the next call probes" : `the probe's lease ends ${at}, ${rest} left`;
+  return left <= 0 ? "until now" : `until ${at}, ${rest} left`;
+}
+
+function ago(ended, now) {
+  return `${length(now / 1000 - ended)} ago, at ${clock(ended * 1000, now)}`;
 }
 
 // A transition: two words and an arrow.

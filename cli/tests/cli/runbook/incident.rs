@@ -21,7 +21,7 @@ async fn an_incident_from_the_trip_to_the_recovery() {
 
     // The bank is down.
     process.fails(5).await;
-    world.age(CIRCUIT, 20);
+    world.age(CIRCUIT, 12);
     page.block(
         anna.ends("fuseboard list --open --exit-code", 4).await
             + &anna.runs("fuseboard show payment-backend").await,

@@ -164,7 +164,7 @@ fn length_of_time(words: &[String]) -> usize {
 }
 
 fn lasting_word(word: &str) -> String {
-    let core = word.trim_matches(['(', ')', ',', ';']);
+    let core = word.trim_matches(['(', ')', ',', ';', ':']);
     if core.len() >= 20 && core.ends_with('Z') && core.as_bytes().get(10) == Some(&b'T') {
         return "<time>".to_owned();
     }

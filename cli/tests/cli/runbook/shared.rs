@@ -54,7 +54,8 @@ async fn a_circuit_that_opens_again_and_again_is_watched() {
     let mut page = Scene::new("A circuit opens again and again");
     let anna = Shell::of(&world, "anna");
     let config = Config::builder()
-        .recovery_timeout(Duration::from_secs(1))
+        // A look comes before the probe is due.
+        .recovery_timeout(Duration::from_secs(4))
         .election_spread(Duration::ZERO)
         .handoff(Duration::from_millis(50))
         .build()
@@ -62,7 +63,7 @@ async fn a_circuit_that_opens_again_and_again_is_watched() {
     let process = Process::start(world.store(), "task-42", CIRCUIT, config);
     process.fails(5).await;
     let mut watching = Watching::start(&anna, "fuseboard watch payment-backend --interval 200ms");
-    watching.tells("OPEN (5 failures in a row)").await;
+    watching.tells("OPEN (5 failures in a row; a probe is due in ").await;
     for _ in 0..2 {
         let probe = process.probe().await;
         watching.tells("OPEN -> HALF_OPEN (task-42 probes)").await;
@@ -70,7 +71,7 @@ async fn a_circuit_that_opens_again_and_again_is_watched() {
         process.works(2).await;
         watching.tells("HALF_OPEN -> CLOSED").await;
         process.fails(5).await;
-        watching.tells("CLOSED -> OPEN (5 failures in a row)").await;
+        watching.tells("CLOSED -> OPEN (5 failures in a row; a probe is due in ").await;
     }
     page.block(watching.interrupted().await);
     page.matches_the_page();
@@ -81,7 +82,7 @@ async fn a_row_of_python_functions_lacks_what_only_this_crate_writes() {
     let world = World::new().await;
     let mut page = Scene::new("Python functions share the table");
     let anna = Shell::of(&world, "anna");
-    let since = now() - 25;
+    let since = now() - 10;
     world.put(
         CIRCUIT,
         &json!({"state": "OPEN", "failure_count": 5, "opened_at": since, "expiration": since + 3_630}),

@@ -36,7 +36,7 @@ async fn failing_probes(world: &World) -> String {
         world.age(CIRCUIT, 35);
         Other::named(world, "task-42").runs(Config::default(), 1, 0).await;
     }
-    world.age(CIRCUIT, 20);
+    world.age(CIRCUIT, 12);
     Shell::of(world, "anna").runs("fuseboard show payment-backend").await
 }
 
