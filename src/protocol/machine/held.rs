@@ -4,7 +4,7 @@
 //! record is asked at each trip. At the end of the hold the ordinary rules apply again, by
 //! whatever clock this process has, with or without the store.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{
     Machine,
@@ -17,6 +17,15 @@ use crate::{
     protocol::record::{LONGEST_CLOSED_TIME, Record},
     transition::{Cause, Origin},
 };
+
+/// The hold that subscribers were last told of.
+#[derive(Clone, Debug)]
+pub(super) struct ToldHold {
+    hold: HoldInfo,
+    /// They were also told that its time has passed. Kept, so that a clock that is set back a
+    /// little does not begin the hold again.
+    is_over: bool,
+}
 
 /// Returns `true` if an operator holds the circuit of this record closed, and the hold is not over.
 pub(super) fn is_held_closed(record: &Record, now: Moment) -> bool {
@@ -65,6 +74,77 @@ impl Machine {
             Phase::Open(opening) if opening.held => {
                 let timeout = seconds_up(self.config.recovery_timeout());
                 let stamped = opening.opened_at.unwrap_or_default().saturating_add(timeout);
+    /// Returns `true` if this is not what subscribers were last told of holds.
+    pub(super) fn is_news_of_hold(&self, hold: Option<&HoldInfo>) -> bool {
+        match (&self.told_hold, hold) {
+            (Some(told), Some(hold)) => told.hold != *hold,
+            (Some(told), None) => !told.is_over,
+            (None, hold) => hold.is_some(),
+        }
+    }
+
+    /// Notes what subscribers are told of holds. Returns the hold that is over by that, or
+    /// replaced.
+    pub(super) fn note_told_hold(
+        &mut self,
+        hold: Option<&HoldInfo>,
+        cause: &Cause,
+    ) -> Option<HoldInfo> {
+        if !self.is_news_of_hold(hold) {
+            return None;
+        }
+        let kept = match (hold, cause) {
+            (Some(hold), _) => Some(ToldHold { hold: hold.clone(), is_over: false }),
+            (None, Cause::HoldEnded) => {
+                self.told_hold.as_deref().map(|told| ToldHold { is_over: true, ..told.clone() })
+            }
+            (None, _) => None,
+        };
+        let before = std::mem::replace(&mut self.told_hold, kept.map(Box::new));
+        before.filter(|told| !told.is_over).map(|told| told.hold)
+    }
+
+    /// Tells subscribers of the hold that a record shows, or that it shows none any more, where no
+    /// change of state has told them: the circuit was in that state before.
+    pub(super) fn tell_hold_shown(&mut self) {
+        let hold = self.hold_shown();
+        // They hear of an opening of this process once its write was applied: no hold comes with it.
+        if self.announced != self.phase.state() || !self.is_news_of_hold(hold.as_ref()) {
+            return;
+        }
+        let cause = match (&hold, &self.phase) {
+            (Some(_), _) => Cause::Hold,
+            (None, Phase::Closed { .. }) => self.cause_of_closing(self.cache.record()),
+            (None, Phase::Open(_) | Phase::HalfOpen(_)) => Cause::Elsewhere,
+        };
+        self.announce(cause, Origin::Observed);
+    }
+
+    /// Returns why others have closed the circuit of this record, or hold it closed.
+    pub(super) fn cause_of_closing(&self, record: Option<&Record>) -> Cause {
+        match record {
+            Some(record) if is_held_closed(record, self.now) => Cause::Hold,
+            Some(record) if record.is_released() => Cause::Release,
+            Some(_) | None => Cause::Elsewhere,
+        }
+    }
+
+    /// Tells subscribers that the time of a hold closed has passed. No write ends it, and each
+    /// process tells it by its own clock. That of a hold open is told by the probe that follows.
+    pub(super) fn tell_end_of_hold(&mut self) {
+        let is_over = |told: &ToldHold| {
+            let now = SystemTime::UNIX_EPOCH.checked_add(self.now.fleet_time());
+            let is_past = now.is_some_and(|now| told.hold.until <= now);
+            told.hold.kind == HoldKind::Closed && !told.is_over && is_past
+        };
+        if self.told_hold.as_deref().is_some_and(is_over)
+            && self.announced == self.phase.state()
+            && self.hold_shown().is_none()
+        {
+            self.announce(Cause::HoldEnded, Origin::WithoutStore);
+        }
+    }
+
                 Some(told(HoldKind::Open, opening.held_until.unwrap_or(stamped)))
             }
             Phase::Closed { .. } if self.is_held_closed() => {
