@@ -4,9 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use fuseboard::{Cause, CircuitState, CircuitTransition, Config, Hold, Origin};
 use serde_json::json;
+use tracing::Level;
 
 use crate::support::{
     dynamodb::{CIRCUIT, Call, Process, START, World, seconds},
+    log::Lines,
     world::heard,
 };
 
@@ -184,4 +186,62 @@ async fn case_134_a_circuit_without_handles_is_kept_while_it_is_held_closed() {
     seconds(400).await;
     assert_eq!(heard(&mut transitions).len(), 1, "its end");
     assert_eq!(b.registry.len(), 0, "forgotten");
+}
+
+/// The lines of the log since the last time, without what every transition has.
+fn said(lines: &Lines) -> Vec<String> {
+    let without = |line: String| line.replace(" circuit=payment-backend", "");
+    lines.take_texts().into_iter().map(without).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_134_the_log_says_who_holds_a_circuit_why_and_until_when_and_so_does_its_end() {
+    let lines = Lines::of(Level::INFO);
+    let world = World::new();
+    let a = world.named("A");
+    let long = closed(START + 600, "load\ntest");
+    a.circuit().hold(long).await.unwrap();
+    let same = "from=CLOSED to=CLOSED";
+    let why = r#"hold_by="ops" hold_reason="load\\ntest" hold_until=1000600"#;
+    let local = |cause: &str| format!("cause={cause} origin=Local");
+    assert_eq!(
+        said(&lines),
+        [format!(
+            " message=circuit is held in the state that it had {same} {} {why}",
+            local("Hold")
+        )]
+    );
+    for _ in 0..5 {
+        assert_eq!(a.fail().await, Call::Failed);
+    }
+    assert_eq!(
+        said(&lines),
+        [format!(
+            " message=circuit would open, and is held closed {same} cause=WouldOpen \
+             origin=WithoutStore {why}"
+        )]
+    );
+    a.circuit().release().await.unwrap();
+    assert_eq!(
+        said(&lines),
+        [format!(
+            " message=circuit is held no more, and keeps its state {same} {} {why}",
+            local("Release")
+        )]
+    );
+    let hold = Hold::open(at(START + 700));
+    a.circuit().hold(hold).await.unwrap();
+    assert_eq!(
+        said(&lines),
+        [format!(
+            " message=circuit changed its state from=CLOSED to=OPEN {} hold_reason=\"\" \
+             hold_until=1000700",
+            local("Hold")
+        )]
+    );
+    a.circuit().release().await.unwrap();
+    assert!(said(&lines)[0].ends_with("origin=Local hold_reason=\"\" hold_until=1000700"));
+    a.trip().await;
+    let tripped = said(&lines);
+    assert!(!tripped[0].contains("hold_"), "{tripped:?}");
 }
