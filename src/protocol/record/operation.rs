@@ -70,6 +70,8 @@ pub enum Operation {
         lease_until: i64,
         /// The time from which the store may delete the record.
         expires_at: i64,
+        /// What the outage began with.
+        hints: Hints,
     },
     /// An expired lease changes hands. Condition: half-open, with an unchanged
     /// owner and lease.
@@ -294,9 +296,10 @@ impl Operation {
                 forget_hold(Some(seen)),
             ]
             .concat(),
-            Self::ElectAbsent { token, opened_at, lease_until, expires_at } => [
+            Self::ElectAbsent { token, opened_at, lease_until, expires_at, hints } => [
                 vec![set(State, &CircuitState::HalfOpen), set(OpenedAt, opened_at)],
                 become_owner(token, *lease_until, *expires_at),
+                hints.of_outage(None),
             ]
             .concat(),
             Self::TakeOver { seen, token, lease_until, expires_at } => {

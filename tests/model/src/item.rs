@@ -301,7 +301,8 @@ impl Write {
             Self::ElectAbsent { opened, token: number, at } => {
                 let (token, lease_until, expires_at) = led(*number, *at);
                 let opened_at = i64::from(*opened);
-                Operation::ElectAbsent { token, opened_at, lease_until, expires_at }
+                let hints = Hints::NONE;
+                Operation::ElectAbsent { token, opened_at, lease_until, expires_at, hints }
             }
             Self::TakeOver { seen, token: number, at } => {
                 let (token, lease_until, expires_at) = led(*number, *at);

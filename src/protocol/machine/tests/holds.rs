@@ -131,3 +131,46 @@ fn a_hold_closed_of_more_than_a_year_is_none() {
         }
     }
 }
+
+/// An opening of this process alone is none of the fleet, whose outage a hold may be.
+#[test]
+fn case_185_a_hold_of_who_is_refuted_begins_the_outage() {
+    let mut world = refuted::contradicted();
+    world.fail(0, 5);
+    assert_eq!(
+        (world.state(0), &world.stored().state),
+        (CircuitState::Open, &CircuitState::Closed.into())
+    );
+    let alone_since = world.processes[0].now;
+    world.advance(s(20));
+    let now = world.processes[0].now.unix_ceil(Duration::ZERO);
+    assert!(now > alone_since.unix_ceil(Duration::ZERO));
+    command(&mut world, 0, hold(HoldKind::Open, now + 600));
+    let stored = world.stored();
+    assert_eq!(
+        (&stored.down_since, stored.cause.valid().map(|text| &**text)),
+        (&now.into(), Some("hold"))
+    );
+    // Over an opening that the fleet knows it belongs to that.
+    let mut world = World::new(2, &Config::default());
+    world.fail(0, 5);
+    let since = world.stored().down_since.clone();
+    world.advance(s(20));
+    command(&mut world, 1, hold(HoldKind::Open, START_UNIX + 600));
+    assert_eq!(world.stored().down_since, since);
+}
+
+#[test]
+fn case_185_an_election_without_a_record_tells_what_the_outage_began_with() {
+    let mut world = World::new(2, &Config::default());
+    world.fail(0, 5);
+    let (since, cause) = (world.stored().down_since.clone(), world.stored().cause.clone());
+    world.delete();
+    world.pass(s(40));
+    let probe = world.admit(0);
+    assert_eq!((&world.stored().down_since, &world.stored().cause), (&since, &cause));
+    world.end(0, probe, CallEnd::Failure);
+    let _ = world.call(1);
+    let outage = world.processes[1].machine.phase.outage().cloned().expect("it is open");
+    assert_eq!((Field::Valid(outage.since), outage.cause), (since, Cause::FailureThreshold));
+}
