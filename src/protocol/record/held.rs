@@ -59,7 +59,23 @@ pub(super) fn forget_hold(seen: Option<&Record>) -> Vec<Change> {
 }
 
 impl Record {
+/// Ends the hold of a record that was seen. Of a hold closed its end stays, which is now: a process
+/// that starts later learns from it that all calls were admitted until then.
+pub(super) fn end_hold(seen: &Record, now: i64) -> Vec<Change> {
+    if seen.held_closed_until().is_none() {
+        return forget_hold(Some(seen));
+    }
+    let forgotten = [Hold, HoldBy, HoldReason].map(|name| forget(name, Some(seen))).concat();
+    [vec![set(HoldUntil, &now)], forgotten].concat()
+}
+
     /// Returns `true` if an operator holds the circuit open.
+    /// Returns `true` if an operator has released a hold closed, and nothing has changed since.
+    #[must_use]
+    pub fn was_held_closed(&self) -> bool {
+        self.is_released() && self.hold == Field::Absent && self.hold_until != Field::Absent
+    }
+
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.state == Field::Valid(CircuitState::Open)

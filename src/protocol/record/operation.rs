@@ -16,7 +16,7 @@ use super::{
         Change, Condition, Typed as _, untyped,
     },
     changes::{forget, set},
-    held::{DETAILS, forget_hold},
+    held::{DETAILS, end_hold, forget_hold},
     hints::forget_length,
 };
 use crate::{hold::info::HoldKind, state::CircuitState};
@@ -322,9 +322,8 @@ impl Operation {
             ],
             Self::Close { expires_at, .. } => become_closed(*expires_at),
             Self::Release { seen, released_at, expires_at } => {
-                let released = vec![set(Released, released_at)];
-                let forgotten = [forget_length(Some(seen)), forget_hold(Some(seen))].concat();
-                [become_closed(*expires_at), released, forgotten].concat()
+                let ended = [forget_length(Some(seen)), end_hold(seen, *released_at)].concat();
+                [become_closed(*expires_at), vec![set(Released, released_at)], ended].concat()
             }
         }
     }

@@ -132,6 +132,43 @@ fn a_hold_closed_of_more_than_a_year_is_none() {
     }
 }
 
+#[test]
+fn case_133_who_starts_after_the_release_of_a_hold_closed_begins_no_ramp() {
+    // Held closed from the start, and over an opening.
+    for failures in [0, 5] {
+        let mut world = World::new(2, &ramping());
+        world.fail(0, failures);
+        command(&mut world, 0, hold(HoldKind::Closed, START_UNIX + 600));
+        world.advance(s(50));
+        command(&mut world, 0, Command::Release);
+        world.succeed(1);
+        assert!(!is_on_ramp(&world, 1), "it admitted all until then");
+        assert!(world.stored().was_held_closed());
+    }
+    // After the release of an opening it does.
+    let mut world = World::new(2, &ramping());
+    world.fail(0, 5);
+    command(&mut world, 0, Command::Release);
+    let _ = world.call(1);
+    assert!(is_on_ramp(&world, 1));
+}
+
+#[test]
+fn who_starts_after_what_followed_a_release_is_not_told_of_the_hold_before() {
+    let mut world = World::new(2, &ramping());
+    command(&mut world, 0, hold(HoldKind::Closed, START_UNIX + 600));
+    command(&mut world, 0, Command::Release);
+    world.fail(0, 5);
+    assert_eq!(world.stored().hold_until, Field::Absent);
+    world.pass(s(40));
+    while world.state(0) != CircuitState::Closed {
+        world.succeed(0);
+        world.pass(s(3));
+    }
+    let _ = world.call(1);
+    assert!(is_on_ramp(&world, 1));
+}
+
 /// An opening of this process alone is none of the fleet, whose outage a hold may be.
 #[test]
 fn case_185_a_hold_of_who_is_refuted_begins_the_outage() {
