@@ -67,7 +67,7 @@ impl Machine {
         let record = self.cache.record();
         let told = |kind, end| {
             let reason = record.map(Record::hold_reason).unwrap_or_default();
-            let by = record.and_then(|record| record.hold_by.valid());
+            let by = record.and_then(Record::held_by);
             HoldInfo::new(kind, end, by, &reason)
         };
         match &self.phase {

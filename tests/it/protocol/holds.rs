@@ -219,7 +219,7 @@ async fn case_134_a_hold_of_an_older_version_ends_by_its_stamp() {
         let mut item = json!({
             "state": "OPEN", "failure_count": 0, "opened_at": START + 10,
             "half_open_owner": "hold#a\nb\u{1b}[2J", "expiration": START + 4_000,
-            "hold_by": "x\u{202e}y",
+            "hold_by": "x\u{202e}y", "hold_reason": "a\nb\u{1b}[2J",
         });
         if hold_until != json!(null) {
             item["hold_until"] = hold_until.clone();
