@@ -34,9 +34,21 @@ pub(super) fn is_held_closed(record: &Record, now: Moment) -> bool {
 
 fn left(record: &Record, now: Moment) -> Duration {
     let left = record.held_closed_until().map(|end| until(end, Duration::ZERO, now));
-    // An item that was written by hand may have no stamp of when its hold began.
-    let is_sound = |left: &Duration| left.as_secs() <= LONGEST_CLOSED_TIME.unsigned_abs();
-    left.filter(is_sound).unwrap_or_default()
+    left.filter(|left| !is_too_long(*left)).unwrap_or_default()
+}
+
+/// Returns `true` if no hold closed lasts so long from now. An item that was written by hand may
+/// have no stamp of when its hold began.
+fn is_too_long(left: Duration) -> bool {
+    left.as_secs() > LONGEST_CLOSED_TIME.unsigned_abs()
+}
+
+/// Returns the attribute that makes the record unreadable, if one does: also the end of a hold
+/// closed that is ignored because it is too far ahead.
+pub(super) fn defect(record: &Record, now: Moment) -> Option<&'static str> {
+    let end = record.held_closed_until().map(|end| until(end, Duration::ZERO, now));
+    let is_ignored = end.is_some_and(is_too_long);
+    record.defect().or_else(|| is_ignored.then_some("hold_until"))
 }
 
 impl Machine {
@@ -62,18 +74,6 @@ impl Machine {
         }
     }
 
-    /// Returns the hold that the circuit is under, for observers.
-    pub(super) fn hold_shown(&self) -> Option<HoldInfo> {
-        let record = self.cache.record();
-        let told = |kind, end| {
-            let reason = record.map(Record::hold_reason).unwrap_or_default();
-            let by = record.and_then(Record::held_by);
-            HoldInfo::new(kind, end, by, &reason)
-        };
-        match &self.phase {
-            Phase::Open(opening) if opening.held => {
-                let timeout = seconds_up(self.config.recovery_timeout());
-                let stamped = opening.opened_at.unwrap_or_default().saturating_add(timeout);
     /// Returns `true` if this is not what subscribers were last told of holds.
     pub(super) fn is_news_of_hold(&self, hold: Option<&HoldInfo>) -> bool {
         match (&self.told_hold, hold) {
@@ -145,6 +145,18 @@ impl Machine {
         }
     }
 
+    /// Returns the hold that the circuit is under, for observers.
+    pub(super) fn hold_shown(&self) -> Option<HoldInfo> {
+        let record = self.cache.record();
+        let told = |kind, end| {
+            let reason = record.map(Record::hold_reason).unwrap_or_default();
+            let by = record.and_then(Record::held_by);
+            HoldInfo::new(kind, end, by, &reason)
+        };
+        match &self.phase {
+            Phase::Open(opening) if opening.held => {
+                let timeout = seconds_up(self.config.recovery_timeout());
+                let stamped = opening.opened_at.unwrap_or_default().saturating_add(timeout);
                 Some(told(HoldKind::Open, opening.held_until.unwrap_or(stamped)))
             }
             Phase::Closed { .. } if self.is_held_closed() => {
