@@ -3,6 +3,8 @@
 //! The record says so, and until when. No phase is needed: the circuit is closed, and the cached
 //! record is asked at each trip. At the end of the hold the ordinary rules apply again, by
 //! whatever clock this process has, with or without the store.
+//!
+//! And what subscribers are told of holds of either kind: each once, and its end.
 
 use std::time::{Duration, SystemTime};
 

@@ -31,8 +31,8 @@ pub struct HoldTerms {
 }
 
 impl HoldTerms {
-    /// Returns the owner of a record that is held open: programs that do not know `hold_until`
-    /// keep from electing over it.
+    /// Returns the owner of a record that is held open. Programs that do not know `hold_until`
+    /// elect no prober while an owner stands there.
     #[must_use]
     pub fn owner(&self) -> Arc<str> {
         Arc::from(format!("{HOLD_PREFIX}{}", self.reason))
@@ -50,7 +50,8 @@ impl HoldTerms {
     }
 }
 
-/// What a hold says beside its kind and its end, which stand for the hold in conditions.
+/// The attributes of a hold that conditions name only where they were seen: its kind and its end
+/// tell it from any other.
 pub(super) const DETAILS: [Attribute; 2] = [HoldBy, HoldReason];
 
 /// Removes what a hold has left, where the record that was seen has it.
@@ -58,7 +59,6 @@ pub(super) fn forget_hold(seen: Option<&Record>) -> Vec<Change> {
     [Hold, HoldUntil, HoldBy, HoldReason].map(|name| forget(name, seen)).concat()
 }
 
-impl Record {
 /// Ends the hold of a record that was seen. Of a hold closed its end stays, which is now: a process
 /// that starts later learns from it that all calls were admitted until then.
 pub(super) fn end_hold(seen: &Record, now: i64) -> Vec<Change> {
@@ -69,13 +69,14 @@ pub(super) fn end_hold(seen: &Record, now: i64) -> Vec<Change> {
     [vec![set(HoldUntil, &now)], forgotten].concat()
 }
 
-    /// Returns `true` if an operator holds the circuit open.
+impl Record {
     /// Returns `true` if an operator has released a hold closed, and nothing has changed since.
     #[must_use]
     pub fn was_held_closed(&self) -> bool {
         self.is_released() && self.hold == Field::Absent && self.hold_until != Field::Absent
     }
 
+    /// Returns `true` if an operator holds the circuit open.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.state == Field::Valid(CircuitState::Open)
@@ -96,7 +97,6 @@ pub(super) fn end_hold(seen: &Record, now: i64) -> Vec<Change> {
         self.hold_until.valid().copied().filter(is_sound).filter(|_| is_held)
     }
 
-    /// Returns until when an operator holds the circuit open. `None` if it is not held open, or
     /// Returns `true` if `hold_until` and `hold_by` are of the hold open that the owner tells of. A
     /// version of this crate that does not know them leaves those of the hold before its own.
     fn has_own_details(&self) -> bool {
@@ -106,6 +106,7 @@ pub(super) fn end_hold(seen: &Record, now: i64) -> Vec<Change> {
         is_same && self.hold == Field::Absent
     }
 
+    /// Returns until when an operator holds the circuit open. `None` if it is not held open, or
     /// if the record has no end that can be one, or one of an older hold, as versions leave it that
     /// do not know of it: then the hold ends a recovery timeout after `opened_at`.
     #[must_use]
@@ -131,12 +132,12 @@ pub(super) fn end_hold(seen: &Record, now: i64) -> Vec<Change> {
             || (is_open_with_end && self.held_open_until().is_none())
     }
 
-    /// Returns why the circuit is held; empty if nothing says so.
     /// Returns who holds the circuit, if the record tells.
     pub(crate) fn held_by(&self) -> Option<&Arc<str>> {
         self.hold_by.valid().filter(|_| !self.is_held() || self.has_own_details())
     }
 
+    /// Returns why the circuit is held; empty if nothing says so.
     pub(crate) fn hold_reason(&self) -> Arc<str> {
         // The owner first: a program that does not know `hold_reason` leaves an older one.
         let of_owner = self.owner.valid().filter(|_| self.is_held());
