@@ -73,8 +73,8 @@ impl Breaker {
         self.circuit.snapshot.load_full()
     }
 
-    /// Returns the number of calls of this process that would have been rejected, had the circuit not
-    /// been only [tried](crate::ConfigBuilder::dry_run). Zero for a circuit that is enforced.
+    /// Returns the number of calls of this process that would have been rejected if the circuit were
+    /// not in a [dry run](crate::ConfigBuilder::dry_run). Zero for a circuit that is enforced.
     #[must_use]
     pub fn would_have_rejected(&self) -> u64 {
         self.circuit.would_have_rejected()

@@ -355,7 +355,7 @@ impl Config {
         self.count_cancelled
     }
 
-    /// Returns `true` if the circuit is tried, and rejects nothing.
+    /// Returns `true` if the circuit is in a dry run, and rejects nothing.
     #[must_use]
     pub fn dry_run(&self) -> bool {
         self.dry_run

@@ -79,7 +79,8 @@ pub enum SpawnError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// The name is empty or longer than 2,048 bytes.
+    /// The name is empty, ends in `#votes` or `#dry-run`, or is too long: the key of its item, with
+    /// the registry's prefix and what a dry run or votes add to it, has at most 2,048 bytes.
     #[error(transparent)]
     Name(#[from] NameError),
     /// The circuit exists with other settings; one circuit has one configuration

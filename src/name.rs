@@ -31,7 +31,7 @@ pub enum NameError {
     },
 }
 
-/// What the key of the item ends in by which a circuit is tried without being enforced.
+/// What the key of the item of a circuit in a dry run ends in.
 pub(crate) const DRY_RUN_SUFFIX: &str = "#dry-run";
 
 /// What the key of a circuit's votes ends in.
@@ -76,7 +76,7 @@ impl CircuitName {
         }
     }
 
-    /// Returns the key of the item by which the circuit is tried, beside its own.
+    /// Returns the key of the item of the circuit in a dry run, beside its own.
     pub(crate) fn dry_run_key(&self) -> Result<Self, NameError> {
         match self.0.len().saturating_add(DRY_RUN_SUFFIX.len()) {
             bytes if bytes > MAX_NAME_BYTES => Err(NameError::TooLong { bytes }),

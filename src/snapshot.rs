@@ -53,7 +53,7 @@ pub struct Snapshot {
     pub(crate) trouble: Option<Box<Trouble>>,
 }
 
-/// The number of calls that would have been rejected, where the circuit is only tried. Handed on from
+/// The number of calls that would have been rejected, where the circuit is in a dry run. Handed from
 /// one snapshot to the next, so that other circuits need no room for it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tried(Option<Arc<AtomicU64>>);
@@ -113,7 +113,7 @@ pub(crate) struct Outage {
 }
 
 impl Snapshot {
-    /// Returns `true` if the circuit is only [tried](crate::ConfigBuilder::dry_run): what the
+    /// Returns `true` if the circuit is in a [dry run](crate::ConfigBuilder::dry_run): what the
     /// snapshot tells is then of the item beside the circuit's own, and no call is rejected.
     #[must_use]
     pub fn is_dry_run(&self) -> bool {
@@ -123,7 +123,7 @@ impl Snapshot {
     /// Returns the name under which metrics show the circuit.
     pub(crate) fn label(&self) -> CircuitName {
         let name = &self.circuit.name;
-        // A name that is too long for its key has no circuit that is tried.
+        // A name that is too long for its key has no circuit in a dry run.
         let tried = self.tried.0.as_ref().and_then(|_| name.dry_run_key().ok());
         tried.unwrap_or_else(|| name.clone())
     }

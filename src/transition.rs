@@ -6,7 +6,9 @@ use std::{sync::Arc, time::SystemTime};
 
 use crate::{config::Rule, hold::info::HoldInfo, name::CircuitName, state::CircuitState};
 
-/// One state change of a circuit, broadcast to every subscriber.
+/// One state change of a circuit, broadcast to every subscriber. An operator's hold that begins,
+/// changes or ends is one too, once in each process that learns of it, whether or not the state is
+/// another by that.
 ///
 /// A metric that counts the transitions whose [`origin`](Self::origin) is
 /// [`Origin::Local`] counts each one once in a fleet,
@@ -42,7 +44,11 @@ pub struct CircuitTransition {
     pub outage_cause: Option<Cause>,
     /// The operator's hold that the circuit is under in its new state, if it is.
     pub hold: Option<HoldInfo>,
-    /// Whether the circuit is only [tried](crate::ConfigBuilder::dry_run): no call is rejected.
+    /// The hold that ended with this transition, or that [`hold`](Self::hold) replaces. `None` if
+    /// this process had told of none.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub ended_hold: Option<HoldInfo>,
+    /// Whether the circuit is in a [dry run](crate::ConfigBuilder::dry_run): no call is rejected.
     #[cfg_attr(feature = "serde", serde(default))]
     pub dry_run: bool,
 }
@@ -88,10 +94,18 @@ pub enum Cause {
     ProbesSucceeded,
     /// A probe failed.
     ProbeFailed,
-    /// An operator holds the circuit open, or closed.
+    /// An operator holds the circuit open, or closed. Both states of such a transition are the
+    /// same where the circuit was in that state before: also where a hold replaces another, with
+    /// a new end, reason or name.
     Hold,
-    /// An operator ended a hold.
+    /// An operator ended a hold, or an opening. Both states of such a transition are closed if it
+    /// was a hold closed.
     Release,
+    /// The time of a hold closed has passed: failures trip as ever. Both states of such a
+    /// transition are closed, and its origin is [`Origin::WithoutStore`], since each process tells
+    /// it by its own clock. The end of a hold open is told by the probe that follows
+    /// ([`Cause::RecoveryTimeout`]), in [`ended_hold`](CircuitTransition::ended_hold).
+    HoldEnded,
     /// A rule has tripped while an operator holds the circuit closed: it stays closed, and nothing
     /// is written. Told once for each epoch. Both states of such a transition are closed, and
     /// its origin is [`Origin::WithoutStore`].

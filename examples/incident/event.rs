@@ -88,6 +88,7 @@ pub(crate) const fn cause(cause: &Cause) -> &'static str {
         Cause::ProbeFailed => "probe failed",
         Cause::Hold => "hold",
         Cause::Release => "release",
+        Cause::HoldEnded => "hold ended",
         Cause::RecordGone => "record gone",
         Cause::StoreUnreadable => "store unreadable",
         Cause::Elsewhere => "elsewhere",

@@ -17,7 +17,13 @@ const OPERATIONS: u32 = 6;
 impl Breaker {
     /// Holds the circuit in the whole fleet, open or closed, until the end of the [`Hold`],
     /// whatever state it is in. A second hold replaces the first. Reason and name are for people
-    /// who look: every process tells them, and they stand in the item.
+    /// who look: they stand in the item, and every process tells subscribers and the log of them
+    /// once, also where its state stays the same, and of the end of the hold
+    /// ([`CircuitTransition::hold`](crate::CircuitTransition::hold) and
+    /// [`ended_hold`](crate::CircuitTransition::ended_hold)).
+    ///
+    /// In a [dry run](crate::ConfigBuilder::dry_run) it holds the circuit of all processes in a dry
+    /// run, and of no others. Calls run under a hold open, too.
     ///
     /// Other processes learn of it when they read the item next: with traffic,
     /// within `local_cache_max_age`. Each ends it at its end, whatever its own

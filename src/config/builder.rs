@@ -310,23 +310,24 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets whether the circuit is only tried. Default `false`. Where it is:
+    /// Sets whether the circuit is in a dry run, in which it decides as ever and rejects nothing.
+    /// Default `false`. In a dry run:
     ///
     /// - Every call runs. One that would have been rejected is admitted, and its outcome counts for
     ///   nothing. [`Breaker::would_have_rejected`](crate::Breaker::would_have_rejected) says how
     ///   many these were.
-    /// - The protocol is the same, between all processes that try the circuit, on an item of its own,
-    ///   whose key is the circuit's with `#dry-run` at its end. The circuit's own item is neither
+    /// - The protocol is the same, between all processes in a dry run, on an item of its own, whose
+    ///   key is the circuit's with `#dry-run` at its end. The circuit's own item is neither
     ///   read nor written, so that processes that enforce it see nothing of this.
     /// - Transitions and snapshots say so ([`CircuitTransition::dry_run`](crate::CircuitTransition),
     ///   [`Snapshot::is_dry_run`](crate::Snapshot::is_dry_run)), as does the log. In metrics the
     ///   label `circuit` is the name with `#dry-run` at its end: alarms on the name stay silent.
-    /// - [`hold`](crate::Breaker::hold) and [`release`](crate::Breaker::release) are tried as well:
-    ///   a hold rejects nothing.
+    /// - [`hold`](crate::Breaker::hold) and [`release`](crate::Breaker::release) write that item
+    ///   as well: a hold open rejects nothing.
     ///
     /// The counts are those of a circuit whose calls go on, and fail, while it is open: a rejected call
     /// would have waited for nothing, nor loaded the dependency. What the dependency does under
-    /// calls that are rejected cannot be tried.
+    /// calls that are rejected, a dry run does not show.
     ///
     /// It cannot change while a circuit runs: the other item says something else, and a right to
     /// probe may be held on this one.

@@ -86,6 +86,11 @@ impl HoldInfo {
             reason: shortened(reason),
         }
     }
+
+    /// Returns the end as the item has it, in seconds since the Unix epoch.
+    pub(crate) fn until_seconds(&self) -> u64 {
+        self.until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+    }
 }
 
 /// Says all but the end, since a time of day needs a time zone.

@@ -97,6 +97,8 @@ pub(crate) struct Counting {
     /// The trip whose result is not published yet. While it stands no failure is counted.
     trip: Option<Trip>,
     newest_failure: Option<Moment>,
+    /// True while an operator holds the circuit closed.
+    is_held_closed: bool,
 }
 
 impl Counting {
@@ -109,7 +111,13 @@ impl Counting {
             ends_after: success_threshold.saturating_mul(GOOD_CALLS),
             trip: None,
             newest_failure: None,
+            is_held_closed: false,
         }
+    }
+
+    /// Takes whether an operator holds the circuit closed.
+    pub(crate) fn hold_closed(&mut self, is_held_closed: bool) {
+        self.is_held_closed = is_held_closed;
     }
 
     /// Counts by other settings from the next failure on. What stands goes on standing.
@@ -218,9 +226,11 @@ impl Counting {
     }
 
     /// Returns `true` if two or more failures in a row stand; one is enough with a rule of votes,
-    /// since then others may have tripped the circuit for as few failures of each.
+    /// since then others may have tripped the circuit for as few failures of each. `false` while
+    /// the circuit is held closed: then nobody trips it.
     pub(crate) fn is_failing(&self) -> bool {
-        self.rules.streak() >= if self.rules.has_votes() { 1 } else { 2 }
+        let enough = if self.rules.has_votes() { 1 } else { 2 };
+        self.rules.streak() >= enough && !self.is_held_closed
     }
 
     /// Returns the number of failures in a row.

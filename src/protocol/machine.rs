@@ -85,6 +85,7 @@ pub(crate) use self::{
 use self::{
     cache::Cache,
     command::InProgress,
+    held::ToldHold,
     phase::{Phase, Standing},
     prober::{Probes, Turn},
     reputation::Reputation,
@@ -145,8 +146,8 @@ impl Entropy for NoEntropy {
 /// What the machine asks its owner to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
-    /// Tell the subscribers.
-    Announce(CircuitTransition),
+    /// Tell the subscribers. Boxed: it is rare, and larger than all others.
+    Announce(Box<CircuitTransition>),
     /// Start the store operation; its response comes back through [`Machine::on_response`].
     Start(StoreRequest),
     /// Start to cast or withdraw the vote of this process, beside the store operation; the answer
@@ -179,6 +180,8 @@ pub(crate) struct Machine {
     failures_stand: bool,
     /// The state that subscribers were last told.
     announced: CircuitState,
+    /// The hold that they were last told of.
+    told_hold: Option<Box<ToldHold>>,
     /// The record that the store last showed, and when.
     cache: Cache,
     reputation: Reputation,
@@ -216,6 +219,7 @@ impl Machine {
             used_at: Moment::default(),
             failures_stand: false,
             announced: CircuitState::Closed,
+            told_hold: None,
             cache: Cache::default(),
             reputation: Reputation::default(),
             request: Request::default(),
@@ -325,15 +329,17 @@ impl Machine {
     }
 
     /// Returns how much longer this machine is kept without calls: while failures stand,
-    /// as long as a trip would last, or they count; while not closed, as long as the store keeps
-    /// the record.
+    /// as long as a trip would last, or they count; while held closed, until the end of the hold;
+    /// while not closed, as long as the store keeps the record.
     fn keeps_for(&self) -> Duration {
         let timeout = self.config.recovery_timeout();
         match &self.phase {
-            Phase::Closed { .. } if !self.failures_stand => Duration::ZERO,
+            // Forgotten, a hold would be told again by the next actor, and its end by nobody.
+            Phase::Closed { .. } if !self.failures_stand => self.held_closed_for(),
             Phase::Closed { .. } => {
                 let window = self.config.longest_window();
-                timeout.max(window).saturating_sub(self.now.since(self.used_at))
+                let counts_for = timeout.max(window).saturating_sub(self.now.since(self.used_at));
+                counts_for.max(self.held_closed_for())
             }
             Phase::Open(opening) => {
                 let longest = opening.term.length.max(timeout);
@@ -359,6 +365,7 @@ impl Machine {
         let was_frozen = is_trip_pending && now.was_frozen_since(self.now, self.longest_pause());
         self.now = now;
         self.keep_ramp();
+        self.tell_end_of_hold();
         if is_trip_pending && (was_frozen || self.is_too_old_to_trip()) {
             self.lapse(was_frozen);
         }
@@ -434,21 +441,23 @@ impl Machine {
     }
 
     /// Tells subscribers of a change of state. Says nothing if they were told of this state
-    /// last, unless the prober has changed.
+    /// last, unless the prober has changed, or the operator's hold.
     fn announce(&mut self, cause: Cause, origin: Origin) {
         let to_state = self.phase.state();
         // A take-over is announced though the state is the same: the prober has changed. So is
-        // that a circuit would open, which has no state of its own.
+        // that a circuit would open, which has no state of its own, and a hold that begins or ends.
         let from_state = std::mem::replace(&mut self.announced, to_state);
+        let hold = self.hold_shown();
         let is_told = matches!(cause, Cause::TakeOver { .. } | Cause::WouldOpen);
-        if from_state == to_state && !is_told {
+        if from_state == to_state && !is_told && !self.is_news_of_hold(hold.as_ref()) {
             return;
         }
+        let ended_hold = self.note_told_hold(hold.as_ref(), &cause);
         let outage = self.phase.outage();
         let at = std::time::SystemTime::UNIX_EPOCH
             .checked_add(self.now.wall())
             .unwrap_or(std::time::SystemTime::UNIX_EPOCH);
-        self.effects.push(Effect::Announce(CircuitTransition {
+        self.effects.push(Effect::Announce(Box::new(CircuitTransition {
             circuit_name: self.name.clone(),
             from_state,
             to_state,
@@ -458,8 +467,9 @@ impl Machine {
             at,
             down_since: outage.map(|outage| outage.since),
             outage_cause: outage.map(|outage| outage.cause.clone()),
-            hold: self.hold_shown(),
+            hold,
+            ended_hold,
             dry_run: self.config.dry_run(),
-        }));
+        })));
     }
 }

@@ -39,19 +39,19 @@ mod tests {
 
     #[test]
     fn case_167_the_memory_of_forgotten_circuits_is_bounded() {
-        let announced = LastAnnounced { state: CircuitState::Open, opened_at: Some(7) };
+        let announced = LastAnnounced { state: CircuitState::Open, opened_at: Some(7), hold: None };
         let name = |number: usize| CircuitName::new(format!("c{number}")).unwrap();
         let mut forgotten = Forgotten::default();
         for number in 0..10_000 {
-            forgotten.keep(name(number), announced);
+            forgotten.keep(name(number), announced.clone());
             assert!(forgotten.announced.len() <= MOST && forgotten.order.len() <= MOST);
         }
         assert_eq!(forgotten.take(&name(0)), None);
-        assert_eq!(forgotten.take(&name(9_999)), Some(announced));
+        assert_eq!(forgotten.take(&name(9_999)), Some(announced.clone()));
         assert_eq!(forgotten.take(&name(9_999)), None, "it is given once");
         for _ in 0..10_000 {
-            forgotten.keep(name(0), announced);
-            assert_eq!(forgotten.take(&name(0)), Some(announced));
+            forgotten.keep(name(0), announced.clone());
+            assert_eq!(forgotten.take(&name(0)), Some(announced.clone()));
             assert!(forgotten.order.len() <= MOST);
         }
     }

@@ -35,7 +35,8 @@ impl BreakerRegistry {
     /// | `recovery_timeout`, `open_backoff`, `open_for_at_most`, `local_cache_max_age`, `max_clock_skew`, `on_store_outage` | at once: an opening lasts from its stamp for as long as the new settings say |
     /// | `probe_lease`, `probe_limit`, `handoff`, `election_spread` | at once; while this process holds the right to probe, from when it no longer does |
     /// | `store_timeout` | for the next store operation |
-    /// | `slow_after`, `await_trip_write`, `count_cancelled` | at once, for calls that run as well |
+    /// | `await_trip_write`, `count_cancelled` | at once, for calls that run as well |
+    /// | `slow_after` | for calls that begin. A call that runs keeps the time that it began with; one that began without may be judged by the new time, counted from when it is next polled |
     /// | `ramp` | at once for its length; a circuit that has closed already begins none |
     ///
     /// A circuit that was asked for by [`breaker_with`](Self::breaker_with) keeps the settings that it

@@ -223,7 +223,7 @@ impl Circuit {
         self.try_rejection().map_or(rejection, |tried| Decision::Admit { epoch: tried.epoch })
     }
 
-    /// Returns what a rejection becomes where the circuit is only tried: a call that runs, and whose
+    /// Returns what a rejection becomes in a dry run: a call that runs, and whose
     /// outcome counts for nothing. `None` where it stays a rejection.
     pub(crate) fn try_rejection(&self) -> Option<CallId> {
         if !self.is_dry_run() {
@@ -238,7 +238,7 @@ impl Circuit {
         self.snapshot.load().tried.counted()
     }
 
-    /// Returns `true` if the circuit is only tried.
+    /// Returns `true` if the circuit is in a dry run.
     pub(crate) fn is_dry_run(&self) -> bool {
         self.gate.is_only_tried()
     }

@@ -140,7 +140,7 @@ pub(crate) struct Gate {
     /// The verdict of a probe that found the mailbox full.
     probe_report: AtomicU64,
     /// How often the gate was published, for the actor alone; and in its highest bit whether the
-    /// circuit is only tried.
+    /// circuit is in a dry run.
     number: AtomicU64,
     /// The ramp of a circuit that is on one, by number and length.
     ramp: AtomicU64,
@@ -183,12 +183,12 @@ impl Gate {
         gate
     }
 
-    /// Notes that the circuit is only tried: no call is rejected. Before the first call.
+    /// Notes that the circuit is in a dry run: no call is rejected. Before the first call.
     pub(crate) fn only_try(&self) {
         self.number.store(1 | TRIED, Relaxed);
     }
 
-    /// Whether the circuit is only tried.
+    /// Whether the circuit is in a dry run.
     #[inline]
     pub(crate) fn is_only_tried(&self) -> bool {
         self.number.load(Relaxed) & TRIED != 0

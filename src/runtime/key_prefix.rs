@@ -23,7 +23,7 @@ impl KeyPrefix {
         Ok(Self((!prefix.is_empty()).then(|| prefix.into())))
     }
 
-    /// Returns the key of a circuit's item, or of the one beside it by which it is only tried. Made
+    /// Returns the key of a circuit's item, or of the one beside it in a dry run. Made
     /// for each request, which costs less than to keep it for each circuit.
     pub(crate) fn key(&self, name: &CircuitName, dry_run: bool) -> Result<CircuitName, NameError> {
         let key = match &self.0 {

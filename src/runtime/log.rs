@@ -8,15 +8,21 @@
 use std::fmt::Display;
 
 use crate::{
+    hold::HoldInfo,
     name::{CircuitName, Escaped},
     panics::caught,
     protocol::answer::StoreErrorKind,
     transition::{Cause, CircuitTransition},
 };
 
-/// A circuit changed its state. `instance` is the name of this process, if it has one.
+/// A circuit changed its state, or the hold that it is under. `instance` is the name of this
+/// process, if it has one.
 pub(crate) fn transition(transition: &CircuitTransition, instance: Option<&str>) {
     caught(|| {
+        let hold = transition.hold.as_ref().or(transition.ended_hold.as_ref());
+        // As strings, which are shown in quotes: they may look like fields.
+        let by = hold.and_then(|hold| hold.by.as_ref()).map(|by| Escaped(by).to_string());
+        let reason = hold.map(|hold| Escaped(&hold.reason).to_string());
         tracing::info!(
             circuit = %transition.circuit_name,
             from = %transition.from_state,
@@ -24,8 +30,12 @@ pub(crate) fn transition(transition: &CircuitTransition, instance: Option<&str>)
             cause = ?transition.cause,
             origin = ?transition.origin,
             instance,
+            hold_by = by,
+            hold_reason = reason,
+            hold_until = hold.map(HoldInfo::until_seconds),
             dry_run = transition.dry_run.then_some(true),
-            "{}", if transition.cause == Cause::WouldOpen { "circuit would open, and is held closed" } else { "circuit changed its state" }
+            "{}",
+            what_happened(transition)
         );
         if transition.cause == Cause::Refuted && !transition.dry_run {
             tracing::warn!(
@@ -34,6 +44,21 @@ pub(crate) fn transition(transition: &CircuitTransition, instance: Option<&str>)
             );
         }
     });
+}
+
+fn what_happened(transition: &CircuitTransition) -> &'static str {
+    let is_same = transition.from_state == transition.to_state;
+    let may_end_hold =
+        matches!(transition.cause, Cause::Release | Cause::HoldEnded | Cause::Elsewhere);
+    if transition.cause == Cause::WouldOpen {
+        "circuit would open, and is held closed"
+    } else if is_same && transition.cause == Cause::Hold {
+        "circuit is held in the state that it had"
+    } else if is_same && may_end_hold {
+        "circuit is held no more, and keeps its state"
+    } else {
+        "circuit changed its state"
+    }
 }
 
 /// The shared item of a circuit has an attribute that cannot be read.

@@ -15,13 +15,14 @@ use crate::{classifier::Classify, clock::Clock, outcome::Outcome};
 /// [`Outcome::OpenFor`], and without one they are failures.
 ///
 /// A number of seconds is read, and a date in each of the three forms of HTTP: as the time from the
-/// `Date` of the response until then, so that the clock of this process does not matter. By that
-/// clock it goes where the response has no `Date`, or comes out of a cache (`Age`). Anything else is as
-/// no `Retry-After`. The time is 1 s at least, for a date that has passed too, and
-/// [`open_for_at_most`](crate::ConfigBuilder::open_for_at_most) at most.
+/// `Date` of the response until then, so that the clock of this process does not matter. If the
+/// response has no `Date`, or comes from a cache (it has an `Age`), the clock of this process is
+/// used. A value that is neither a number nor a date counts as no `Retry-After`. The time is at least
+/// 1 s, also for a date that has passed, and at most
+/// [`open_for_at_most`](crate::ConfigBuilder::open_for_at_most).
 ///
-/// The circuit opens for all that share it. So use it where the limit is one of all their calls
-/// together, and not of one of their users.
+/// The circuit opens for all that share it. So use it where the limit is for all their calls
+/// together, and not for each of their users.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -88,7 +89,7 @@ fn judge(headers: &HeaderMap) -> Outcome {
 /// Returns the number of seconds until a date: 0 if it has passed.
 fn seconds_until(date: &str, headers: &HeaderMap) -> Option<u64> {
     let here = HttpDate::of_unix(Clock::system().now().wall().as_secs());
-    // What a cache answers was said at its `Date`, which may be long ago.
+    // A response from a cache was made at its `Date`, which may be long ago.
     let is_of_cache = headers.contains_key(AGE);
     let sent = text(headers, &DATE).filter(|_| !is_of_cache);
     let sent_at = sent.and_then(|sent| HttpDate::read(sent, here)).unwrap_or(here);

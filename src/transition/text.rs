@@ -28,6 +28,7 @@ impl Cause {
             | Self::TakeOver { .. }
             | Self::ProbesSucceeded
             | Self::Release
+            | Self::HoldEnded
             | Self::RecordGone
             | Self::StoreUnreadable
             | Self::WouldOpen

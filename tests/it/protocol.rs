@@ -15,3 +15,4 @@ mod open;
 mod operator;
 pub(crate) mod rows;
 mod sharing;
+mod told_holds;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::storage::Election;
+use super::{held::defect, storage::Election};
 use crate::{
     protocol::moment::Moment,
     protocol::record::{Field, Record},
@@ -70,7 +70,7 @@ impl Cache {
         } else {
             self.was_held_closed
         };
-        let defect = record.as_ref().filter(|_| is_new).and_then(Record::defect);
+        let defect = record.as_ref().filter(|_| is_new).and_then(|record| defect(record, now));
         *self = Self {
             record: record.map(Box::new),
             at: Some(now),

@@ -192,7 +192,7 @@ impl Machine {
                 // nothing of holds then probe no sooner either.
                 opened_at: terms.until.saturating_sub(seconds_up(self.config.recovery_timeout())),
                 expires_at: expires_at.max(terms.until.saturating_add(seconds_up(TTL_SLACK))),
-                hints: self.outage_of_opening(&Cause::Hold).hints(Hints::NONE),
+                hints: self.outage_of_hold().hints(Hints::NONE),
                 terms,
             }),
             Command::Hold(HoldKind::Closed, terms) => Some(Operation::HoldClosed {

@@ -3,8 +3,10 @@
 //! The record says so, and until when. No phase is needed: the circuit is closed, and the cached
 //! record is asked at each trip. At the end of the hold the ordinary rules apply again, by
 //! whatever clock this process has, with or without the store.
+//!
+//! And what subscribers are told of holds of either kind: each once, and its end.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{
     Machine,
@@ -18,6 +20,15 @@ use crate::{
     transition::{Cause, Origin},
 };
 
+/// The hold that subscribers were last told of.
+#[derive(Clone, Debug)]
+pub(super) struct ToldHold {
+    hold: HoldInfo,
+    /// They were also told that its time has passed. Kept, so that a clock that is set back a
+    /// little does not begin the hold again.
+    is_over: bool,
+}
+
 /// Returns `true` if an operator holds the circuit of this record closed, and the hold is not over.
 pub(super) fn is_held_closed(record: &Record, now: Moment) -> bool {
     left(record, now) > Duration::ZERO
@@ -25,9 +36,21 @@ pub(super) fn is_held_closed(record: &Record, now: Moment) -> bool {
 
 fn left(record: &Record, now: Moment) -> Duration {
     let left = record.held_closed_until().map(|end| until(end, Duration::ZERO, now));
-    // An item that was written by hand may have no stamp of when its hold began.
-    let is_sound = |left: &Duration| left.as_secs() <= LONGEST_CLOSED_TIME.unsigned_abs();
-    left.filter(is_sound).unwrap_or_default()
+    left.filter(|left| !is_too_long(*left)).unwrap_or_default()
+}
+
+/// Returns `true` if no hold closed lasts so long from now. An item that was written by hand may
+/// have no stamp of when its hold began.
+fn is_too_long(left: Duration) -> bool {
+    left.as_secs() > LONGEST_CLOSED_TIME.unsigned_abs()
+}
+
+/// Returns the attribute that makes the record unreadable, if one does: also the end of a hold
+/// closed that is ignored because it is too far ahead.
+pub(super) fn defect(record: &Record, now: Moment) -> Option<&'static str> {
+    let end = record.held_closed_until().map(|end| until(end, Duration::ZERO, now));
+    let is_ignored = end.is_some_and(is_too_long);
+    record.defect().or_else(|| is_ignored.then_some("hold_until"))
 }
 
 impl Machine {
@@ -53,12 +76,83 @@ impl Machine {
         }
     }
 
+    /// Returns `true` if this is not what subscribers were last told of holds.
+    pub(super) fn is_news_of_hold(&self, hold: Option<&HoldInfo>) -> bool {
+        match (&self.told_hold, hold) {
+            (Some(told), Some(hold)) => told.hold != *hold,
+            (Some(told), None) => !told.is_over,
+            (None, hold) => hold.is_some(),
+        }
+    }
+
+    /// Notes what subscribers are told of holds. Returns the hold that is over by that, or
+    /// replaced.
+    pub(super) fn note_told_hold(
+        &mut self,
+        hold: Option<&HoldInfo>,
+        cause: &Cause,
+    ) -> Option<HoldInfo> {
+        if !self.is_news_of_hold(hold) {
+            return None;
+        }
+        let kept = match (hold, cause) {
+            (Some(hold), _) => Some(ToldHold { hold: hold.clone(), is_over: false }),
+            (None, Cause::HoldEnded) => {
+                self.told_hold.as_deref().map(|told| ToldHold { is_over: true, ..told.clone() })
+            }
+            (None, _) => None,
+        };
+        let before = std::mem::replace(&mut self.told_hold, kept.map(Box::new));
+        before.filter(|told| !told.is_over).map(|told| told.hold)
+    }
+
+    /// Tells subscribers of the hold that a record shows, or that it shows none any more, where no
+    /// change of state has told them: the circuit was in that state before.
+    pub(super) fn tell_hold_shown(&mut self) {
+        let hold = self.hold_shown();
+        // They hear of an opening of this process once its write was applied: no hold comes with it.
+        if self.announced != self.phase.state() || !self.is_news_of_hold(hold.as_ref()) {
+            return;
+        }
+        let cause = match (&hold, &self.phase) {
+            (Some(_), _) => Cause::Hold,
+            (None, Phase::Closed { .. }) => self.cause_of_closing(self.cache.record()),
+            (None, Phase::Open(_) | Phase::HalfOpen(_)) => Cause::Elsewhere,
+        };
+        self.announce(cause, Origin::Observed);
+    }
+
+    /// Returns why others have closed the circuit of this record, or hold it closed.
+    pub(super) fn cause_of_closing(&self, record: Option<&Record>) -> Cause {
+        match record {
+            Some(record) if is_held_closed(record, self.now) => Cause::Hold,
+            Some(record) if record.is_released() => Cause::Release,
+            Some(_) | None => Cause::Elsewhere,
+        }
+    }
+
+    /// Tells subscribers that the time of a hold closed has passed. No write ends it, and each
+    /// process tells it by its own clock. That of a hold open is told by the probe that follows.
+    pub(super) fn tell_end_of_hold(&mut self) {
+        let is_over = |told: &ToldHold| {
+            let now = SystemTime::UNIX_EPOCH.checked_add(self.now.fleet_time());
+            let is_past = now.is_some_and(|now| told.hold.until <= now);
+            told.hold.kind == HoldKind::Closed && !told.is_over && is_past
+        };
+        if self.told_hold.as_deref().is_some_and(is_over)
+            && self.announced == self.phase.state()
+            && self.hold_shown().is_none()
+        {
+            self.announce(Cause::HoldEnded, Origin::WithoutStore);
+        }
+    }
+
     /// Returns the hold that the circuit is under, for observers.
     pub(super) fn hold_shown(&self) -> Option<HoldInfo> {
         let record = self.cache.record();
         let told = |kind, end| {
             let reason = record.map(Record::hold_reason).unwrap_or_default();
-            let by = record.and_then(|record| record.hold_by.valid());
+            let by = record.and_then(Record::held_by);
             HoldInfo::new(kind, end, by, &reason)
         };
         match &self.phase {

@@ -5,7 +5,11 @@
 
 use std::time::Duration;
 
-use super::Machine;
+use super::{
+    Machine,
+    cache::is_closed,
+    phase::{Phase, Standing},
+};
 use crate::{
     protocol::moment::{Moment, millis},
     protocol::record::{Hints, Record},
@@ -50,6 +54,21 @@ impl Machine {
     pub(super) fn outage_of_opening(&self, cause: &Cause) -> Outage {
         let known = self.phase.outage().cloned();
         known.unwrap_or_else(|| Outage::starting(self.now, cause.clone()))
+    }
+
+    /// Returns the outage that a hold open by this process belongs to, for the fleet: the one that
+    /// the circuit is in, or one that begins now. An opening of this process alone, which the
+    /// record does not show, is no outage of the fleet.
+    pub(super) fn outage_of_hold(&self) -> Outage {
+        let is_private = match (&self.phase, self.cache.record()) {
+            (_, Some(record)) => is_closed(record),
+            (Phase::Open(opening), None) => {
+                matches!(opening.standing, Standing::Lapsed { .. } | Standing::Refuted)
+            }
+            (Phase::Closed { .. } | Phase::HalfOpen(_), None) => false,
+        };
+        let known = self.phase.outage().filter(|_| !is_private).cloned();
+        known.unwrap_or_else(|| Outage::starting(self.now, Cause::Hold))
     }
 
     /// Returns the outage that a record shows which is not closed, or that this process knows.

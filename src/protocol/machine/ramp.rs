@@ -118,8 +118,9 @@ impl Machine {
         {
             return;
         }
-        // Held closed until then, the circuit has admitted all calls.
-        if record.is_released() && self.cache.was_held_closed {
+        // Held closed until then, the circuit has admitted all calls. An older version of this crate
+        // releases without a trace of that: then only who has seen the hold knows.
+        if record.is_released() && (self.cache.was_held_closed || record.was_held_closed()) {
             return;
         }
         let stamped = record.expires_at.valid().map(|expires_at| {

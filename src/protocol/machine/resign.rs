@@ -17,6 +17,8 @@ impl Machine {
         self.epoch = before.epoch.saturating_add(1);
         self.probes = before.probes;
         self.follow_from(&before);
+        // The next read tells whether it is as subscribers know it.
+        self.told_hold = before.told_hold;
         // The same voter: under another name this process would be two.
         self.voting = before.voting;
         self.forget_ballot();

@@ -1,12 +1,16 @@
 //! New settings for a circuit that runs.
 //!
 //! What is computed from stamps follows at once: waits, the age of the cache, the time that an
-//! opening lasts. Two things were begun under the settings before, and end under them:
+//! opening lasts. Three things were begun under the settings before, and end under them:
 //!
 //! | while | these stay | otherwise |
 //! |---|---|---|
 //! | this process holds the right to probe, or has asked for it | `probe_lease`, `probe_limit`, `handoff`, `election_spread` | a lease that is written for longer than its holder knows of is taken for free too early or too late |
 //! | a store operation is in flight | `store_timeout` | an operation that takes longer than the new limit looks like a freeze |
+//! | a ballot is under way | its `store_timeout` | the same |
+//!
+//! What that ballot shows is judged by the rule of votes that is in force when its answer comes. If
+//! there is none any more, it trips nothing, and the vote is withdrawn.
 
 use std::{sync::Arc, time::Duration};
 

@@ -31,8 +31,8 @@ pub struct HoldTerms {
 }
 
 impl HoldTerms {
-    /// Returns the owner of a record that is held open: programs that do not know `hold_until`
-    /// keep from electing over it.
+    /// Returns the owner of a record that is held open. Programs that do not know `hold_until`
+    /// elect no prober while an owner stands there.
     #[must_use]
     pub fn owner(&self) -> Arc<str> {
         Arc::from(format!("{HOLD_PREFIX}{}", self.reason))
@@ -50,7 +50,8 @@ impl HoldTerms {
     }
 }
 
-/// What a hold says beside its kind and its end, which stand for the hold in conditions.
+/// The attributes of a hold that conditions name only where they were seen: its kind and its end
+/// tell it from any other.
 pub(super) const DETAILS: [Attribute; 2] = [HoldBy, HoldReason];
 
 /// Removes what a hold has left, where the record that was seen has it.
@@ -58,7 +59,23 @@ pub(super) fn forget_hold(seen: Option<&Record>) -> Vec<Change> {
     [Hold, HoldUntil, HoldBy, HoldReason].map(|name| forget(name, seen)).concat()
 }
 
+/// Ends the hold of a record that was seen. Of a hold closed its end stays, which is now: a process
+/// that starts later learns from it that all calls were admitted until then.
+pub(super) fn end_hold(seen: &Record, now: i64) -> Vec<Change> {
+    if seen.held_closed_until().is_none() {
+        return forget_hold(Some(seen));
+    }
+    let forgotten = [Hold, HoldBy, HoldReason].map(|name| forget(name, Some(seen))).concat();
+    [vec![set(HoldUntil, &now)], forgotten].concat()
+}
+
 impl Record {
+    /// Returns `true` if an operator has released a hold closed, and nothing has changed since.
+    #[must_use]
+    pub fn was_held_closed(&self) -> bool {
+        self.is_released() && self.hold == Field::Absent && self.hold_until != Field::Absent
+    }
+
     /// Returns `true` if an operator holds the circuit open.
     #[must_use]
     pub fn is_held(&self) -> bool {
@@ -80,12 +97,21 @@ impl Record {
         self.hold_until.valid().copied().filter(is_sound).filter(|_| is_held)
     }
 
+    /// Returns `true` if `hold_until` and `hold_by` are of the hold open that the owner tells of. A
+    /// version of this crate that does not know them leaves those of the hold before its own.
+    fn has_own_details(&self) -> bool {
+        let of_owner = self.owner.valid().and_then(|owner| owner.strip_prefix(HOLD_PREFIX));
+        let is_same = self.hold_reason.valid().is_some_and(|reason| Some(&**reason) == of_owner);
+        // A hold closed: one that is open has no such word.
+        is_same && self.hold == Field::Absent
+    }
+
     /// Returns until when an operator holds the circuit open. `None` if it is not held open, or
-    /// if the record has no end that can be one: then the hold ends a recovery timeout after
-    /// `opened_at`.
+    /// if the record has no end that can be one, or one of an older hold, as versions leave it that
+    /// do not know of it: then the hold ends a recovery timeout after `opened_at`.
     #[must_use]
     pub fn held_open_until(&self) -> Option<i64> {
-        let until = self.hold_until.valid().copied()?;
+        let until = self.hold_until.valid().copied().filter(|_| self.has_own_details())?;
         // The holder's recovery timeout lies between the two.
         let is_sound = self.opened_at.valid().is_none_or(|opened_at| {
             (1..=LONGEST_OPEN_TIME).contains(&until.saturating_sub(*opened_at))
@@ -98,10 +124,17 @@ impl Record {
     pub(super) fn has_unsound_hold_until(&self) -> bool {
         let is_held_closed = self.state == Field::Valid(CircuitState::Closed)
             && self.hold.valid().is_some_and(|word| **word == *CLOSED);
-        // A hold of a version that does not know `hold_until` has none.
-        let is_open_with_end = self.is_held() && self.hold_until != Field::Absent;
+        // A hold of a version that does not know `hold_until` has none, or that of another.
+        let is_open_with_end = self.is_held()
+            && (self.hold_until.is_malformed()
+                || (self.hold_until != Field::Absent && self.has_own_details()));
         (is_held_closed && self.held_closed_until().is_none())
             || (is_open_with_end && self.held_open_until().is_none())
+    }
+
+    /// Returns who holds the circuit, if the record tells.
+    pub(crate) fn held_by(&self) -> Option<&Arc<str>> {
+        self.hold_by.valid().filter(|_| !self.is_held() || self.has_own_details())
     }
 
     /// Returns why the circuit is held; empty if nothing says so.
@@ -110,5 +143,75 @@ impl Record {
         let of_owner = self.owner.valid().filter(|_| self.is_held());
         let of_owner = of_owner.and_then(|owner| owner.strip_prefix(HOLD_PREFIX));
         of_owner.map(Arc::from).or_else(|| self.hold_reason.valid().cloned()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::record::{Hints, Operation};
+
+    const AT: i64 = 1_000_000;
+
+    fn held(kind: HoldKind, until: i64, reason: &str) -> Record {
+        let terms = HoldTerms { until, by: Some(Arc::from("anna")), reason: Arc::from(reason) };
+        let (seen, expires_at, hints) = (None, until.saturating_add(3_600), Hints::NONE);
+        let hold = match kind {
+            HoldKind::Open => Operation::Hold {
+                seen,
+                terms,
+                opened_at: until.saturating_sub(30),
+                expires_at,
+                hints,
+            },
+            HoldKind::Closed => Operation::HoldClosed { seen, terms, held_at: AT, expires_at },
+        };
+        hold.apply(None).unwrap()
+    }
+
+    /// A hold open over this record, by a version that does not know the attributes of holds.
+    fn held_by_an_older_version(over: Record, until: i64, reason: &str) -> Record {
+        Record {
+            state: CircuitState::Open.into(),
+            opened_at: until.saturating_sub(30).into(),
+            owner: Field::Valid(Arc::from(format!("{HOLD_PREFIX}{reason}"))),
+            expires_at: until.saturating_add(3_600).into(),
+            released: Field::Absent,
+            ..over
+        }
+    }
+
+    #[test]
+    fn case_134_a_hold_of_an_older_version_has_not_the_end_of_the_hold_before_it() {
+        for kind in [HoldKind::Open, HoldKind::Closed] {
+            let record =
+                held_by_an_older_version(held(kind, AT + 7_200, "deploy"), AT + 60, "bank is down");
+            assert!(record.is_held());
+            assert_eq!(record.held_open_until(), None, "a recovery timeout after `opened_at`");
+            assert_eq!((record.held_by(), &*record.hold_reason()), (None, "bank is down"));
+            assert_eq!(record.defect(), None, "nothing is malformed");
+        }
+        // Of the same reason as a hold closed: the word tells.
+        let over = held(HoldKind::Closed, AT + 7_200, "deploy");
+        assert_eq!(held_by_an_older_version(over, AT + 60, "deploy").held_open_until(), None);
+        // After the release of a hold closed, which leaves its end.
+        let seen = held(HoldKind::Closed, AT + 7_200, "deploy");
+        let release =
+            Operation::Release { seen: seen.clone(), released_at: AT + 9, expires_at: AT + 3_600 };
+        let released = release.apply(Some(&seen)).unwrap();
+        assert!(released.was_held_closed());
+        let record = held_by_an_older_version(released, AT + 20, "bank is down");
+        assert_eq!((record.held_open_until(), record.defect()), (None, None));
+    }
+
+    #[test]
+    fn case_134_a_hold_of_this_version_has_its_own_end() {
+        let record = held(HoldKind::Open, AT + 7_200, "");
+        assert_eq!(record.held_open_until(), Some(AT + 7_200));
+        assert_eq!(record.held_by().map(|by| &**by), Some("anna"));
+        let record = Record { hold_until: (AT - 7_200).into(), ..record };
+        assert_eq!(record.defect(), Some("hold_until"), "before it began");
+        let closed = held(HoldKind::Closed, AT + 7_200, "deploy");
+        assert_eq!(closed.held_by().map(|by| &**by), Some("anna"));
     }
 }

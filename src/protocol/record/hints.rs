@@ -22,7 +22,8 @@ pub struct Hints {
     pub failed_probes: Option<u64>,
     /// The end of this opening, where a call has asked for it.
     pub open_until: Option<i64>,
-    /// When the outage began. Only a trip and a hold write it; a closing removes it.
+    /// When the outage began. Only a trip, a hold and an election without a record write it; a
+    /// closing removes it.
     pub down_since: Option<i64>,
     /// The cause of the first opening of the outage, as `down_since`.
     pub cause: Option<Arc<str>>,

@@ -16,7 +16,7 @@ use super::{
         Change, Condition, Typed as _, untyped,
     },
     changes::{forget, set},
-    held::{DETAILS, forget_hold},
+    held::{DETAILS, end_hold, forget_hold},
     hints::forget_length,
 };
 use crate::{hold::info::HoldKind, state::CircuitState};
@@ -70,6 +70,8 @@ pub enum Operation {
         lease_until: i64,
         /// The time from which the store may delete the record.
         expires_at: i64,
+        /// What the outage began with.
+        hints: Hints,
     },
     /// An expired lease changes hands. Condition: half-open, with an unchanged
     /// owner and lease.
@@ -294,9 +296,10 @@ impl Operation {
                 forget_hold(Some(seen)),
             ]
             .concat(),
-            Self::ElectAbsent { token, opened_at, lease_until, expires_at } => [
+            Self::ElectAbsent { token, opened_at, lease_until, expires_at, hints } => [
                 vec![set(State, &CircuitState::HalfOpen), set(OpenedAt, opened_at)],
                 become_owner(token, *lease_until, *expires_at),
+                hints.of_outage(None),
             ]
             .concat(),
             Self::TakeOver { seen, token, lease_until, expires_at } => {
@@ -319,9 +322,8 @@ impl Operation {
             ],
             Self::Close { expires_at, .. } => become_closed(*expires_at),
             Self::Release { seen, released_at, expires_at } => {
-                let released = vec![set(Released, released_at)];
-                let forgotten = [forget_length(Some(seen)), forget_hold(Some(seen))].concat();
-                [become_closed(*expires_at), released, forgotten].concat()
+                let ended = [forget_length(Some(seen)), end_hold(seen, *released_at)].concat();
+                [become_closed(*expires_at), vec![set(Released, released_at)], ended].concat()
             }
         }
     }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use super::Actor;
 use crate::{
+    hold::HoldInfo,
     panics::caught,
     protocol::machine::{Detail, Opened},
     runtime::circuit::Circuit,
@@ -14,10 +15,11 @@ use crate::{
 };
 
 /// The last announcement of a circuit that was then forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LastAnnounced {
     pub(crate) state: CircuitState,
     pub(crate) opened_at: Option<i64>,
+    pub(crate) hold: Option<HoldInfo>,
 }
 
 impl Actor {
@@ -34,6 +36,7 @@ impl Actor {
             transition.origin == Origin::Observed
                 && announced.state == transition.to_state
                 && announced.opened_at == transition.opened_at
+                && announced.hold == transition.hold
         });
         if !is_repeated {
             self.tell(transition);
@@ -52,25 +55,25 @@ impl Actor {
     /// open circuits would otherwise count this one for ever.
     pub(super) fn leave(&self, circuit: &Arc<Circuit>, is_clean: &dyn Fn() -> bool) -> bool {
         let published = self.machine.published();
+        let (outage, hold) = match self.machine.detail() {
+            Detail::Opened(Opened { outage, hold }) => (Some(outage), hold),
+            Detail::Closed | Detail::Ramping(_) | Detail::HeldClosed(_) => (None, None),
+        };
         let announced = match published.state {
             CircuitState::Closed => None,
             state @ (CircuitState::Open | CircuitState::HalfOpen) => {
-                Some(LastAnnounced { state, opened_at: published.opened_at })
+                Some(LastAnnounced { state, opened_at: published.opened_at, hold })
             }
         };
-        let is_forgotten = (self.forget)(circuit, is_clean, announced);
+        let is_forgotten = (self.forget)(circuit, is_clean, announced.clone());
         if is_forgotten {
             circuit.counts.drain(&circuit.snapshot.load());
             self.environment.observed.forget(&circuit.label());
         }
-        if let Some(LastAnnounced { state, opened_at }) = announced
+        if let Some(LastAnnounced { state, opened_at, hold }) = announced
             && is_forgotten
         {
             let now = self.clock().now().wall();
-            let (outage, hold) = match self.machine.detail() {
-                Detail::Opened(Opened { outage, hold }) => (Some(outage), hold),
-                Detail::Closed | Detail::Ramping(_) | Detail::HeldClosed(_) => (None, None),
-            };
             self.tell(CircuitTransition {
                 circuit_name: circuit.name.clone(),
                 from_state: state,
@@ -82,6 +85,7 @@ impl Actor {
                 down_since: outage.map(|outage| outage.since),
                 outage_cause: outage.map(|outage| outage.cause.clone()),
                 hold,
+                ended_hold: None,
                 dry_run: circuit.is_dry_run(),
             });
         }

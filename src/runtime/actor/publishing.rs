@@ -109,7 +109,7 @@ impl Actor {
 
     fn carry_out(&mut self, circuit: &Circuit, effect: Effect, under_way: &mut UnderWay) {
         match effect {
-            Effect::Announce(transition) => self.announce(transition),
+            Effect::Announce(transition) => self.announce(*transition),
             Effect::Start(request) => {
                 let is_commanded = self.machine.is_commanded();
                 let started = self.store_client(circuit).start(request, is_commanded);

@@ -337,6 +337,7 @@ impl Circuit {
         let mut tally = counted.tally();
         tally.follow(&self.config);
         let counting = &mut tally.counting;
+        counting.hold_closed(turn.published.is_held_closed);
         // Before `start_epoch`, which would clear the failures from before the freeze: a
         // process that is frozen between any two calls would never trip.
         if let Some(before) = turn.thaw {
@@ -346,8 +347,7 @@ impl Circuit {
             counting.renumber(epoch, if is_less { before } else { place });
         }
         counting.start_epoch(epoch, counted.place(counting), turn.is_contradicted);
-        // The machine refused the trip: the epoch is still its own. Count again from zero. A trip
-        // that was not shown to the machine in this turn stays for the next.
+        // The machine refused the trip: count again from zero. One that it was not shown stays.
         let is_refused = turn.trip.as_ref().is_some_and(|trip| trip.epoch == epoch);
         if is_refused {
             counting.restart();

@@ -38,7 +38,7 @@ pub(crate) fn describe() {
         describe_counter!(
             TRANSITIONS,
             Unit::Count,
-            "State changes of circuits; those of origin \"local\" are told by the process that wrote them."
+            "State changes of circuits, and their holds; those of origin \"local\" are told by the process that wrote them."
         );
         describe_counter!(STORE_FAULTS, Unit::Count, "Store operations that failed.");
         describe_gauge!(
@@ -150,6 +150,7 @@ pub(super) const fn cause(cause: &Cause) -> &'static str {
         Cause::ProbeFailed => "probe_failed",
         Cause::Hold => "hold",
         Cause::Release => "release",
+        Cause::HoldEnded => "hold_ended",
         Cause::WouldOpen => "would_open",
         Cause::RecordGone => "record_gone",
         Cause::StoreUnreadable => "store_unreadable",

@@ -289,6 +289,7 @@ fn causes() -> Vec<(crate::Cause, bool)> {
         Cause::ProbeFailed,
         Cause::Hold,
         Cause::Release,
+        Cause::HoldEnded,
         Cause::WouldOpen,
         Cause::RecordGone,
         Cause::StoreUnreadable,
@@ -373,6 +374,7 @@ fn case_168_no_name_forges_a_label() {
         down_since: None,
         outage_cause: None,
         hold: None,
+        ended_hold: None,
         dry_run: false,
     });
     let labels = r"circuit=evil\n\u{1b}[2J from=CLOSED to=OPEN cause=hold origin=local +1";

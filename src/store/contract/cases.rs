@@ -59,7 +59,14 @@ fn elect(seen: Record, token: LeaseToken) -> Operation {
 }
 
 fn elect_absent(token: LeaseToken) -> Operation {
-    Operation::ElectAbsent { token, opened_at: NOW, lease_until: NOW + 30, expires_at: TTL + 1 }
+    let hints = Hints { down_since: Some(NOW - 9), cause: Some(Arc::from("rule")), ..Hints::NONE };
+    Operation::ElectAbsent {
+        token,
+        opened_at: NOW,
+        lease_until: NOW + 30,
+        expires_at: TTL + 1,
+        hints,
+    }
 }
 
 fn take_over(seen: Record, token: LeaseToken) -> Operation {

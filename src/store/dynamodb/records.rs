@@ -48,8 +48,8 @@ pub enum OtherItem {
 pub struct RecordsPage {
     /// The circuits, in the order in which DynamoDB shows them.
     pub circuits: Vec<CircuitRecord>,
-    /// The records that circuits would have, if those that only try them out enforced them: their
-    /// keys end in `#dry-run`, which the names here are without.
+    /// The records of circuits in a dry run. Their keys end in `#dry-run`; the names here are those
+    /// of the circuits, without it.
     pub dry_runs: Vec<CircuitRecord>,
     /// The items that are not circuits'.
     pub others: Vec<OtherItem>,
@@ -119,8 +119,8 @@ impl Records {
 
     /// Reads the next page: at most 1,000 items; `None` after the last. A page may be empty.
     ///
-    /// A circuit that has an item all the while is on one page, once, as it was when that page was
-    /// read. One request, with the timeouts of an operation of the store; waits up to 10 s for
+    /// A circuit whose item is there from the first page to the last is on one page, once, as it was
+    /// when that page was read. One request, with the timeouts of an operation of the store; waits up to 10 s for
     /// credentials.
     ///
     /// # Errors

@@ -80,7 +80,13 @@ pub fn operations(record: &Record, choice: &Choice) -> Vec<Operation> {
             expires_at,
         },
         Operation::Release { seen: seen(), released_at: choice.at, expires_at },
-        Operation::ElectAbsent { token: token(), opened_at, lease_until, expires_at },
+        Operation::ElectAbsent {
+            token: token(),
+            opened_at,
+            lease_until,
+            expires_at,
+            hints: Hints::NONE,
+        },
     ]
 }
 

@@ -4,8 +4,9 @@ use std::{env, future::ready, time::Duration};
 
 use fastrand::Rng;
 use fuseboard::{
-    Backoff, Breaker, BreakerRegistry, CallError, CircuitName, CircuitState, Config, ConfigBuilder,
-    Hold, MemoryStore, NameError, OpenError, RegistryError, Rule, Settings, tower::BreakerLayer,
+    Backoff, Breaker, BreakerRegistry, CallError, Cause, CircuitName, CircuitState, Config,
+    ConfigBuilder, Hold, MemoryStore, NameError, OpenError, RegistryError, Rule, Settings,
+    tower::BreakerLayer,
 };
 use tower::{Service as _, ServiceBuilder, ServiceExt as _, service_fn};
 
@@ -255,4 +256,24 @@ async fn names_of_items_beside_a_circuit_are_no_names_of_circuits() {
     let too_long = registry.breaker("n".repeat(2_041)).unwrap_err();
     assert_eq!(too_long, RegistryError::Name(NameError::TooLong { bytes: 2_049 }));
     assert!(CircuitName::new("n".repeat(2_048)).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_136_a_hold_of_a_circuit_in_a_dry_run_is_told_as_any_other() {
+    let lines = Lines::of(tracing::Level::INFO);
+    let world = World::with(|config| config.dry_run(true));
+    let process = world.process();
+    let circuit = process.circuit();
+    circuit.hold(Hold::closed_for(Duration::from_secs(60)).reason("no")).await.unwrap();
+    circuit.release().await.unwrap();
+    let told = process.transitions();
+    let causes: Vec<_> = told.iter().map(|told| (&told.cause, told.dry_run)).collect();
+    assert_eq!(causes, [(&Cause::Hold, true), (&Cause::Release, true)]);
+    let lines = lines.take_texts();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.contains("hold_reason=\"no\" hold_until=1000060 dry_run=true"))
+    );
 }

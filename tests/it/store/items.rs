@@ -54,6 +54,7 @@ fn elect_absent() -> Operation {
         opened_at: 1_000,
         lease_until: 1_060,
         expires_at: 4_660,
+        hints: Hints::NONE,
     }
 }
 

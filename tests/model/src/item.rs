@@ -171,7 +171,11 @@ impl Item {
 
     fn of(record: &Record, epoch: Stamp) -> Self {
         let is_held = record.is_held() || record.held_closed_until().is_some();
-        assert_eq!(is_held, record.hold_until != Field::Absent, "a hold leaves nothing behind");
+        let has_end = record.hold_until != Field::Absent;
+        // The end of a hold closed, which decides about ramps alone: it is left out, so that a trip
+        // has one attribute less to name.
+        let is_left = record.was_held_closed();
+        assert_eq!(is_held, has_end && !is_left, "a hold leaves nothing else behind");
         let owner = record.owner.valid().map(|owner| match owner.strip_prefix("token ") {
             Some(number) => number.parse().unwrap(),
             None => HOLD,
@@ -189,7 +193,7 @@ impl Item {
             expires: small(record.expires_at.valid().unwrap()),
             count: record.success_count.valid().map(small),
             released: record.released.valid().map(small),
-            held: record.hold_until.valid().map(small),
+            held: record.hold_until.valid().filter(|_| is_held).map(small),
             epoch,
         }
     }
@@ -301,7 +305,8 @@ impl Write {
             Self::ElectAbsent { opened, token: number, at } => {
                 let (token, lease_until, expires_at) = led(*number, *at);
                 let opened_at = i64::from(*opened);
-                Operation::ElectAbsent { token, opened_at, lease_until, expires_at }
+                let hints = Hints::NONE;
+                Operation::ElectAbsent { token, opened_at, lease_until, expires_at, hints }
             }
             Self::TakeOver { seen, token: number, at } => {
                 let (token, lease_until, expires_at) = led(*number, *at);

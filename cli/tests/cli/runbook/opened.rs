@@ -43,6 +43,7 @@ async fn an_open_circuit_is_seen_held_disabled_and_released() {
     process.breaker.refresh().await.unwrap();
     let rejected = process.breaker.try_admit().unwrap_err();
     assert!(matches!(rejected.reason(), Reason::Held { .. }), "{rejected:?}");
+    page.block(log.take());
     page.block(anna.runs("fuseboard release payment-backend").await);
     process.breaker.refresh().await.unwrap();
     process.works(1).await;

@@ -168,6 +168,11 @@ fn lasting_word(word: &str) -> String {
     if core.len() >= 20 && core.ends_with('Z') && core.as_bytes().get(10) == Some(&b'T') {
         return "<time>".to_owned();
     }
+    if let Some(until) = core.strip_prefix("hold_until=")
+        && until.chars().all(|digit| digit.is_ascii_digit())
+    {
+        return "hold_until=<time>".to_owned();
+    }
     if let Some(word) = without_token(core) {
         return word;
     }
@@ -199,6 +204,7 @@ fn what_differs_from_run_to_run_is_left_out_and_the_rest_is_not() {
     let owner = "Some(\"task-7/0123456789abcdef0123456789abcdef\"),";
     assert_eq!(lasting(owner), "Some(\"task-7/<token>\"");
     assert_ne!(lasting("3 failures"), lasting("4 failures"));
+    assert_eq!(lasting("hold_until=1764516722"), "hold_until=<time>");
     assert_eq!(lasting("every 2 s, at http://127.0.0.1:80/"), "every 2 s at http://<address>/");
 }
 

@@ -18,6 +18,11 @@ use crate::{
 impl Machine {
     /// Adopts the record that a read showed, unless the pending write applies to it.
     pub(super) fn adopt(&mut self, record: Option<Record>) {
+        self.adopt_state(record);
+        self.tell_hold_shown();
+    }
+
+    fn adopt_state(&mut self, record: Option<Record>) {
         let last_read_at = self.cache.at;
         let same_epoch =
             last_read_at.is_some() && is_same_epoch(self.cache.record(), record.as_ref());
@@ -203,9 +208,7 @@ impl Machine {
     /// Closes the circuit because another process did. Without a record nobody has closed it:
     /// it was deleted.
     fn close_here(&mut self, record: Option<&Record>, last_read_at: Option<Moment>) {
-        let is_held = record.is_some_and(|record| is_held_closed(record, self.now));
-        let cause = if is_held { Cause::Hold } else { Cause::Elsewhere };
-        self.commit(Phase::CLOSED, cause, Origin::Observed);
+        self.commit(Phase::CLOSED, self.cause_of_closing(record), Origin::Observed);
         if let Some(record) = record {
             self.start_ramp_of(record, last_read_at);
         }

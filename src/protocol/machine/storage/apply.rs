@@ -12,7 +12,7 @@ use crate::{
     protocol::machine::phase::{Phase, Recovery, Standing},
     protocol::machine::prober::{OtherLease, OurLease, Prober, Stage},
     protocol::moment::Moment,
-    protocol::record::{LeaseToken, Operation, Record},
+    protocol::record::{Hints, LeaseToken, Operation, Record},
     transition::{Cause, Origin},
 };
 
@@ -118,7 +118,9 @@ impl Machine {
         let opened_at = opened_at.unwrap_or_else(|| self.now.unix_ceil(Duration::ZERO));
         let token = self.elect(None, lease_until);
         let expires_at = self.expires_after(lease_until);
-        Operation::ElectAbsent { token, opened_at, lease_until, expires_at }
+        // The deleted record had told them.
+        let hints = self.phase.outage().map_or(Hints::NONE, |outage| outage.hints(Hints::NONE));
+        Operation::ElectAbsent { token, opened_at, lease_until, expires_at, hints }
     }
 
     /// Takes a write that the store has applied, now or in an earlier attempt.

@@ -126,8 +126,88 @@ fn a_hold_closed_of_more_than_a_year_is_none() {
             world.record = Some(Record { released: released.clone(), ..held });
             world.succeed(0);
             assert_eq!(world.processes[0].machine.is_held_closed(), is_held, "{until}");
-            let defects = if is_held || released == Field::Absent { 0 } else { 1 };
-            assert_eq!(world.processes[0].defects.len(), defects, "{until}");
+            let defects: &[&str] = if is_held { &[] } else { &["hold_until"] };
+            assert_eq!(world.processes[0].defects, defects, "{until}");
         }
     }
+}
+
+#[test]
+fn case_133_who_starts_after_the_release_of_a_hold_closed_begins_no_ramp() {
+    // Held closed from the start, and over an opening.
+    for failures in [0, 5] {
+        let mut world = World::new(2, &ramping());
+        world.fail(0, failures);
+        command(&mut world, 0, hold(HoldKind::Closed, START_UNIX + 600));
+        world.advance(s(50));
+        command(&mut world, 0, Command::Release);
+        world.succeed(1);
+        assert!(!is_on_ramp(&world, 1), "it admitted all until then");
+        assert!(world.stored().was_held_closed());
+    }
+    // After the release of an opening it does.
+    let mut world = World::new(2, &ramping());
+    world.fail(0, 5);
+    command(&mut world, 0, Command::Release);
+    let _ = world.call(1);
+    assert!(is_on_ramp(&world, 1));
+}
+
+#[test]
+fn who_starts_after_what_followed_a_release_is_not_told_of_the_hold_before() {
+    let mut world = World::new(2, &ramping());
+    command(&mut world, 0, hold(HoldKind::Closed, START_UNIX + 600));
+    command(&mut world, 0, Command::Release);
+    world.fail(0, 5);
+    assert_eq!(world.stored().hold_until, Field::Absent);
+    world.pass(s(40));
+    while world.state(0) != CircuitState::Closed {
+        world.succeed(0);
+        world.pass(s(3));
+    }
+    let _ = world.call(1);
+    assert!(is_on_ramp(&world, 1));
+}
+
+/// An opening of this process alone is none of the fleet, whose outage a hold may be.
+#[test]
+fn case_185_a_hold_of_who_is_refuted_begins_the_outage() {
+    let mut world = refuted::contradicted();
+    world.fail(0, 5);
+    assert_eq!(
+        (world.state(0), &world.stored().state),
+        (CircuitState::Open, &CircuitState::Closed.into())
+    );
+    let alone_since = world.processes[0].now;
+    world.advance(s(20));
+    let now = world.processes[0].now.unix_ceil(Duration::ZERO);
+    assert!(now > alone_since.unix_ceil(Duration::ZERO));
+    command(&mut world, 0, hold(HoldKind::Open, now + 600));
+    let stored = world.stored();
+    assert_eq!(
+        (&stored.down_since, stored.cause.valid().map(|text| &**text)),
+        (&now.into(), Some("hold"))
+    );
+    // Over an opening that the fleet knows it belongs to that.
+    let mut world = World::new(2, &Config::default());
+    world.fail(0, 5);
+    let since = world.stored().down_since.clone();
+    world.advance(s(20));
+    command(&mut world, 1, hold(HoldKind::Open, START_UNIX + 600));
+    assert_eq!(world.stored().down_since, since);
+}
+
+#[test]
+fn case_185_an_election_without_a_record_tells_what_the_outage_began_with() {
+    let mut world = World::new(2, &Config::default());
+    world.fail(0, 5);
+    let (since, cause) = (world.stored().down_since.clone(), world.stored().cause.clone());
+    world.delete();
+    world.pass(s(40));
+    let probe = world.admit(0);
+    assert_eq!((&world.stored().down_since, &world.stored().cause), (&since, &cause));
+    world.end(0, probe, CallEnd::Failure);
+    let _ = world.call(1);
+    let outage = world.processes[1].machine.phase.outage().cloned().expect("it is open");
+    assert_eq!((Field::Valid(outage.since), outage.cause), (since, Cause::FailureThreshold));
 }

@@ -467,7 +467,7 @@ impl Process {
     fn collect(&mut self) {
         for effect in self.machine.take_effects() {
             match &effect {
-                Effect::Announce(transition) => self.transitions.push(transition.clone()),
+                Effect::Announce(transition) => self.transitions.push((**transition).clone()),
                 Effect::Defective(attribute) => self.defects.push(attribute),
                 Effect::CommandResult(_) => {}
                 Effect::Start(job) => {

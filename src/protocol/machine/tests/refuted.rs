@@ -71,7 +71,7 @@ fn case_93_two_broken_processes_of_fifty_cost_the_others_little() {
 }
 
 /// The first of two has tripped, and the other has closed the circuit again.
-fn contradicted() -> World {
+pub(super) fn contradicted() -> World {
     let mut world = World::new(2, &spread());
     world.succeed(1);
     world.fail(0, 5);

@@ -399,6 +399,7 @@ fn is_told_of(transition: &CircuitTransition, kind: &str) -> bool {
         | Cause::StoreUnreadable
         | Cause::Refuted
         | Cause::WouldOpen
+        | Cause::HoldEnded
         | Cause::Elsewhere
         | Cause::Forgotten => return false,
     };

@@ -28,7 +28,13 @@ fn operations(seen: &Record, hints: &Hints) -> Vec<Operation> {
         hold_closed(Some(seen.clone())),
         Operation::Elect { seen: seen.clone(), token: token(), lease_until, expires_at },
         Operation::TakeOver { seen: seen.clone(), token: token(), lease_until, expires_at },
-        Operation::ElectAbsent { token: token(), opened_at, lease_until, expires_at },
+        Operation::ElectAbsent {
+            token: token(),
+            opened_at,
+            lease_until,
+            expires_at,
+            hints: hints.clone(),
+        },
         Operation::Renew { token: token(), lease_until, expires_at, starts_probe: true },
         Operation::HandOver {
             token: token(),

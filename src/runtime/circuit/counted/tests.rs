@@ -284,3 +284,30 @@ fn case_85_no_failure_of_many_threads_is_lost_or_counted_twice() {
     assert!(counter.inbox.try_recv().is_ok());
     assert!(counter.inbox.is_empty(), "woken once");
 }
+
+#[test]
+fn case_133_failing_calls_of_a_circuit_that_is_held_closed_do_not_ask_the_actor() {
+    let counter = Counter::new(9);
+    let closed = |is_held_closed| Published {
+        span_ms: 5_000,
+        is_held_closed,
+        ..published_in(1, CircuitState::Closed)
+    };
+    let asks = |at_ms| {
+        let decision = counter.circuit.gate.check(at_ms, || ());
+        matches!(decision, crate::runtime::gate::Decision::AskActor { .. })
+    };
+    let publish = |is_held_closed| {
+        counter.publish(&closed(is_held_closed));
+        let _ = counter.follow(&closed(is_held_closed), None, false);
+    };
+    publish(true);
+    assert!(counter.fail(1).is_none() && counter.fail(1).is_none());
+    // The counts are made by the first failure, and learn of the hold with the next turn.
+    publish(true);
+    assert!(counter.fail(1).is_none());
+    assert!(counter.passes() && !asks(300) && !asks(4_999));
+    assert!(asks(5_000), "what is known is too old");
+    publish(false);
+    assert!(!counter.passes() && !asks(200) && asks(300), "others may trip it now");
+}

@@ -8,7 +8,8 @@ use fuseboard::{
 };
 use serde_json::json;
 
-use super::{ALL, BECOME_OPEN, CLOSED, began, half_open, record, sends, update};
+use super::{ALL, BECOME_OPEN, CLOSED, began, half_open, record, sends, sent, update};
+use crate::support::engine::Engine;
 
 const UNCHANGED: &str = "#state = :seen_state AND #failure_count = :seen_failure_count \
     AND attribute_not_exists(#opened_at) AND #half_open_owner = :seen_half_open_owner \
@@ -182,4 +183,21 @@ async fn case_133_a_trip_after_a_hold_names_its_end_and_removes_it() {
     let open = super::with_began(BECOME_OPEN);
     let open = format!("{open}, #released, #hold, #hold_until, #hold_by, #hold_reason");
     sends(&trip, update(&open, condition, &names, values)).await;
+}
+
+/// Without its end, who starts later would take it for the release of an opening.
+#[tokio::test(start_paused = true)]
+async fn case_133_the_release_of_a_hold_closed_leaves_when_it_ended() {
+    let release = Operation::Release { seen: held_closed(), released_at: 1_515, expires_at: 5_160 };
+    let engine = Engine::new();
+    let body = sent(&engine, &engine.store("A"), &release).await;
+    let released = CLOSED.replace(
+        "#expiration = :expiration",
+        "#expiration = :expiration, #released = :released, #hold_until = :hold_until",
+    );
+    let released = format!("{released}, #hold, #hold_by, #hold_reason");
+    assert_eq!(body["UpdateExpression"], released);
+    let values = &body["ExpressionAttributeValues"];
+    assert_eq!(values[":hold_until"], json!({"N": "1515"}));
+    assert_eq!(values[":seen_hold_until"], json!({"N": "9030"}));
 }

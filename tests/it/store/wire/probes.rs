@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fuseboard::store::{Field, Hints, Operation};
 use serde_json::json;
 
-use super::{ALL, BECOME_OPEN, CLOSED, half_open, open, sends, sent, token, update};
+use super::{ALL, BECOME_OPEN, CLOSED, began, half_open, open, sends, sent, token, update};
 use crate::support::engine::Engine;
 
 const ELECTED: &str = "SET #state = :state, #failure_count = :failure_count, \
@@ -38,6 +38,7 @@ async fn case_207_an_election_without_a_record_requires_that_there_is_none() {
         opened_at: 1_000,
         lease_until: 1_060,
         expires_at: 4_660,
+        hints: began(),
     };
     let values = json!({
         ":state": {"S": "HALF_OPEN"},
@@ -47,9 +48,12 @@ async fn case_207_an_election_without_a_record_requires_that_there_is_none() {
         ":probe_lease_expiry": {"N": "1060"},
         ":success_count": {"N": "0"},
         ":expiration": {"N": "4660"},
+        ":down_since": {"N": "990"},
+        ":cause": {"S": "failure_threshold"},
     });
     let written = ELECTED.replace("#state = :state", "#state = :state, #opened_at = :opened_at");
-    let names = [&["id"], &ALL[..]].concat();
+    let written = format!("{written}, #down_since = :down_since, #cause = :cause");
+    let names = [&["id", "down_since", "cause"], &ALL[..]].concat();
     sends(&elect, update(&written, "attribute_not_exists(#key)", &names, values)).await;
 }
 

@@ -73,7 +73,12 @@ fn held() -> Record {
 
 /// Held by a process whose recovery timeout is 3 s.
 fn held_until() -> Record {
-    Record { opened_at: (T + 597).into(), hold_until: (T + 600).into(), ..held() }
+    Record {
+        opened_at: (T + 597).into(),
+        hold_until: (T + 600).into(),
+        hold_reason: Field::Valid("deploy".into()),
+        ..held()
+    }
 }
 
 fn timeless() -> Record {

@@ -80,7 +80,7 @@ impl Words {
                 let (seen, w) = (self.record(seen), token.as_str());
                 format!("{name} on {seen}: W={w} L={} X={}", at(lease_until), at(expires_at))
             }
-            Operation::ElectAbsent { token, opened_at, lease_until, expires_at } => {
+            Operation::ElectAbsent { token, opened_at, lease_until, expires_at, hints: _ } => {
                 let (w, o, l) = (token.as_str(), at(opened_at), at(lease_until));
                 format!("{name}: W={w} O={o} L={l} X={}", at(expires_at))
             }
