@@ -190,7 +190,7 @@ fn clocks_stand_still_in_a_freeze_and_show_it_when_it_ends() {
 fn spawned(world: &World, watch: &Arc<Watch>) -> (BreakerRegistry, Breaker) {
     let store =
         Reach { store: world.engine.store("E"), watch: Arc::clone(watch), start: world.start };
-    let registry = world.registry_over(store, "E", watch.hands());
+    let registry = world.registry_over(store, "E", watch.hands(), world.plan.config.clone());
     let breaker = registry.breaker(CIRCUIT).unwrap();
     (registry, breaker)
 }

@@ -7,6 +7,7 @@ use fuseboard::{Config, OnStoreOutage, Settings};
 
 use super::{
     dice::Dice,
+    lengths::Lengths,
     weather::{self, Weather},
 };
 
@@ -60,6 +61,7 @@ pub(crate) struct PlannedProcess {
     pub(crate) weather: Vec<(Span, Weather)>,
     /// When it takes other settings, and when those of the plan again.
     pub(crate) other_settings: Option<Span>,
+    pub(crate) lengths: Lengths,
     pub(crate) dice: Dice,
 }
 
@@ -67,6 +69,11 @@ impl PlannedProcess {
     /// The end of the freeze that it is in.
     pub(crate) fn thaws_at(&self, at: Duration) -> Option<Duration> {
         self.freezes.iter().find(|span| span.has(at)).map(|span| span.until)
+    }
+
+    /// Whether it stands still at any time between two.
+    pub(crate) fn is_frozen_within(&self, from: Duration, until: Duration) -> bool {
+        self.freezes.iter().any(|span| span.from < until && from < span.until)
     }
 }
 
@@ -187,6 +194,7 @@ impl Plan {
         if seed % 4 == 2 {
             plan.roll_settings(inner);
         }
+        plan.draw_lengths();
         plan
     }
 
@@ -209,6 +217,18 @@ impl Plan {
         }
     }
 
+    /// Gives each process its lengths: the same to all, or to each its own.
+    fn draw_lengths(&mut self) {
+        let mut dice = Dice::new(Dice::seed_of(self.seed, "lengths"));
+        let recovery = self.config.recovery_timeout();
+        let fleet = Lengths::of_fleet(&mut dice, recovery);
+        let is_mixed = dice.chance(40);
+        for process in &mut self.processes {
+            process.lengths =
+                if is_mixed { fleet.of_one(&mut dice, recovery) } else { fleet.clone() };
+        }
+    }
+
     /// New settings come to one process after the other, and go again in the same way.
     fn roll_settings(&mut self, span: Span) {
         let mut dice = Dice::new(Dice::seed_of(self.seed, "settings"));
@@ -223,7 +243,7 @@ impl Plan {
 
     /// Settings other than those of the plan: sterner, so that what is checked by those holds, but
     /// for shorter leases.
-    pub(crate) fn other_settings(&self) -> Settings {
+    pub(crate) fn other_settings(&self, process: &PlannedProcess) -> Settings {
         let count = |number: u64| u32::try_from(number + 1).unwrap();
         let config = &self.config;
         let lease = (config.probe_lease() / 2).max(Duration::from_secs(1));
@@ -234,7 +254,7 @@ impl Plan {
             .probe_lease(lease)
             .local_cache_max_age(config.local_cache_max_age())
             .on_store_outage(config.on_store_outage());
-        other.build().unwrap().into()
+        process.lengths.over(&other.build().unwrap()).into()
     }
 
     /// Default settings, and nothing else.
@@ -265,6 +285,37 @@ impl Plan {
         let Traits { network, freezes, wild_clocks, .. } = self.traits;
         let set = self.processes.iter().any(|process| !process.steps.is_empty());
         !wild_clocks || self.tells_time && !(network || freezes || set)
+    }
+
+    /// The settings of a process.
+    pub(crate) fn settings_of(&self, process: &PlannedProcess) -> Config {
+        process.lengths.over(&self.config)
+    }
+
+    /// The process that a client is a life of. The operator is none.
+    pub(crate) fn process_of(&self, client: &str) -> Option<&PlannedProcess> {
+        let label = client.split('.').next().unwrap_or_default();
+        self.processes.iter().find(|process| process.label == label)
+    }
+
+    /// The longest recovery timeout of any settings.
+    pub(crate) fn longest_recovery(&self) -> Duration {
+        let rolls = self.processes.iter().any(|process| process.other_settings.is_some());
+        self.config.recovery_timeout() * if rolls { 2 } else { 1 }
+    }
+
+    /// The longest that an opening lasts for anybody.
+    pub(crate) fn longest_opening(&self) -> Duration {
+        let recovery = self.longest_recovery();
+        let is_asked = self.processes.iter().any(|process| process.lengths.asks > 0);
+        let each = self.processes.iter();
+        let each = each.map(|process| process.lengths.longest(recovery, is_asked));
+        each.max().unwrap_or(recovery)
+    }
+
+    /// Whether a call that begins now may be slow: neither before anything goes wrong, nor after.
+    pub(crate) fn may_be_slow(&self, at: Duration) -> bool {
+        self.calm <= at && at + 2 * weather::LATEST < self.quiet
     }
 
     /// Whether the dependency fails a call that begins now.
@@ -386,6 +437,7 @@ fn process(
         steps,
         weather,
         other_settings: None,
+        lengths: Lengths::default(),
         dice: dice.split(),
         // Rolled last, so that all else of a seed stays as it was.
         standstill: dice.pick(&[Standstill::Monotonic, Standstill::Nothing]),

@@ -45,8 +45,7 @@ pub(super) fn ends_at(story: &Story<'_>, step: &Step, holder: &str) -> Option<Du
     if item.good.is_some_and(|good| good > 0) {
         return None;
     }
-    let label = holder.split('.').next().unwrap_or_default();
-    let process = story.plan.processes.iter().find(|process| process.label == label)?;
+    let process = story.plan.process_of(holder)?;
     // A correction leaves at most a second of an error, and never turns it.
     let corrected = story.plan.tells_time;
     let ahead_ms = if corrected { process.ahead_ms.clamp(0, 1_000) } else { process.ahead_ms };

@@ -37,6 +37,7 @@ pub(super) fn check(story: &Story<'_>, found: &mut Findings) {
 fn write_of(story: &Story<'_>, told: &Told, told_of: &[bool]) -> Option<usize> {
     let kinds: &[Kind] = match &told.transition.cause {
         Cause::FailureThreshold | Cause::Rule(_) => &[Kind::Trip],
+        Cause::OpenFor => &[Kind::Trip, Kind::Reopen],
         Cause::RecoveryTimeout => &[Kind::Elect],
         Cause::TakeOver { .. } => &[Kind::TakeOver],
         Cause::ProbesSucceeded => &[Kind::Close],
