@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fuseboard::{Breaker, CallError};
+use fuseboard::{Breaker, CallError, OpenError, Reason};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -68,6 +68,8 @@ async fn pause(world: &World, process: &PlannedProcess, rng: &mut fastrand::Rng)
 #[derive(Clone, Copy, PartialEq)]
 enum End {
     Reported,
+    /// Reported, with an open time where it failed.
+    Asks(Duration),
     Cancelled,
     Dropped,
     Leaked,
@@ -94,6 +96,8 @@ impl Caller<'_> {
             End::Dropped
         } else if drawn < careless.cancelled + careless.dropped + careless.leaked {
             End::Leaked
+        } else if self.process.asks > 0.0 && rng.f64() < self.process.asks {
+            End::Asks(Duration::from_millis(rng.u64(0..20_000)))
         } else {
             End::Reported
         };
@@ -126,41 +130,49 @@ impl Caller<'_> {
         running.end()
     }
 
-    fn rejected(&self) {
-        self.world.rejected(self.number, self.asked, self.own);
+    /// Notes a rejection, which shows that the process takes the circuit for open: a ramp does not.
+    fn rejected(&self, open: &OpenError) {
+        if open.reason() != Reason::Ramping {
+            self.world.rejected(self.number, self.asked, self.own);
+        }
     }
 
     async fn call(&self) {
         let call = || async { if self.run().await { Err(()) } else { Ok(()) } };
-        if let Err(CallError::Open(_)) = self.breaker.call(call).await {
-            self.rejected();
+        if let Err(CallError::Open(open)) = self.breaker.call(call).await {
+            self.rejected(&open);
         }
     }
 
     async fn admit(&self, end: End) {
-        let Ok(permit) = self.breaker.admit().await else {
-            return self.rejected();
+        let permit = match self.breaker.admit().await {
+            Ok(permit) => permit,
+            Err(open) => return self.rejected(&open),
         };
         let failed = self.run().await;
         match end {
             End::Dropped | End::Cancelled => drop(permit),
             End::Leaked => std::mem::forget(permit),
+            End::Asks(time) if failed => permit.open_for(time).settled().await,
             End::Reported if failed => permit.failure().settled().await,
-            End::Reported => permit.success().settled().await,
+            End::Reported | End::Asks(_) => permit.success().settled().await,
         }
     }
 
     async fn try_admit(&self, end: End) {
-        let Ok(permit) = self.breaker.try_admit() else {
-            return self.rejected();
+        let permit = match self.breaker.try_admit() {
+            Ok(permit) => permit,
+            Err(rejection) if rejection.reason() == Reason::Ramping => return,
+            Err(_) => return self.world.rejected(self.number, self.asked, self.own),
         };
         let failed = self.run().await;
         match end {
             End::Dropped | End::Cancelled => drop(permit),
             End::Leaked => std::mem::forget(permit),
             // Nobody waits for what comes of it.
+            End::Asks(time) if failed => drop(permit.open_for(time)),
             End::Reported if failed => drop(permit.failure()),
-            End::Reported => drop(permit.success()),
+            End::Reported | End::Asks(_) => drop(permit.success()),
         }
     }
 }

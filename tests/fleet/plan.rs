@@ -98,6 +98,8 @@ pub(crate) struct PlannedProcess {
     pub(crate) ahead_ms: i64,
     pub(crate) path: Path,
     pub(crate) config: Config,
+    /// The share of its failing calls that ask for an open time, if it reports by hand.
+    pub(crate) asks: f64,
 }
 
 impl PlannedProcess {

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{Config, OnStoreOutage};
+use fuseboard::{Backoff, Config, OnStoreOutage};
 
 use crate::{
     SECOND,
@@ -62,6 +62,48 @@ fn config(dice: &mut Dice) -> Config {
     builder.on_store_outage(policy).build().unwrap()
 }
 
+/// The longest that a fleet ramps, or opens for what a call asks.
+const LONGEST: Duration = Duration::from_secs(15);
+/// The longest back-off, with its jitter.
+const LONGEST_OPEN: Duration = Duration::from_secs(24);
+
+/// Gives some fleets a back-off, a ramp, or calls that ask for an open time, and in some only to
+/// some processes.
+fn draw_lengths(dice: &mut Dice, plan: &mut Plan) {
+    if dice.one_in(2) {
+        return;
+    }
+    let backoff = dice.0.bool().then(|| {
+        let grows = Backoff::exponential([1.0, 2.0, 3.0][dice.0.usize(0..3)]);
+        grows.at_most(dice.seconds(12, 20)).forget_after(dice.seconds(0, 60))
+    });
+    let ramp = dice.0.bool().then(|| dice.seconds(1, LONGEST.as_secs()));
+    let asks = if dice.0.bool() { 0.1 + 0.4 * dice.0.f64() } else { 0.0 };
+    let is_mixed = dice.one_in(2);
+    for process in &mut plan.processes {
+        if is_mixed && dice.one_in(2) {
+            continue;
+        }
+        let config = &process.config;
+        let count = |number: u64| u32::try_from(number).unwrap();
+        let mut builder = Config::builder()
+            .failure_threshold(count(config.failure_threshold().get()))
+            .success_threshold(count(config.success_threshold().get()))
+            .recovery_timeout(config.recovery_timeout())
+            .local_cache_max_age(config.local_cache_max_age())
+            .on_store_outage(config.on_store_outage())
+            .open_for_at_most(LONGEST);
+        if let Some(backoff) = backoff {
+            builder = builder.open_backoff(backoff);
+        }
+        if let Some(ramp) = ramp {
+            builder = builder.ramp(ramp);
+        }
+        process.config = builder.build().unwrap();
+        process.asks = asks;
+    }
+}
+
 fn plan(seed: u64) -> Plan {
     let mut dice = Dice(fastrand::Rng::with_seed(seed ^ 0xFEED));
     let processes = dice.0.usize(2..=12);
@@ -93,6 +135,8 @@ fn plan(seed: u64) -> Plan {
     } else if dice.one_in(5) {
         plan.acts.push((dice.span(1, 1).from, Act::Delete));
     }
+    // By dice of their own, so that all else of a seed stays as it was.
+    draw_lengths(&mut Dice(fastrand::Rng::with_seed(seed ^ 0xBAC0)), &mut plan);
     plan
 }
 
@@ -285,7 +329,9 @@ fn rejects_for_a_reason(run: &Run, found: &mut Vec<String>) {
                 break false;
             }
         };
-        let since = rejection.at.saturating_sub(lag + 2 * process.config.recovery_timeout());
+        let is_longer = process.config.open_backoff().is_some() || process.asks > 0.0;
+        let longest = if is_longer { LONGEST_OPEN } else { process.config.recovery_timeout() };
+        let since = rejection.at.saturating_sub(lag + 2 * longest);
         let mut own = run.state.notes.failures.iter().rev();
         let failed = own.any(|it| it.by == rejection.by && it.ended >= since);
         if !was_open && !failed {

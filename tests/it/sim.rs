@@ -15,10 +15,12 @@
 //! depends on: a run replays exactly, as `replay` holds.
 
 mod bounds;
+mod caller;
 mod check;
 mod dice;
 mod freeze;
 mod item;
+mod lengths;
 mod plan;
 mod process;
 mod recovery;

@@ -1,6 +1,6 @@
 //! The settings that are compared.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use fuseboard::{Config, ConfigBuilder, Rule};
 
@@ -9,7 +9,15 @@ use fuseboard::{Config, ConfigBuilder, Rule};
 pub(crate) struct Setting {
     pub(crate) name: &'static str,
     pub(crate) config: Config,
+    /// The seeds of the days of background failures.
+    pub(crate) days: Range<u64>,
 }
+
+/// Five days.
+const DAYS: Range<u64> = 0..5;
+/// One, for rules that no chance is likely to open at 1,000 calls a second: half a minute of
+/// processor.
+const ONE_DAY: Range<u64> = 7..8;
 
 const NEVER: u32 = u32::MAX;
 
@@ -19,7 +27,7 @@ fn setting(name: &'static str, builder: ConfigBuilder) -> Setting {
         eprintln!("{name}: {error}");
         Config::default()
     });
-    Setting { name, config }
+    Setting { name, config, days: DAYS }
 }
 
 fn rule_alone(name: &'static str, rule: impl Into<Rule>) -> Setting {
@@ -29,16 +37,20 @@ fn rule_alone(name: &'static str, rule: impl Into<Rule>) -> Setting {
 /// For a circuit that is called 1,000 times a second.
 pub(crate) fn for_many_calls() -> Vec<Setting> {
     let seconds = Duration::from_secs;
-    vec![
+    let by_chance = [
         setting("5 in a row (default)", Config::builder()),
         setting("20 in a row", Config::builder().failure_threshold(20)),
+    ];
+    let others = [
         rule_alone("10 of the last 20", Rule::of_last(10, 20)),
         rule_alone("50 of the last 100", Rule::of_last(50, 100)),
         rule_alone("100 within 1 s", Rule::within(100, seconds(1))),
         rule_alone("half of 100 over 10 s", Rule::rate(0.5).over(seconds(10)).at_least(100)),
         rule_alone("15 % of 1,000 over 10 s", Rule::rate(0.15).over(seconds(10)).at_least(1_000)),
         setting("**recipe:** 20 in a row, or 50 of the last 100", many_calls()),
-    ]
+    ];
+    let others = others.into_iter().map(|other| Setting { days: ONE_DAY, ..other });
+    by_chance.into_iter().chain(others).collect()
 }
 
 /// For a circuit that is called once a second.

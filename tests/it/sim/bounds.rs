@@ -16,8 +16,8 @@ pub(crate) fn time_to_close(plan: &Plan) -> Duration {
         // Or the back-off of a store that denied it access.
         most += 30 * SECOND;
     }
-    // The recovery time, stamped up to a whole second, by a clock that differs.
-    most += config.recovery_timeout() + SECOND + config.max_clock_skew();
+    // The longest opening, stamped up to a whole second, by a clock that differs.
+    most += plan.longest_opening() + SECOND + config.max_clock_skew();
     // A lease that nobody will end, judged by its stamp, or, where that is wrong, by sight.
     most += if plan.clocks_agree() {
         plan.longest_lease() + SECOND + config.max_clock_skew()

@@ -22,6 +22,8 @@ pub(crate) struct Item {
     pub(crate) lease: Option<i64>,
     pub(crate) expires_at: Option<i64>,
     pub(crate) good: Option<i64>,
+    pub(crate) failed_probes: Option<i64>,
+    pub(crate) open_until: Option<i64>,
 }
 
 impl Item {
@@ -42,6 +44,8 @@ impl Item {
             lease: number("probe_lease_expiry"),
             expires_at: number("expiration"),
             good: number("success_count"),
+            failed_probes: number("failed_probes"),
+            open_until: number("open_until"),
         }
     }
 }

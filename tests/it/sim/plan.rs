@@ -7,6 +7,7 @@ use fuseboard::{Config, ConfigBuilder, OnStoreOutage, Settings};
 
 use super::{
     dice::Dice,
+    lengths::Lengths,
     weather::{self, Weather},
 };
 
@@ -62,6 +63,7 @@ pub(crate) struct PlannedProcess {
     pub(crate) other_settings: Option<Span>,
     /// How many leases of the plan its own is.
     pub(crate) leases: u32,
+    pub(crate) lengths: Lengths,
     pub(crate) dice: Dice,
 }
 
@@ -69,6 +71,11 @@ impl PlannedProcess {
     /// The end of the freeze that it is in.
     pub(crate) fn thaws_at(&self, at: Duration) -> Option<Duration> {
         self.freezes.iter().find(|span| span.has(at)).map(|span| span.until)
+    }
+
+    /// Whether it stands still at any time between two.
+    pub(crate) fn is_frozen_within(&self, from: Duration, until: Duration) -> bool {
+        self.freezes.iter().any(|span| span.from < until && from < span.until)
     }
 }
 
@@ -188,6 +195,7 @@ impl Plan {
         }
         plan.mix_leases();
         plan.roll_settings(inner);
+        plan.draw_lengths();
         plan
     }
 
@@ -227,15 +235,22 @@ impl Plan {
         self.seed % 4 == 2
     }
 
-    /// The settings that a process starts with.
-    pub(crate) fn config_of(&self, process: &PlannedProcess) -> Config {
-        with_lease(&self.config, self.config.probe_lease() * process.leases).build().unwrap()
-    }
-
     /// The longest lease that a process starts with.
     pub(crate) fn longest_lease(&self) -> Duration {
         let leases = self.processes.iter().map(|process| process.leases).max();
         self.config.probe_lease() * leases.unwrap_or(1)
+    }
+
+    /// Gives each process its lengths: the same to all, or to each its own.
+    fn draw_lengths(&mut self) {
+        let mut dice = Dice::new(Dice::seed_of(self.seed, "lengths"));
+        let recovery = self.config.recovery_timeout();
+        let fleet = Lengths::of_fleet(&mut dice, recovery);
+        let is_mixed = dice.chance(40);
+        for process in &mut self.processes {
+            process.lengths =
+                if is_mixed { fleet.of_one(&mut dice, recovery) } else { fleet.clone() };
+        }
     }
 
     /// New settings come to one process after the other, and go again in the same way.
@@ -255,14 +270,14 @@ impl Plan {
 
     /// Settings other than those of the plan: sterner, so that what is checked by those holds, but
     /// for shorter leases.
-    pub(crate) fn other_settings(&self) -> Settings {
+    pub(crate) fn other_settings(&self, process: &PlannedProcess) -> Settings {
         let config = &self.config;
         let lease = (config.probe_lease() / 2).max(Duration::from_secs(1));
         let other = with_lease(config, lease)
             .failure_threshold(number(config.failure_threshold()) + 1)
             .success_threshold(number(config.success_threshold()) + 1)
             .recovery_timeout(config.recovery_timeout() * 2);
-        other.build().unwrap().into()
+        process.lengths.over(&other.build().unwrap()).into()
     }
 
     /// Default settings, and nothing else.
@@ -293,6 +308,38 @@ impl Plan {
         let Traits { network, freezes, wild_clocks, .. } = self.traits;
         let set = self.processes.iter().any(|process| !process.steps.is_empty());
         !wild_clocks || self.tells_time && !(network || freezes || set)
+    }
+
+    /// The settings of a process.
+    pub(crate) fn settings_of(&self, process: &PlannedProcess) -> Config {
+        let lease = self.config.probe_lease() * process.leases;
+        process.lengths.over(&with_lease(&self.config, lease).build().unwrap())
+    }
+
+    /// The process that a client is a life of. The operator is none.
+    pub(crate) fn process_of(&self, client: &str) -> Option<&PlannedProcess> {
+        let label = client.split('.').next().unwrap_or_default();
+        self.processes.iter().find(|process| process.label == label)
+    }
+
+    /// The longest recovery timeout of any settings.
+    pub(crate) fn longest_recovery(&self) -> Duration {
+        let rolls = self.processes.iter().any(|process| process.other_settings.is_some());
+        self.config.recovery_timeout() * if rolls { 2 } else { 1 }
+    }
+
+    /// The longest that an opening lasts for anybody.
+    pub(crate) fn longest_opening(&self) -> Duration {
+        let recovery = self.longest_recovery();
+        let is_asked = self.processes.iter().any(|process| process.lengths.asks > 0);
+        let each = self.processes.iter();
+        let each = each.map(|process| process.lengths.longest(recovery, is_asked));
+        each.max().unwrap_or(recovery)
+    }
+
+    /// Whether a call that begins now may be slow: neither before anything goes wrong, nor after.
+    pub(crate) fn may_be_slow(&self, at: Duration) -> bool {
+        self.calm <= at && at + 2 * weather::LATEST < self.quiet
     }
 
     /// Whether the dependency fails a call that begins now.
@@ -430,6 +477,7 @@ fn process(
         weather,
         other_settings: None,
         leases: 1,
+        lengths: Lengths::default(),
         dice: dice.split(),
         // Rolled last, so that all else of a seed stays as it was.
         standstill: dice.pick(&[Standstill::Monotonic, Standstill::Nothing]),

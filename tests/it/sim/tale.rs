@@ -39,19 +39,23 @@ pub(crate) fn tell(run: &Run) -> Vec<String> {
 fn short(item: &Item, tokens: &mut HashMap<String, usize>) -> String {
     let fresh = tokens.len();
     let owner = item.owner.as_ref().map(|owner| *tokens.entry(owner.clone()).or_insert(fresh));
-    let Item { state, opened_at, lease, expires_at, good, .. } = item;
+    let Item { state, opened_at, lease, expires_at, good, failed_probes, open_until, .. } = item;
     format!(
         "state {state:?} opened {opened_at:?} token {owner:?} lease {lease:?} \
-         expires {expires_at:?} good {good:?}"
+         expires {expires_at:?} good {good:?} \
+         failed probes {failed_probes:?} until {open_until:?}"
     )
 }
 
 fn describe(call: &Call) -> String {
     let kind = if call.probe { "probes" } else { "calls" };
     let end = match (call.begun, call.ended) {
-        (None, _) => "rejected".to_owned(),
+        (None, _) => format!("rejected {:?}", call.rejected),
         (Some(begun), None) => format!("from {begun:?}, never ends"),
-        (Some(begun), Some(ended)) => format!("from {begun:?} to {ended:?}, good {}", call.good),
+        (Some(begun), Some(ended)) => {
+            let Call { good, slow, asked_for, .. } = call;
+            format!("from {begun:?} to {ended:?}, good {good}, slow {slow}, asks {asked_for:?}")
+        }
     };
     format!("{} {kind}: {end}", call.client)
 }

@@ -30,7 +30,7 @@ pub(crate) const START: i64 = 1_000_000;
 const HOLD: Duration = Duration::from_secs(8);
 
 /// One call, as its caller saw it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Call {
     pub(crate) client: String,
     pub(crate) asked: Duration,
@@ -38,8 +38,14 @@ pub(crate) struct Call {
     pub(crate) begun: Option<Duration>,
     pub(crate) ended: Option<Duration>,
     pub(crate) probe: bool,
-    /// Whether the dependency was well.
+    /// Whether it is a good call: the dependency was well, and it was not slow.
     pub(crate) good: bool,
+    /// Whether it ended for the breaker before it did.
+    pub(crate) slow: bool,
+    /// The open time that it asked for.
+    pub(crate) asked_for: Option<Duration>,
+    /// When it was rejected, and whether only for a ramp.
+    pub(crate) rejected: Option<(Duration, bool)>,
 }
 
 /// What a process told its subscribers, and when.

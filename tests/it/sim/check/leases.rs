@@ -46,15 +46,14 @@ pub(super) fn ends_at(story: &Story<'_>, step: &Step, holder: &str) -> Option<Du
     if item.good.is_some_and(|good| good > 0) {
         return None;
     }
-    let label = holder.split('.').next().unwrap_or_default();
-    let process = story.plan.processes.iter().find(|process| process.label == label)?;
+    let process = story.plan.process_of(holder)?;
     // A correction leaves at most a second of an error, and never turns it.
     let corrected = story.plan.tells_time;
     let ahead_ms = if corrected { process.ahead_ms.clamp(0, 1_000) } else { process.ahead_ms };
     let seconds = u64::try_from(item.lease? - START - 1).ok()?;
     let stamped = i64::try_from(seconds * 1_000).ok()? - ahead_ms;
     let stamped = Duration::from_millis(u64::try_from(stamped).ok()?);
-    let ends = stamped.min(step.at + story.plan.config_of(process).probe_lease());
+    let ends = stamped.min(step.at + story.plan.settings_of(process).probe_lease());
     // For the rounding of timers.
     Some(ends.saturating_sub(Duration::from_millis(1)))
 }

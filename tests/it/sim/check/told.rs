@@ -37,6 +37,7 @@ pub(super) fn check(story: &Story<'_>, found: &mut Findings) {
 fn write_of(story: &Story<'_>, told: &Told, told_of: &[bool]) -> Option<usize> {
     let kinds: &[Kind] = match &told.transition.cause {
         Cause::FailureThreshold | Cause::Rule(_) => &[Kind::Trip],
+        Cause::OpenFor => &[Kind::Trip, Kind::Reopen],
         Cause::RecoveryTimeout => &[Kind::Elect],
         Cause::TakeOver { .. } => &[Kind::TakeOver],
         Cause::ProbesSucceeded => &[Kind::Close],
@@ -118,7 +119,7 @@ async fn a_release_of_the_same_second_is_not_told_as_the_closing_it_came_before(
     let told = run.notes.told.last().unwrap().clone();
     assert_eq!(
         (&told.transition.cause, told.transition.origin, told.transition.to_state),
-        (&Cause::Elsewhere, Origin::Observed, CircuitState::Closed)
+        (&Cause::Release, Origin::Observed, CircuitState::Closed)
     );
     // As it was told once: as the holder's own closing, which was refused.
     let mut own = told;

@@ -78,11 +78,12 @@ fn trip(story: &Story<'_>, number: usize, step: &Step) -> Option<&'static str> {
     };
     let ended = |at: Option<Duration>| at.is_some_and(|at| since <= at && at <= step.at);
     let failed = || story.calls(&step.client).filter(|call| !call.good && ended(call.ended));
-    // A failed probe without the store, or of a circuit whose item was gone, trips as well.
-    let probed = failed().any(|call| call.probe);
+    // A failed probe without the store, or of a circuit whose item was gone, trips as well; so does
+    // one call that asks for an open time.
+    let alone = failed().any(|call| call.probe || call.asked_for.is_some());
     let counted = failed().filter(|call| !call.probe).count();
     let enough = usize::try_from(story.plan.config.failure_threshold().get()).unwrap();
-    (!probed && counted < enough).then_some("a trip lands in an epoch that was not counted")
+    (!alone && counted < enough).then_some("a trip lands in an epoch that was not counted")
 }
 
 /// Since when the closing before a step was so for its sender, who had made it while the store was
@@ -113,9 +114,13 @@ fn elect(story: &Story<'_>, number: usize, step: &Step) -> Option<&'static str> 
         return Some("an election lands on an opening that nobody showed to it");
     }
     // Both clocks may be off by a second each, and stamps are rounded up.
-    let opened_at = before.and_then(|item| item.opened_at)?;
-    let since = Duration::from_secs(u64::try_from(opened_at - START).unwrap_or(0));
-    let due = since + story.plan.config.recovery_timeout();
+    let before = before?;
+    let since = Duration::from_secs(u64::try_from(before.opened_at? - START).unwrap_or(0));
+    let process = story.plan.process_of(&step.client)?;
+    let recovery = story.plan.config.recovery_timeout();
+    let is_held = before.owner.is_some();
+    let length = if is_held { recovery } else { process.lengths.open_time(recovery, before).0 };
+    let due = since + length;
     let early = story.plan.clocks_agree() && step.at + Duration::from_millis(2_001) < due;
     early.then_some("an election is early")
 }
