@@ -9,6 +9,7 @@ mod faults;
 mod few_calls;
 mod flush;
 mod flush_layer;
+mod following;
 mod lambda;
 mod life;
 mod limited;
