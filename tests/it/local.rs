@@ -1,6 +1,7 @@
 //! Processes over a store in memory.
 
 mod armed;
+mod changing;
 mod classified;
 mod cut_off;
 mod dry_run;
