@@ -82,7 +82,7 @@ fn every_section_that_alarms_name_is_there() {
     let headings = page.lines().filter_map(|line| line.split_once("# ").map(|(_, rest)| rest));
     let slugs: Vec<_> = headings.map(slug).collect();
     for (path, description, alarms) in [
-        ("examples/prometheus/alerts.yml", "summary: ", 8),
+        ("examples/prometheus/alerts.yml", "summary: ", 9),
         ("examples/infra/cloudformation.yml", "AlarmDescription: ", 10),
         ("examples/infra/main.tf", "query       = ", 10),
     ] {
