@@ -20,6 +20,7 @@ use std::sync::Arc;
 pub(crate) use self::service::{Asked, Shared};
 pub use self::{classified::ClassifiedBreaker, refreshing::RefreshError, rejection::Rejection};
 use crate::{
+    config::Config,
     name::CircuitName,
     runtime::circuit::{Circuit, Handle},
     snapshot::Snapshot,
@@ -99,6 +100,28 @@ impl Breaker {
     #[must_use]
     pub fn state(&self) -> CircuitState {
         self.circuit.gate.state()
+    }
+
+    /// Returns the settings that the circuit has now: those that
+    /// [`reconfigure`](crate::BreakerRegistry::reconfigure) gave it last. Of these a few hold from a
+    /// little later on, as is said there.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fuseboard::{BreakerRegistry, MemoryStore};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// // On a page for people:
+    /// for (setting, value) in payments.config().values() {
+    ///     println!("{setting}: {value}");
+    /// }
+    /// # assert_eq!(payments.config().failure_threshold().get(), 5);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.circuit.config())
     }
 
     /// Returns the circuit's name.

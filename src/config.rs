@@ -9,6 +9,7 @@ mod rule;
 #[cfg(feature = "serde")]
 mod serial;
 mod settings;
+mod shown;
 mod spread;
 
 use std::{num::NonZeroU64, time::Duration};

@@ -1,6 +1,6 @@
 //! The errors, one type for each place where a program has to act on them.
 
-use std::{error::Error, fmt, io, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     hold::info::HoldInfo,
@@ -73,6 +73,14 @@ pub enum SpawnError {
     /// An environment variable is malformed, or a setting is out of range.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The [settings file](crate::RegistryBuilder::settings_file) is refused.
+    #[error("the settings of {path:?} are refused: {reason}")]
+    SettingsFile {
+        /// The file.
+        path: PathBuf,
+        /// Why: it cannot be read, or what its parser says.
+        reason: String,
+    },
 }
 
 /// Why a registry could not return a breaker.

@@ -2,6 +2,7 @@
 
 mod builder;
 mod entropy;
+mod following;
 mod forgotten;
 mod listing;
 #[cfg(feature = "metrics")]
@@ -111,6 +112,7 @@ impl BreakerRegistry {
         RegistryBuilder {
             store: Arc::new(store),
             settings: Settings::default(),
+            settings_file: None,
             clock: Clock::system(),
             numbers: Numbers::default(),
             prefix: String::new(),
@@ -403,7 +405,7 @@ impl BreakerRegistry {
         actor.announced_earlier(announced);
         // `keep` borrows the actor: a future that takes it by value holds it twice.
         let run = async move { actor.keep().await };
-        inner.tracker.spawn_on(run, &inner.runtime);
+        inner.spawn(run);
         circuit
     }
 }
@@ -439,6 +441,11 @@ impl Inner {
         self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Spawns a task that ends with the registry.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn_on(task, &self.runtime);
+    }
+
     /// Forgets all circuits, and has metrics tell what is left of them.
     fn end_circuits(&self) {
         let ended = std::mem::take(&mut self.circuits().running);
@@ -467,34 +474,4 @@ impl fmt::Debug for BreakerRegistry {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::MemoryStore;
-
-    #[tokio::test]
-    async fn a_circuit_with_a_new_handle_is_not_forgotten() {
-        let builder = BreakerRegistry::builder(MemoryStore::new());
-        let registry = builder.disabled(false).spawn().unwrap();
-        let breaker = registry.breaker("payments").unwrap();
-        let weak = Arc::downgrade(&registry.inner);
-        let circuit = Arc::clone(registry.inner.circuits().running.get("payments").unwrap());
-        assert!(!forget(&weak, &circuit, &|| true, None));
-        assert_eq!(registry.len(), 1);
-        drop(breaker);
-        assert!(!forget(&weak, &circuit, &|| false, None), "an outcome is left");
-        assert_eq!(registry.len(), 1);
-        assert!(forget(&weak, &circuit, &|| true, None));
-        assert_eq!(registry.len(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_flush_after_shutdown_waits_for_no_outcome() {
-        let builder = BreakerRegistry::builder(MemoryStore::new());
-        let registry = builder.disabled(false).spawn().unwrap();
-        let _breaker = registry.breaker("payments").unwrap();
-        registry.shutdown(Duration::from_secs(1)).await.unwrap();
-        // Stands for an outcome that was sent after the actor had emptied its mailbox.
-        let _pending = registry.inner.environment.pending.start();
-        registry.flush(Duration::from_secs(60)).await.unwrap();
-    }
-}
+mod tests;

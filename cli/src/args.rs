@@ -9,7 +9,7 @@ use clap::{
 use clap_complete::Shell;
 use fuseboard::CircuitName;
 
-use crate::{dashboard::DashboardArgs, text::cut, time};
+use crate::{dashboard::DashboardArgs, settings::SettingsVerb, text::cut, time};
 
 /// The longest reason, and the longest name of who holds a circuit, in bytes: the library's.
 const MOST_BYTES: usize = 1_024;
@@ -177,6 +177,12 @@ pub(crate) enum Verb {
     /// Shows the circuits on a page for browsers, until Ctrl-C.
     Dashboard(DashboardArgs),
 
+    /// Checks a file of settings that processes follow.
+    Settings {
+        #[command(subcommand)]
+        verb: SettingsVerb,
+    },
+
     /// Checks the table, its key and time-to-live, permissions, timeouts and the clock.
     ///
     /// Writes nothing. That these credentials may not list is told, and is no fault: those of a
@@ -239,7 +245,7 @@ pub(crate) fn shortened(mut error: clap::Error) -> clap::Error {
     error
 }
 
-fn circuit(text: &str) -> Result<CircuitName, String> {
+pub(crate) fn circuit(text: &str) -> Result<CircuitName, String> {
     CircuitName::new(text).map_err(|error| error.to_string())
 }
 

@@ -14,6 +14,7 @@ mod near;
 mod orders;
 mod output;
 mod place;
+mod settings;
 mod table;
 mod text;
 mod time;
@@ -69,6 +70,9 @@ async fn run(args: Args) -> Result<(), Ending> {
     if let Verb::Completion { shell } = args.verb {
         return verbs::completion(shell);
     }
+    if let Verb::Settings { verb } = args.verb {
+        return settings::run(verb, args.json);
+    }
     if let Verb::Dashboard(dashboard) = args.verb {
         return Box::pin(dashboard::serve(dashboard, &args.table, args.json)).await;
     }
@@ -86,6 +90,6 @@ async fn run(args: Args) -> Result<(), Ending> {
         Verb::Release { name } => orders::release(&table, &name, json).await,
         Verb::Verify => verbs::verify(&table, json).await,
         Verb::CreateTable => verbs::create_table(&table, json).await,
-        Verb::Dashboard(_) | Verb::Completion { .. } => Ok(()),
+        Verb::Dashboard(_) | Verb::Completion { .. } | Verb::Settings { .. } => Ok(()),
     }
 }

@@ -106,7 +106,6 @@ impl Backoff {
     }
 
     /// Returns the settings as they were given.
-    #[cfg(feature = "serde")]
     pub(super) fn parts(self) -> (f64, Option<Duration>, f64, Duration) {
         (self.factor.get(), self.at_most, self.jitter.get(), self.forget_after)
     }

@@ -81,6 +81,29 @@ impl Settings {
         self.shared(name)
     }
 
+    /// Returns the checksum by which the log and the metric `fuseboard_settings_checksum` tell which
+    /// text of a [settings file](crate::RegistryBuilder::settings_file) is in force: the number that
+    /// the command `cksum` prints of the file. It finds what was deployed, and no forgery.
+    ///
+    /// ```
+    /// // $ printf 'hello\n' | cksum
+    /// // 3015617425 6
+    /// assert_eq!(fuseboard::Settings::checksum_of("hello\n"), 3_015_617_425);
+    /// ```
+    #[must_use]
+    pub fn checksum_of(text: &str) -> u32 {
+        // The bytes, and then their number, lowest byte first and without zeros at its end.
+        let length = text.len().to_le_bytes();
+        let significant =
+            length.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
+        let bytes = text.as_bytes().iter().chain(length.iter().take(significant));
+        !bytes.fold(0_u32, |sum, byte| {
+            (0..8).fold(sum ^ (u32::from(*byte) << 24), |sum, _| {
+                if sum >> 31 == 1 { (sum << 1) ^ 0x04c1_1db7 } else { sum << 1 }
+            })
+        })
+    }
+
     pub(crate) fn shared(&self, name: &str) -> &Arc<Config> {
         let pattern = pattern_of(name, self.circuits.keys().map(String::as_str));
         pattern.and_then(|pattern| self.circuits.get(pattern)).unwrap_or(&self.default)
@@ -94,8 +117,10 @@ impl Settings {
         self
     }
 
-    /// Returns the part in which the settings of a circuit are, as errors name it.
-    pub(crate) fn part_of(&self, name: &str) -> String {
+    /// Returns the part that a circuit has its settings from, as errors name it: `default`, or
+    /// `circuits.` and a name or prefix.
+    #[must_use]
+    pub fn part_of(&self, name: &str) -> String {
         pattern_of(name, self.circuits.keys().map(String::as_str)).map_or_else(default_part, part)
     }
 

@@ -1,7 +1,9 @@
 //! The builder of a registry.
 
 use std::{
-    env, fmt,
+    env,
+    fmt::{self, Display},
+    path::PathBuf,
     sync::{Arc, Mutex, Once},
     time::Duration,
 };
@@ -12,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     BreakerRegistry, Inner,
     entropy::{Jitter, Numbers},
+    following::SettingsFile,
 };
 use crate::{
     clock::{self, Clock},
@@ -38,6 +41,8 @@ const MOST_INSTANCE_BYTES: usize = 128;
 pub struct RegistryBuilder {
     pub(super) store: Arc<dyn ErasedStore>,
     pub(super) settings: Settings,
+    /// Takes the place of `settings`.
+    pub(super) settings_file: Option<SettingsFile>,
     pub(super) clock: Clock,
     pub(super) numbers: Numbers,
     pub(super) prefix: String,
@@ -72,6 +77,57 @@ impl RegistryBuilder {
     /// ```
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
+        self.settings_file = None;
+        self
+    }
+
+    /// Takes the settings of circuits that have none of their own from a file, and follows it: what
+    /// it says is in force at [`spawn`](Self::spawn), and when it has changed, within 10 s. Replaces
+    /// [`config`](Self::config) and [`settings`](Self::settings).
+    ///
+    /// `parse` reads the text. With the feature `serde` that is any format that serde knows: see
+    /// [`guide::settings`](crate::guide::settings).
+    ///
+    /// The file is read every 5 s, without blocking the runtime. A content that differs is taken when
+    /// it was read twice, a second apart, and then as
+    /// [`reconfigure`](crate::BreakerRegistry::reconfigure) says. A file that is replaced by a rename,
+    /// as a mounted one of Kubernetes is, is taken whole. One that is
+    /// written in place is so if the writer takes less than a second.
+    ///
+    /// A file that is gone, empty or refused changes nothing: the settings stay as they are, and the
+    /// log says why, at `warn` and once for each content. The feature `metrics` shows the checksum
+    /// of the file that is in force, and whether a newer one is refused. The file is no longer read
+    /// when the registry has ended; a [disabled](Self::disabled) one reads it once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = std::env::temp_dir().join(format!("fuseboard-{}.txt", std::process::id()));
+    /// # std::fs::write(&path, "3")?;
+    /// use fuseboard::{BreakerRegistry, Config, MemoryStore, Settings};
+    ///
+    /// // In a service: `|text| toml::from_str(text)`. Here the file has one number.
+    /// let parse = |text: &str| -> Result<Settings, Box<dyn std::error::Error>> {
+    ///     let threshold = text.trim().parse()?;
+    ///     Ok(Config::builder().failure_threshold(threshold).build()?.into())
+    /// };
+    /// let registry =
+    ///     BreakerRegistry::builder(MemoryStore::new()).settings_file(&path, parse).spawn()?;
+    /// let payments = registry.breaker("payments")?;
+    /// assert_eq!(payments.config().failure_threshold().get(), 3);
+    ///
+    /// std::fs::write(&path, "7")?;
+    /// tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    /// assert_eq!(payments.config().failure_threshold().get(), 7);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn settings_file<E: Display>(
+        mut self,
+        path: impl Into<PathBuf>,
+        parse: impl Fn(&str) -> Result<Settings, E> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings_file = Some(SettingsFile::new(path.into(), parse));
         self
     }
 
@@ -160,6 +216,8 @@ impl RegistryBuilder {
     ///   which is caught; with `panic = "abort"` the process ends.)
     /// - [`SpawnError::Config`]: the environment variable is not a boolean, or
     ///   a setting is out of range.
+    /// - [`SpawnError::SettingsFile`]: the [settings file](Self::settings_file) cannot be read, or is
+    ///   refused.
     pub fn spawn(self) -> Result<BreakerRegistry, SpawnError> {
         let runtime = Handle::try_current().map_err(|_| SpawnError::NoRuntime)?;
         if clock::timer(Duration::ZERO).is_none() {
@@ -185,7 +243,11 @@ impl RegistryBuilder {
         let jitter = Jitter::new(self.numbers, instance.clone());
         metrics::describe();
         let is_shared = self.store.is_shared();
-        let settings = self.settings.map(|config| config.for_store(is_shared));
+        let (settings, follower) = match self.settings_file.map(SettingsFile::first).transpose()? {
+            Some((settings, follower)) => (settings, Some(follower)),
+            None => (self.settings, None),
+        };
+        let settings = settings.map(|config| config.for_store(is_shared));
         let cancel = CancellationToken::new();
         let inner = Inner {
             environment: Arc::new(Environment {
@@ -211,7 +273,11 @@ impl RegistryBuilder {
         };
         settings.configs().for_each(|config| inner.warn_of_a_short_window(config));
         inner.circuits().settings = settings;
-        Ok(BreakerRegistry { inner: Arc::new(inner) })
+        let registry = BreakerRegistry { inner: Arc::new(inner) };
+        if let Some(follower) = follower.filter(|_| !disabled) {
+            registry.follow(follower);
+        }
+        Ok(registry)
     }
 }
 
@@ -228,6 +294,7 @@ impl fmt::Debug for RegistryBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegistryBuilder")
             .field("settings", &self.settings)
+            .field("settings_file", &self.settings_file)
             .field("disabled", &self.disabled)
             .field("prefix", &self.prefix)
             .field("instance", &self.instance)

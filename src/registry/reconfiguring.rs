@@ -7,7 +7,7 @@ use crate::{
     config::{Config, Settings},
     error::ConfigError,
     name::CircuitName,
-    runtime::circuit::Circuit,
+    runtime::{circuit::Circuit, log, metrics},
 };
 
 /// What [`BreakerRegistry::reconfigure`] has done.
@@ -19,6 +19,17 @@ pub struct Reconfigured {
     /// The circuits that keep the settings that [`breaker_with`](BreakerRegistry::breaker_with) gave
     /// them, sorted by name.
     pub kept: Vec<CircuitName>,
+    /// The circuits that keep all their settings until the process starts anew, sorted by name: their
+    /// [`dry_run`](crate::ConfigBuilder::dry_run) differs, which a circuit cannot change while it
+    /// runs. What is meant for a dry run must not be enforced.
+    pub needs_restart: Vec<CircuitName>,
+}
+
+/// A circuit and the settings that it is given.
+struct Change {
+    circuit: Arc<Circuit>,
+    old: Arc<Config>,
+    new: Arc<Config>,
 }
 
 impl BreakerRegistry {
@@ -40,13 +51,19 @@ impl BreakerRegistry {
     /// | `ramp` | at once for its length; a circuit that has closed already begins none |
     ///
     /// A circuit that was asked for by [`breaker_with`](Self::breaker_with) keeps the settings that it
-    /// was given. Processes of a fleet need not change at the same moment, though each judges by its
-    /// own settings meanwhile.
+    /// was given, and so does a circuit whose `dry_run` differs: see
+    /// [`Reconfigured::needs_restart`]. Processes of a fleet need not change at the same moment,
+    /// though each judges by its own settings meanwhile.
+    ///
+    /// Each setting that changes is logged at `info`, with its circuit and both values, and each
+    /// circuit that needs a restart at `warn`. To follow a file, see
+    /// [`settings_file`](crate::RegistryBuilder::settings_file).
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] with the path of a setting that a running circuit cannot change, which is
-    /// [`dry_run`](crate::ConfigBuilder::dry_run) alone. Then nothing has changed, for any circuit.
+    /// A [`ConfigError`] with the path of a setting that a running circuit cannot have: a rule of
+    /// votes, for a circuit whose name is so long that its votes have no key. Then nothing has
+    /// changed, for any circuit.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -71,38 +88,63 @@ impl BreakerRegistry {
     pub fn reconfigure(&self, settings: &Settings) -> Result<Reconfigured, ConfigError> {
         let is_shared = self.inner.environment.store.is_shared();
         let settings = settings.clone().map(|config| config.for_store(is_shared));
+        let (done, changes) = match self.give(&settings) {
+            Ok(given) => given,
+            Err(refused) => {
+                metrics::reconfigured("refused");
+                return Err(refused);
+            }
+        };
+        metrics::reconfigured("taken");
+        let instance = self.inner.environment.instance.as_deref();
+        for Change { circuit, old, new } in &changes {
+            for ((setting, old), (_, new)) in old.values().iter().zip(&new.values()) {
+                if old != new {
+                    log::setting_changed(&circuit.name, setting, old, new, instance);
+                }
+            }
+        }
+        for circuit in &done.needs_restart {
+            log::needs_restart(circuit, instance);
+        }
+        settings.configs().for_each(|config| self.inner.warn_of_a_short_window(config));
+        Ok(done)
+    }
+
+    /// Gives all circuits their settings, or none of them. Logs nothing: a subscriber of the log is
+    /// code of others, and must not run under the lock.
+    fn give(&self, settings: &Settings) -> Result<(Reconfigured, Vec<Change>), ConfigError> {
         let mut circuits = self.inner.circuits();
         let Circuits { running, own, settings: in_force, .. } = &mut *circuits;
         let mut done = Reconfigured::default();
-        let mut changes: Vec<(&Arc<Circuit>, Arc<Config>)> = Vec::new();
+        let mut changes = Vec::new();
         for (name, circuit) in running.iter() {
             let config = settings.shared(name.as_str());
             if own.contains(name) {
                 done.kept.push(name.clone());
             } else if circuit.is_dry_run() != config.dry_run() {
-                let requirement = "cannot change while a circuit of it runs";
-                let refused = ConfigError::new("dry_run", config.dry_run(), requirement);
-                return Err(refused.within(&settings.part_of(name.as_str())));
+                done.needs_restart.push(name.clone());
             } else if config.votes().is_some() && !self.has_room_for_votes(name, config) {
                 let requirement = "leaves no room in the key for the votes of this circuit";
                 let refused = ConfigError::new("also_trip", name, requirement);
                 return Err(refused.within(&settings.part_of(name.as_str())));
             } else if **circuit.config() != **config {
                 done.changed.push(name.clone());
-                changes.push((circuit, Arc::clone(config)));
+                let (circuit, old) = (Arc::clone(circuit), Arc::clone(&circuit.config()));
+                changes.push(Change { circuit, old, new: Arc::clone(config) });
             }
         }
         // Nothing is refused from here on.
-        for (circuit, config) in changes {
-            circuit.reconfigure(config);
+        for Change { circuit, new, .. } in &changes {
+            circuit.reconfigure(Arc::clone(new));
         }
         *in_force = settings.clone();
-        // A subscriber of the log is code of others: not under the lock.
         drop(circuits);
-        settings.configs().for_each(|config| self.inner.warn_of_a_short_window(config));
-        done.changed.sort();
-        done.kept.sort();
-        Ok(done)
+        for names in [&mut done.changed, &mut done.kept, &mut done.needs_restart] {
+            names.sort();
+        }
+        changes.sort_by(|one, other| one.circuit.name.cmp(&other.circuit.name));
+        Ok((done, changes))
     }
 
     fn has_room_for_votes(&self, name: &CircuitName, config: &Config) -> bool {

@@ -5,7 +5,7 @@
 //! the event, and no circuit. Text from elsewhere is escaped, so that it cannot forge a
 //! second line.
 
-use std::fmt::Display;
+use std::{fmt::Display, path::Path};
 
 use crate::{
     hold::HoldInfo,
@@ -171,6 +171,50 @@ pub(crate) fn window_too_short(window: &'static str) {
             window,
             "calls that hang one after the other do not trip a circuit by this window: it is \
              shorter than slow_after times the failures that it needs"
+        );
+    });
+}
+
+/// A setting of a circuit that runs has changed.
+pub(crate) fn setting_changed(
+    circuit: &CircuitName,
+    setting: &str,
+    old: &str,
+    new: &str,
+    instance: Option<&str>,
+) {
+    caught(|| tracing::info!(%circuit, setting, %old, %new, instance, "a setting has changed"));
+}
+
+/// A circuit keeps its settings, because it cannot change while it runs whether it is tried.
+pub(crate) fn needs_restart(circuit: &CircuitName, instance: Option<&str>) {
+    caught(|| {
+        tracing::warn!(
+            %circuit,
+            instance,
+            "dry_run cannot change while a circuit runs: this one keeps all its settings until \
+             this process starts anew"
+        );
+    });
+}
+
+/// The settings of a file are in force.
+pub(crate) fn settings_taken(path: &Path, checksum: u32, changed: usize, instance: Option<&str>) {
+    caught(|| {
+        let path = Escaped(path.display());
+        tracing::info!(%path, checksum, changed, instance, "the settings of a file are in force");
+    });
+}
+
+/// The settings of a file are not taken. The text is of others: a file, and who reads it.
+pub(crate) fn settings_refused(path: &Path, error: &dyn Display, instance: Option<&str>) {
+    caught(|| {
+        let (path, error) = (Escaped(path.display()), Escaped(error));
+        tracing::warn!(
+            %path,
+            %error,
+            instance,
+            "the settings of a file are refused: those before stay in force"
         );
     });
 }

@@ -26,7 +26,8 @@ mod recorded;
 mod tests;
 
 pub(crate) use self::recorded::{
-    describe, lagged, probe, store_fault, store_misconfigured, store_seconds, transition,
+    describe, lagged, probe, reconfigured, settings_file, store_fault, store_misconfigured,
+    store_seconds, transition,
 };
 #[cfg(feature = "metrics")]
 pub(crate) use self::{
@@ -82,4 +83,8 @@ mod recorded {
     pub(crate) const fn store_fault(_: &'static str, _: StoreErrorKind) {}
 
     pub(crate) const fn store_misconfigured(_: bool) {}
+
+    pub(crate) const fn reconfigured(_: &'static str) {}
+
+    pub(crate) const fn settings_file(_: u32, _: bool) {}
 }

@@ -54,6 +54,8 @@ const ABSENCES: &[(&str, &[&str])] = &[
     (".spawn(async", &["store/dynamodb/credentials.rs"]),
     ("spawn_blocking", &[]),
     ("Handle::try_current", &["clock.rs", "registry/", "store/dynamodb/credentials.rs"]),
+    // A file is read by no call, and by no actor.
+    ("fs::", &["registry/following.rs", "runtime/metrics/tests/"]),
     ("thread::spawn", &[]),
     (
         "thread::Builder",

@@ -1,6 +1,7 @@
 //! Processes over a store in memory.
 
 mod armed;
+mod changing;
 mod classified;
 mod cut_off;
 mod dry_run;
@@ -9,6 +10,7 @@ mod faults;
 mod few_calls;
 mod flush;
 mod flush_layer;
+mod following;
 mod lambda;
 mod life;
 mod limited;

@@ -15,6 +15,7 @@ mod orders;
 mod refused;
 mod relay;
 mod runbook;
+mod settings;
 mod terminal;
 mod verbs;
 mod watching;

@@ -8,6 +8,7 @@
 //! Nobody waits for time to pass: an item is made older, as it would be some minutes later, and a
 //! process that starts then finds it so. `FUSEBOARD_PAGES=write` writes what has changed.
 
+mod changed;
 mod child;
 mod incident;
 mod opened;
@@ -25,12 +26,13 @@ mod stuck;
 const CIRCUIT: &str = "payment-backend";
 
 /// Each heading with blocks that a test plays.
-const PLAYED: [&str; 10] = [
+const PLAYED: [&str; 11] = [
     "A circuit is open",
     "It does not close",
     "One process rejects, and the table says closed",
     "The table cannot be read",
     "A circuit opens again and again",
+    "Change a threshold",
     "Python functions share the table",
     "Two operators at once",
     "What an operator may do",
@@ -80,7 +82,7 @@ fn every_section_that_alarms_name_is_there() {
     let headings = page.lines().filter_map(|line| line.split_once("# ").map(|(_, rest)| rest));
     let slugs: Vec<_> = headings.map(slug).collect();
     for (path, description, alarms) in [
-        ("examples/prometheus/alerts.yml", "summary: ", 8),
+        ("examples/prometheus/alerts.yml", "summary: ", 9),
         ("examples/infra/cloudformation.yml", "AlarmDescription: ", 10),
         ("examples/infra/main.tf", "query       = ", 10),
     ] {

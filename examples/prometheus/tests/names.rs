@@ -76,7 +76,7 @@ fn queries(root: &Path) -> Vec<String> {
 fn every_query_asks_for_metrics_and_labels_that_are_documented() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let documented = documented(root);
-    assert_eq!(documented.len(), 15, "{documented:?}");
+    assert_eq!(documented.len(), 18, "{documented:?}");
     for query in queries(root) {
         let mut labels = OF_PROMETHEUS.to_vec();
         for word in words(&query).filter(|word| word.starts_with("fuseboard_")) {

@@ -24,6 +24,9 @@ pub(super) const PROBES: &str = "fuseboard_probes_total";
 pub(super) const REJECTIONS: &str = "fuseboard_rejections_total";
 pub(super) const FAILURES: &str = "fuseboard_failures_total";
 pub(super) const LAGGED: &str = "fuseboard_lagged_total";
+pub(super) const RECONFIGURATIONS: &str = "fuseboard_reconfigurations_total";
+pub(super) const SETTINGS_CHECKSUM: &str = "fuseboard_settings_checksum";
+pub(super) const SETTINGS_REFUSED: &str = "fuseboard_settings_refused";
 pub(super) const STATE: &str = "fuseboard_circuit_state";
 pub(super) const DOWN: &str = "fuseboard_circuit_down";
 pub(super) const DOWN_SINCE: &str = "fuseboard_circuit_down_since_seconds";
@@ -53,6 +56,11 @@ pub(crate) fn describe() {
             "Failed calls of a closed circuit that counted towards a trip."
         );
         describe_counter!(LAGGED, Unit::Count, "Transitions that slow subscribers have lost.");
+        describe_counter!(
+            RECONFIGURATIONS,
+            Unit::Count,
+            "Settings that were given to circuits that run."
+        );
         describe_histogram!(STORE_SECONDS, Unit::Seconds, "How long store operations took.");
         describe_gauges();
         // Registered from the start, without a value: another registry may have set it.
@@ -64,6 +72,14 @@ pub(crate) fn describe() {
 }
 
 fn describe_gauges() {
+    describe_gauge!(
+        SETTINGS_CHECKSUM,
+        "Checksum of the settings file that is in force, as `cksum` prints it."
+    );
+    describe_gauge!(
+        SETTINGS_REFUSED,
+        "1 while the settings file cannot be taken and earlier settings are in force, 0 otherwise."
+    );
     describe_gauge!(STATE, "1 for the state that the circuit is in, 0 for the others.");
     describe_gauge!(
         DOWN_SINCE,
@@ -136,6 +152,19 @@ pub(crate) fn store_fault(operation: &'static str, kind: StoreErrorKind) {
 /// Sets the gauge to 1 while the store is misconfigured, else to 0.
 pub(crate) fn store_misconfigured(is_misconfigured: bool) {
     caught(|| gauge!(STORE_MISCONFIGURED).set(f64::from(is_misconfigured)));
+}
+
+/// Counts settings for circuits that run: `taken`, or `refused`.
+pub(crate) fn reconfigured(result: &'static str) {
+    caught(|| counter!(RECONFIGURATIONS, "result" => result).increment(1));
+}
+
+/// Tells which settings file is in force, and whether a newer one is refused.
+pub(crate) fn settings_file(checksum: u32, is_refused: bool) {
+    caught(|| {
+        gauge!(SETTINGS_CHECKSUM).set(f64::from(checksum));
+        gauge!(SETTINGS_REFUSED).set(f64::from(is_refused));
+    });
 }
 
 /// Returns the label: the same word that `serde` writes.

@@ -1,6 +1,7 @@
 //! Circuits whose metrics go to a recorder of this thread.
 
 mod observing;
+mod settings;
 mod world;
 
 use std::sync::Arc;
@@ -258,7 +259,10 @@ async fn a_registry_describes_every_metric_and_the_page_names_it() {
             "counter fuseboard_rejections_total Some(Count)",
             "counter fuseboard_failures_total Some(Count)",
             "counter fuseboard_lagged_total Some(Count)",
+            "counter fuseboard_reconfigurations_total Some(Count)",
             "histogram fuseboard_store_seconds Some(Seconds)",
+            "gauge fuseboard_settings_checksum None",
+            "gauge fuseboard_settings_refused None",
             "gauge fuseboard_circuit_state None",
             "gauge fuseboard_circuit_down_since_seconds Some(Seconds)",
             "gauge fuseboard_circuit_retry_at_seconds Some(Seconds)",

@@ -221,27 +221,34 @@ async fn case_136_a_layer_that_never_waits_waits_for_its_inner_service() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whether_a_circuit_is_tried_is_no_setting_that_changes_while_it_runs() {
-    let registry = World::new().process().registry;
-    let breaker = registry.breaker("payments-eu").unwrap();
-    let settings = |dry_run, threshold| {
-        let settings =
-            Settings::builder().circuit("payments*", move |config| config.dry_run(dry_run));
-        let default = Config::builder().failure_threshold(threshold);
-        settings.defaults(default).build().unwrap()
+async fn a_circuit_whose_trial_begins_or_ends_keeps_its_settings_and_the_others_follow() {
+    let process = World::new().process();
+    let registry = &process.registry;
+    let tried = |pattern: &str, dry_run| {
+        let threshold = |config: ConfigBuilder| config.failure_threshold(1);
+        let settings = Settings::builder().defaults(threshold(Config::builder()));
+        settings.circuit(pattern, move |config| config.dry_run(dry_run)).build().unwrap()
     };
-    let refused = registry.reconfigure(&settings(true, 1)).unwrap_err();
-    assert_eq!(refused.path(), "circuits.payments*.dry_run");
-    let text = "circuits.payments*.dry_run cannot change while a circuit of it runs, got true";
-    assert_eq!(refused.to_string(), text);
-    // Nothing has changed, not even for circuits that are new.
-    let other = registry.breaker("mail").unwrap();
-    assert!(fail(&other).await.is_err() && fail(&breaker).await.is_err());
-    assert_eq!((other.state(), breaker.state()), (CircuitState::Closed, CircuitState::Closed));
-    let tried = Config::builder().dry_run(true).build().unwrap();
-    let mismatch = registry.breaker_with("payments-eu", tried).unwrap_err();
-    let RegistryError::ConfigMismatch { differences, .. } = mismatch else { panic!("{mismatch}") };
-    assert!(differences.iter().any(|difference| difference.setting() == "dry_run"));
+    let [breaker, mail] = ["payments-eu", "mail"].map(|name| registry.breaker(name).unwrap());
+    let lines = Lines::of(tracing::Level::WARN);
+    let done = registry.reconfigure(&tried("payments*", true)).unwrap();
+    let names =
+        |names: &[CircuitName]| -> Vec<_> { names.iter().map(ToString::to_string).collect() };
+    assert_eq!(names(&done.changed), ["mail"], "the urgent threshold beside it");
+    assert_eq!(names(&done.needs_restart), ["payments-eu"]);
+    let [line] = &lines.take_texts()[..] else { panic!("one line") };
+    assert!(line.contains("circuit=payments-eu") && line.contains("dry_run cannot"), "{line}");
+    // A threshold that is meant to be tried is not enforced.
+    assert!(fail(&mail).await.is_err() && fail(&breaker).await.is_err());
+    assert_eq!((mail.state(), breaker.state()), (CircuitState::Open, CircuitState::Closed));
+    assert_eq!(breaker.config().failure_threshold().get(), 5);
+    // New circuits have what was given.
+    let new = registry.breaker("payments-us").unwrap();
+    assert!(new.config().dry_run() && new.snapshot().is_dry_run());
+    let done = registry.reconfigure(&tried("payments*", false)).unwrap();
+    assert_eq!(names(&done.needs_restart), ["payments-us"]);
+    assert_eq!(names(&done.changed), ["payments-eu"], "as before, with the threshold");
+    assert!(new.config().dry_run());
 }
 
 #[tokio::test(start_paused = true)]

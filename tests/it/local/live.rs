@@ -127,6 +127,35 @@ async fn case_142_settings_that_are_invalid_change_nothing_and_name_the_path_and
 }
 
 #[tokio::test(start_paused = true)]
+async fn case_142_settings_that_one_circuit_cannot_have_change_none() {
+    let registry = World::new().process().registry;
+    let long = "n".repeat(2_048);
+    let names = ["payments", "mail", &long];
+    let breakers = names.map(|name| registry.breaker(name).unwrap());
+    let before = breakers.each_ref().map(fuseboard::Breaker::config);
+    let refused = Settings::builder()
+        .defaults(Config::builder().failure_threshold(1))
+        .circuit("nn*", |config| config.also_trip(Rule::votes(5, 2)))
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        let error = registry.reconfigure(&refused).unwrap_err();
+        assert_eq!(
+            (error.path(), error.value()),
+            ("circuits.nn*.also_trip".into(), &*format!("{long:?}"))
+        );
+        assert!(error.to_string().contains("leaves no room in the key"), "{error}");
+    }
+    settle().await;
+    assert_eq!(breakers.each_ref().map(fuseboard::Breaker::config), before);
+    let new = registry.breaker("new").unwrap();
+    for breaker in [&breakers[0], &breakers[1], &breakers[2], &new] {
+        assert!(fail(breaker).await.is_err());
+        assert_eq!(breaker.state(), CircuitState::Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn patterns_are_names_or_prefixes_and_each_stands_once() {
     for pattern in ["", "pay*ments", "**", "a*b*"] {
         let refused = Settings::builder().circuit(pattern, |config| config).build().unwrap_err();
@@ -303,6 +332,25 @@ async fn all_goes_on(
         open.admit().await.unwrap().success().settled().await;
     }
     assert_eq!(open.state(), CircuitState::Closed, "every permit came back");
+}
+
+/// Nothing else is published for it: the circuit is closed and ramping before and after.
+#[tokio::test(start_paused = true)]
+async fn a_ramp_of_another_length_admits_its_own_share_at_once() {
+    let ramp = |seconds: u64| {
+        let config = Config::builder().local_cache_max_age(Duration::from_secs(3_600));
+        config.ramp(Duration::from_secs(seconds)).build().unwrap().into()
+    };
+    let process = World::new().process_with(|builder| builder.settings(ramp(600)));
+    let breaker = process.breaker();
+    trip(&breaker).await;
+    breaker.release().await.unwrap();
+    pass(61.0).await;
+    let admitted = || (0..200).filter(|_| breaker.try_admit().is_ok()).count();
+    assert_eq!(admitted(), 30, "the third step of twenty");
+    process.registry.reconfigure(&ramp(6_000)).unwrap();
+    settle().await;
+    assert_eq!(admitted(), 10, "the first");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! What an operator types, and what is printed.
 
-use std::{io::Read as _, process::Stdio};
+use std::{io::Read as _, path::Path, process::Stdio};
 
 use tokio::process::Command;
 
@@ -12,16 +12,22 @@ pub(super) struct Shell<'a> {
     user: &'a str,
     table: &'a str,
     has_credentials: bool,
+    folder: Option<&'a Path>,
 }
 
 impl<'a> Shell<'a> {
     pub(super) fn of(world: &'a World, user: &'a str) -> Self {
-        Self { endpoint: &world.endpoint, user, table: TABLE, has_credentials: true }
+        Self { endpoint: &world.endpoint, user, table: TABLE, has_credentials: true, folder: None }
     }
 
     /// With this table in its environment.
     pub(super) fn with_table(self, table: &'a str) -> Self {
         Self { table, ..self }
+    }
+
+    /// In this folder.
+    pub(super) fn in_folder(self, folder: &'a Path) -> Self {
+        Self { folder: Some(folder), ..self }
     }
 
     /// Whose session has ended.
@@ -83,6 +89,9 @@ impl<'a> Shell<'a> {
             .args(&words[1..])
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        if let Some(folder) = self.folder {
+            command.current_dir(folder);
+        }
         if self.has_credentials {
             command.envs([("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")]);
         }
