@@ -66,6 +66,16 @@ impl Record {
             && self.owner.valid().is_some_and(|owner| owner.starts_with(HOLD_PREFIX))
     }
 
+    /// Returns `true` if both records carry the same hold: one way, with one end, by one name and
+    /// for one reason.
+    pub(crate) fn has_hold_of(&self, other: &Self) -> bool {
+        let terms = |record: &Self| {
+            let closed = record.hold.clone();
+            (record.is_held(), closed, record.hold_until.clone(), record.hold_by.clone())
+        };
+        terms(self) == terms(other) && self.hold_reason() == other.hold_reason()
+    }
+
     /// Returns until when an operator holds the circuit closed. `None` if it is not held closed,
     /// also if its end cannot be read, or lies more than a year after it began: a hold without an
     /// end would admit calls for ever.
