@@ -7,10 +7,10 @@ use std::{
     time::SystemTime,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    circuit::{Circuit, Status},
+    circuit::{self, Circuit, Status},
     text::shown,
     time,
 };
@@ -49,6 +49,24 @@ pub(super) struct Shown {
     until: Option<i64>,
     prober: Option<String>,
     why: String,
+    hold: Option<ShownHold>,
+}
+
+/// A hold, for the page; and for an order of the page, which says whose hold it was told of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShownHold {
+    kind: Kind,
+    until: Option<i64>,
+    by: Option<String>,
+    reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Open,
+    Closed,
 }
 
 /// A transition that was seen.
@@ -174,6 +192,7 @@ impl Track {
                 until: None,
                 prober: None,
                 why: String::new(),
+                hold: None,
             },
             past: VecDeque::from([(since, Look::Closed)]),
             changes: VecDeque::new(),
@@ -258,6 +277,18 @@ impl Shown {
                 Some(hold) if hold.by.is_none() && hold.reason.is_empty() => String::new(),
                 _ => circuit.why(now),
             },
+            hold: circuit.hold_at(now).as_ref().map(ShownHold::new),
+        }
+    }
+}
+
+impl ShownHold {
+    pub(super) fn new(hold: &circuit::Hold) -> Self {
+        Self {
+            kind: if hold.is_open { Kind::Open } else { Kind::Closed },
+            until: hold.until,
+            by: hold.by.as_deref().map(shown),
+            reason: shown(&hold.reason),
         }
     }
 }

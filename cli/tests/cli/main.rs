@@ -16,6 +16,7 @@ mod refused;
 mod relay;
 mod runbook;
 mod terminal;
+mod together;
 mod verbs;
 mod watching;
 mod world;
