@@ -137,3 +137,14 @@ async fn an_address_that_is_taken_is_told_with_what_to_do() {
     assert_eq!(ran.status, 1, "{ran:?}");
     assert!(ran.err.contains("cannot listen on") && ran.err.contains("127.0.0.1:0"), "{ran:?}");
 }
+
+/// Whoever reached the engine of the demo could write to its table, past the guard of the page: a
+/// page of another origin in the same browser.
+#[cfg(all(feature = "demo", target_os = "linux"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_listens_where_its_page_is_and_nowhere_else() {
+    let dashboard = Dashboard::demo().await;
+    let port: u16 = dashboard.host().rsplit(':').next().unwrap().parse().unwrap();
+    assert_eq!(dashboard.ports(), [port]);
+    dashboard.end().await;
+}
