@@ -414,6 +414,11 @@ pub enum OperatorError {
     /// written.
     #[error("others kept changing the circuit; nothing was written, try again")]
     Contended,
+    /// The item carries a hold that the command was not to end
+    /// ([`hold_seen`](crate::Breaker::hold_seen), [`release_seen`](crate::Breaker::release_seen));
+    /// nothing was written.
+    #[error("the circuit is {0}; nothing was written")]
+    Held(Box<HoldInfo>),
     /// The store failed; the command may have been carried out.
     #[error("the store failed ({0:?}); the command may have been carried out")]
     Store(StoreErrorKind),

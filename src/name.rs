@@ -76,8 +76,15 @@ impl CircuitName {
         }
     }
 
-    /// Returns the key of the item of the circuit in a dry run, beside its own.
-    pub(crate) fn dry_run_key(&self) -> Result<Self, NameError> {
+    /// Returns the key of the item of this circuit in a [dry run](crate::ConfigBuilder::dry_run),
+    /// where this is the key of its own item.
+    ///
+    /// For tools of operators: a breaker of that name would be refused.
+    ///
+    /// # Errors
+    ///
+    /// - [`NameError::TooLong`]: with its end the key would have more than 2,048 bytes.
+    pub fn dry_run_key(&self) -> Result<Self, NameError> {
         match self.0.len().saturating_add(DRY_RUN_SUFFIX.len()) {
             bytes if bytes > MAX_NAME_BYTES => Err(NameError::TooLong { bytes }),
             _ => Ok(Self(format!("{}{DRY_RUN_SUFFIX}", self.0).into())),

@@ -164,7 +164,8 @@ pub(crate) enum Verb {
     /// know of it.
     Disable(HoldArgs),
 
-    /// Closes a circuit now, without a probe: ends a hold of anybody, or an opening.
+    /// Closes a circuit now, without a probe: ends a hold of anybody, and says whose it was, or an
+    /// opening.
     ///
     /// An open circuit closes by itself once its calls succeed. Closed too soon, it lets some
     /// calls of every process fail before it opens again.
@@ -172,6 +173,14 @@ pub(crate) enum Verb {
         /// The circuit's name, without the prefix.
         #[arg(value_name = "CIRCUIT", value_parser = circuit)]
         name: CircuitName,
+
+        /// Who releases it, for the line that is printed: the item has no place for it.
+        #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true, value_parser = text)]
+        by: Option<String>,
+
+        /// Why, for the same line: at most 1,024 bytes.
+        #[arg(long, value_name = "TEXT", value_parser = text)]
+        reason: Option<String>,
     },
 
     /// Shows the circuits on a page for browsers, until Ctrl-C.
@@ -209,17 +218,25 @@ pub(crate) struct HoldArgs {
     #[command(flatten)]
     pub(crate) end: End,
 
-    /// Why, for people who look: a ticket, and what is wrong.
+    /// Why, for people who look: a ticket, and what is wrong. At most 1,024 bytes.
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub(crate) reason: String,
 
-    /// Who holds the circuit.
-    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true, value_parser = text)]
+    /// Who holds the circuit; needed where USER is not set. At most 1,024 bytes.
+    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true, value_parser = who)]
     pub(crate) by: Option<String>,
 
     /// Holds a circuit that has no item yet, too.
     #[arg(long)]
     pub(crate) new: bool,
+
+    /// Holds a new circuit in a table that has only items of other programs, too.
+    #[arg(long, requires = "new")]
+    pub(crate) any_table: bool,
+
+    /// Ends a hold of somebody else, which is refused otherwise.
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 /// When a hold ends.
@@ -285,6 +302,13 @@ fn interval(text: &str) -> Result<Duration, String> {
 fn reason(given: &str) -> Result<String, String> {
     if given.trim().is_empty() {
         return Err("must say something".to_owned());
+    }
+    text(given)
+}
+
+fn who(given: &str) -> Result<String, String> {
+    if given.trim().is_empty() {
+        return Err("must name somebody".to_owned());
     }
     text(given)
 }

@@ -144,6 +144,12 @@ impl Circuit {
         Some(Hold { is_open: false, until, by, reason })
     }
 
+    /// The hold that the circuit is under at this time.
+    pub(crate) fn hold_at(&self, now: SystemTime) -> Option<Hold> {
+        let is_held = matches!(self.status(now), Status::HeldOpen | Status::HeldClosed);
+        self.hold().filter(|_| is_held)
+    }
+
     /// Since when the circuit is not well; `None` if it is, or if the record does not tell.
     pub(crate) fn since(&self, now: SystemTime) -> Option<i64> {
         let record = &self.record;

@@ -30,6 +30,7 @@ use self::{
     args::{Args, Verb},
     ending::Ending,
     list::List,
+    orders::Released,
     table::Table,
     watch::Watch,
 };
@@ -87,7 +88,9 @@ async fn run(args: Args) -> Result<(), Ending> {
         }
         Verb::Hold(hold) => orders::hold(&table, hold, HoldKind::Open, json).await,
         Verb::Disable(hold) => orders::hold(&table, hold, HoldKind::Closed, json).await,
-        Verb::Release { name } => orders::release(&table, &name, json).await,
+        Verb::Release { name, by, reason } => {
+            orders::release(&table, &name, &Released { by, reason }, json).await
+        }
         Verb::Verify => verbs::verify(&table, json).await,
         Verb::CreateTable => verbs::create_table(&table, json).await,
         Verb::Dashboard(_) | Verb::Completion { .. } | Verb::Settings { .. } => Ok(()),

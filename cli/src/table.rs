@@ -109,6 +109,34 @@ impl Table {
         Ok(record.map(|record| Circuit { name, key, record }))
     }
 
+    /// The record by which processes try a circuit, if some do; `None` also if nobody may read it.
+    pub(crate) async fn dry_run(&self, name: &CircuitName) -> Option<Circuit> {
+        let key = self.key(name).ok()?.dry_run_key().ok()?;
+        self.find(name, &key, Consistency::Strong).await.ok()?
+    }
+
+    /// Returns the key of an item of another program, if the table has such items and no circuit
+    /// among the first that it shows.
+    pub(crate) async fn of_others(&self) -> Result<Option<String>, StoreError> {
+        let mut records = self.store.records();
+        while let Some(page) = records.next_page().await? {
+            let mut example = None;
+            for other in page.others {
+                match other {
+                    OtherItem::Foreign { key } => {
+                        example.get_or_insert(key.unwrap_or_default());
+                    }
+                    // The rest is of later versions of the library.
+                    OtherItem::Votes(_) | _ => return Ok(None),
+                }
+            }
+            if !page.circuits.is_empty() || !page.dry_runs.is_empty() || example.is_some() {
+                return Ok(example.filter(|_| page.circuits.is_empty() && page.dry_runs.is_empty()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Reads the record of a circuit that has to be one's.
     pub(crate) async fn known(&self, name: &CircuitName) -> Result<Circuit, Ending> {
         match self.read(name, Consistency::Strong).await? {
@@ -127,6 +155,9 @@ impl Table {
             "no item of {name} in table {:?}: it never tripped and is closed, or it has another name",
             self.name
         );
+        if self.dry_run(name).await.is_some() {
+            text += &format!("; {name} is only tried out (dry run), which no order reaches");
+        }
         // Who may not list hears the rest.
         if let Ok(listing) = self.list(Consistency::Eventual).await {
             let names = listing.circuits.iter().map(|circuit| circuit.name.as_str());

@@ -4,8 +4,8 @@ use super::Breaker;
 use crate::{
     error::OperatorError,
     hold::Hold,
-    protocol::machine::{Command, CommandResult},
-    protocol::record::HoldTerms,
+    protocol::machine::{Command, CommandResult, Ends, Order},
+    protocol::record::{HoldTerms, Record},
     runtime::circuit::message::Message,
     runtime::sync::oneshot,
 };
@@ -16,8 +16,8 @@ const OPERATIONS: u32 = 6;
 
 impl Breaker {
     /// Holds the circuit in the whole fleet, open or closed, until the end of the [`Hold`],
-    /// whatever state it is in. A second hold replaces the first. Reason and name are for people
-    /// who look: they stand in the item, and every process tells subscribers and the log of them
+    /// whatever state it is in. A second hold replaces the first, whoever's it was
+    /// ([`hold_seen`](Self::hold_seen) does not). Reason and name are for people who look: they stand in the item, and every process tells subscribers and the log of them
     /// once, also where its state stays the same, and of the end of the hold
     /// ([`CircuitTransition::hold`](crate::CircuitTransition::hold) and
     /// [`ended_hold`](crate::CircuitTransition::ended_hold)).
@@ -82,11 +82,49 @@ impl Breaker {
     /// # Ok(()) }
     /// ```
     pub async fn hold(&self, hold: Hold) -> Result<(), OperatorError> {
-        let now = self.circuit.now();
-        let (kind, lasts) = (hold.kind(), hold.lasts(now.wall())?);
-        let (by, reason) = hold.into_texts()?;
-        let terms = HoldTerms { until: now.unix_ceil(lasts), by, reason };
-        self.command(Command::Hold(kind, terms)).await
+        let command = self.command_of(hold)?;
+        self.order(command, Ends::Any).await.map(drop)
+    }
+
+    /// Holds the circuit as [`hold`](Self::hold) does, but ends no hold other than that of the
+    /// record `seen`: for commands and pages whose user has seen the circuit. With `None`, or a
+    /// record that is not held, it ends none.
+    ///
+    /// Returns the record that the write replaced, which may differ from `seen` in all but its
+    /// hold; `None` if there was none.
+    ///
+    /// # Errors
+    ///
+    /// - [`OperatorError::Held`]: the item carries another hold, which is not over. Nothing was
+    ///   written.
+    /// - All others: as for [`hold`](Self::hold).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes the command back, unless its write is under way by then.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use fuseboard::{BreakerRegistry, Hold, MemoryStore, OperatorError};
+    /// # let registry = BreakerRegistry::builder(MemoryStore::new()).spawn()?;
+    /// # let payments = registry.breaker("payment-backend")?;
+    /// let hour = || Hold::open_for(Duration::from_secs(3_600));
+    /// payments.hold(hour().reason("maintenance").by("anna")).await?;
+    /// match payments.hold_seen(hour().by("bela"), None).await {
+    ///     Err(OperatorError::Held(hold)) => assert_eq!(hold.by.as_deref(), Some("anna")),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn hold_seen(
+        &self,
+        hold: Hold,
+        seen: Option<&Record>,
+    ) -> Result<Option<Record>, OperatorError> {
+        let command = self.command_of(hold)?;
+        self.order(command, only(seen)).await
     }
 
     /// Closes the circuit in the whole fleet: ends a hold of either kind, or overrules an
@@ -114,13 +152,41 @@ impl Breaker {
     ///
     /// Dropping the future takes the command back, unless its write is under way by then.
     pub async fn release(&self) -> Result<(), OperatorError> {
-        self.command(Command::Release).await
+        self.order(Command::Release, Ends::Any).await.map(drop)
     }
 
-    async fn command(&self, command: Command) -> Result<(), OperatorError> {
+    /// Closes the circuit as [`release`](Self::release) does, but ends no hold other than that of
+    /// the record `seen`. With one that is not held it ends none, so that it overrules an opening
+    /// alone.
+    ///
+    /// Returns the record that the write replaced, which may differ from `seen` in all but its
+    /// hold; `None` if nothing was written.
+    ///
+    /// # Errors
+    ///
+    /// - [`OperatorError::Held`]: the item carries another hold, which is not over. Nothing was
+    ///   written.
+    /// - All others: as for [`release`](Self::release).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes the command back, unless its write is under way by then.
+    pub async fn release_seen(&self, seen: &Record) -> Result<Option<Record>, OperatorError> {
+        self.order(Command::Release, only(Some(seen))).await
+    }
+
+    fn command_of(&self, hold: Hold) -> Result<Command, OperatorError> {
+        let now = self.circuit.now();
+        let (kind, lasts) = (hold.kind(), hold.lasts(now.wall())?);
+        let (by, reason) = hold.into_texts()?;
+        Ok(Command::Hold(kind, HoldTerms { until: now.unix_ceil(lasts), by, reason }))
+    }
+
+    async fn order(&self, command: Command, ends: Ends) -> Result<Option<Record>, OperatorError> {
         let circuit = &*self.circuit;
         let (reply, answer) = oneshot::channel();
-        let message = Message::Command { at: circuit.now(), command, reply };
+        let order = Box::new(Order { command, ends });
+        let message = Message::Command { at: circuit.now(), order, reply };
         let asked = async {
             if circuit.mailbox.send_async(message).await.is_err() {
                 circuit.pending.ending.found_by(&circuit.name);
@@ -130,7 +196,8 @@ impl Breaker {
         };
         let limit = circuit.patience().saturating_mul(OPERATIONS);
         match circuit.clock.within(limit, Box::pin(asked)).await {
-            Some(Ok(CommandResult::Done)) => Ok(()),
+            Some(Ok(CommandResult::Done(replaced))) => Ok(replaced.map(|record| *record)),
+            Some(Ok(CommandResult::Held(hold))) => Err(OperatorError::Held(hold)),
             Some(Ok(CommandResult::Replaced)) => Err(OperatorError::Replaced),
             Some(Ok(CommandResult::Contended)) => Err(OperatorError::Contended),
             Some(Ok(CommandResult::Failed(kind))) => Err(OperatorError::Store(kind)),
@@ -138,4 +205,8 @@ impl Breaker {
             None => Err(OperatorError::NoAnswer),
         }
     }
+}
+
+fn only(seen: Option<&Record>) -> Ends {
+    Ends::Only(seen.cloned().map(Box::new))
 }

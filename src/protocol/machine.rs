@@ -74,7 +74,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 pub(crate) use self::{
     admission::{Admission, Arrival, CallId, LONGEST_BRIEF_WAIT},
-    command::{Command, CommandResult},
+    command::{Command, CommandResult, Ends, Order},
     prober::ProbeId,
     published::{CLOCK_TICK_MS, Detail, Opened, Published},
     ramp::{PublishedRamp, STEPS},

@@ -284,8 +284,8 @@ impl Actor {
             }
             Message::KeepAlive { at, call } => self.machine.keep_alive(at, call),
             Message::Refresh { at } => self.machine.refresh(at),
-            Message::Command { at, command, reply } => {
-                self.commands.push(command, reply);
+            Message::Command { at, order, reply } => {
+                self.commands.push(*order, reply);
                 self.begin_command(at);
             }
             Message::Look { at, reply } => self.look(at, reply),
@@ -316,8 +316,8 @@ impl Actor {
     }
 
     fn begin_command(&mut self, now: Moment) {
-        if let Some(command) = self.commands.begin() {
-            self.machine.command(now, command);
+        if let Some(order) = self.commands.begin() {
+            self.machine.command(now, order);
         }
     }
 

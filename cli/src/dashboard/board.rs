@@ -7,10 +7,10 @@ use std::{
     time::SystemTime,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    circuit::{Circuit, Next, Status},
+    circuit::{self, Circuit, Next, Status},
     text::shown,
     time,
 };
@@ -52,6 +52,24 @@ pub(super) struct Shown {
     why: String,
     /// When ended what `why` tells of: the page says how long ago that is.
     ended: Option<i64>,
+    hold: Option<ShownHold>,
+}
+
+/// A hold, for the page; and for an order of the page, which says whose hold it was told of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShownHold {
+    kind: Kind,
+    until: Option<i64>,
+    by: Option<String>,
+    reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Open,
+    Closed,
 }
 
 /// A transition that was seen.
@@ -178,6 +196,7 @@ impl Track {
                 prober: None,
                 why: String::new(),
                 ended: None,
+                hold: None,
             },
             past: VecDeque::from([(since, Look::Closed)]),
             changes: VecDeque::new(),
@@ -268,6 +287,18 @@ impl Shown {
                 Some(hold) if hold.by.is_none() && hold.reason.is_empty() => String::new(),
                 _ => why.text,
             },
+            hold: circuit.hold_at(now).as_ref().map(ShownHold::new),
+        }
+    }
+}
+
+impl ShownHold {
+    pub(super) fn new(hold: &circuit::Hold) -> Self {
+        Self {
+            kind: if hold.is_open { Kind::Open } else { Kind::Closed },
+            until: hold.until,
+            by: hold.by.as_deref().map(shown),
+            reason: shown(&hold.reason),
         }
     }
 }

@@ -1,11 +1,19 @@
 //! What the page may order, where it may: the commands `hold`, `disable` and `release`.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use fuseboard::{CircuitName, Hold};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::{ending::Ending, orders, table::Table, time};
+use super::board::ShownHold;
+use crate::{
+    circuit,
+    orders::{self, Refusal},
+    output,
+    table::Table,
+    text::shown,
+    time,
+};
 
 /// Carries out what the page orders. Clones are handles of the same.
 #[derive(Clone, Debug)]
@@ -18,13 +26,92 @@ struct Given {
     by: Option<String>,
 }
 
-/// What the page orders.
+/// What the page orders, for which circuit.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "verb", rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum Order {
-    Hold { name: String, lasts: String, reason: String, by: Option<String> },
-    Disable { name: String, lasts: String, reason: String, by: Option<String> },
-    Release { name: String },
+#[serde(deny_unknown_fields)]
+pub(super) struct Order {
+    name: String,
+    verb: Verb,
+    /// For how long, why and by whom: of a hold.
+    #[serde(default)]
+    lasts: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    by: Option<String>,
+    /// The hold that the page has told of, and that this order ends.
+    #[serde(default)]
+    ends: Option<ShownHold>,
+    /// Holds a circuit without an item, too.
+    #[serde(default)]
+    new: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verb {
+    Hold,
+    Disable,
+    Release,
+}
+
+impl Verb {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Disable => "disable",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// What came of an order.
+#[derive(Debug, Serialize)]
+pub(super) struct Done {
+    /// What its write has replaced.
+    before: String,
+    /// What it has not reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+/// Why an order was not carried out, and what it has to say to be.
+#[derive(Debug, Serialize)]
+pub(super) struct Refused {
+    error: String,
+    /// The hold that it has to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends: Option<ShownHold>,
+    /// It has to be of a circuit without an item.
+    #[serde(skip_serializing_if = "is_false")]
+    new: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Refused {
+    /// An order that is refused for good.
+    fn new(error: impl fmt::Display) -> Self {
+        Self { error: error.to_string(), ends: None, new: false }
+    }
+
+    /// An order over a hold that it has not named.
+    fn over(name: &CircuitName, hold: &circuit::Hold) -> Self {
+        let held = orders::holds(name, hold, time::now());
+        let ends = Some(ShownHold::new(hold));
+        Self { error: format!("{held}. Nothing was written."), ends, new: false }
+    }
+
+    fn from(refusal: Refusal, name: &CircuitName, is_hold: bool) -> Self {
+        match refusal {
+            Refusal::Held(hold) => Self::over(name, &hold),
+            Refusal::NoItem(error) => Self { error, ends: None, new: is_hold },
+            Refusal::Ending(ending) => Self::new(ending.text().unwrap_or_default()),
+        }
+    }
 }
 
 impl Orders {
@@ -39,38 +126,54 @@ impl Orders {
         &self.0.token
     }
 
-    /// Carries out an order; the error is a text for people.
-    pub(super) async fn carry_out(&self, order: Order) -> Result<(), String> {
-        let (name, hold) = match order {
-            Order::Hold { name, lasts, reason, by } => {
-                let hold = Hold::open_for(time::length(&lasts)?);
-                (name, Some(self.signed(hold, reason, by)?))
-            }
-            Order::Disable { name, lasts, reason, by } => {
-                let hold = Hold::closed_for(time::length(&lasts)?);
-                (name, Some(self.signed(hold, reason, by)?))
-            }
-            Order::Release { name } => (name, None),
-        };
-        let name = CircuitName::new(name).map_err(|error| error.to_string())?;
-        // The page lists what has an item: one without is not this table's, or was just deleted.
-        let done = async {
-            self.0.table.known(&name).await?;
-            orders::carry_out(&self.0.table, &name, hold).await
-        };
-        Box::pin(done).await.map_err(|ending: Ending| ending.text().unwrap_or_default())
+    /// Carries out an order; the error is for people.
+    pub(super) async fn carry_out(&self, order: Order) -> Result<Done, Refused> {
+        let name = CircuitName::new(&order.name).map_err(Refused::new)?;
+        let hold = self.asked(&order).map_err(Refused::new)?;
+        let table = &self.0.table;
+        let is_hold = hold.is_some();
+        let refused = |refusal| Refused::from(refusal, &name, is_hold);
+        let seen = orders::seen(table, &name, order.new && is_hold).await.map_err(refused)?;
+        if seen.is_none() {
+            let checked = orders::is_table_of_circuits(table).await;
+            checked.map_err(|ending| Refused::new(ending.text().unwrap_or_default()))?;
+        }
+        // A release ends one's own hold too, and so has to name it.
+        let by = self.by(&order).filter(|_| is_hold);
+        let standing = orders::of_somebody_else(seen.as_ref(), by, false);
+        if let Some(standing) = standing.filter(|hold| order.ends != Some(ShownHold::new(hold))) {
+            return Err(Refused::over(&name, &standing));
+        }
+        let done = orders::carry_out(table, &name, hold, seen.as_ref()).await.map_err(refused)?;
+        let before = done.as_ref().map_or_else(|| "CLOSED".to_owned(), orders::told);
+        let who = self.by(&order).unwrap_or("somebody");
+        output::note(&format!(
+            "{} order: {} of {name} by {}; before: {before}\n",
+            time::rfc3339(time::seconds(time::now())),
+            order.verb.word(),
+            shown(who),
+        ));
+        let tried = table.dry_run(&name).await;
+        Ok(Done { before, note: tried.map(|tried| orders::unread(&name, &tried)) })
     }
 
-    /// A hold with why, and by whom.
-    fn signed(&self, hold: Hold, reason: String, by: Option<String>) -> Result<Hold, String> {
-        if reason.trim().is_empty() {
+    /// Who gives an order.
+    fn by<'a>(&'a self, order: &'a Order) -> Option<&'a str> {
+        let named = |by: &'a Option<String>| by.as_deref().filter(|by| !by.trim().is_empty());
+        named(&order.by).or_else(|| named(&self.0.by))
+    }
+
+    /// The hold of an order; `None` of a release.
+    fn asked(&self, order: &Order) -> Result<Option<Hold>, String> {
+        let hold = match order.verb {
+            Verb::Hold => Hold::open_for(time::length(&order.lasts)?),
+            Verb::Disable => Hold::closed_for(time::length(&order.lasts)?),
+            Verb::Release => return Ok(None),
+        };
+        if order.reason.trim().is_empty() {
             return Err("a hold needs a reason, for people who look".to_owned());
         }
-        let hold = hold.reason(reason);
-        let by = by.filter(|by| !by.trim().is_empty()).or_else(|| self.0.by.clone());
-        Ok(match by {
-            Some(by) => hold.by(by),
-            None => hold,
-        })
+        let by = self.by(order).ok_or("a hold needs the name of who holds the circuit")?;
+        Ok(Some(hold.reason(&order.reason).by(by)))
     }
 }

@@ -4,6 +4,7 @@
 //! What the page shows is what they write: each process has a registry and a client of its own,
 //! and all share one table, as a fleet does.
 
+mod engine;
 mod script;
 
 use std::time::{Duration, SystemTime};
@@ -14,12 +15,14 @@ use aws_sdk_dynamodb::{
 };
 use fuseboard::{BreakerRegistry, CallError, DynamoDbStore, Hold};
 use tokio::{
-    net::TcpListener,
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use self::script::{PROCESSES, SERVICES, Service};
+use self::{
+    engine::Engine,
+    script::{PROCESSES, SERVICES, Service},
+};
 use crate::{args::TableArgs, ending::Ending, place::Place, table::Table, time};
 
 const TABLE: &str = "circuits";
@@ -37,28 +40,18 @@ const SHIFT: Duration = Duration::from_secs(30 * 60);
 #[derive(Debug)]
 pub(super) struct Demo {
     table: Table,
-    endpoint: String,
-    /// Ends with the demo.
-    engine: JoinSet<Result<(), Ending>>,
+    engine: Engine,
 }
 
 impl Demo {
     /// Starts an engine with a table.
     pub(super) async fn start(args: &TableArgs) -> Result<Self, Ending> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Ending::failed)?;
-        let endpoint = format!("http://{}", listener.local_addr().map_err(Ending::failed)?);
-        let database = dynoxide::Database::memory().map_err(Ending::failed)?;
-        let mut engine = JoinSet::new();
-        engine.spawn(async move {
-            let never = std::future::pending();
-            let served = dynoxide::server::serve_with_shutdown(listener, database, never).await;
-            served.map_err(Ending::failed)
-        });
-        let store = store(&endpoint);
+        let engine = Engine::new().map_err(Ending::failed)?;
+        let store = store(&engine);
         store.create_table().await.map_err(Ending::failed)?;
         let place = Place::of_a_demo("a demo in this process");
         let table = Table::of(store, TABLE.to_owned(), place, args.timeout);
-        Ok(Self { table, endpoint, engine })
+        Ok(Self { table, engine })
     }
 
     /// The table.
@@ -67,11 +60,11 @@ impl Demo {
     }
 
     /// Lets the processes call the services; returns only if something fails.
-    pub(super) async fn run(mut self) -> Result<(), Ending> {
+    pub(super) async fn run(self) -> Result<(), Ending> {
         let began = time::now();
         let mut tasks = JoinSet::new();
         for (number, process) in PROCESSES.iter().enumerate() {
-            let registry = BreakerRegistry::builder(store(&self.endpoint))
+            let registry = BreakerRegistry::builder(store(&self.engine))
                 .config(script::config().map_err(Ending::failed)?)
                 .instance(*process)
                 // The environment may be that of a function whose breakers are disabled.
@@ -85,11 +78,7 @@ impl Demo {
                 tasks.spawn(call(registry.clone(), service, began, number));
             }
         }
-        let ended = tokio::select! {
-            ended = self.engine.join_next() => ended,
-            ended = tasks.join_next() => ended,
-        };
-        match ended {
+        match tasks.join_next().await {
             Some(Ok(result)) => result,
             Some(Err(error)) => Err(Ending::failed(error)),
             None => Ok(()),
@@ -98,13 +87,13 @@ impl Demo {
 }
 
 /// A store with a client of its own, as every process has.
-fn store(endpoint: &str) -> DynamoDbStore {
+fn store(engine: &Engine) -> DynamoDbStore {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         // The engine takes any.
         .credentials_provider(Credentials::new("demo", "demo", None, None, "demo"))
-        .endpoint_url(endpoint)
+        .http_client(engine.clone())
         .build();
     DynamoDbStore::new(Client::from_conf(config), TABLE)
 }

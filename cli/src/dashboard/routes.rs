@@ -97,15 +97,23 @@ async fn order(
     }
     let order = match order {
         Ok(Json(order)) => order,
-        Err(rejection) => return refused(rejection.status(), &rejection.body_text()),
+        Err(rejection) => return refused(rejection.status(), &said(&rejection)),
     };
     let done = Box::pin(orders.carry_out(order)).await;
     // Whatever came of it is shown.
     pages.hub.want();
     match done {
-        Ok(()) => Json(json!({"done": true})).into_response(),
-        Err(why) => refused(StatusCode::CONFLICT, &why),
+        Ok(done) => Json(done).into_response(),
+        Err(why) => (StatusCode::CONFLICT, Json(why)).into_response(),
     }
+}
+
+/// What is wrong with the text of an order.
+fn said(rejection: &JsonRejection) -> String {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return "the order is too long: a reason has at most 1,024 bytes".to_owned();
+    }
+    rejection.body_text()
 }
 
 fn refused(status: StatusCode, why: &str) -> Response {

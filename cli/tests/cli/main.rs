@@ -17,6 +17,7 @@ mod relay;
 mod runbook;
 mod settings;
 mod terminal;
+mod together;
 mod verbs;
 mod watching;
 mod world;

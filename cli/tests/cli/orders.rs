@@ -3,7 +3,7 @@
 use fuseboard::{Breaker, BreakerRegistry, CircuitState, Hold, HoldKind};
 use serde_json::{Value, json};
 
-use crate::world::{World, closed, half_open_by_python, now, open};
+use crate::world::{World, closed, ended, half_open_by_python, now, open};
 
 /// A process that has this breaker, and knows its circuit as the table has it now.
 async fn process(world: &World, name: &str) -> (BreakerRegistry, Breaker) {
@@ -62,12 +62,38 @@ async fn case_138_hold_and_release_do_what_the_library_does() {
     assert_eq!(ran.status, 0, "{ran:?}");
     assert!(ran.out.contains("  state          CLOSED\n"), "{ran:?}");
     assert!(ran.out.contains("  released       2") && !ran.out.contains("(in 1 s)"), "{ran:?}");
-    assert_eq!(ran.err, "before: held open (ops: move)\n");
+    assert!(ran.err.starts_with("before: held open (ops: move), until 2"), "{ran:?}");
     library.release().await.unwrap();
     let [by_command, by_library] = items();
     assert_eq!(by_command, by_library);
     breaker.refresh().await.unwrap();
     assert_eq!(breaker.state(), CircuitState::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_138_disable_does_what_the_library_does_over_any_item() {
+    let held = json!({"state": "CLOSED", "failure_count": 0, "expiration": now() + 3_600,
+        "hold": "closed", "hold_until": now() + 60, "hold_by": "ops", "hold_reason": "test"});
+    let items = [Some(closed()), Some(open(now())), Some(half_open_by_python(now() + 30))];
+    for item in items.into_iter().chain([Some(held), None]) {
+        let world = World::new().await;
+        for name in ["by-command", "by-library"] {
+            if let Some(item) = &item {
+                world.put(name, item);
+            }
+        }
+        let line = ["disable", "by-command", "--for", "2h", "--reason", "load", "--by", "ops"];
+        let more = if item.is_none() { &["--new"][..] } else { &[] };
+        let ran = world.run(&[&line[..], more].concat()).await;
+        assert_eq!(ran.status, 0, "{ran:?}");
+        assert!(ran.out.contains("  state          held closed\n"), "{ran:?}");
+        let (_registry, library) = process(&world, "by-library").await;
+        let hold = Hold::closed_for(std::time::Duration::from_secs(7_200));
+        library.hold(hold.reason("load").by("ops")).await.unwrap();
+        let [by_command, by_library] =
+            ["by-command", "by-library"].map(|name| lasting(world.item(name).unwrap()));
+        assert_eq!(by_command, by_library, "over {item:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,24 +162,76 @@ async fn there_is_nothing_to_release_where_a_circuit_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_operators_at_once_each_is_told_and_one_hold_stands_whole() {
+async fn a_hold_needs_a_name_and_a_release_tells_whose_it_is() {
     let world = World::new().await;
     world.put("payments", &open(now()));
-    let operators = ["anna", "bela", "cleo", "dora"];
-    let lines =
-        operators.map(|name| ["hold", "payments", "--for", "1h", "--reason", name, "--by", name]);
-    let [anna, bela, cleo, dora] = lines.each_ref().map(|line| world.run(line));
-    let (anna, bela, cleo, dora) = tokio::join!(anna, bela, cleo, dora);
-    for ran in [anna, bela, cleo, dora] {
-        assert!(ran.status == 0 || (ran.status == 1 && ran.err.contains("try again")), "{ran:?}");
+    let nobody = async |line: &[&str], user: Option<&str>| {
+        let mut command = world.command(line);
+        command.env_remove("USER");
+        if let Some(user) = user {
+            command.env("USER", user);
+        }
+        ended(command).await
+    };
+    let hold = ["hold", "payments", "--for", "1h", "--reason", "x"];
+    let asked = world.way.asked().len();
+    let ran = nobody(&hold, None).await;
+    assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{ran:?}");
+    assert!(ran.err.contains("--by") && ran.err.contains("$USER is not set"), "{ran:?}");
+    for by in ["", "  "] {
+        let ran = nobody(&[&hold[..], &["--by", by]].concat(), Some("anna")).await;
+        assert!(ran.status == 2 && ran.err.contains("must name somebody"), "{ran:?}");
     }
-    let hold = world.json(&["show", "payments"]).await["hold"].clone();
-    assert!(operators.iter().any(|name| hold["by"] == *name), "{hold}");
-    assert_eq!(hold["by"], hold["reason"]);
+    let ran = nobody(&hold, Some("")).await;
+    assert!(ran.status == 2 && ran.err.contains("must name somebody"), "{ran:?}");
+    assert_eq!(world.way.asked().len(), asked, "nothing was sent");
 
-    // A second operator sees whose hold it was.
-    let ran =
-        world.run(&["hold", "payments", "--for", "1h", "--reason", "mine", "--by", "eva"]).await;
-    let by = hold["by"].as_str().unwrap();
-    assert_eq!(ran.err, format!("before: held open ({by}: {by})\n"));
+    let named = [&hold[..], &["--by", "ops"]].concat();
+    assert_eq!(nobody(&named, None).await.status, 0);
+    // Nobody is kept from a release.
+    let ran = nobody(&["release", "payments"], None).await;
+    assert!(ran.status == 0 && !ran.err.contains("released by"), "{ran:?}");
+    assert_eq!(nobody(&named, Some("")).await.status, 0);
+    let ran = nobody(&["release", "payments"], Some("")).await;
+    assert!(ran.status == 0 && !ran.err.contains("released by"), "{ran:?}");
+    assert_eq!(world.run(&named).await.status, 0);
+    let line = ["release", "payments", "--reason", "the bank is back\u{1b}[2J", "--by", "bela"];
+    let ran = world.run(&line).await;
+    let told = "\nreleased by bela: the bank is back\\u{1b}[2J\n";
+    assert!(ran.status == 0 && ran.err.ends_with(told), "{ran:?}");
+    // It is closed: nobody has released it.
+    let ran = world.run(&line).await;
+    assert_eq!((ran.status, ran.err.contains("released by")), (0, false), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_says_that_processes_in_dry_run_do_not_read_it() {
+    let world = World::new().await;
+    world.put("quotes#dry-run", &open(now()));
+    let told = "processes that only try quotes out (dry run) do not read this: they go by \
+                quotes#dry-run (OPEN), and admit every call\n";
+    for line in [
+        &["hold", "quotes", "--for", "1h", "--reason", "x"][..],
+        &["disable", "quotes", "--for", "1h", "--reason", "x"],
+        &["release", "quotes"],
+        &["show", "quotes"],
+    ] {
+        let ran = world.run(line).await;
+        assert_eq!(ran.status, 3, "{ran:?}");
+        assert!(ran.err.contains("quotes is only tried out (dry run)"), "{ran:?}");
+    }
+    let before = world.item("quotes#dry-run");
+    for line in [
+        &["hold", "quotes", "--for", "1h", "--reason", "x", "--new"][..],
+        &["disable", "quotes", "--for", "1h", "--reason", "x"],
+        &["release", "quotes"],
+    ] {
+        let ran = world.run(line).await;
+        assert!(ran.status == 0 && ran.err.ends_with(told), "{ran:?}");
+    }
+    assert_eq!(world.item("quotes#dry-run"), before);
+    // Where nobody tries it out, nothing is said.
+    world.remove("quotes#dry-run");
+    let ran = world.run(&["hold", "quotes", "--for", "1h", "--reason", "x"]).await;
+    assert_eq!((ran.status, ran.err.as_str()), (0, "before: CLOSED\n"), "{ran:?}");
 }

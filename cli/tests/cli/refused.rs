@@ -127,6 +127,40 @@ async fn a_table_that_is_not_the_breakers_is_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_circuit_is_not_held_in_a_table_of_another_program() {
+    let world = World::new().await;
+    for number in 0..3 {
+        world.put(&format!("order-{number}"), &json!({"total": number, "customer": "c"}));
+    }
+    let new = ["hold", "payments", "--for", "2h", "--reason", "move", "--new"];
+    for line in [&new[..], &["disable", "payments", "--for", "2h", "--reason", "x", "--new"]] {
+        let ran = world.run(line).await;
+        said(&ran, 1, &["table \"circuits\" has no circuit", "\"order-", "--any-table"]);
+        assert!(ran.err.contains("nothing was written: is this the table?"), "{ran:?}");
+    }
+    assert_eq!(world.item("payments"), None);
+    let asked = world.run(&[&new[..], &["--any-table"]].concat()).await;
+    assert_eq!(asked.status, 0, "{asked:?}");
+    // Now it has one. Items of one's own are enough, of whatever kind, and so is none at all.
+    let other = ["hold", "search", "--for", "2h", "--reason", "move", "--new"];
+    assert_eq!(world.run(&other).await.status, 0);
+    for key in [Some("quotes#dry-run"), Some("quotes#votes"), None] {
+        let world = World::new().await;
+        if let Some(key) = key {
+            world.put("order-7", &json!({"total": 12}));
+            world.put(key, &open(now()));
+        }
+        assert_eq!(world.run(&new).await.status, 0, "{key:?}");
+    }
+    // Who may not list hears that nobody has looked.
+    let world = World::new().await;
+    world.put("order-7", &json!({"total": 12}));
+    world.way.deny("Scan");
+    let ran = world.run(&new).await;
+    assert!(ran.status == 0 && ran.err.contains("not checked whether table"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_permission_is_named() {
     let world = World::new().await;
     world.put("payments", &closed());
@@ -281,6 +315,35 @@ async fn a_reader_who_has_left_ends_the_command_quietly() {
         let ran = ended(command).await;
         assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{line:?}");
     }
+    for (line, state) in [
+        (&["hold", "circuit-1", "--for", "2h", "--reason", "x"][..], "OPEN"),
+        (&["disable", "circuit-1", "--for", "2h", "--reason", "x", "--json"], "CLOSED"),
+        (&["hold", "circuit-1", "--for", "2h", "--reason", "x"], "OPEN"),
+        (&["release", "circuit-1"], "CLOSED"),
+        (&["verify"], "CLOSED"),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = world.command(line);
+        command.stdout(Stdio::from(writer));
+        let ran = ended(command).await;
+        // What was done is done, and what was before is told beside it.
+        assert_eq!(ran.status, 0, "{line:?}: {ran:?}");
+        assert_eq!(ran.err.is_empty(), line == ["verify"], "{line:?}: {ran:?}");
+        assert_eq!(world.item("circuit-1").unwrap()["state"]["S"], state, "{line:?}");
+    }
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    for line in
+        [&["hold", "circuit-1", "--for", "2h", "--reason", "x"][..], &["release", "circuit-1"]]
+    {
+        let mut command = world.command(line);
+        command.stdout(full());
+        let ran = ended(command).await;
+        // A script that read a failure would give the order again.
+        assert_eq!(ran.status, 0, "{line:?}: {ran:?}");
+        assert!(ran.err.contains("done, but the output cannot be written"), "{ran:?}");
+    }
+    assert_eq!(world.item("circuit-1").unwrap()["state"]["S"], "CLOSED");
     let mut command = world.command(&["list"]);
     command.stdout(Stdio::from(File::options().write(true).open("/dev/full").unwrap()));
     let ran = ended(command).await;

@@ -1,7 +1,7 @@
 //! The way of requests to the engine: what passes, what is denied, and what was sent.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,8 +12,11 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::oneshot,
     task::JoinSet,
 };
+
+use crate::world::soon;
 
 /// What happens to requests on their way.
 #[derive(Clone, Default)]
@@ -33,6 +36,32 @@ struct State {
     ahead: i64,
     /// The operations that were asked for, in order.
     asked: Vec<String>,
+    /// The operations whose next requests wait on the way.
+    stops: VecDeque<(&'static str, Stop)>,
+}
+
+/// Where a request waits.
+struct Stop {
+    arrived: oneshot::Sender<()>,
+    goes_on: oneshot::Receiver<()>,
+}
+
+/// A request that waits on its way, or will.
+pub(crate) struct Stopped {
+    arrived: oneshot::Receiver<()>,
+    go_on: oneshot::Sender<()>,
+}
+
+impl Stopped {
+    /// Waits until the request is there.
+    pub(crate) async fn arrived(&mut self) {
+        soon("a request arrives", &mut self.arrived).await.unwrap();
+    }
+
+    /// Lets the request go on.
+    pub(crate) fn go_on(self) {
+        self.go_on.send(()).unwrap();
+    }
 }
 
 impl Way {
@@ -68,6 +97,27 @@ impl Way {
     /// Breaks every connection from now on, or lets them be.
     pub(crate) fn set_down(&self, is_down: bool) {
         self.with(|state| state.is_down = is_down);
+    }
+
+    /// Stops the next request for an operation on its way; of several stops the first one first.
+    pub(crate) fn stop(&self, operation: &'static str) -> Stopped {
+        let (arrives, arrived) = oneshot::channel();
+        let (go_on, goes_on) = oneshot::channel();
+        let stop = Stop { arrived: arrives, goes_on };
+        self.with(|state| state.stops.push_back((operation, stop)));
+        Stopped { arrived, go_on }
+    }
+
+    /// Waits if a request for this operation is to be stopped.
+    async fn passes(&self, operation: &str) {
+        let stop = self.with(|state| {
+            let place = state.stops.iter().position(|(stopped, _)| *stopped == operation)?;
+            state.stops.remove(place)
+        });
+        if let Some((_, stop)) = stop {
+            let _ = stop.arrived.send(());
+            let _ = stop.goes_on.await;
+        }
     }
 
     /// The operations that were asked for so far.
@@ -152,7 +202,9 @@ async fn relay(client: TcpStream, engine: u16, way: Way) {
         if way.is_down() {
             return;
         }
-        let answer = match way.meets(&operation(&request)) {
+        let operation = operation(&request);
+        way.passes(&operation).await;
+        let answer = match way.meets(&operation) {
             Some(denial) => Some(denial.into_bytes()),
             None => ask(&mut engine, &request).await,
         };

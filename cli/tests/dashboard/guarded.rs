@@ -7,21 +7,13 @@ use crate::{
     world::{World, now, open},
 };
 
-/// The token of the page that a dashboard answers with.
-async fn token(dashboard: &Dashboard) -> String {
-    let host = format!("host: {}", dashboard.host());
-    let page = dashboard.ask("GET /", &[&host], "").await;
-    let (_, rest) = page.body.split_once("data-token=\"").expect("a page with orders");
-    rest.split('"').next().unwrap().to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_another_host_or_origin_asks_for_is_refused() {
     let world = World::new().await;
     world.put("payments", &open(now()));
     let before = world.item("payments");
     let dashboard = Dashboard::of(&world, &["--allow-changes"]).await;
-    let token = format!("x-fuseboard-token: {}", token(&dashboard).await);
+    let token = format!("x-fuseboard-token: {}", dashboard.token().await);
     let host = format!("host: {}", dashboard.host());
     let own = format!("origin: {}", dashboard.url);
     let json = "content-type: application/json";
@@ -68,7 +60,7 @@ async fn orders_that_make_no_sense_are_refused_with_why() {
     world.put("payments", &open(now()));
     let before = world.item("payments");
     let dashboard = Dashboard::of(&world, &["--allow-changes"]).await;
-    let token = format!("x-fuseboard-token: {}", token(&dashboard).await);
+    let token = format!("x-fuseboard-token: {}", dashboard.token().await);
     let host = format!("host: {}", dashboard.host());
     let own = format!("origin: {}", dashboard.url);
     let heads = [host.as_str(), &own, "content-type: application/json", &token];
@@ -110,7 +102,7 @@ async fn a_page_of_another_origin_neither_reads_nor_orders_anything() {
     world.put("payments", &open(now()));
     let before = world.item("payments");
     let dashboard = Dashboard::of(&world, &["--allow-changes"]).await;
-    let token = token(&dashboard).await;
+    let token = dashboard.token().await;
     // The browser itself lets this page send what needs no leave, and keeps the rest back.
     let page = alone.browser.open("about:blank", [800, 600]).await;
     let order = json!({"verb": "release", "name": "payments"}).to_string();
@@ -144,4 +136,15 @@ async fn an_address_that_is_taken_is_told_with_what_to_do() {
     let ran = world.run(&["dashboard", "--listen", dashboard.host()]).await;
     assert_eq!(ran.status, 1, "{ran:?}");
     assert!(ran.err.contains("cannot listen on") && ran.err.contains("127.0.0.1:0"), "{ran:?}");
+}
+
+/// Whoever reached the engine of the demo could write to its table, past the guard of the page: a
+/// page of another origin in the same browser.
+#[cfg(all(feature = "demo", target_os = "linux"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_listens_where_its_page_is_and_nowhere_else() {
+    let dashboard = Dashboard::demo().await;
+    let port: u16 = dashboard.host().rsplit(':').next().unwrap().parse().unwrap();
+    assert_eq!(dashboard.ports(), [port]);
+    dashboard.end().await;
 }

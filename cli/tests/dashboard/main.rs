@@ -25,6 +25,7 @@ mod orders;
 mod relay;
 mod showing;
 mod shown;
+mod together;
 #[expect(dead_code, reason = "the tests of the other verbs need more of it")]
 #[path = "../cli/world.rs"]
 mod world;

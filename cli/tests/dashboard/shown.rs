@@ -3,6 +3,7 @@
 #[cfg(feature = "demo")]
 use std::process::Stdio;
 
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
@@ -49,6 +50,13 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+impl Answer {
+    /// The JSON of it.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
 impl Dashboard {
     /// Starts one of a world's table, on any port.
     pub(crate) async fn of(world: &World, more: &[&str]) -> Self {
@@ -64,7 +72,7 @@ impl Dashboard {
         Self::start(command).await
     }
 
-    async fn start(mut command: Command) -> Self {
+    pub(crate) async fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = soon("it listens", lines.next_line()).await.unwrap();
@@ -73,7 +81,7 @@ impl Dashboard {
             child.stderr.take().unwrap().read_to_string(&mut why).await.unwrap();
             panic!("{why}");
         };
-        let told: serde_json::Value = serde_json::from_str(&first).unwrap();
+        let told: Value = serde_json::from_str(&first).unwrap();
         let url = told["url"].as_str().unwrap().trim_end_matches('/').to_owned();
         Self { url, child }
     }
@@ -81,6 +89,53 @@ impl Dashboard {
     /// What comes after `http://`.
     pub(crate) fn host(&self) -> &str {
         self.url.trim_start_matches("http://")
+    }
+
+    /// The token of the page that it answers with.
+    pub(crate) async fn token(&self) -> String {
+        let page = self.ask("GET /", &[&format!("host: {}", self.host())], "").await;
+        let (_, rest) = page.body.split_once("data-token=\"").expect("a page with orders");
+        rest.split('"').next().unwrap().to_owned()
+    }
+
+    /// Sends an order as the page does.
+    pub(crate) async fn order(&self, order: &Value) -> Answer {
+        let heads = [
+            format!("host: {}", self.host()),
+            format!("origin: {}", self.url),
+            format!("x-fuseboard-token: {}", self.token().await),
+            "content-type: application/json".to_owned(),
+        ];
+        let heads = heads.each_ref().map(String::as_str);
+        self.ask("POST /order", &heads, &order.to_string()).await
+    }
+
+    /// The ports that its process listens on, as Linux tells them.
+    #[cfg(all(feature = "demo", target_os = "linux"))]
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        let process = format!("/proc/{}", self.child.id().unwrap());
+        let sockets: Vec<_> = std::fs::read_dir(format!("{process}/fd"))
+            .unwrap()
+            .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok())
+            .filter_map(|name| Some(name.to_str()?.strip_prefix("socket:[")?.replace(']', "")))
+            .collect();
+        let listed = ["tcp", "tcp6"]
+            .map(|kind| std::fs::read_to_string(format!("{process}/net/{kind}")).unwrap());
+        let lines = listed.iter().flat_map(|list| list.lines().skip(1));
+        let fields = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
+        // The fourth field is the state, of which `0A` is listening; the tenth the socket.
+        let listening = fields.filter(|fields| fields[3] == "0A");
+        let own = listening.filter(|fields| sockets.iter().any(|socket| socket == fields[9]));
+        own.map(|fields| u16::from_str_radix(fields[1].rsplit(':').next().unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    /// Ends it, and returns what it has written for people.
+    pub(crate) async fn said(mut self) -> String {
+        self.child.kill().await.unwrap();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+        said
     }
 
     /// Ends it.

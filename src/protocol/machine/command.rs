@@ -10,7 +10,7 @@ use super::{
     term::failed_probes,
 };
 use crate::{
-    hold::info::HoldKind,
+    hold::info::{HoldInfo, HoldKind},
     protocol::answer::{Consistency, StoreErrorKind},
     protocol::moment::Moment,
     protocol::record::{Field, Hints, HoldTerms, Operation, Record},
@@ -30,11 +30,37 @@ pub(crate) enum Command {
     Release,
 }
 
-/// The result of a [`Command`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which hold of the record a command may end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// Any.
+    #[default]
+    Any,
+    /// That of this record, if it is held; no other, and none if there is no record.
+    Only(Option<Box<Record>>),
+}
+
+/// A [`Command`], and which hold it may end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) command: Command,
+    pub(crate) ends: Ends,
+}
+
+impl From<Command> for Order {
+    fn from(command: Command) -> Self {
+        Self { command, ends: Ends::Any }
+    }
+}
+
+/// The result of an [`Order`].
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CommandResult {
-    /// The record is as commanded.
-    Done,
+    /// The record is as commanded, in place of this one. `None` if there was none, or nothing to
+    /// write.
+    Done(Option<Box<Record>>),
+    /// The record has a hold that the order may not end; nothing was written.
+    Held(Box<HoldInfo>),
     /// Other processes changed the record before each attempt; nothing was written.
     Contended,
     /// The store failed; the command may have been carried out.
@@ -46,7 +72,7 @@ pub(crate) enum CommandResult {
 /// The command in progress.
 #[derive(Clone, Debug)]
 pub(super) struct InProgress {
-    command: Command,
+    order: Order,
     /// True if the record was read for this command.
     read: bool,
     tries: u8,
@@ -55,9 +81,10 @@ pub(super) struct InProgress {
 impl Machine {
     /// Takes a command; [`Effect::CommandResult`] tells its result. One at a time: the owner
     /// passes the next one in when the last has ended.
-    pub(crate) fn command(&mut self, now: Moment, command: Command) {
+    pub(crate) fn command(&mut self, now: Moment, order: impl Into<Order>) {
         self.advance(now);
-        self.command = Some(Box::new(InProgress { command, read: false, tries: 0 }));
+        let order = order.into();
+        self.command = Some(Box::new(InProgress { order, read: false, tries: 0 }));
         self.dispatch();
     }
 
@@ -82,13 +109,18 @@ impl Machine {
             return false;
         }
         in_progress.tries = in_progress.tries.saturating_add(1);
-        let command = in_progress.command.clone();
+        let Order { command, ends } = in_progress.order.clone();
+        // Before each try: a hold that began since the order was given would be lost to it.
+        if let Some(held) = self.hold_that_stays(&ends) {
+            self.end_command(CommandResult::Held(Box::new(held)));
+            return false;
+        }
         match self.command_operation(command) {
             Some(operation) => self.begin_write(operation),
             None => {
                 // The record is absent or closed already: only this process has to release.
                 self.release_here(Origin::WithoutStore);
-                self.end_command(CommandResult::Done);
+                self.end_command(CommandResult::Done(None));
                 return false;
             }
         }
@@ -134,6 +166,19 @@ impl Machine {
         }
     }
 
+    /// Ends the command, which was applied over this record.
+    pub(super) fn end_command_over(&mut self, replaced: Option<&Record>) {
+        self.end_command(CommandResult::Done(replaced.cloned().map(Box::new)));
+    }
+
+    /// Returns the hold of the cached record that an order may not end.
+    fn hold_that_stays(&self, ends: &Ends) -> Option<HoldInfo> {
+        let Ends::Only(seen) = ends else { return None };
+        let record = self.cache.record()?;
+        let is_seen = seen.as_ref().is_some_and(|seen| seen.has_hold_of(record));
+        self.hold_of(record).filter(|_| !is_seen)
+    }
+
     /// Enters an opening that an operator holds.
     pub(super) fn hold_here(&mut self, opened_at: i64, until: i64) {
         // A hold replaces all that this process was about to write: a pending closing would
@@ -154,7 +199,6 @@ impl Machine {
             outage: self.outage_shown(self.cache.record()),
         };
         self.commit(Phase::Open(Box::new(opening)), Cause::Hold, Origin::Local);
-        self.end_command(CommandResult::Done);
     }
 
     /// Closes the circuit because an operator holds it closed. A closed one as well: failures of
@@ -163,7 +207,6 @@ impl Machine {
         self.pending = None;
         self.reputation.settle();
         self.commit(Phase::CLOSED, Cause::Hold, Origin::Local);
-        self.end_command(CommandResult::Done);
     }
 
     /// Closes the circuit because an operator released it.

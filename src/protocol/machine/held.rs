@@ -147,6 +147,24 @@ impl Machine {
         }
     }
 
+    /// Returns the hold that a record carries, if it is not over. One without an end counts until
+    /// somebody ends it: only the process that wrote it knows when it would be over.
+    pub(super) fn hold_of(&self, record: &Record) -> Option<HoldInfo> {
+        let told = |kind, end| HoldInfo::new(kind, end, record.held_by(), &record.hold_reason());
+        if is_held_closed(record, self.now) {
+            return Some(told(HoldKind::Closed, record.held_closed_until()?));
+        }
+        if !record.is_held() {
+            return None;
+        }
+        let Some(end) = record.held_open_until() else {
+            let timeout = seconds_up(self.config.recovery_timeout());
+            let stamped = record.opened_at.valid().copied().unwrap_or_default();
+            return Some(told(HoldKind::Open, stamped.saturating_add(timeout)));
+        };
+        (until(end, Duration::ZERO, self.now) > Duration::ZERO).then(|| told(HoldKind::Open, end))
+    }
+
     /// Returns the hold that the circuit is under, for observers.
     pub(super) fn hold_shown(&self) -> Option<HoldInfo> {
         let record = self.cache.record();

@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 pub(super) use self::request::{Election, PendingWrite, Request};
 pub(crate) use self::request::{Purpose, StoreRequest, StoreResponse};
-use super::{Admission, Arrival, CommandResult, Effect, Machine, Phase};
+use super::{Admission, Arrival, Effect, Machine, Phase};
 use crate::{
     protocol::answer::{Consistency, StoreErrorKind, Written},
     protocol::health::{Access, Failure},

@@ -83,6 +83,17 @@ impl Record {
             && self.owner.valid().is_some_and(|owner| owner.starts_with(HOLD_PREFIX))
     }
 
+    /// Returns `true` if both records carry the same hold: one way, with one end, by one name and
+    /// for one reason; or none, whatever the release of one has left.
+    pub(crate) fn has_hold_of(&self, other: &Self) -> bool {
+        let terms = |record: &Self| {
+            let is_held = record.is_held() || record.held_closed_until().is_some();
+            let end = (record.hold.clone(), record.hold_until.clone());
+            is_held.then(|| (record.is_held(), end, record.hold_by.clone(), record.hold_reason()))
+        };
+        terms(self) == terms(other)
+    }
+
     /// Returns until when an operator holds the circuit closed. `None` if it is not held closed,
     /// also if its end cannot be read, or lies more than a year after it began: a hold without an
     /// end would admit calls for ever.

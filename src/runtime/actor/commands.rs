@@ -4,7 +4,7 @@
 
 use crate::{
     panics::caught,
-    protocol::machine::{Command, CommandResult},
+    protocol::machine::{CommandResult, Order},
     runtime::sync::oneshot,
 };
 
@@ -15,7 +15,7 @@ pub(super) struct Commands(Option<Box<Queued>>);
 #[derive(Default)]
 struct Queued {
     in_progress: Option<Operator>,
-    next: Option<(Command, Operator)>,
+    next: Option<(Order, Operator)>,
 }
 
 /// The operator that waits for the result of a command.
@@ -37,26 +37,26 @@ impl Drop for Commands {
 impl Commands {
     /// Queues a command. It replaces one that has not begun: that operator gets
     /// [`CommandResult::Replaced`].
-    pub(super) fn push(&mut self, command: Command, reply: oneshot::Sender<CommandResult>) {
+    pub(super) fn push(&mut self, order: Order, reply: oneshot::Sender<CommandResult>) {
         let queued = self.0.get_or_insert_default();
-        if let Some((_, replaced)) = queued.next.replace((command, Operator(reply))) {
+        if let Some((_, replaced)) = queued.next.replace((order, Operator(reply))) {
             replaced.tell(CommandResult::Replaced);
         }
     }
 
     /// Begins the queued command, if none is in progress and its operator still waits.
-    pub(super) fn begin(&mut self) -> Option<Command> {
+    pub(super) fn begin(&mut self) -> Option<Order> {
         let queued = self.0.as_mut()?;
         if queued.in_progress.is_some() {
             return None;
         }
         let begun = queued.next.take().filter(|(_, operator)| !operator.0.is_closed());
-        let Some((command, operator)) = begun else {
+        let Some((order, operator)) = begun else {
             self.0 = None;
             return None;
         };
         queued.in_progress = Some(operator);
-        Some(command)
+        Some(order)
     }
 
     /// Ends the command in progress, and sends its operator the result.
@@ -94,11 +94,14 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
-    use crate::{hold::HoldKind, protocol::record::HoldTerms};
+    use crate::{
+        hold::HoldKind,
+        protocol::{machine::Command, record::HoldTerms},
+    };
 
-    fn hold(until: i64) -> Command {
+    fn hold(until: i64) -> Order {
         let terms = HoldTerms { until, by: None, reason: "".into() };
-        Command::Hold(HoldKind::Open, terms)
+        Command::Hold(HoldKind::Open, terms).into()
     }
 
     #[test]
@@ -116,7 +119,7 @@ mod tests {
         assert_eq!(told.next(), Some(Some(Ok(CommandResult::Replaced))));
         assert_eq!(told.next(), Some(Some(Ok(CommandResult::Replaced))));
         assert_eq!(told.next(), Some(None), "it is the latest");
-        commands.end(CommandResult::Done);
+        commands.end(CommandResult::Done(None));
         assert_eq!(commands.begin(), Some(hold(4)));
     }
 
@@ -129,8 +132,8 @@ mod tests {
         assert_eq!(commands.begin(), None);
         assert!(commands.0.is_none(), "nothing is kept");
         let (reply, answer) = oneshot::channel();
-        commands.push(Command::Release, reply);
-        assert_eq!(commands.begin(), Some(Command::Release));
+        commands.push(Command::Release.into(), reply);
+        assert_eq!(commands.begin(), Some(Command::Release.into()));
         assert!(!commands.is_abandoned());
         drop(answer);
         assert!(commands.is_abandoned());

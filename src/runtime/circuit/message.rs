@@ -4,7 +4,7 @@ use crate::{
     error::OpenError,
     panics::caught,
     protocol::answer::StoreErrorKind,
-    protocol::machine::{CallEnd, CallId, Command, CommandResult},
+    protocol::machine::{CallEnd, CallId, CommandResult, Order},
     protocol::moment::Moment,
     runtime::circuit::PendingGuard,
     runtime::circuit::undelivered::UndeliveredPermit,
@@ -25,8 +25,8 @@ pub(crate) enum Message {
     KeepAlive { at: Moment, call: CallId },
     /// The cached record nears its maximum age, and there is traffic: read ahead.
     Refresh { at: Moment },
-    /// An operator's command.
-    Command { at: Moment, command: Command, reply: oneshot::Sender<CommandResult> },
+    /// An operator's command. Boxed, so that no other message is as large.
+    Command { at: Moment, order: Box<Order>, reply: oneshot::Sender<CommandResult> },
     /// An observer asks for a read of the record.
     Look { at: Moment, reply: oneshot::Sender<LookResult> },
     /// A flush begins. The guard ends when the actor takes this message, and with it all

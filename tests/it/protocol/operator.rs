@@ -5,13 +5,20 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use fuseboard::{CircuitState, Hold, OperatorError};
+use fuseboard::{
+    CircuitName, CircuitState, Hold, HoldKind, OperatorError,
+    store::{Consistency, Record, Store as _},
+};
 use serde_json::json;
 
 use crate::support::{
     dynamodb::{CIRCUIT, Call, START, World, seconds},
     engine::Event,
 };
+
+fn seconds_of(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
 
 fn at(seconds: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs())
@@ -150,6 +157,84 @@ async fn of_two_holds_at_once_the_later_one_stands_in_the_table() {
     assert_eq!((first, second), (Ok(()), Ok(())));
     assert_eq!(world.attribute("opened_at"), START + 3_600 - 30, "A wrote last");
     assert_eq!(a.circuit().snapshot().circuit().opened_at, Some(START + 3_600 - 30));
+}
+
+/// The record as an operator sees it.
+async fn look(world: &World) -> Option<Record> {
+    let circuit = CircuitName::new(CIRCUIT).unwrap();
+    world.engine.store("look").read(&circuit, Consistency::Strong).await.unwrap()
+}
+
+/// Who is told to hold the circuit, which way and why.
+fn told(refused: Result<Option<Record>, OperatorError>) -> (HoldKind, String) {
+    match refused {
+        Err(OperatorError::Held(hold)) => (hold.kind, hold.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_134_of_two_holds_at_once_that_end_what_they_saw_the_second_is_told_of_the_first() {
+    let world = World::new();
+    let (a, b) = (world.named("A"), world.named("B"));
+    world.engine.network("A").on("UpdateItem", 1, Event::DelayBefore(Duration::from_millis(100)));
+    let hold = |by: &str| Hold::open(at(START + 3_600)).reason("incident 12").by(by);
+    let (late, first) = futures::join!(
+        a.circuit().hold_seen(hold("anna"), None),
+        b.circuit().hold_seen(hold("bela"), None),
+    );
+    assert_eq!(first, Ok(None), "it replaced nothing");
+    let by_bela = "held open by bela: incident 12".to_owned();
+    assert_eq!(told(late), (HoldKind::Open, by_bela.clone()));
+    assert_eq!(world.attribute("hold_by"), "bela");
+    assert_eq!(world.engine.count_of("A", "UpdateItem"), 1, "it was not tried again");
+
+    // Who has seen it may end it, and gets what the write replaced.
+    let seen = look(&world).await;
+    let replaced = a.circuit().hold_seen(hold("anna"), seen.as_ref()).await.unwrap();
+    assert_eq!(replaced, seen);
+    assert_eq!(world.attribute("hold_by"), "anna");
+    let stale = b.circuit().hold_seen(Hold::closed_for(seconds_of(60)), seen.as_ref()).await;
+    assert_eq!(told(stale), (HoldKind::Open, "held open by anna: incident 12".to_owned()));
+    // A hold without that condition ends any, as ever.
+    b.circuit().hold(hold("bela")).await.unwrap();
+    assert_eq!(world.attribute("hold_by"), "bela");
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_134_a_release_of_what_was_seen_ends_no_hold_that_came_after_it() {
+    for kind in [HoldKind::Open, HoldKind::Closed] {
+        let world = World::new();
+        let (a, b) = (world.named("A"), world.named("B"));
+        a.trip().await;
+        let open = look(&world).await.unwrap();
+        let hold = match kind {
+            HoldKind::Open => Hold::open(at(START + 3_600)),
+            HoldKind::Closed => Hold::closed(at(START + 3_600)),
+        };
+        let network = world.engine.network("B");
+        network.on("UpdateItem", 1, Event::DelayBefore(Duration::from_millis(100)));
+        let release = b.circuit().release_seen(&open);
+        let (refused, held) = futures::join!(release, a.circuit().hold(hold.by("anna")));
+        held.unwrap();
+        assert_eq!(told(refused), (kind, format!("held {kind} by anna")));
+        let held = look(&world).await.unwrap();
+        assert_eq!(b.circuit().release_seen(&held).await, Ok(Some(held)));
+        assert_eq!(world.attribute("state"), "CLOSED");
+        assert_eq!(b.circuit().release_seen(&open).await, Ok(None), "it is closed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_is_over_is_ended_unseen() {
+    let world = World::new();
+    let a = world.named("A");
+    a.circuit().hold(Hold::open(at(START + 60))).await.unwrap();
+    let again = || Hold::open_for(seconds_of(60));
+    assert!(a.circuit().hold_seen(again(), None).await.is_err());
+    seconds(120).await;
+    let replaced = a.circuit().hold_seen(again(), None).await.unwrap();
+    assert!(replaced.is_some_and(|record| record.is_held()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -116,6 +116,7 @@ export class View {
       this.release.hidden = circuit.look === "closed";
       for (const button of [this.hold, this.release]) {
         button.dataset.name = circuit.name;
+        button.dataset.hold = JSON.stringify(circuit.hold);
         button.setAttribute("aria-label", `${button.textContent} ${circuit.label}`);
       }
     }

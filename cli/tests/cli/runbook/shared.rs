@@ -111,7 +111,8 @@ async fn of_two_operators_the_second_is_told_what_the_first_has_done() {
     let first = "fuseboard hold payment-backend --for 2h --reason \"bank is down, INC-77\"";
     page.block(anna.runs(first).await);
     let second = "fuseboard hold payment-backend --for 30m --reason \"looking at it\"";
-    page.block(bela.runs(second).await);
+    page.block(bela.ends(second, 1).await);
+    page.block(bela.runs(&format!("{second} --replace")).await);
     page.block(anna.runs("fuseboard release payment-backend").await);
     let process = Process::here(&world, "task-42");
     process.works(1).await;

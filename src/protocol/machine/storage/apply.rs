@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    CommandResult, Election, Machine, PendingWrite, TTL_SLACK, own_write::is_own_earlier_write,
-    seconds_up,
+    Election, Machine, PendingWrite, TTL_SLACK, own_write::is_own_earlier_write, seconds_up,
 };
 use crate::{
     protocol::answer::StoreErrorKind,
@@ -158,11 +157,17 @@ impl Machine {
             // Its token is spent: to probe again, this process has to be elected again.
             Operation::GiveBack { .. } => self.end_token(),
             Operation::Close { .. } => self.on_closed(),
-            Operation::Hold { opened_at, terms, .. } => self.hold_here(*opened_at, terms.until),
-            Operation::HoldClosed { .. } => self.hold_closed_here(),
-            Operation::Release { .. } => {
+            Operation::Hold { seen, opened_at, terms, .. } => {
+                self.hold_here(*opened_at, terms.until);
+                self.end_command_over(seen.as_ref());
+            }
+            Operation::HoldClosed { seen, .. } => {
+                self.hold_closed_here();
+                self.end_command_over(seen.as_ref());
+            }
+            Operation::Release { seen, .. } => {
                 self.release_here(Origin::Local);
-                self.end_command(CommandResult::Done);
+                self.end_command_over(Some(seen));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    protocol::record::{Field, Operation, Record},
+    protocol::record::{Field, HoldTerms, Operation, Record},
     state::CircuitState,
 };
 
@@ -36,11 +36,13 @@ pub(super) fn is_own_earlier_write(operation: &Operation, record: &Record) -> bo
                 && record.owner == Field::Valid(terms.owner())
                 && record.opened_at == Field::Valid(*opened_at)
                 && record.hold_until == Field::Valid(terms.until)
+                && is_by(record, terms)
                 && record.expires_at == Field::Valid(*expires_at)
         }
         Operation::HoldClosed { terms, held_at, expires_at, .. } => {
             record.held_closed_until() == Some(terms.until)
                 && record.hold_reason == Field::Valid(Arc::clone(&terms.reason))
+                && is_by(record, terms)
                 && record.expires_at == Field::Valid(*expires_at)
                 && record.released == Field::Valid(*held_at)
         }
@@ -53,4 +55,10 @@ pub(super) fn is_own_earlier_write(operation: &Operation, record: &Record) -> bo
         // Two processes may trip in the same second and write equal records.
         Operation::Trip { .. } | Operation::Reopen { .. } => false,
     }
+}
+
+/// Returns `true` if the record is held by whom these terms name. Two operators may give one
+/// reason, and one end, in the same second.
+fn is_by(record: &Record, terms: &HoldTerms) -> bool {
+    record.hold_by == terms.by.clone().map_or(Field::Absent, Field::Valid)
 }

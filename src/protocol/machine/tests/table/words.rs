@@ -5,7 +5,10 @@ use super::{
     super::super::{phase::*, prober::*},
     *,
 };
-use crate::{protocol::health::Access, protocol::machine::Effect};
+use crate::{
+    protocol::health::Access,
+    protocol::machine::{CommandResult, Effect},
+};
 
 pub(super) struct Words {
     pub(super) state: String,
@@ -45,6 +48,7 @@ impl Words {
 
     fn effect(&self, effect: &Effect) -> String {
         match effect {
+            Effect::CommandResult(CommandResult::Done(_)) => "order: Done".to_owned(),
             Effect::CommandResult(ordered) => format!("order: {ordered:?}"),
             Effect::Defective(attribute) => format!("warn of {attribute}"),
             Effect::Start(StoreRequest::Read { consistency, .. }) => {
