@@ -180,6 +180,19 @@ mod tests {
         hold.apply(None).unwrap()
     }
 
+    #[test]
+    fn what_the_release_of_a_hold_closed_leaves_is_no_other_hold() {
+        let hold = held(HoldKind::Closed, AT + 100, "deploy");
+        let released = Record { hold: Field::Absent, hold_until: AT.into(), ..hold.clone() };
+        let plain =
+            Record { hold_until: Field::Absent, hold_by: Field::Absent, ..released.clone() };
+        assert!(released.has_hold_of(&plain) && plain.has_hold_of(&released));
+        assert!(hold.has_hold_of(&hold));
+        assert!(!hold.has_hold_of(&plain) && !released.has_hold_of(&hold));
+        let other = held(HoldKind::Closed, AT + 101, "deploy");
+        assert!(!hold.has_hold_of(&other));
+    }
+
     /// A hold open over this record, by a version that does not know the attributes of holds.
     fn held_by_an_older_version(over: Record, until: i64, reason: &str) -> Record {
         Record {
