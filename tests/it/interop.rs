@@ -11,6 +11,7 @@
 mod crossing;
 mod election;
 mod held;
+mod hints;
 mod mixed;
 mod names;
 mod older;
