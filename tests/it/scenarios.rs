@@ -33,7 +33,7 @@ mod faults;
 mod fleet;
 mod late;
 mod open;
-mod opening;
+pub(crate) mod opening;
 mod probes;
 mod ramp;
 mod refresh;

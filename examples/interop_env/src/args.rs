@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, ValueEnum};
-use fuseboard::{Config, ConfigError};
+use fuseboard::{Backoff, Config, ConfigBuilder, ConfigError, Rule};
 
 /// One environment, driven by JSON lines on standard input.
 #[derive(Clone, Debug, Parser)]
@@ -62,6 +62,9 @@ pub(crate) struct Args {
     pub(crate) max_clock_skew: Duration,
 
     #[command(flatten)]
+    pub(crate) beyond: Beyond,
+
+    #[command(flatten)]
     pub(crate) names: Names,
 
     /// Bounds the making of a connection.
@@ -94,6 +97,45 @@ pub(crate) struct Settings {
     pub(crate) success_threshold: u32,
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub(crate) local_cache_max_age: u64,
+}
+
+/// Settings that the reference does not have. All are off by default.
+#[derive(Clone, Copy, Debug, Group)]
+pub(crate) struct Beyond {
+    /// Multiplies the open time with each failed probe in a row, without jitter.
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) open_backoff: Option<f64>,
+
+    /// The time after a closing in which only a growing share of the calls runs.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) ramp: Option<Duration>,
+
+    /// Also trips when so many of the last calls failed.
+    #[arg(long, value_name = "FAILURES,CALLS", value_parser = two)]
+    pub(crate) of_last: Option<(u32, u32)>,
+
+    /// Also trips when so many processes fail so many times in a row within a minute.
+    #[arg(long, value_name = "PROCESSES,FAILURES", value_parser = two)]
+    pub(crate) votes: Option<(u32, u32)>,
+}
+
+impl Beyond {
+    fn apply(self, mut config: ConfigBuilder) -> ConfigBuilder {
+        if let Some(factor) = self.open_backoff {
+            config = config.open_backoff(Backoff::exponential(factor).jitter(0.0));
+        }
+        if let Some(time) = self.ramp {
+            config = config.ramp(time);
+        }
+        if let Some((failures, calls)) = self.of_last {
+            config = config.also_trip(Rule::of_last(failures, calls));
+        }
+        if let Some((processes, failures)) = self.votes {
+            let votes = Rule::votes(processes, failures).within(Duration::from_secs(60));
+            config = config.also_trip(votes);
+        }
+        config
+    }
 }
 
 /// The names of the item's attributes.
@@ -130,7 +172,7 @@ impl Args {
     pub(crate) fn config(&self, settings: Settings) -> Result<Config, ConfigError> {
         // Two environments that are compared step by step are not to be spread, and
         // their leases are as long as those of the reference.
-        Config::builder()
+        let config = Config::builder()
             .election_spread(Duration::ZERO)
             .probe_lease(Duration::from_secs(settings.recovery_timeout))
             .failure_threshold(settings.failure_threshold)
@@ -139,14 +181,19 @@ impl Args {
             .local_cache_max_age(Duration::from_secs(settings.local_cache_max_age))
             .store_timeout(self.operation_timeout().min(Duration::from_secs(60)))
             .max_clock_skew(self.max_clock_skew)
-            .refresh_ahead(self.refresh_ahead)
-            .build()
+            .refresh_ahead(self.refresh_ahead);
+        self.beyond.apply(config).build()
     }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn two(text: &str) -> Result<(u32, u32), String> {
+    let numbers = text.split_once(',').and_then(|(few, of)| few.parse().ok().zip(of.parse().ok()));
+    numbers.ok_or_else(|| "not two numbers with a comma between".to_owned())
 }
 
 fn endpoint(text: &str) -> Result<String, String> {

@@ -74,6 +74,7 @@ pub(crate) async fn run(circuit: Arc<Circuit>, act: Act) -> Finished {
         Some(Ok(())) => ("ok", Some(false), None),
         Some(Err(Fault::Counted)) => ("fail", Some(true), None),
         Some(Err(Fault::Ignored)) => ("ignored", None, None),
+        Some(Err(Fault::Throttled(_))) => ("open_for", Some(true), None),
         Some(Err(Fault::Rejected(circuit))) => ("rejected", None, Some(circuit)),
     };
     circuit.note(counted);
@@ -115,6 +116,10 @@ async fn function(
         Ending::Ok => Ok(()),
         Ending::Fail => Err(Fault::Counted),
         Ending::Ignored => Err(Fault::Ignored),
+        Ending::OpenFor => {
+            // No time at all is the shortest one.
+            Err(Fault::Throttled(span(act.op.open_for).unwrap_or_default()))
+        }
         Ending::Cancel => {
             cancelled.cancel();
             pending().await

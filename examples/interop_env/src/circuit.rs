@@ -9,7 +9,7 @@ use std::{
 
 use fuseboard::{
     BreakerRegistry, CallError, CircuitInfo, CircuitState, CircuitTransition, ClassifiedBreaker,
-    Classifier, Clock, Config, DynamoDbStore, OpenError, Origin, Transitions,
+    Classifier, Clock, Config, DynamoDbStore, OpenError, Origin, Outcome, Transitions,
 };
 use futures::FutureExt;
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ use crate::{answer::Failure, args::Settings};
 pub(crate) enum Fault {
     Counted,
     Ignored,
+    /// Tells when to come back.
+    Throttled(Duration),
     /// Not the function's, but the answer of the fallback.
     Rejected(CircuitInfo),
 }
@@ -50,9 +52,12 @@ impl Circuit {
         store: DynamoDbStore,
         clock: Clock,
     ) -> Result<Self, Failure> {
-        let judge = Classifier::builder()
-            .ignore_if(|result| matches!(result, Err(Fault::Ignored)))
-            .build()?;
+        let judge = Classifier::new(|result: &Result<(), Fault>| match result {
+            Ok(()) => Outcome::Success,
+            Err(Fault::Ignored) => Outcome::Ignored,
+            Err(Fault::Throttled(time)) => Outcome::OpenFor(*time),
+            Err(Fault::Counted | Fault::Rejected(_)) => Outcome::Failure,
+        });
         let registry = BreakerRegistry::builder(store)
             .config(config)
             .clock(clock)

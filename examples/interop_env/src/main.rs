@@ -27,6 +27,9 @@
 //! - Another process's lease has to be past by `--max-clock-skew`, 2 s by
 //!   default, before it is taken over; the reference waits for no more than its
 //!   end. `ready` shows the allowance.
+//! - `--open-backoff`, `--ramp`, `--of-last` and `--votes`, and the outcome `open_for` with the
+//!   seconds that it asks for (`{"op":"call","outcome":"open_for","open_for":120}`), are this
+//!   crate's alone.
 //! - Leases of parked probes are renewed by real time.
 
 #![expect(clippy::disallowed_methods, reason = "an example reads clocks and spawns its own tasks")]

@@ -41,6 +41,8 @@ pub(crate) enum Ending {
     Ok,
     Fail,
     Ignored,
+    /// Asks for the circuit to be open for `open_for` seconds.
+    OpenFor,
     Cancel,
 }
 
@@ -52,6 +54,7 @@ pub(crate) struct CallOp {
     pub(crate) outcome: Ending,
     pub(crate) sleep: f64,
     pub(crate) advance: f64,
+    pub(crate) open_for: f64,
     pub(crate) params: bool,
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::support::dynamodb::START;
 
-const ELECTED: (&str, &str) = ("OPEN", "HALF_OPEN");
+pub(super) const ELECTED: (&str, &str) = ("OPEN", "HALF_OPEN");
 
 fn the_election() -> (String, String) {
     (ELECTED.0.to_owned(), ELECTED.1.to_owned())
@@ -53,7 +53,7 @@ async fn case_34_an_opening_remembered_wins_no_election_against_a_newer_one() {
 
 /// Until the second has taken over the probe that the first holds. This crate
 /// allows for clocks that differ.
-async fn taken_over(world: &World, first: &mut Player, second: &mut Player, name: &str) {
+pub(super) async fn taken_over(world: &World, first: &mut Player, second: &mut Player, name: &str) {
     first.trips(name).await;
     world.advance(30);
     first.park(name).await;

@@ -3,12 +3,12 @@
 use fuseboard::VirtualClock;
 use serde::Deserialize;
 
-use super::{python::Python, rust::Rust, world::seconds};
+use super::{older::Older, python::Python, rust::Rust, world::seconds};
 
 /// What became of a call.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Called {
-    /// `ok`, `fail` or `rejected`.
+    /// `ok`, `fail`, `rejected`, or of an older version `ignored`.
     pub(super) result: String,
     /// State, failure count and time of opening, as a rejection shows them.
     #[serde(default)]
@@ -20,6 +20,7 @@ pub(super) struct Called {
 pub(super) enum Process {
     Rust(Rust),
     Python(Box<Python>),
+    Older(Box<Older>),
 }
 
 pub(super) struct Player {
@@ -28,15 +29,16 @@ pub(super) struct Player {
 }
 
 impl Player {
+    /// Whether this is a process of this crate, of whichever version.
     pub(super) fn is_rust(&self) -> bool {
-        matches!(self.process, Process::Rust(_))
+        matches!(self.process, Process::Rust(_) | Process::Older(_))
     }
 
     /// This crate's process, for what only it can do.
     pub(super) fn rust(&mut self) -> &mut Rust {
         match &mut self.process {
             Process::Rust(rust) => rust,
-            Process::Python(_) => panic!("the reference cannot do this"),
+            Process::Python(_) | Process::Older(_) => panic!("only today's version can do this"),
         }
     }
 
@@ -44,6 +46,7 @@ impl Player {
         match &mut self.process {
             Process::Rust(rust) => rust.call(circuit, outcome).await,
             Process::Python(python) => python.call(circuit, seconds(&self.clock), outcome).await,
+            Process::Older(older) => older.call(circuit, seconds(&self.clock), outcome).await,
         }
     }
 
@@ -52,6 +55,14 @@ impl Player {
         let called = self.call(circuit, outcome).await;
         let made = made.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned()));
         assert_eq!((called.result.as_str(), called.made), (outcome, made.collect()));
+    }
+
+    /// Gives an operator's order, as the older version does.
+    pub(super) async fn orders(&self, circuit: &str, order: &[&str]) {
+        match &self.process {
+            Process::Older(older) => older.orders(circuit, seconds(&self.clock), order).await,
+            Process::Rust(_) | Process::Python(_) => panic!("this is no older version"),
+        }
     }
 
     /// Makes a call that has to be rejected.
@@ -73,6 +84,7 @@ impl Player {
         match &mut self.process {
             Process::Rust(rust) => rust.park(circuit).await,
             Process::Python(python) => python.park(circuit, seconds(&self.clock)).await,
+            Process::Older(older) => older.park(circuit, seconds(&self.clock)).await,
         }
     }
 
@@ -80,6 +92,7 @@ impl Player {
         match &mut self.process {
             Process::Rust(rust) => rust.end(outcome).await,
             Process::Python(python) => python.end(seconds(&self.clock), outcome).await,
+            Process::Older(older) => older.end(seconds(&self.clock), outcome).await,
         }
     }
 }

@@ -51,6 +51,14 @@ impl Rust {
         Called { result: outcome.to_owned(), seen: None, made: self.made() }
     }
 
+    /// A call that is told when to come back.
+    pub(super) async fn is_throttled(&mut self, circuit: &str, open_for: Duration) {
+        let breaker = self.registry.breaker(circuit).unwrap();
+        let permit = breaker.admit_owned().await.unwrap();
+        permit.open_for(open_for).settled().await;
+        self.made();
+    }
+
     /// Drops the call that is parked, as a caller's own timeout would.
     pub(super) async fn drop_parked(&mut self) -> Vec<(String, String)> {
         self.parked = None;
@@ -58,13 +66,15 @@ impl Rust {
         self.made()
     }
 
-    pub(super) async fn hold(&self, circuit: &str, hold: Hold) {
+    pub(super) async fn hold(&mut self, circuit: &str, hold: Hold) {
         let hold = hold.reason("maintenance").by("ops");
         self.registry.breaker(circuit).unwrap().hold(hold).await.unwrap();
+        self.made();
     }
 
-    pub(super) async fn release(&self, circuit: &str) {
+    pub(super) async fn release(&mut self, circuit: &str) {
         self.registry.breaker(circuit).unwrap().release().await.unwrap();
+        self.made();
     }
 
     /// Changes of state that this process made. The reference does not

@@ -3,16 +3,18 @@
 use std::{
     env,
     io::{self, Write},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
 use fuseboard::{
-    CircuitName, Config, DynamoDbStore, VirtualClock,
+    CircuitName, Config, ConfigBuilder, DynamoDbStore, VirtualClock,
     store::{Consistency, Store as _},
 };
 use serde_json::{Value, json};
 
 use super::{
+    older::Older,
     player::{Player, Process},
     python::Python,
     rust::Rust,
@@ -49,12 +51,18 @@ impl World {
             let _ = writeln!(io::stderr(), "{reason}");
             return None;
         };
+        Some(Self { interpreter, ..Self::of_this_crate(key, names).await })
+    }
+
+    /// A table for versions of this crate alone.
+    pub(super) async fn of_this_crate(key: &[&str], names: Value) -> Self {
         let engine = Engine::empty();
         engine.create_table(TABLE, key);
         let server = engine.serve_http().await;
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START.unsigned_abs());
         let clock = VirtualClock::standing_at(start);
-        Some(Self { engine, clock, server, interpreter, names, success_threshold: 3 })
+        let interpreter = String::new();
+        Self { engine, clock, server, interpreter, names, success_threshold: 3 }
     }
 
     pub(super) fn success_threshold(mut self, successes: u32) -> Self {
@@ -69,13 +77,18 @@ impl World {
 
     /// A process of this crate.
     pub(super) fn rust(&self) -> Player {
+        self.rust_with(|config| config)
+    }
+
+    /// A process of this crate with more settings.
+    pub(super) fn rust_with(&self, set: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Player {
         // Step by step, so without spread.
         let config = Config::builder().election_spread(Duration::ZERO);
         let config = config.success_threshold(self.success_threshold);
         // What is slow to answer here is a machine with other work: no lease is longer
         // for it than one of the reference.
         let config = config.probe_lease(Duration::from_secs(30));
-        let config = config.store_timeout(Duration::from_secs(30)).build().unwrap();
+        let config = set(config.store_timeout(Duration::from_secs(30))).build().unwrap();
         let rust = Rust::new(self.store(), config, &self.clock);
         Player { process: Process::Rust(rust), clock: self.clock.clone() }
     }
@@ -90,6 +103,12 @@ impl World {
         });
         let python = Python::start(&self.interpreter, &told).await;
         Player { process: Process::Python(Box::new(python)), clock: self.clock.clone() }
+    }
+
+    /// A process of an older version, from the folder that it was built to.
+    pub(super) async fn older(&self, folder: &Path) -> Player {
+        let older = Older::start(folder, self.server.endpoint(), seconds(&self.clock)).await;
+        Player { process: Process::Older(Box::new(older)), clock: self.clock.clone() }
     }
 
     pub(super) fn advance(&self, seconds: u64) {

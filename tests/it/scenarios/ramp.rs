@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fuseboard::{CircuitState, OpenError, Reason};
+use fuseboard::{Backoff, CircuitState, OpenError, Reason, store::Field};
 
 use crate::support::world::{Call, Process, Shared, Way, World, pass, settle};
 
@@ -164,6 +164,32 @@ async fn case_131_a_circuit_trips_on_a_ramp_as_ever<S: Shared>() {
     assert_eq!((open.reason(), open.retry_after().as_secs()), (Reason::Tripped, 30));
 }
 
+async fn case_131_a_trip_on_a_ramp_goes_on_with_the_back_off<S: Shared>() {
+    let world = World::<S>::with(|config| {
+        let config = config.election_spread(Duration::ZERO).success_threshold(1);
+        let backoff = Backoff::exponential(2.0).jitter(0.0);
+        config.ramp(Duration::from_secs(20)).open_backoff(backoff)
+    });
+    let process = world.process();
+    for (failed_probes, lasts) in [(0, 30), (1, 60), (2, 120)] {
+        while process.state() == CircuitState::Closed {
+            let _ = process.fail().await;
+        }
+        assert_eq!(world.record().failed_probes, Field::Valid(failed_probes));
+        let lasts = Duration::from_secs(lasts);
+        assert_eq!(process.ok().await.rejection().retry_after(), lasts);
+        tokio::time::sleep(lasts - Duration::from_millis(10)).await;
+        assert!(process.ok().await.is_rejected(), "{lasts:?} are not over");
+        pass(0.01).await;
+        assert_eq!(process.ok().await, Call::Ok, "a probe after {lasts:?}");
+        // The next one trips on the ramp that this closing begins.
+        assert_eq!(process.state(), CircuitState::Closed);
+        let ramping_until = process.circuit().snapshot().ramping_until().unwrap();
+        let left = ramping_until.duration_since(world.clock.wall()).unwrap();
+        assert_eq!(left, Duration::from_secs(19));
+    }
+}
+
 async fn a_release_ramps<S: Shared>() {
     let world = ramping::<S>();
     let (process, other) = (world.process(), world.process());
@@ -183,5 +209,6 @@ over_each_store! {
     case_130_a_cold_process_ramps_with_the_others,
     case_130_a_process_that_sees_the_closing_ramps_from_then_on,
     case_131_a_circuit_trips_on_a_ramp_as_ever,
+    case_131_a_trip_on_a_ramp_goes_on_with_the_back_off,
     a_release_ramps,
 }

@@ -2,12 +2,13 @@
 
 mod operators;
 mod probes;
+mod votes;
 
 use std::sync::Arc;
 
 use fuseboard::{
     CircuitName, CircuitState, DynamoDbStore,
-    store::{Consistency, Hints, HoldTerms, LeaseToken, Operation, Record, Store},
+    store::{Consistency, Field, Hints, HoldTerms, LeaseToken, Operation, Record, Store},
 };
 use serde_json::{Map, Value, json};
 
@@ -198,6 +199,45 @@ async fn a_trip_that_has_no_count_of_failed_probes_removes_that_of_the_outage_be
         BECOME_OPEN.replace(":expiration", ":expiration, #failed_probes = :failed_probes");
     values[":failed_probes"] = json!({"N": "4"});
     sends(&trip(Some(4)), update(&counted, condition, &names, values)).await;
+}
+
+/// A call that asks for an open time has no say in how many probes have failed.
+#[tokio::test(start_paused = true)]
+async fn case_121_a_trip_for_a_time_writes_its_end_over_what_the_record_had() {
+    let trip = |seen| Operation::Trip {
+        seen,
+        failure_count: 1,
+        opened_at: 2_000,
+        expires_at: 5_720,
+        hints: Hints { open_until: Some(2_120), ..began() },
+    };
+    let open = with_began(BECOME_OPEN);
+    let asked = ":expiration, #open_until = :open_until, #down_since";
+    let written = open.replace(":expiration, #down_since", asked);
+    let mut values = json!({
+        ":state": {"S": "OPEN"},
+        ":failure_count": {"N": "1"},
+        ":opened_at": {"N": "2000"},
+        ":expiration": {"N": "5720"},
+        ":open_until": {"N": "2120"},
+        ":down_since": {"N": "990"},
+        ":cause": {"S": "failure_threshold"},
+    });
+    let hinted = [&ALL[..], &["open_until", "down_since", "cause"]].concat();
+    let names = [&["id"], &hinted[..]].concat();
+    let absent = update(&written, "attribute_not_exists(#key)", &names, values.clone());
+    sends(&trip(None), absent).await;
+
+    let mut seen = record(CircuitState::Closed);
+    (seen.failed_probes, seen.open_until) = (3.into(), 1_500.into());
+    (seen.down_since, seen.cause) = (800.into(), Field::Valid("open_for".into()));
+    values[":seen_state"] = json!({"S": "CLOSED"});
+    values[":seen_expiration"] = json!({"N": "4630"});
+    let condition = "#state = :seen_state AND #expiration = :seen_expiration \
+        AND attribute_not_exists(#hold_until)";
+    let names = [&hinted[..], &["failed_probes", "hold_until"]].concat();
+    let written = format!("{written}, #failed_probes");
+    sends(&trip(Some(seen)), update(&written, condition, &names, values)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -105,6 +105,7 @@ pub(super) struct Process {
     calls: u64,
     last: (u64, CircuitState),
     pub(super) last_probe: Option<ProbeId>,
+    pub(super) ramps: checks::Ramps,
     /// An arrival from before the first read.
     first: Arrival,
 }
@@ -143,6 +144,7 @@ impl Process {
             calls: 0,
             last,
             last_probe: None,
+            ramps: checks::Ramps::default(),
             first,
         }
     }

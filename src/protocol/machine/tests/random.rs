@@ -200,9 +200,10 @@ pub(super) fn config() -> impl Strategy<Value = Config> {
         (any::<bool>(), select(vec![0, 1, 2]), select(vec![1, 2, 40])),
         select(vec![Duration::ZERO, s(2), s(3_600)]),
         (any::<bool>(), select(vec![None, Some(1.0), Some(2.0), Some(1_000.0)])),
+        select(vec![None, Some(s(1)), Some(ms(20_500)), Some(s(86_400))]),
     )
         .prop_map(
-            |(failures, timeout, successes, age, lease, turns, skew, (protect, grows))| {
+            |(failures, timeout, successes, age, lease, turns, skew, (protect, grows), ramp)| {
                 let (at_once, halves, limit) = turns;
                 let handoff = if at_once { Duration::ZERO } else { s(1) };
                 let builder = Config::builder()
@@ -220,6 +221,7 @@ pub(super) fn config() -> impl Strategy<Value = Config> {
                     } else {
                         OnStoreOutage::FailOpen
                     });
+                let builder = ramp.into_iter().fold(builder, ConfigBuilder::ramp);
                 let backoff = grows.map(|factor| Backoff::exponential(factor).jitter(1.0));
                 build(backoff.into_iter().fold(builder, ConfigBuilder::open_backoff))
             },

@@ -5,6 +5,9 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use super::{random, world::*, *};
 use crate::config::{Backoff, OnStoreOutage};
 
+/// No ramp of a random world is longer.
+pub(super) const LONGEST_RAMP: Duration = Duration::from_secs(40);
+
 #[derive(Clone, Debug)]
 pub(super) enum Op {
     /// A process does something, if it does not stand still.
@@ -197,6 +200,11 @@ fn settings() -> impl Strategy<Value = Config> {
             let most = s(timeout).saturating_mul(4);
             let backoff = Backoff::exponential(2.0).at_most(most).forget_after(s(20));
             let config = Config::builder().open_for_at_most(s(20));
+            // No draw of its own: what the seeds came to before there were ramps, they still do.
+            let mut ramps = [None, Some(LONGEST_RAMP), Some(s(2))].into_iter().cycle();
+            let after = usize::from(protect) + usize::try_from(failures).expect("few");
+            let ramp = ramps.nth(after).flatten();
+            let config = ramp.into_iter().fold(config, ConfigBuilder::ramp);
             build(
                 if grows { config.open_backoff(backoff) } else { config }
                     .failure_threshold(failures)

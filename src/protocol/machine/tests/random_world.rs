@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::BTreeSet};
 use super::{
     super::{phase::*, prober::*},
     process::*,
-    random_ops::{Act, Meanwhile, Op, Trouble, worlds},
+    random_ops::{Act, LONGEST_RAMP, Meanwhile, Op, Trouble, worlds},
     seeds::play_seeds,
     world::*,
     *,
@@ -346,6 +346,9 @@ impl Play {
         let asked_for = opening.is_some_and(|opening| opening.term.until.is_some());
         let is_heard_again = process.is_heard_again;
         let waits_longer = self.waits_for_a_longer_lease(process);
+        let (ramps, trips_on_ramp) = (process.ramps.now.is_some(), process.ramps.has_tripped);
+        self.reach(ramps, "a process ramps");
+        self.reach(trips_on_ramp, "a circuit trips on a ramp");
         self.reach(is_refuted, "a process is refuted");
         self.reach(is_local, "a process probes without the store");
         self.reach(has_lapsed, "a trip lapses");
@@ -384,6 +387,9 @@ impl Play {
         self.closes(&running, timers);
         all.iter().for_each(|number| self.world.go_on(*number));
         self.closes(&all, timers);
+        self.world.pass(LONGEST_RAMP);
+        let ramping = |process: &Process| process.machine.published_ramp().is_some();
+        assert!(!self.world.processes.iter().any(ramping), "a ramp that does not end");
     }
 
     /// Within a bound the circuit is closed for each of these, and stays so.
@@ -437,7 +443,7 @@ impl Play {
 
 /// What the worlds of all seeds together have to come to, so that none of the promises
 /// is kept for want of an occasion.
-const REACHED: [&str; 12] = [
+const REACHED: [&str; 14] = [
     "a lease is shorter than that of a running probe",
     "a process waits for a lease that is longer than its own",
     "an open item is deleted",
@@ -450,6 +456,8 @@ const REACHED: [&str; 12] = [
     "a call asks for an open time",
     "a process stood still that owed a trip",
     "a process notices that it stood still",
+    "a process ramps",
+    "a circuit trips on a ramp",
 ];
 
 /// Case 79, as far as a random walk goes.

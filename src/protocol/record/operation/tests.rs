@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::record::Malformed;
 
 /// All operations that are made of a record, with these hints.
 fn operations(seen: &Record, hints: &Hints) -> Vec<Operation> {
@@ -83,7 +84,7 @@ fn hinted(state: CircuitState, failed_probes: Field<u64>, open_until: Field<i64>
 fn field<T: Clone + std::fmt::Debug + 'static>(
     any: impl Strategy<Value = T> + 'static,
 ) -> impl Strategy<Value = Field<T>> {
-    let odd = crate::protocol::record::Malformed::new("odd");
+    let odd = Malformed::new("odd");
     prop_oneof![Just(Field::Absent), any.prop_map(Field::Valid), Just(Field::Malformed(odd))]
 }
 
@@ -130,6 +131,79 @@ proptest! {
     }
 }
 
+/// Each hint absent, as a process writes it, or malformed: every combination.
+fn every_hint_on(state: CircuitState) -> Vec<Record> {
+    let odd = || Malformed::new("odd");
+    let counts = [Field::Absent, Field::Valid(7), Field::Malformed(odd())];
+    let stamps = [Field::Absent, Field::Valid(9), Field::Malformed(odd())];
+    let texts = [Field::Absent, Field::Valid("open_for".into()), Field::Malformed(odd())];
+    let mut records = Vec::new();
+    for count in &counts {
+        for until in &stamps {
+            for since in &stamps {
+                for cause in &texts {
+                    let record = hinted(state, count.clone(), until.clone());
+                    let (down_since, cause) = (since.clone(), cause.clone());
+                    records.push(Record { down_since, cause, ..record });
+                }
+            }
+        }
+    }
+    records
+}
+
+/// Every combination of what a process may write.
+fn every_hint_written() -> Vec<Hints> {
+    let of = |bits: u8| Hints {
+        failed_probes: (bits & 1 != 0).then_some(8),
+        open_until: (bits & 2 != 0).then_some(10),
+        down_since: (bits & 4 != 0).then_some(11),
+        cause: (bits & 8 != 0).then(|| "failure_threshold".into()),
+    };
+    (0..16).map(of).collect()
+}
+
+/// Which operation it is: a new one does not compile before it is here, and in [`operations`].
+fn kind(operation: &Operation) -> usize {
+    match operation {
+        Operation::Trip { .. } => 0,
+        Operation::Elect { .. } => 1,
+        Operation::ElectAbsent { .. } => 2,
+        Operation::TakeOver { .. } => 3,
+        Operation::Renew { .. } => 4,
+        Operation::HandOver { .. } => 5,
+        Operation::GiveBack { .. } => 6,
+        Operation::Close { .. } => 7,
+        Operation::Reopen { .. } => 8,
+        Operation::Hold { .. } => 9,
+        Operation::HoldClosed { .. } => 10,
+        Operation::Release { .. } => 11,
+    }
+}
+
+#[test]
+fn case_79_no_operation_has_another_condition_for_any_hint_that_is_seen_or_written() {
+    let mut checked = [0; 12];
+    for state in [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen] {
+        let records = every_hint_on(state);
+        assert_eq!(records.len(), 81);
+        let plain = operations(&bare(&records[0]), &Hints::NONE);
+        let conditions: Vec<_> = plain.iter().map(Operation::conditions).collect();
+        for seen in &records {
+            for hints in every_hint_written() {
+                let operations = operations(seen, &hints);
+                assert_eq!(operations.len(), plain.len());
+                for (operation, conditions) in operations.iter().zip(&conditions) {
+                    assert_eq!(operation.conditions(), *conditions, "{operation:?}");
+                    assert!(!conditions.iter().any(names_a_hint), "{operation:?}");
+                    checked[kind(operation)] += 1;
+                }
+            }
+        }
+    }
+    assert!(checked.iter().all(|times| *times >= 3 * 81 * 16), "{checked:?}");
+}
+
 #[test]
 fn an_operator_and_a_trip_write_over_any_hint() {
     let seen = hinted(CircuitState::Closed, 7.into(), 9.into());
@@ -148,7 +222,7 @@ fn an_operator_and_a_trip_write_over_any_hint() {
 
 #[test]
 fn a_trip_without_a_count_leaves_none() {
-    let odd = crate::protocol::record::Malformed::new("odd");
+    let odd = Malformed::new("odd");
     for count in [Field::Valid(7), Field::Malformed(odd), Field::Absent] {
         let seen = hinted(CircuitState::Closed, count.clone(), Field::Absent);
         let trips = operations(&seen, &Hints::NONE);

@@ -94,6 +94,42 @@ async fn case_134_an_election_after_a_hold_names_the_hold_and_its_end() {
     assert_eq!(values[":seen_half_open_owner"], json!({"S": "hold#deploy"}));
 }
 
+/// An opening that is over has no end that it was asked for. What the outage began with stays,
+/// and so does the count, but one that no process writes.
+#[tokio::test(start_paused = true)]
+async fn case_124_an_election_and_a_take_over_remove_the_end_and_an_unsound_count() {
+    let engine = Engine::new();
+    let store = engine.store("A");
+    let (lease_until, expires_at) = (1_060, 4_660);
+    for (count, removed) in [
+        (Field::Absent, " REMOVE #open_until"),
+        (Field::Valid(3), " REMOVE #open_until"),
+        (Field::Valid(u64::MAX), " REMOVE #failed_probes, #open_until"),
+    ] {
+        for (mut seen, written) in
+            [(open(), ELECTED.to_owned()), (half_open(), ELECTED.replace("#state = :state, ", ""))]
+        {
+            (seen.failed_probes, seen.open_until) = (count.clone(), 1_120.into());
+            (seen.down_since, seen.cause) = (800.into(), Field::Valid("open_for".into()));
+            let is_open = seen.state == fuseboard::CircuitState::Open.into();
+            let operation = if is_open {
+                Operation::Elect { seen, token: token(), lease_until, expires_at }
+            } else {
+                Operation::TakeOver { seen, token: token(), lease_until, expires_at }
+            };
+            let body = sent(&engine, &store, &operation).await;
+            assert_eq!(body["UpdateExpression"], format!("{written}{removed}"));
+            let condition = body["ConditionExpression"].as_str().unwrap();
+            for hint in ["failed_probes", "open_until", "down_since", "cause"] {
+                assert!(!condition.contains(hint), "{condition}");
+            }
+            for hint in ["down_since", "cause"] {
+                assert_eq!(body["ExpressionAttributeNames"].get(format!("#{hint}")), None);
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_take_over_names_the_owner_and_the_lease() {
     let take_over = Operation::TakeOver {
@@ -208,4 +244,33 @@ async fn closing_and_reopening_require_our_token() {
         ":seen_half_open_owner": {"S": "token-a"},
     });
     sends(&reopen, update(BECOME_OPEN, OURS, &ALL, values)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn cases_122_and_124_a_reopening_writes_its_length_and_leaves_what_the_outage_began_with() {
+    let reopen = |failed_probes, open_until| Operation::Reopen {
+        token: token(),
+        opened_at: 1_050,
+        expires_at: 4_680,
+        hints: Hints { failed_probes, open_until, ..Hints::NONE },
+    };
+    let values = json!({
+        ":state": {"S": "OPEN"},
+        ":failure_count": {"N": "0"},
+        ":opened_at": {"N": "1050"},
+        ":expiration": {"N": "4680"},
+        ":failed_probes": {"N": "4"},
+        ":seen_state": {"S": "HALF_OPEN"},
+        ":seen_half_open_owner": {"S": "token-a"},
+    });
+    let counted =
+        BECOME_OPEN.replace(":expiration", ":expiration, #failed_probes = :failed_probes");
+    let names = [&ALL[..], &["failed_probes"]].concat();
+    sends(&reopen(Some(4), None), update(&counted, OURS, &names, values.clone())).await;
+
+    let mut values = values;
+    values[":open_until"] = json!({"N": "1120"});
+    let both = counted.replace(":failed_probes R", ":failed_probes, #open_until = :open_until R");
+    let names = [&names[..], &["open_until"]].concat();
+    sends(&reopen(Some(4), Some(1_120)), update(&both, OURS, &names, values)).await;
 }

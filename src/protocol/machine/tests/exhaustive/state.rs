@@ -32,7 +32,7 @@ pub(super) struct Bounds {
     pub(super) freezes: u8,
     /// Processes that are gone, and come back without a memory.
     pub(super) restarts: u8,
-    /// Whether openings differ in length: by a back-off, and as calls ask.
+    /// Whether openings differ in length, by a back-off and as calls ask, and closings begin a ramp.
     pub(super) lengths: bool,
 }
 
@@ -95,7 +95,7 @@ const LONG_LEAP: Duration = Duration::from_millis(62_100);
 fn settings(bounds: Bounds) -> Config {
     let config = Config::builder().failure_threshold(1).success_threshold(bounds.successes);
     let backoff = Backoff::exponential(2.0).at_most(s(60)).jitter(0.0);
-    build(if bounds.lengths { config.open_backoff(backoff) } else { config })
+    build(if bounds.lengths { config.open_backoff(backoff).ramp(s(40)) } else { config })
 }
 
 /// A state of the walk.

@@ -3,6 +3,15 @@
 use std::fmt;
 
 use super::*;
+use crate::protocol::machine::{PublishedRamp, STEPS};
+
+/// What was seen of the ramps of a process.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Ramps {
+    /// The ramp that it is on, what was left of it, and when it was looked at.
+    pub(in super::super) now: Option<(PublishedRamp, Duration, Moment)>,
+    pub(in super::super) has_tripped: bool,
+}
 
 impl Process {
     /// Whether this process fails where others do not, and is not closed for itself.
@@ -96,9 +105,37 @@ impl Process {
             );
             assert!(owed, "a local opening that nobody publishes");
         }
+        self.check_ramp();
         let soon = self.machine.deadline() == Some(Duration::ZERO);
         let answered = self.job.is_some() || soon || self.waiting.is_empty();
         assert!(answered, "a call waits and nothing is under way");
+    }
+
+    /// A ramp is of a closed circuit, admits some calls at any time, and ends: with time, and
+    /// whether calls come or not.
+    fn check_ramp(&mut self) {
+        let now = self.machine.now;
+        let before = self.ramps.now.take();
+        self.ramps.has_tripped |= before.is_some() && self.state() == CircuitState::Open;
+        let Some((ramp, left)) = self.machine.published_ramp().zip(self.machine.ramp_left()) else {
+            return;
+        };
+        assert_eq!(self.state(), CircuitState::Closed, "only a closed circuit ramps");
+        if let Some(step) = ramp.step(now.wall_ms()) {
+            assert!((1..STEPS).contains(&step.share), "a ramp admits {} of {STEPS}", step.share);
+        }
+        assert!(left > Duration::ZERO, "a ramp that is over");
+        let wakes = self.machine.deadline().is_some_and(|deadline| deadline <= left);
+        assert!(wakes, "nothing ends a ramp that has {left:?} left");
+        if let Some((before, was_left, at)) = before
+            && (before.id, before.length_ms) == (ramp.id, ramp.length_ms)
+        {
+            let passed = now.mono().saturating_sub(at.mono());
+            // A wall clock that was set by a second or less is believed.
+            let most = was_left.saturating_sub(passed).saturating_add(s(1));
+            assert!(left <= most, "a ramp grew: {left:?}, and {most:?} were left");
+        }
+        self.ramps.now = Some((ramp, left, now));
     }
 }
 
