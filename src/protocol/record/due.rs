@@ -109,6 +109,7 @@ mod tests {
         let owner = Field::Valid(Arc::<str>::from("hold#move"));
         let mut held = open(&[(ExpiresAt, 9_000), (HoldUntil, 5_400), (OpenUntil, 1_120)]);
         held.owner = owner.clone();
+        held.hold_reason = Field::Valid(Arc::from("move"));
         assert_eq!(held.next_probe_at(), Some(5_400));
         // A version that does not know of ends: its timeout is not known.
         let mut old = open(&[(ExpiresAt, 4_630)]);
