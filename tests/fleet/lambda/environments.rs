@@ -1,12 +1,12 @@
 //! The platform: which environment a call is given to, and what becomes of it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime},
 };
 
-use fuseboard::{Breaker, BreakerRegistry, CallError, Clock, VirtualClock};
+use fuseboard::{Breaker, BreakerRegistry, CallError};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
@@ -14,21 +14,27 @@ use tokio::{
 
 use super::{
     Plan, Trouble,
-    store::{Client, Running, Table},
+    freezing::Running,
+    store::{Client, Table},
 };
+use crate::SECOND;
 
 const START: Duration = Duration::from_millis(1_000_000_300);
 /// How long a healthy call takes.
 const CALL: Duration = Duration::from_millis(200);
-/// How long a call to a dead dependency takes.
+/// How long a call takes that is refused.
 const REFUSED: Duration = Duration::from_millis(5);
+
+/// The platform ends an environment that was idle for this long, or is this old.
+const IDLE_AT_MOST: Duration = Duration::from_secs(300);
+const OLD: Duration = Duration::from_secs(7_200);
 
 /// Which environment a call is given to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Choice {
     /// The one that was idle last, or a new one.
     LastIdle { most: usize },
-    /// Any that is idle of so many, which were all started before.
+    /// Any that is idle of so many, each of which is started by its first call.
     Any { all: usize },
 }
 
@@ -42,15 +48,23 @@ pub(super) struct Run {
     pub(super) last_at: Option<Duration>,
     /// When the trip was written, or the last one.
     pub(super) opened_at: Option<Duration>,
+    pub(super) first_opened_at: Option<Duration>,
     pub(super) rejected: usize,
     /// Calls that no environment was left for.
     pub(super) refused: usize,
     pub(super) at_once: usize,
+    /// Environments that were started, and those that were ended.
+    pub(super) started: usize,
+    pub(super) ended: usize,
+    /// Calls before which a freeze was noticed.
+    pub(super) thaws: usize,
     pub(super) trips: usize,
     pub(super) ballots: usize,
     pub(super) reads: usize,
     pub(super) unawaited: usize,
-    /// The environment of each call that met the trouble and failed, in order.
+    /// Calls that failed, and may not have counted because of a freeze before them.
+    pub(super) uncounted: usize,
+    /// The environment of each call that met the trouble, failed and counts, in order.
     pub(super) failed: Vec<usize>,
 }
 
@@ -61,7 +75,7 @@ impl Run {
         Some(self.last_at?.saturating_sub(self.first_at?))
     }
 
-    /// How many calls fail before so many environments have failed so often, each by chance.
+    /// How many calls count before so many environments have failed so often, each by chance.
     pub(super) fn least_for(&self, voters: usize, streak: usize) -> Option<usize> {
         let mut failures = HashMap::new();
         let mut voted = 0;
@@ -72,6 +86,11 @@ impl Run {
             voted == voters
         });
         last.map(|last| last + 1)
+    }
+
+    /// From the first call that met the trouble to the first trip.
+    pub(super) fn opens_after_first(&self) -> Option<Duration> {
+        Some(self.first_opened_at?.saturating_sub(self.first_at?))
     }
 
     /// From the first call that met the trouble to the write of the trip.
@@ -88,9 +107,13 @@ struct Environment {
 
 #[derive(Default)]
 struct State {
-    environments: Vec<Arc<Environment>>,
-    idle: Vec<usize>,
+    environments: HashMap<usize, Arc<Environment>>,
+    /// Those that are idle, of which the last was idle last; with any of so many, also those that
+    /// are yet to be started.
+    idle: VecDeque<usize>,
     busy: usize,
+    /// How many numbers were given to environments.
+    numbers: usize,
     run: Run,
     rng: fastrand::Rng,
 }
@@ -121,7 +144,7 @@ impl Fleet {
         let (table, state) = (Arc::default(), Mutex::new(state));
         let fleet = Arc::new(Self { plan, start: Instant::now(), table, state });
         if let Choice::Any { all } = fleet.plan.choice {
-            (0..all).for_each(|_| fleet.start_one());
+            fleet.state().idle = (0..all).collect();
         }
         fleet
     }
@@ -157,48 +180,66 @@ impl Fleet {
         let table = self.table.lock().unwrap();
         (run.trips, run.ballots) = (table.trips, table.ballots);
         run.opened_at = table.opened_at;
+        run.first_opened_at = table.first_opened_at;
         (run.reads, run.unawaited) = (table.reads, table.unawaited);
         run
     }
 
-    /// Starts an environment, which is idle at first.
-    fn start_one(&self) {
-        let rng = self.state().rng.fork();
-        let seed = self.state().rng.u64(..);
-        let running = Arc::<Running>::default();
-        let hands = VirtualClock::following_tokio(SystemTime::UNIX_EPOCH + START + self.at());
+    /// Starts an environment.
+    fn start_one(&self, number: usize) -> Arc<Environment> {
+        let state = &mut *self.state();
+        state.run.started += 1;
+        let (rng, seed) = (state.rng.fork(), state.rng.u64(..));
+        let running = Arc::new(Running::new(SystemTime::UNIX_EPOCH + START + self.at()));
         let client = Client::new(Arc::clone(&self.table), self.start, Arc::clone(&running), rng);
         let registry = BreakerRegistry::builder(client)
             .config(self.plan.config.clone())
-            .clock(Clock::from(&hands))
+            .clock(running.clock())
             .jitter_seed(seed)
             .transition_capacity(1)
             .disabled(false)
             .spawn()
             .unwrap();
         let breaker = registry.breaker("payments").unwrap();
-        let mut state = self.state();
-        let number = state.environments.len();
-        state.environments.push(Arc::new(Environment { _registry: registry, breaker, running }));
-        state.idle.push(number);
+        let environment = Arc::new(Environment { _registry: registry, breaker, running });
+        state.environments.insert(number, Arc::clone(&environment));
+        environment
     }
 
-    /// Takes an environment for a call.
-    fn choose(&self) -> Option<usize> {
-        if let Choice::LastIdle { most } = self.plan.choice {
-            let starts = {
-                let state = self.state();
-                state.idle.is_empty() && state.environments.len() < most
-            };
-            if starts {
-                self.start_one();
+    /// Ends the environments that were idle for too long. Those idle longest are first.
+    fn end_idle(&self) {
+        let state = &mut *self.state();
+        while let Some(number) = state.idle.front() {
+            if state.environments[number].running.idle() <= IDLE_AT_MOST {
+                break;
             }
+            state.environments.remove(number);
+            state.idle.pop_front();
+            state.run.ended += 1;
+        }
+    }
+
+    /// Takes an environment for a call, or the number of one that is to be started.
+    fn choose(&self) -> Option<usize> {
+        if matches!(self.plan.choice, Choice::LastIdle { .. }) {
+            self.end_idle();
         }
         let state = &mut *self.state();
         let number = match self.plan.choice {
-            Choice::LastIdle { .. } => state.idle.pop()?,
+            Choice::LastIdle { most } => match state.idle.pop_back() {
+                Some(number) => number,
+                // All run: the next number is one that was given to none.
+                None if state.busy < most => {
+                    state.numbers += 1;
+                    state.numbers - 1
+                }
+                None => return None,
+            },
             Choice::Any { .. } if state.idle.is_empty() => return None,
-            Choice::Any { .. } => state.idle.swap_remove(state.rng.usize(0..state.idle.len())),
+            Choice::Any { .. } => {
+                let drawn = state.rng.usize(0..state.idle.len());
+                state.idle.swap_remove_back(drawn)?
+            }
         };
         state.busy += 1;
         state.run.at_once = state.run.at_once.max(state.busy);
@@ -206,36 +247,62 @@ impl Fleet {
         Some(number)
     }
 
+    /// Returns the environment, started anew if it is none yet or was ended.
+    fn environment(&self, number: usize) -> Arc<Environment> {
+        let found = self.state().environments.get(&number).cloned();
+        if let Some(environment) = found {
+            let running = &environment.running;
+            if running.idle() <= IDLE_AT_MOST && running.age() <= OLD {
+                return environment;
+            }
+            self.state().run.ended += 1;
+        }
+        self.start_one(number)
+    }
+
     async fn call(self: Arc<Self>, number: usize) {
-        let environment = Arc::clone(&self.state().environments[number]);
-        environment.running.set(true);
-        let called = match self.plan.limit {
-            Some(limit) => environment.breaker.call_within(limit, || self.depend()).await,
-            None => environment.breaker.call(|| self.depend()).await,
-        };
-        environment.running.set(false);
+        let environment = self.environment(number);
+        // The last beat of its heartbeat was up to a second before the freeze.
+        let noticed_from = SECOND * 2 + SECOND.mul_f64(self.state().rng.f64());
+        let is_brief = environment.running.idle() <= self.plan.config.local_cache_max_age();
+        let (called, was_frozen) = environment
+            .running
+            .run(noticed_from, async {
+                match self.plan.limit {
+                    Some(limit) => environment.breaker.call_within(limit, || self.depend()).await,
+                    None => environment.breaker.call(|| self.depend()).await,
+                }
+            })
+            .await;
         let state = &mut *self.state();
+        state.run.thaws += usize::from(was_frozen);
+        // After a freeze that was noticed, a call that came before the cache was too old may have
+        // been cut off for all the crate knows: its failure does not count.
+        let may_not_count = was_frozen && is_brief;
         match called {
             Ok(()) => {}
             Err(CallError::Open(_)) => state.run.rejected += 1,
-            Err(_) if self.plan.trouble == Trouble::Dead => state.run.failed.push(number),
+            Err(_) if may_not_count => state.run.uncounted += 1,
+            Err(_) if matches!(self.plan.trouble, Trouble::Fails(_)) => {
+                state.run.failed.push(number);
+            }
             Err(_) => {}
         }
         state.busy -= 1;
-        state.idle.push(number);
+        state.idle.push_back(number);
     }
 
     /// The dependency.
     async fn depend(&self) -> Result<(), &'static str> {
         let at = self.at();
-        let is_well = at < self.plan.from;
+        let is_well = at < self.plan.from || at >= self.plan.until;
         match self.plan.trouble {
             Trouble::Background(share) => {
                 let fails = !is_well && self.state().rng.f64() < share;
                 sleep(CALL).await;
                 if fails { Err("now and then") } else { Ok(()) }
             }
-            Trouble::Hangs(_) | Trouble::Dead if is_well => {
+            Trouble::Hangs(_) | Trouble::Fails(_) if is_well => {
                 sleep(CALL).await;
                 Ok(())
             }
@@ -244,7 +311,11 @@ impl Fleet {
                 sleep(hang).await;
                 Err("hung")
             }
-            Trouble::Dead => {
+            Trouble::Fails(share) => {
+                if self.state().rng.f64() >= share {
+                    sleep(CALL).await;
+                    return Ok(());
+                }
                 self.meets(at);
                 sleep(REFUSED).await;
                 Err("refused")

@@ -1,5 +1,5 @@
 //! The store of the environments: one record and its votes, 5 to 20 ms away. What is asked for
-//! while its environment stands still waits until that runs again.
+//! or answered while its environment stands still waits until that runs again.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -10,11 +10,9 @@ use fuseboard::{
     CircuitName,
     store::{Ballot, Consistency, Operation, Record, Store, StoreError, Votes, Written},
 };
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
+use super::freezing::Running;
 use crate::plan::between;
 
 /// What all environments share.
@@ -22,6 +20,7 @@ use crate::plan::between;
 pub(super) struct Table {
     /// When a trip was last written, since the start.
     pub(super) opened_at: Option<Duration>,
+    pub(super) first_opened_at: Option<Duration>,
     pub(super) record: Option<Record>,
     pub(super) votes: Votes,
     pub(super) trips: usize,
@@ -29,26 +28,6 @@ pub(super) struct Table {
     pub(super) reads: usize,
     /// Requests that were begun while their environment stood still.
     pub(super) unawaited: usize,
-}
-
-/// Whether an environment runs a call.
-#[derive(Default)]
-pub(super) struct Running {
-    is_running: Mutex<bool>,
-    begins: Notify,
-}
-
-impl Running {
-    pub(super) fn set(&self, is_running: bool) {
-        *self.is_running.lock().unwrap() = is_running;
-        if is_running {
-            self.begins.notify_waiters();
-        }
-    }
-
-    fn is(&self) -> bool {
-        *self.is_running.lock().unwrap()
-    }
 }
 
 pub(super) struct Client {
@@ -74,19 +53,19 @@ impl Client {
 
     /// A request goes out.
     async fn send(&self) {
-        if !self.running.is() {
+        if !self.running.is_running() {
             self.table().unawaited += 1;
-            while !self.running.is() {
-                self.running.begins.notified().await;
-            }
         }
         self.travel().await;
     }
 
+    /// One way of a request or an answer. Who stands still takes it when it runs again.
     async fn travel(&self) {
+        self.running.runs().await;
         let (least, most) = (Duration::from_millis(2), Duration::from_millis(10));
         let takes = between(&mut self.rng.lock().unwrap(), least, most);
         sleep(takes).await;
+        self.running.runs().await;
     }
 }
 
@@ -110,7 +89,9 @@ impl Store for Client {
                 Some(record) => {
                     if operation.name() == "trip" {
                         table.trips += 1;
-                        table.opened_at = Some(self.start.elapsed());
+                        let at = self.start.elapsed();
+                        table.opened_at = Some(at);
+                        table.first_opened_at.get_or_insert(at);
                     }
                     table.record = Some(record.clone());
                     Written::Applied(record)
