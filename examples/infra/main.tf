@@ -252,6 +252,14 @@ locals {
       periods     = 5
       breaching   = 2
     }
+    settings-refused = {
+      description = "A process refuses its settings file, and keeps to earlier ones (docs/runbook.md#change-a-threshold)"
+      query       = "SELECT MAX(fuseboard_settings_refused) FROM \"${var.metrics_namespace}\""
+      period      = 60
+      threshold   = 0
+      periods     = 5
+      breaching   = 1
+    }
     subscriber-lags = {
       description = "A subscriber was too slow; it has not heard of every transition (docs/runbook.md#before-you-need-it)"
       query       = "SELECT SUM(fuseboard_lagged_total) FROM \"${var.metrics_namespace}\""

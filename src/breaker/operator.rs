@@ -97,7 +97,8 @@ impl Breaker {
     ///
     /// - [`OperatorError::Held`]: the item carries another hold, which is not over. Nothing was
     ///   written.
-    /// - All others: as for [`hold`](Self::hold).
+    /// - All others: as for [`hold`](Self::hold). After those that say that the hold may have been
+    ///   written, another try with the same `seen` may find it, and be refused by it: compare.
     ///
     /// # Cancel safety
     ///
@@ -128,7 +129,7 @@ impl Breaker {
     }
 
     /// Closes the circuit in the whole fleet: ends a hold of either kind, or overrules an
-    /// opening that an operator knows to be over. If the item is neither open nor held, an opening
+    /// opening that an operator knows to be over. If the item is closed and not held, an opening
     /// that this process alone has decided is ended, and nothing is written, unless the circuit
     /// closed after failed probes: then its [`open_backoff`](crate::ConfigBuilder::open_backoff)
     /// begins again.

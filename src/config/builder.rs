@@ -331,7 +331,8 @@ impl ConfigBuilder {
     ///
     /// It cannot change while a circuit runs: the other item says something else, and a right to
     /// probe may be held on this one.
-    /// [`reconfigure`](crate::BreakerRegistry::reconfigure) refuses it: start the process anew.
+    /// [`reconfigure`](crate::BreakerRegistry::reconfigure) leaves such a circuit as it is, and
+    /// names it in [`needs_restart`](crate::Reconfigured::needs_restart).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]

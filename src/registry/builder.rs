@@ -75,6 +75,8 @@ impl RegistryBuilder {
     /// # let _ = payments;
     /// # Ok(()) }
     /// ```
+    ///
+    /// Replaces a [settings file](Self::settings_file).
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self.settings_file = None;
@@ -91,13 +93,20 @@ impl RegistryBuilder {
     /// The file is read every 5 s, without blocking the runtime. A content that differs is taken when
     /// it was read twice, a second apart, and then as
     /// [`reconfigure`](crate::BreakerRegistry::reconfigure) says. A file that is replaced by a rename,
-    /// as a mounted one of Kubernetes is, is taken whole. One that is
-    /// written in place is so if the writer takes less than a second.
+    /// as a mounted one of Kubernetes is, is taken whole. One that is written in place is taken whole
+    /// only if no two of its writes are a second apart.
     ///
     /// A file that is gone, empty or refused changes nothing: the settings stay as they are, and the
     /// log says why, at `warn` and once for each content. The feature `metrics` shows the checksum
     /// of the file that is in force, and whether a newer one is refused. The file is no longer read
-    /// when the registry has ended; a [disabled](Self::disabled) one reads it once.
+    /// when the registry has ended; a [disabled](Self::disabled) one reads it once. Of two registries
+    /// of one process that follow a file the gauges tell that of the last to read.
+    ///
+    /// Settings that are given to [`reconfigure`](crate::BreakerRegistry::reconfigure) beside the
+    /// file stay until the file changes, and the gauges go on telling that of the file.
+    ///
+    /// At `spawn` the file is read on the thread that calls it, which waits for it. `parse` runs
+    /// there, and later on the runtime: it should not block.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -207,7 +216,8 @@ impl RegistryBuilder {
         self
     }
 
-    /// Spawns the registry on the current tokio runtime, which needs its timer.
+    /// Spawns the registry on the current tokio runtime, which needs its timer. Blocks while it
+    /// reads a [settings file](Self::settings_file), if it has one.
     ///
     /// # Errors
     ///

@@ -57,7 +57,7 @@ impl SettingsFile {
         let (settings, text) = settings
             .map_err(|reason| SpawnError::SettingsFile { path: self.path.clone(), reason })?;
         let in_force = Settings::checksum_of(&text);
-        Ok((settings, Follower { file: self, in_force, last: Ok(text), is_refused: false }))
+        Ok((settings, Follower { file: self, in_force, last: Ok(text), refused: None }))
     }
 
     fn settings(&self, text: &str) -> Result<Settings, String> {
@@ -89,7 +89,8 @@ pub(super) struct Follower {
     in_force: u32,
     /// What was found last, whether it was taken or refused: each is told once.
     last: Found,
-    is_refused: bool,
+    /// Why the settings of that were refused last.
+    refused: Option<String>,
 }
 
 impl Follower {
@@ -116,7 +117,8 @@ impl Follower {
                 }
             }
             let Some(inner) = registry.upgrade() else { return };
-            if found != self.last {
+            // What was refused may have been so for a circuit that has gone since.
+            if found != self.last || self.refused.is_some() {
                 self.take(&BreakerRegistry { inner }, found);
             }
             // Each time, so that no recorder drops them as idle.
@@ -130,26 +132,29 @@ impl Follower {
             Ok(text) => self.file.settings(text),
             Err(reason) => Err(reason.clone()),
         };
-        let settings = settings.inspect_err(|_| metrics::reconfigured("refused"));
         let given = settings.and_then(|settings| {
-            registry.reconfigure(&settings).map_err(|refused| refused.to_string())
+            registry.follow_settings(&settings).map_err(|refused| refused.to_string())
         });
         match given {
             Ok(done) => {
+                metrics::reconfigured("taken");
                 self.in_force = found.as_deref().map_or(0, Settings::checksum_of);
                 log::settings_taken(self.path(), self.in_force, done.changed.len(), instance);
-                self.is_refused = false;
+                self.refused = None;
             }
             Err(error) => {
-                log::settings_refused(self.path(), &error, instance);
-                self.is_refused = true;
+                if found != self.last || self.refused.as_ref() != Some(&error) {
+                    metrics::reconfigured("refused");
+                    log::settings_refused(self.path(), &error, instance);
+                }
+                self.refused = Some(error);
             }
         }
         self.last = found;
     }
 
     fn show(&self) {
-        metrics::settings_file(self.in_force, self.is_refused);
+        metrics::settings_file(self.in_force, self.refused.is_some());
     }
 
     fn path(&self) -> &Path {

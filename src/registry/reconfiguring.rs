@@ -19,7 +19,7 @@ pub struct Reconfigured {
     /// The circuits that keep the settings that [`breaker_with`](BreakerRegistry::breaker_with) gave
     /// them, sorted by name.
     pub kept: Vec<CircuitName>,
-    /// The circuits that keep all their settings until the process starts anew, sorted by name: their
+    /// The circuits that keep all their settings until the process is restarted, sorted by name: their
     /// [`dry_run`](crate::ConfigBuilder::dry_run) differs, which a circuit cannot change while it
     /// runs. What is meant for a dry run must not be enforced.
     pub needs_restart: Vec<CircuitName>,
@@ -86,16 +86,16 @@ impl BreakerRegistry {
     /// # Ok(()) }
     /// ```
     pub fn reconfigure(&self, settings: &Settings) -> Result<Reconfigured, ConfigError> {
+        let given = self.follow_settings(settings);
+        metrics::reconfigured(if given.is_ok() { "taken" } else { "refused" });
+        given
+    }
+
+    /// Reconfigures without counting it.
+    pub(super) fn follow_settings(&self, settings: &Settings) -> Result<Reconfigured, ConfigError> {
         let is_shared = self.inner.environment.store.is_shared();
         let settings = settings.clone().map(|config| config.for_store(is_shared));
-        let (done, changes) = match self.give(&settings) {
-            Ok(given) => given,
-            Err(refused) => {
-                metrics::reconfigured("refused");
-                return Err(refused);
-            }
-        };
-        metrics::reconfigured("taken");
+        let (done, changes) = self.give(&settings)?;
         let instance = self.inner.environment.instance.as_deref();
         for Change { circuit, old, new } in &changes {
             for ((setting, old), (_, new)) in old.values().iter().zip(&new.values()) {

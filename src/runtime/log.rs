@@ -186,14 +186,14 @@ pub(crate) fn setting_changed(
     caught(|| tracing::info!(%circuit, setting, %old, %new, instance, "a setting has changed"));
 }
 
-/// A circuit keeps its settings, because it cannot change while it runs whether it is tried.
+/// A circuit keeps its settings, because whether it is in a dry run cannot change while it runs.
 pub(crate) fn needs_restart(circuit: &CircuitName, instance: Option<&str>) {
     caught(|| {
         tracing::warn!(
             %circuit,
             instance,
             "dry_run cannot change while a circuit runs: this one keeps all its settings until \
-             this process starts anew"
+             this process is restarted"
         );
     });
 }

@@ -83,8 +83,8 @@ fn every_section_that_alarms_name_is_there() {
     let slugs: Vec<_> = headings.map(slug).collect();
     for (path, description, alarms) in [
         ("examples/prometheus/alerts.yml", "summary: ", 9),
-        ("examples/infra/cloudformation.yml", "AlarmDescription: ", 10),
-        ("examples/infra/main.tf", "query       = ", 10),
+        ("examples/infra/cloudformation.yml", "AlarmDescription: ", 11),
+        ("examples/infra/main.tf", "query       = ", 11),
     ] {
         let text = read(path);
         let named: Vec<_> = text.lines().filter_map(section).collect();

@@ -28,6 +28,7 @@ SAME = {
     "CircuitFailingOpen": "failing-open",
     "CircuitStoreFails": "store-faults",
     "CircuitSubscriberLags": "subscriber-lags",
+    "CircuitSettingsRefused": "settings-refused",
 }
 
 EXPRESSION = re.compile(
@@ -40,7 +41,7 @@ NOT_TRIED = ("circuit", "!~", ".*#dry-run")
 
 # No query of CloudWatch knows what time it is, nor does a function tell its instance.
 INSTEAD = {"fuseboard_circuit_down_since_seconds": "fuseboard_circuit_down"}
-GROUPS = {"instance": None}
+GROUPS = {"instance": None, "job": None}
 
 
 def expect(what, found, wanted):

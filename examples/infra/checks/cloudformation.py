@@ -38,6 +38,7 @@ ALARMS = {
     "FailingOpenAlarm": "HasMetrics",
     "StoreFaultsAlarm": "HasMetrics",
     "MisconfiguredAlarm": "HasMetrics",
+    "SettingsRefusedAlarm": "HasMetrics",
     "SubscriberLagsAlarm": "HasMetrics",
 }
 

@@ -72,7 +72,7 @@ fn forget_unsound_count(seen: Option<&Record>) -> Vec<Change> {
     forget(FailedProbes, seen.filter(|seen| !seen.has_sound_failed_probes()))
 }
 
-/// Removes the hints on the length of openings: what an operator decides begins anew.
+/// Removes the hints on the length of openings: what an operator decides begins from none.
 pub(super) fn forget_length(seen: Option<&Record>) -> Vec<Change> {
     [forget(FailedProbes, seen), forget(OpenUntil, seen)].concat()
 }

@@ -64,8 +64,11 @@ enum Why {
 
 impl Why {
     fn of(shown: &Snapshot) -> Option<Self> {
+        let is_half_open = shown.state() == CircuitState::HalfOpen;
         match (shown.cause()?, shown.hold()) {
             (_, Some(_)) => None,
+            // The first probes after a hold say nothing of the dependency yet.
+            (Cause::Hold, None) if is_half_open => None,
             (Cause::OpenFor, None) => Some(Self::Throttled),
             (_, None) => Some(Self::Failing),
         }
@@ -108,7 +111,7 @@ impl Values {
             // Zero would say that it has just been read.
             let age = self.age.map_or(f64::NAN, |age| age.as_secs_f64());
             gauge!(SNAPSHOT_AGE, &labels()).set(age);
-            // Every call of a circuit that is only tried runs: these two are alarms.
+            // Every call of a circuit in a dry run runs: these two are alarms.
             if circuit.ends_with(DRY_RUN_SUFFIX) {
                 return;
             }
