@@ -86,6 +86,13 @@ pub(crate) fn for_slow_calls() -> Vec<Setting> {
         setting("5 in a row (default)", Config::builder()),
         setting("and slow after 1 s", Config::builder().slow_after(slow)),
         setting(
+            "10 of 20, slow after 1 s",
+            Config::builder()
+                .failure_threshold(NEVER)
+                .also_trip(Rule::of_last(10, 20))
+                .slow_after(slow),
+        ),
+        setting(
             "half of 20, slow after 1 s",
             Config::builder().failure_threshold(NEVER).also_trip(rate).slow_after(slow),
         ),
@@ -96,10 +103,13 @@ pub(crate) fn for_slow_calls() -> Vec<Setting> {
 pub(crate) fn for_a_cold_return() -> Vec<Setting> {
     let seconds = Duration::from_secs;
     let builder = || Config::builder().recovery_timeout(seconds(10));
+    let (last, rate) = (Rule::of_last(10, 20), Rule::rate(0.5).over(seconds(10)).at_least(20));
     vec![
         setting("5 in a row", builder()),
         setting("and a ramp of 20 s", builder().ramp(seconds(20))),
         setting("and a ramp of 90 s", builder().ramp(seconds(90))),
+        setting("10 of the last 20", builder().failure_threshold(NEVER).also_trip(last)),
+        setting("half of 20 over 10 s", builder().failure_threshold(NEVER).also_trip(rate)),
     ]
 }
 

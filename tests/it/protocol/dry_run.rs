@@ -30,8 +30,15 @@ async fn case_136_the_item_beside_goes_as_the_real_one_would_which_is_left_alone
         }
         let (shadow, real) = (world.engine.get_item(SHADOW), enforced.item());
         let seen = |item: &Option<serde_json::Value>| {
-            let names = ["state", "failure_count", "opened_at", "half_open_lease", "expiration"];
-            names.map(|name| item.as_ref().map(|item| item[name].clone()))
+            let names = ["state", "failure_count", "opened_at", "probe_lease_expiry", "expiration"];
+            let more = ["success_count", "down_since", "cause"];
+            let values = |item: &serde_json::Value| {
+                // Each has a token of its own.
+                let is_owned = item.get("half_open_owner").is_some();
+                let values = names.into_iter().chain(more).map(|name| item[name].clone());
+                (is_owned, values.collect::<Vec<_>>())
+            };
+            item.as_ref().map(values)
         };
         assert_eq!(seen(&shadow), seen(&real), "second {second}");
         seconds(1).await;
