@@ -24,6 +24,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct ToldHold {
     hold: HoldInfo,
+    /// The `opened_at` of a hold without an end. The end that was told is one by the settings, which
+    /// may have changed since.
+    endless_since: Option<i64>,
     /// They were also told that its time has passed. Kept, so that a clock that is set back a
     /// little does not begin the hold again.
     is_over: bool,
@@ -69,6 +72,17 @@ impl Machine {
         self.held_closed_for() > Duration::ZERO
     }
 
+    /// Returns `true` if an operator has held the circuit of this record open, and the hold has ended
+    /// with its time.
+    pub(super) fn is_hold_open_over(&self, record: &Record) -> bool {
+        let left = match (record.held_open_until(), record.opened_at.valid()) {
+            (Some(end), _) => until(end, Duration::ZERO, self.now),
+            (None, Some(opened_at)) => until(*opened_at, self.config.recovery_timeout(), self.now),
+            (None, None) => return false,
+        };
+        record.is_held() && left == Duration::ZERO
+    }
+
     /// Refuses a trip, because the circuit is held closed, and tells subscribers of it once.
     pub(super) fn would_open(&mut self) {
         if !std::mem::replace(&mut self.has_told_would_open, true) {
@@ -79,9 +93,29 @@ impl Machine {
     /// Returns `true` if this is not what subscribers were last told of holds.
     pub(super) fn is_news_of_hold(&self, hold: Option<&HoldInfo>) -> bool {
         match (&self.told_hold, hold) {
-            (Some(told), Some(hold)) => told.hold != *hold,
+            (Some(told), Some(hold)) => !self.is_told(told, hold),
             (Some(told), None) => !told.is_over,
             (None, hold) => hold.is_some(),
+        }
+    }
+
+    fn is_told(&self, told: &ToldHold, hold: &HoldInfo) -> bool {
+        match (told.endless_since, self.endless_since()) {
+            (Some(before), Some(now)) => {
+                let HoldInfo { kind, by, reason, .. } = &told.hold;
+                before == now && (*kind, by, reason) == (hold.kind, &hold.by, &hold.reason)
+            }
+            (Some(_) | None, Some(_) | None) => told.hold == *hold,
+        }
+    }
+
+    /// Returns the `opened_at` of the hold that is shown, if its record tells no end.
+    fn endless_since(&self) -> Option<i64> {
+        match &self.phase {
+            Phase::Open(opening) if opening.held && opening.held_until.is_none() => {
+                opening.opened_at
+            }
+            Phase::Open(_) | Phase::Closed { .. } | Phase::HalfOpen(_) => None,
         }
     }
 
@@ -96,8 +130,13 @@ impl Machine {
             return None;
         }
         let kept = match (hold, cause) {
-            (Some(hold), _) => Some(ToldHold { hold: hold.clone(), is_over: false }),
-            (None, Cause::HoldEnded) => {
+            (Some(hold), _) => Some(ToldHold {
+                hold: hold.clone(),
+                endless_since: self.endless_since(),
+                is_over: false,
+            }),
+            // While no write lands, the record goes on to show the hold that a probe has ended.
+            (None, Cause::HoldEnded | Cause::RecoveryTimeout) => {
                 self.told_hold.as_deref().map(|told| ToldHold { is_over: true, ..told.clone() })
             }
             (None, _) => None,
