@@ -37,6 +37,13 @@ pub(super) fn is_held_closed(record: &Record, now: Moment) -> bool {
     left(record, now) > Duration::ZERO
 }
 
+/// Returns `true` if an operator has held the circuit of this record closed, and the hold has ended
+/// with its time.
+pub(super) fn is_hold_closed_over(record: &Record, now: Moment) -> bool {
+    let is_past = |end| until(end, Duration::ZERO, now) == Duration::ZERO;
+    record.held_closed_until().is_some_and(is_past)
+}
+
 fn left(record: &Record, now: Moment) -> Duration {
     let left = record.held_closed_until().map(|end| until(end, Duration::ZERO, now));
     left.filter(|left| !is_too_long(*left)).unwrap_or_default()
