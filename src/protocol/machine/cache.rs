@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{held::defect, storage::Election};
+use super::{
+    held::{defect, is_held_closed},
+    storage::Election,
+};
 use crate::{
     protocol::moment::Moment,
     protocol::record::{Field, Record},
@@ -15,7 +18,8 @@ pub(super) struct Cache {
     record: Option<Box<Record>>,
     /// When the store showed it; `None` before the first time.
     pub(super) at: Option<Moment>,
-    /// True if an operator held the circuit closed by the record before it.
+    /// True if an operator held the circuit closed by the record before it, whose hold was not
+    /// over when this one was shown.
     pub(super) was_held_closed: bool,
     /// True if no write of unknown outcome came after it.
     pub(super) confirmed: bool,
@@ -66,7 +70,7 @@ impl Cache {
     ) -> Option<&'static str> {
         let is_new = self.at.is_none() || self.record() != record.as_ref();
         let was_held_closed = if is_new {
-            self.record().is_some_and(|before| before.held_closed_until().is_some())
+            self.record().is_some_and(|before| is_held_closed(before, now))
         } else {
             self.was_held_closed
         };

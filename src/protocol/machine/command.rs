@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     Effect, Machine, StoreResponse,
+    held::is_hold_closed_over,
     phase::{Opening, Phase, Standing, Term},
     prober::Turn,
     storage::{TTL_SLACK, seconds_up},
@@ -246,9 +247,9 @@ impl Machine {
             }),
             Command::Release => {
                 let is_closed = |record: &Record| {
-                    // Also a hold whose end cannot be read.
+                    // A hold whose end cannot be read is ended; of one that is over nothing is left.
                     record.state == Field::Valid(CircuitState::Closed)
-                        && record.hold == Field::Absent
+                        && (record.hold == Field::Absent || is_hold_closed_over(record, self.now))
                 };
                 // A trip after a closing goes on with its back-off.
                 let seen = seen.filter(|record| !is_closed(record) || failed_probes(record) > 0)?;

@@ -24,6 +24,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct ToldHold {
     hold: HoldInfo,
+    /// The `opened_at` of a hold without an end. The end that was told is one by the settings, which
+    /// may have changed since.
+    endless_since: Option<i64>,
     /// They were also told that its time has passed. Kept, so that a clock that is set back a
     /// little does not begin the hold again.
     is_over: bool,
@@ -32,6 +35,13 @@ pub(super) struct ToldHold {
 /// Returns `true` if an operator holds the circuit of this record closed, and the hold is not over.
 pub(super) fn is_held_closed(record: &Record, now: Moment) -> bool {
     left(record, now) > Duration::ZERO
+}
+
+/// Returns `true` if an operator has held the circuit of this record closed, and the hold has ended
+/// with its time.
+pub(super) fn is_hold_closed_over(record: &Record, now: Moment) -> bool {
+    let is_past = |end| until(end, Duration::ZERO, now) == Duration::ZERO;
+    record.held_closed_until().is_some_and(is_past)
 }
 
 fn left(record: &Record, now: Moment) -> Duration {
@@ -69,6 +79,17 @@ impl Machine {
         self.held_closed_for() > Duration::ZERO
     }
 
+    /// Returns `true` if an operator has held the circuit of this record open, and the hold has ended
+    /// with its time.
+    pub(super) fn is_hold_open_over(&self, record: &Record) -> bool {
+        let left = match (record.held_open_until(), record.opened_at.valid()) {
+            (Some(end), _) => until(end, Duration::ZERO, self.now),
+            (None, Some(opened_at)) => until(*opened_at, self.config.recovery_timeout(), self.now),
+            (None, None) => return false,
+        };
+        record.is_held() && left == Duration::ZERO
+    }
+
     /// Refuses a trip, because the circuit is held closed, and tells subscribers of it once.
     pub(super) fn would_open(&mut self) {
         if !std::mem::replace(&mut self.has_told_would_open, true) {
@@ -79,9 +100,29 @@ impl Machine {
     /// Returns `true` if this is not what subscribers were last told of holds.
     pub(super) fn is_news_of_hold(&self, hold: Option<&HoldInfo>) -> bool {
         match (&self.told_hold, hold) {
-            (Some(told), Some(hold)) => told.hold != *hold,
+            (Some(told), Some(hold)) => !self.is_told(told, hold),
             (Some(told), None) => !told.is_over,
             (None, hold) => hold.is_some(),
+        }
+    }
+
+    fn is_told(&self, told: &ToldHold, hold: &HoldInfo) -> bool {
+        match (told.endless_since, self.endless_since()) {
+            (Some(before), Some(now)) => {
+                let HoldInfo { kind, by, reason, .. } = &told.hold;
+                before == now && (*kind, by, reason) == (hold.kind, &hold.by, &hold.reason)
+            }
+            (Some(_) | None, Some(_) | None) => told.hold == *hold,
+        }
+    }
+
+    /// Returns the `opened_at` of the hold that is shown, if its record tells no end.
+    fn endless_since(&self) -> Option<i64> {
+        match &self.phase {
+            Phase::Open(opening) if opening.held && opening.held_until.is_none() => {
+                opening.opened_at
+            }
+            Phase::Open(_) | Phase::Closed { .. } | Phase::HalfOpen(_) => None,
         }
     }
 
@@ -96,8 +137,13 @@ impl Machine {
             return None;
         }
         let kept = match (hold, cause) {
-            (Some(hold), _) => Some(ToldHold { hold: hold.clone(), is_over: false }),
-            (None, Cause::HoldEnded) => {
+            (Some(hold), _) => Some(ToldHold {
+                hold: hold.clone(),
+                endless_since: self.endless_since(),
+                is_over: false,
+            }),
+            // While no write lands, the record goes on to show the hold that a probe has ended.
+            (None, Cause::HoldEnded | Cause::RecoveryTimeout) => {
                 self.told_hold.as_deref().map(|told| ToldHold { is_over: true, ..told.clone() })
             }
             (None, _) => None,

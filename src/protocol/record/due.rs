@@ -5,7 +5,7 @@ use crate::state::CircuitState;
 
 /// How much later than the record is needed its writer lets it expire, in seconds: an hour, in
 /// this crate as in the reference.
-const EXPIRY_SLACK: i64 = 3_600;
+pub(super) const EXPIRY_SLACK: i64 = 3_600;
 
 impl Record {
     /// Returns from when on a call may probe, in seconds since the Unix epoch. If that has

@@ -9,6 +9,7 @@ use super::{
         Change,
     },
     changes::{forget, set},
+    due::EXPIRY_SLACK,
 };
 use crate::{hold::info::HoldKind, state::CircuitState};
 
@@ -61,19 +62,30 @@ pub(super) fn forget_hold(seen: Option<&Record>) -> Vec<Change> {
 
 /// Ends the hold of a record that was seen. Of a hold closed its end stays, which is now: a process
 /// that starts later learns from it that all calls were admitted until then.
+///
+/// Of a closed circuit that is not held, `hold_until` stays as it is: another one would be another
+/// closing, which drops failures.
 pub(super) fn end_hold(seen: &Record, now: i64) -> Vec<Change> {
-    if seen.held_closed_until().is_none() {
-        return forget_hold(Some(seen));
-    }
+    let is_closed = seen.state == Field::Valid(CircuitState::Closed);
+    let end = match seen.held_closed_until() {
+        Some(until) if until > now => vec![set(HoldUntil, &now)],
+        Some(_) => Vec::new(),
+        None if is_closed && seen.hold == Field::Absent => Vec::new(),
+        None => forget(HoldUntil, Some(seen)),
+    };
     let forgotten = [Hold, HoldBy, HoldReason].map(|name| forget(name, Some(seen))).concat();
-    [vec![set(HoldUntil, &now)], forgotten].concat()
+    [end, forgotten].concat()
 }
 
 impl Record {
-    /// Returns `true` if an operator has released a hold closed, and nothing has changed since.
+    /// Returns `true` if an operator has released a hold closed, and nothing has changed since. The
+    /// release leaves its time as the end of the hold: versions that do not know of it keep that end
+    /// when they open the circuit, and release it later.
     #[must_use]
     pub fn was_held_closed(&self) -> bool {
-        self.is_released() && self.hold == Field::Absent && self.hold_until != Field::Absent
+        let released_at = self.released.valid();
+        let is_last_change = released_at.is_some() && released_at == self.hold_until.valid();
+        self.is_released() && self.hold == Field::Absent && is_last_change
     }
 
     /// Returns `true` if an operator holds the circuit open.
@@ -89,7 +101,9 @@ impl Record {
         let terms = |record: &Self| {
             let is_held = record.is_held() || record.held_closed_until().is_some();
             let end = (record.hold.clone(), record.hold_until.clone());
-            is_held.then(|| (record.is_held(), end, record.hold_by.clone(), record.hold_reason()))
+            // By which a hold open ends that has no end of its own.
+            let opened_at = record.is_held().then(|| record.opened_at.clone());
+            is_held.then(|| (opened_at, end, record.hold_by.clone(), record.hold_reason()))
         };
         terms(self) == terms(other)
     }
@@ -113,8 +127,13 @@ impl Record {
     fn has_own_details(&self) -> bool {
         let of_owner = self.owner.valid().and_then(|owner| owner.strip_prefix(HOLD_PREFIX));
         let is_same = self.hold_reason.valid().is_some_and(|reason| Some(&**reason) == of_owner);
+        // By its reason it may be the hold before, which ended later than this record is needed.
+        let is_needed =
+            self.expires_at.valid().zip(self.hold_until.valid()).is_none_or(
+                |(expires_at, until)| *expires_at >= until.saturating_add(EXPIRY_SLACK),
+            );
         // A hold closed: one that is open has no such word.
-        is_same && self.hold == Field::Absent
+        is_same && is_needed && self.hold == Field::Absent
     }
 
     /// Returns until when an operator holds the circuit open. `None` if it is not held open, or
@@ -226,6 +245,35 @@ mod tests {
         assert!(released.was_held_closed());
         let record = held_by_an_older_version(released, AT + 20, "bank is down");
         assert_eq!((record.held_open_until(), record.defect()), (None, None));
+    }
+
+    #[test]
+    fn case_134_a_shorter_hold_of_an_older_version_for_the_same_reason_has_its_own_end() {
+        let over = held(HoldKind::Open, AT + 7_200, "deploy");
+        let record = held_by_an_older_version(over, AT + 3_600, "deploy");
+        assert_eq!((record.held_open_until(), record.held_by()), (None, None));
+        assert_eq!(record.defect(), None, "nothing is malformed");
+    }
+
+    #[test]
+    fn a_hold_without_an_end_is_told_from_another_by_its_stamp() {
+        let older = |until| held_by_an_older_version(Record::empty(), until, "deploy");
+        assert!(older(AT).has_hold_of(&older(AT)));
+        assert!(!older(AT).has_hold_of(&older(AT + 1)));
+    }
+
+    #[test]
+    fn a_later_release_by_an_older_version_is_none_of_a_hold_closed() {
+        let seen = held(HoldKind::Closed, AT + 7_200, "deploy");
+        let release =
+            Operation::Release { seen: seen.clone(), released_at: AT + 9, expires_at: AT + 3_600 };
+        let released = release.apply(Some(&seen)).unwrap();
+        assert!(released.was_held_closed());
+        // It trips and releases, and leaves the end that it does not know.
+        let later = Record { released: (AT + 60).into(), ..released.clone() };
+        assert!(!later.was_held_closed());
+        let malformed = Record { hold_until: Field::Valid(AT + 10), ..released };
+        assert!(!malformed.was_held_closed());
     }
 
     #[test]

@@ -82,6 +82,8 @@ pub(crate) struct Run {
     pub(crate) notes: Notes,
     pub(crate) requests: Vec<Request>,
     pub(crate) start: Instant,
+    /// When it was over.
+    pub(crate) ended_at: Duration,
     /// When the circuit was closed everywhere, after the quiet had begun.
     pub(crate) closed_at: Option<Duration>,
     /// Who was not closed at the end, and the item.
@@ -139,6 +141,7 @@ impl World {
             history: self.engine.history(),
             requests: self.engine.requests(),
             start: self.start,
+            ended_at: self.at(),
             notes: self.notes().clone(),
             closed_at: None,
             left: String::new(),

@@ -172,9 +172,9 @@ impl Item {
     fn of(record: &Record, epoch: Stamp) -> Self {
         let is_held = record.is_held() || record.held_closed_until().is_some();
         let has_end = record.hold_until != Field::Absent;
-        // The end of a hold closed, which decides about ramps alone: it is left out, so that a trip
-        // has one attribute less to name.
-        let is_left = record.was_held_closed();
+        // The end of a hold closed that was released, which decides about ramps alone: it is left
+        // out, so that a trip has one attribute less to name.
+        let is_left = !is_held && record.is_released();
         assert_eq!(is_held, has_end && !is_left, "a hold leaves nothing else behind");
         let owner = record.owner.valid().map(|owner| match owner.strip_prefix("token ") {
             Some(number) => number.parse().unwrap(),

@@ -246,6 +246,9 @@ impl Machine {
         if same_epoch && self.stands_against_unchanged_record() {
             return;
         }
+        if same_epoch && self.is_hold_open_over(record) && self.keeps_own_opening() {
+            return;
+        }
         if let Phase::Open(opening) = &mut self.phase
             && opening.standing == Standing::Stored
             && same_epoch
@@ -342,8 +345,9 @@ impl Machine {
     }
 
     /// Returns `true` if an opening of this process stands for the rest of its time against a
-    /// half-open record that has not changed, as it does against an open one. Adopted, that record
-    /// would have this process probe again at each read of it, while it cannot be written.
+    /// record that has not changed: a half-open one, or one whose hold open is over. Another open
+    /// one keeps its time as well. Adopted, that record would have this process probe again at each
+    /// read of it, while it cannot be written.
     ///
     /// It is not written: the record says that the fleet is to probe.
     fn keeps_own_opening(&mut self) -> bool {

@@ -131,6 +131,44 @@ fn case_195_a_dead_dependency_is_probed_once_for_each_timeout_though_the_record_
 }
 
 #[test]
+fn case_195_a_dead_dependency_is_probed_once_for_each_timeout_after_a_hold_that_nobody_ends() {
+    // Without an end it is of an older version, and ends a timeout after its stamp.
+    for (has_end, kind) in [
+        (true, StoreErrorKind::Misconfigured),
+        (true, StoreErrorKind::Timeout),
+        (false, StoreErrorKind::Misconfigured),
+        (false, StoreErrorKind::Timeout),
+    ] {
+        for step in [500, 2_000, 6_000] {
+            let context = format!("has an end {has_end}, {kind:?}, every {step} ms");
+            let mut world = World::new(1, &Config::default());
+            world.processes[0].command(hold(HoldKind::Open, START_UNIX + 40));
+            world.settle(0);
+            if !has_end {
+                let stored = world.stored().clone();
+                world.record = Some(Record { hold_until: Field::Absent, ..stored });
+            }
+            world.deny_writes = Some(kind);
+            let mut probed_at = Vec::new();
+            while world.watch.clock < s(300) {
+                if let Call::Runs(pass) = world.call(0) {
+                    assert!(pass.probe.is_some(), "{context}: admitted without a probe");
+                    probed_at.push(world.watch.clock);
+                    world.end(0, pass, CallEnd::Failure);
+                }
+                world.pass(ms(step));
+            }
+            assert!(probed_at.len() >= 6 && probed_at[0] >= s(39), "{context}: {probed_at:?}");
+            let is_early = |pair: &[Duration]| pair[1] - pair[0] < s(30);
+            assert!(!probed_at.windows(2).any(is_early), "{context}: {probed_at:?}");
+            let told = world.processes[0].transitions.iter();
+            let told = told.filter(|told| told.cause == Cause::Hold || told.hold.is_some());
+            assert_eq!(told.count(), 1, "{context}: a hold that is over is told again");
+        }
+    }
+}
+
+#[test]
 fn case_195_an_opening_alone_ends_with_its_time_or_a_newer_record_and_not_beside_a_live_lease() {
     let mut world = unwritable(false);
     assert_eq!(world.call(0), Call::Rejected);

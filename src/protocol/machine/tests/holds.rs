@@ -169,6 +169,64 @@ fn who_starts_after_what_followed_a_release_is_not_told_of_the_hold_before() {
     assert!(is_on_ramp(&world, 1));
 }
 
+/// The item after so many seconds, as a version leaves it that releases without a trace.
+fn released_without_a_trace(world: &World) -> Record {
+    let now = world.processes[0].now.unix_floor(Duration::ZERO);
+    Record { released: now.into(), ..closed(now + 30 + 3_600) }
+}
+
+#[test]
+fn case_133_a_release_after_the_end_of_a_hold_closed_begins_a_ramp() {
+    for (after, expected) in [(300, false), (900, true)] {
+        let mut world = held(&ramping());
+        world.advance(s(after));
+        world.record = Some(released_without_a_trace(&world));
+        let _ = world.call(1);
+        assert_eq!(is_on_ramp(&world, 1), expected, "after {after} s of 600 s");
+    }
+}
+
+#[test]
+fn case_133_the_release_of_a_hold_closed_that_is_over_begins_no_epoch() {
+    // An older version that tripped and closed the circuit meanwhile has left the hold.
+    for failed_probes in [Field::Absent, 2.into()] {
+        let mut world = held(&Config::default());
+        world.advance(s(700));
+        let before = Record { failed_probes: failed_probes.clone(), ..world.stored().clone() };
+        world.record = Some(before.clone());
+        world.fail(0, 4);
+        world.fail(1, 4);
+        let epochs = [0, 1].map(|number| world.processes[number].machine.epoch());
+        command(&mut world, 0, Command::Release);
+        read_again(&mut world, 1);
+        let after = world.stored();
+        assert_eq!(
+            (&after.expires_at, &after.hold_until),
+            (&before.expires_at, &before.hold_until)
+        );
+        assert_eq!(after.failed_probes, Field::Absent);
+        assert_eq!([0, 1].map(|number| world.processes[number].streak()), [4; 2]);
+        let now = [0, 1].map(|number| world.processes[number].machine.epoch());
+        assert_eq!(now, epochs, "{failed_probes:?}");
+    }
+}
+
+#[test]
+fn case_133_the_release_of_a_closed_circuit_leaves_what_a_hold_has_left() {
+    let mut world = held(&Config::default());
+    command(&mut world, 0, Command::Release);
+    // Of an older version, which leaves the attributes that it does not know.
+    let before = Record { failed_probes: 2.into(), ..world.stored().clone() };
+    world.record = Some(before.clone());
+    world.advance(s(20));
+    world.fail(1, 4);
+    command(&mut world, 0, Command::Release);
+    read_again(&mut world, 1);
+    let after = world.stored();
+    assert_eq!((&after.failed_probes, &after.hold_until), (&Field::Absent, &before.hold_until));
+    assert_eq!(world.processes[1].streak(), 4, "another closing drops failures");
+}
+
 /// An opening of this process alone is none of the fleet, whose outage a hold may be.
 #[test]
 fn case_185_a_hold_of_who_is_refuted_begins_the_outage() {

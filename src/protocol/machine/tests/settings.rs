@@ -280,3 +280,25 @@ fn a_ramp_that_is_on_follows_its_length_and_one_that_is_new_waits_for_a_closing(
     reconfigure(&mut world, 0, &ramp(30));
     assert_eq!(length(&world), None);
 }
+
+#[test]
+fn a_hold_without_an_end_is_not_told_again_under_another_timeout() {
+    let mut world = World::new(1, &recovering_in(30));
+    let owner = Field::Valid(Arc::from("hold#deploy"));
+    let held = |opened_at| Record { owner: owner.clone(), ..open(opened_at) };
+    world.record = Some(held(START_UNIX + 570));
+    assert_eq!(world.call(0), Call::Rejected);
+    let told = |world: &World| {
+        let told = world.processes[0].transitions.iter();
+        told.filter(|told| told.cause == Cause::Hold).count()
+    };
+    assert_eq!(told(&world), 1);
+    reconfigure(&mut world, 0, &recovering_in(20));
+    world.advance(s(6));
+    assert_eq!(world.call(0), Call::Rejected);
+    assert_eq!(told(&world), 1, "it is the same hold");
+    world.record = Some(held(START_UNIX + 600));
+    world.advance(s(6));
+    assert_eq!(world.call(0), Call::Rejected);
+    assert_eq!(told(&world), 2, "another one");
+}

@@ -8,9 +8,9 @@ use fuseboard::CircuitState;
 
 use super::{Findings, Story};
 use crate::sim::{
-    item::{Item, Kind, State, Step},
-    plan::{PlannedProcess, Traits},
-    world::Call,
+    item::{self, Item, Kind, State, Step},
+    plan::{Plan, PlannedProcess, Traits},
+    world::{Call, play},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -127,7 +127,8 @@ fn too_long(story: &Story<'_>, number: usize) -> Option<String> {
         return None;
     }
     let item = step.after.as_ref()?;
-    let ended = story.steps.get(number + 1)?.at;
+    // What no write has ended lasts until the run is over.
+    let ended = story.steps.get(number + 1).map_or(story.run.ended_at, |next| next.at);
     let (by, most) = story
         .plan
         .processes
@@ -182,4 +183,17 @@ fn obeyed(story: &Story<'_>, found: &mut Findings) {
             }
         }
     }
+}
+
+#[test]
+fn an_opening_that_nobody_ends_is_too_long() {
+    let is_found = |seed| {
+        let mut run = play(Plan::new(seed));
+        let kinds = item::steps(&run.history).into_iter().map(|step| step.kind);
+        let opens = |kind: &Kind| matches!(kind, Kind::Trip | Kind::Reopen);
+        let Some(last) = kinds.collect::<Vec<_>>().iter().rposition(opens) else { return false };
+        run.history.writes.truncate(last + 1);
+        too_long(&Story::new(&run), last).is_some()
+    };
+    assert!((0..20).any(is_found), "no seed has a process that should have ended it");
 }

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use fuseboard::{CircuitState, Origin};
+use fuseboard::{Cause, CircuitState, Origin};
 
 use super::{Findings, Story};
 use crate::sim::{
     item::{Item, Kind, State, Step},
-    plan::PlannedProcess,
-    world::{Call, Told},
+    plan::{Plan, PlannedProcess},
+    world::{Call, Run, Told, play},
 };
 
 /// For timers, and clocks that are moved in ticks.
@@ -88,9 +88,12 @@ fn learned(story: &Story<'_>, client: &str) -> Vec<Learned> {
         before = Some((at, closing));
     }
     let told = story.run.notes.told.iter().filter(|told| told.client == client);
+    // One that falls open has found nobody well, and begins no ramp.
     let is_alone = |told: &&Told| {
         let it = &told.transition;
-        it.to_state == CircuitState::Closed && it.origin == Origin::WithoutStore
+        it.to_state == CircuitState::Closed
+            && it.origin == Origin::WithoutStore
+            && it.cause == Cause::ProbesSucceeded
     };
     let alone = told.filter(is_alone).map(|told| told.at);
     learned.extend(alone.map(|at| Learned { closed_at: at, at, until: Duration::MAX }));
@@ -168,4 +171,23 @@ fn shared(story: &Story<'_>, client: &str, learned: &Learned, ramp: Duration) ->
         }
     }
     None
+}
+
+#[test]
+fn a_process_that_falls_open_has_learned_of_no_closing() {
+    let mut run = play(Plan::new(1));
+    let mut told = run.notes.told.first().expect("a fleet is told of a trip").clone();
+    let client = told.client.clone();
+    let learned_in = |run: &Run| learned(&Story::new(run), &client).len();
+    let before = learned_in(&run);
+    (told.transition.to_state, told.transition.origin) =
+        (CircuitState::Closed, Origin::WithoutStore);
+    for cause in [Cause::StoreUnreadable, Cause::WouldOpen, Cause::HoldEnded] {
+        told.transition.cause = cause;
+        run.notes.told.push(told.clone());
+        assert_eq!(learned_in(&run), before, "{:?}", told.transition.cause);
+    }
+    told.transition.cause = Cause::ProbesSucceeded;
+    run.notes.told.push(told);
+    assert_eq!(learned_in(&run), before + 1);
 }
