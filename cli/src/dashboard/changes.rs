@@ -134,9 +134,10 @@ impl Orders {
         let is_hold = hold.is_some();
         let refused = |refusal| Refused::from(refusal, &name, is_hold);
         let seen = orders::seen(table, &name, order.new && is_hold).await.map_err(refused)?;
-        if seen.is_none() {
-            let checked = orders::is_table_of_circuits(table).await;
-            checked.map_err(|ending| Refused::new(ending.text().unwrap_or_default()))?;
+        if seen.is_none()
+            && let Some(why) = orders::of_another_program(table).await
+        {
+            return Err(Refused::new(shown(&why)));
         }
         // A release ends one's own hold too, and so has to name it.
         let by = self.by(&order).filter(|_| is_hold);
