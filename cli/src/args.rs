@@ -153,8 +153,8 @@ pub(crate) enum Verb {
 
     /// Holds a circuit open in the whole fleet: every call is rejected.
     ///
-    /// A process follows when it next reads the item, with traffic within 5 s by default. A hold
-    /// replaces the one before, and says whose that was. At its end a call probes.
+    /// A process follows when it next reads the item, with traffic within 5 s by default. It
+    /// replaces your own hold; that of somebody else only with --replace. At its end a call probes.
     Hold(HoldArgs),
 
     /// Holds a circuit closed in the whole fleet: every call runs, and failures trip nothing.

@@ -313,6 +313,7 @@ mod tests {
             (Owner, "hold#the provider moves"),
             (HoldUntil, &end),
             (HoldBy, "anna"),
+            (HoldReason, "the provider moves"),
         ]);
         let closed = circuit(&[
             (State, "CLOSED"),

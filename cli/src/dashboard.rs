@@ -42,16 +42,17 @@ pub(crate) async fn serve(
         let demo = Box::pin(demo::Demo::start(table)).await?;
         let shown = demo.table().clone();
         return tokio::select! {
-            served = show(args, shown, is_json) => served,
+            served = show(args, shown, is_json, ended) => served,
             ran = demo.run() => ran,
-            () = ended => Ok(()),
         };
     }
-    let table = Table::open(table).await?;
-    tokio::select! {
-        served = show(args, table, is_json) => served,
-        () = ended => Ok(()),
-    }
+    let opened = Table::open(table);
+    let mut ended = Box::pin(ended);
+    let table = tokio::select! {
+        opened = opened => opened?,
+        () = &mut ended => return Ok(()),
+    };
+    show(args, table, is_json, ended).await
 }
 
 /// Ends when the process is told to.
@@ -68,7 +69,12 @@ fn ended() -> Result<impl Future<Output = ()>, Ending> {
     })
 }
 
-async fn show(args: DashboardArgs, table: Table, is_json: bool) -> Result<(), Ending> {
+async fn show(
+    args: DashboardArgs,
+    table: Table,
+    is_json: bool,
+    end: impl Future<Output = ()>,
+) -> Result<(), Ending> {
     let listener = TcpListener::bind(args.listen).await;
     let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
     let (address, listener) = bound.map_err(|error| {
@@ -83,13 +89,23 @@ async fn show(args: DashboardArgs, table: Table, is_json: bool) -> Result<(), En
     let orders = args.allow_changes.then(|| Orders::new(table.clone(), args.by));
     let guard = Guard::new(address, args.host);
     tell(address, &table, args.allow_changes, is_json)?;
-    let pages = Pages { guard, hub: hub.clone(), orders };
+    let pages = Pages { guard, hub: hub.clone(), orders: orders.clone() };
     let served = axum::serve(Listener::new(listener), routes::router(pages));
-    tokio::select! {
+    let result = tokio::select! {
         served = served => served.map_err(Ending::failed),
         () = follow(&table, &hub, args.interval) => Ok(()),
         () = beat(&hub) => Ok(()),
+        () = end => Ok(()),
+    };
+    if let Some(orders) = orders {
+        // What has begun is carried out and written down, unless somebody insists.
+        let insisted = ended()?;
+        tokio::select! {
+            () = orders.settle() => {}
+            () = insisted => {}
+        }
     }
+    result
 }
 
 /// Says where the page is, and who sees it.

@@ -78,15 +78,16 @@ pub(crate) fn listing<'a>(
             "votes": listing.votes,
             "foreign": listing.foreign,
             "unnamed": listing.unnamed,
-            "of_other_prefixes": listing.of_other_prefixes,
+            "of_other_prefixes": listing.of_other_prefixes.len(),
         },
     })
 }
 
-/// What `verify` found, and whether the table can be listed, if that was tried.
+/// What `verify` found, and whether the table can be listed, if that was tried, with the key of an
+/// item if the first are another program's.
 pub(crate) fn verified(
     result: &Result<Verified, VerifyError>,
-    listing: Option<&Result<(), String>>,
+    listing: Option<&Result<Option<String>, String>>,
 ) -> Value {
     let (faults, not_checked, unreachable) = match result {
         Ok(verified) => (&[][..], verified.not_checked(), None),
@@ -99,6 +100,7 @@ pub(crate) fn verified(
         "unreachable": unreachable.map(ToString::to_string),
         "lists": listing.map(Result::is_ok),
         "why_not": listing.and_then(|listing| listing.as_ref().err()),
+        "foreign": listing.and_then(|listing| listing.as_ref().ok()?.as_ref()),
     })
 }
 

@@ -7,9 +7,9 @@ use fuseboard::{CircuitName, store::Consistency};
 use crate::{
     circuit::{Circuit, Next, Status},
     ending::Ending,
-    grid, json,
+    grid, json, orders,
     output::{self, Output},
-    table::{Listing, Table},
+    table::{Listing, Nothing, Table},
     text::{shown, width},
     time,
 };
@@ -27,11 +27,14 @@ pub(crate) async fn list(table: &Table, how: List) -> Result<(), Ending> {
     let listed = table.list(Consistency::Strong).await;
     let listing = listed.map_err(|error| Ending::Failed(table.explain(&error)))?;
     let nothing = listing.nothing(table);
-    if let Some(nothing) = nothing.clone().filter(|_| listing.unnamed > 0) {
-        return Err(Ending::Failed(nothing));
-    }
-    // A prefix that is misspelt hides what a script asks for.
-    let is_failure = how.exit_code && listing.of_other_prefixes > 0;
+    let is_failure = match listing.why_nothing() {
+        Some(Nothing::OtherKey) => return Err(Ending::Failed(nothing.unwrap_or_default())),
+        // A table that is misspelt must not read as if all were well.
+        Some(Nothing::OtherProgram) => true,
+        // A prefix that is misspelt hides what a script asks for.
+        Some(Nothing::OtherPrefix) => how.exit_code,
+        Some(Nothing::Closed) | None => false,
+    };
     let now = time::now();
     let chosen = || listing.circuits.iter().filter(|one| !how.only_open || one.is_open(now));
     if how.json {
@@ -106,9 +109,8 @@ fn page(circuit: &Circuit, now: SystemTime) -> String {
     let status = circuit.status(now);
     let is_held = matches!(status, Status::HeldOpen | Status::HeldClosed);
     let hold = circuit.hold().filter(|_| is_held);
-    let without_end =
-        hold.as_ref().map(|_| "it is released, or a process has probed it".to_owned());
-    let until = circuit.until(now).map(|second| at(now, second)).or(without_end);
+    let held_until = hold.as_ref().map(|hold| orders::until(hold, now));
+    let until = held_until.or_else(|| circuit.until(now).map(|second| at(now, second)));
     let lines = [
         ("state", Some(status.word().to_owned())),
         ("reason", hold.as_ref().map(|hold| hold.reason.clone())),

@@ -12,7 +12,7 @@ use fuseboard::{
     store::{Consistency, StoreErrorKind},
 };
 
-pub(crate) use self::refusal::{Refusal, holds};
+pub(crate) use self::refusal::{Refusal, holds, until};
 use crate::{
     args::HoldArgs,
     circuit::{self, Circuit, Status},
@@ -42,30 +42,40 @@ pub(crate) async fn hold(
         Ending::failed(format_args!("{told}; nothing was written (--replace ends that hold)"))
     };
     let seen = seen(table, name, order.new).await.map_err(|refusal| offered(refusal, held))?;
-    if seen.is_none() && !order.any_table {
-        is_table_of_circuits(table).await?;
+    if seen.is_none()
+        && !order.any_table
+        && let Some(why) = of_another_program(table).await
+    {
+        return Err(Ending::failed(format_args!("{why} (--any-table holds it all the same)")));
     }
     if let Some(other) = of_somebody_else(seen.as_ref(), order.by.as_deref(), order.replace) {
         return Err(held(&other));
     }
     let done = carry_out(table, name, Some(asked(kind, &order)), seen.as_ref()).await;
-    let replaced = done.map_err(|refusal| offered(refusal, held))?;
+    let began = |hold: &circuit::Hold| {
+        if order.replace || order.by.as_deref() == hold.by.as_deref() {
+            return Ending::Failed(began_since(name, hold, "the same command"));
+        }
+        held(hold)
+    };
+    let replaced = done.map_err(|refusal| offered(refusal, began))?;
     tell(table, name, replaced.as_ref(), "", is_json).await
 }
 
-/// Checks that a circuit without an item is not written among the items of another program.
-pub(crate) async fn is_table_of_circuits(table: &Table) -> Result<(), Ending> {
+/// Checks that a circuit without an item is not written among the items of another program;
+/// otherwise says why nothing was.
+pub(crate) async fn of_another_program(table: &Table) -> Option<String> {
     let name = &table.name;
     match table.of_others().await {
-        Ok(None) => Ok(()),
-        Ok(Some(key)) => Err(Ending::failed(format_args!(
-            "table {name:?} has no circuit among its first items, but those of another program, such as {key:?}; nothing was written: is this the table? (`fuseboard hold --new --any-table` holds it all the same)"
-        ))),
+        Ok(None) => None,
+        Ok(Some(key)) => Some(format!(
+            "table {name:?} has no circuit among its first items, but those of another program, such as {key:?}; nothing was written: is this the table?"
+        )),
         // Who holds by a role of processes may not list.
         Err(error) => {
             let why = shown(&table.explain(&error));
             output::note(&format!("not checked whether table {name:?} has circuits: {why}\n"));
-            Ok(())
+            None
         }
     }
 }
@@ -91,6 +101,14 @@ pub(crate) fn of_somebody_else(
 ) -> Option<circuit::Hold> {
     let hold = seen?.hold_at(time::now())?;
     (!replaces && (hold.by.is_none() || hold.by.as_deref() != by)).then_some(hold)
+}
+
+/// What is said of a hold that no order has seen, and of the command that ends it.
+fn began_since(name: &CircuitName, hold: &circuit::Hold, command: &str) -> String {
+    let held = holds(name, hold, time::now());
+    format!(
+        "{held}; nothing was written: that hold began after this command had looked, and {command} ends it"
+    )
 }
 
 /// The ending of an order to hold that was refused, with the option that would have it done.
@@ -156,10 +174,8 @@ pub(crate) async fn release(
         // Somebody else has closed it in the meantime.
         Ok(None) => nothing_to_release(name, &table.known(name).await?, is_json),
         Err(Refusal::Held(hold)) => {
-            let held = holds(name, &hold, time::now());
-            Err(Ending::failed(format_args!(
-                "{held}; nothing was written: that hold began after this command had looked, and `fuseboard release {name}` ends it"
-            )))
+            let command = format!("`fuseboard release {name}`");
+            Err(Ending::Failed(began_since(name, &hold, &command)))
         }
         Err(Refusal::NoItem(text)) => Err(Ending::NotFound(text)),
         Err(Refusal::Ending(ending)) => Err(ending),
@@ -245,9 +261,9 @@ pub(crate) fn told(circuit: &Circuit) -> String {
     let now = time::now();
     let why = circuit.why(now);
     let why = if why.is_empty() { why } else { format!(" ({why})") };
-    let until = circuit.hold_at(now).filter(|hold| hold.until.is_some());
-    let until = until.map(|hold| format!(", until {}", refusal::until(&hold, now)));
-    format!("{}{why}{}", circuit.status(now).word(), until.unwrap_or_default())
+    let hold = circuit.hold_at(now).filter(|hold| hold.until.is_some());
+    let end = hold.map(|hold| format!(", until {}", until(&hold, now)));
+    format!("{}{why}{}", circuit.status(now).word(), end.unwrap_or_default())
 }
 
 /// The error of a command, with what to do.

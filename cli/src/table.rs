@@ -1,6 +1,6 @@
 //! The table: how it is reached, and what is read from it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
@@ -42,8 +42,23 @@ pub(crate) struct Listing {
     pub(crate) example: Option<String>,
     /// Items without the attribute that should have a name.
     pub(crate) unnamed: usize,
-    /// Circuits that do not have the prefix.
-    pub(crate) of_other_prefixes: usize,
+    /// Circuits that do not have the prefix, also those of which there are dry runs or votes alone.
+    pub(crate) of_other_prefixes: BTreeSet<String>,
+    /// Processes count votes for a circuit that has the prefix.
+    has_votes: bool,
+}
+
+/// Why no circuit is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nothing {
+    /// All are closed.
+    Closed,
+    /// The prefix may be another.
+    OtherPrefix,
+    /// The table is another program's.
+    OtherProgram,
+    /// The attribute of the key is another.
+    OtherKey,
 }
 
 impl Table {
@@ -140,13 +155,20 @@ impl Table {
     /// Reads the record of a circuit that has to be one's.
     pub(crate) async fn known(&self, name: &CircuitName) -> Result<Circuit, Ending> {
         match self.read(name, Consistency::Strong).await? {
-            Some(circuit) if circuit.record.is_foreign() => Err(Ending::failed(format_args!(
-                "the item of {name} in table {:?} is not a circuit's, and was left as it is: is this the table?",
-                self.name
-            ))),
+            Some(circuit) if circuit.record.is_foreign() => {
+                Err(Ending::Failed(self.not_a_circuits(name)))
+            }
             Some(circuit) => Ok(circuit),
             None => Err(Ending::NotFound(self.unknown(name).await)),
         }
+    }
+
+    /// What is said of an item that is another program's.
+    pub(crate) fn not_a_circuits(&self, name: &CircuitName) -> String {
+        format!(
+            "the item of {name} in table {:?} is not a circuit's, and was left as it is: is this the table?",
+            self.name
+        )
     }
 
     /// What is said of a circuit that has no item: which names are near.
@@ -166,7 +188,7 @@ impl Table {
                 text += &format!("; did you mean {}?", near.join(", "));
             } else if !listing.circuits.is_empty() {
                 text += "; `fuseboard list` shows those that have one";
-            } else if listing.of_other_prefixes > 0 {
+            } else if !listing.of_other_prefixes.is_empty() {
                 text += &format!("; no item has the prefix {:?}", self.prefix);
             }
         }
@@ -180,15 +202,18 @@ impl Table {
         while let Some(page) = records.next_page().await? {
             for found in page.circuits {
                 match self.own(found) {
-                    Some(circuit) => listing.circuits.push(circuit),
-                    None => {
-                        listing.of_other_prefixes = listing.of_other_prefixes.saturating_add(1);
-                    }
+                    Ok(circuit) => listing.circuits.push(circuit),
+                    Err(other) => _ = listing.of_other_prefixes.insert(other),
                 }
             }
-            listing.dry_runs.extend(page.dry_runs.into_iter().filter_map(|one| self.own(one)));
+            for found in page.dry_runs {
+                match self.own(found) {
+                    Ok(circuit) => listing.dry_runs.push(circuit),
+                    Err(other) => _ = listing.of_other_prefixes.insert(other),
+                }
+            }
             for other in page.others {
-                listing.note(other);
+                listing.note(other, &self.prefix);
             }
         }
         listing.circuits.sort_by(|one, other| one.name.cmp(&other.name));
@@ -196,17 +221,15 @@ impl Table {
         Ok(listing)
     }
 
-    /// Tries to list the table; the error says why that cannot be done.
-    pub(crate) async fn may_list(&self) -> Result<(), String> {
-        let page = self.store.records().next_page().await;
-        page.map(|_| ()).map_err(|error| self.explain(&error))
-    }
-
-    /// The circuit of a record, if it has the prefix.
-    fn own(&self, found: CircuitRecord) -> Option<Circuit> {
+    /// The circuit of a record; the error is the name of one that does not have the prefix.
+    fn own(&self, found: CircuitRecord) -> Result<Circuit, String> {
         let key = found.name.as_str();
-        let name = key.strip_prefix(&self.prefix).filter(|name| !name.is_empty())?;
-        Some(Circuit { name: name.to_owned(), key: key.to_owned(), record: found.record })
+        match without(key, &self.prefix) {
+            Some(name) => {
+                Ok(Circuit { name: name.to_owned(), key: key.to_owned(), record: found.record })
+            }
+            None => Err(key.to_owned()),
+        }
     }
 
     /// A breaker of this circuit, for a command. The registry has to live as long.
@@ -246,41 +269,64 @@ impl Table {
 }
 
 impl Listing {
-    /// What is said where no circuit is shown: whether that is good, or the wrong place to look.
-    pub(crate) fn nothing(&self, table: &Table) -> Option<String> {
+    /// Why no circuit is shown; `None` if some are.
+    pub(crate) fn why_nothing(&self) -> Option<Nothing> {
         if !self.circuits.is_empty() {
             return None;
         }
+        // One item of theirs has them in the right place.
+        let is_theirs = !self.dry_runs.is_empty() || self.has_votes;
+        Some(match (self.of_other_prefixes.len(), self.unnamed, self.foreign) {
+            _ if is_theirs => Nothing::Closed,
+            (0, 0, 0) => Nothing::Closed,
+            (0, 0, _) => Nothing::OtherProgram,
+            (0, ..) => Nothing::OtherKey,
+            _ => Nothing::OtherPrefix,
+        })
+    }
+
+    /// What is said where no circuit is shown: whether that is good, or the wrong place to look.
+    pub(crate) fn nothing(&self, table: &Table) -> Option<String> {
         let (name, prefix) = (&table.name, &table.prefix);
         let of_prefix =
             if prefix.is_empty() { String::new() } else { format!(" of prefix {prefix:?}") };
-        Some(match (self.of_other_prefixes, self.unnamed, self.foreign) {
-            (0, 0, 0) => {
+        let (unnamed, foreign) = (self.unnamed, self.foreign);
+        Some(match self.why_nothing()? {
+            Nothing::Closed => {
                 format!("no circuit{of_prefix} has an item in table {name:?}: all are closed")
             }
-            (0, 0, foreign) => {
+            Nothing::OtherProgram => {
                 let items = if foreign == 1 { "item" } else { "items" };
                 let example = shown(self.example.as_deref().unwrap_or_default());
                 format!(
                     "no circuit{of_prefix} has an item in table {name:?}, which has {foreign} {items} of other programs, such as \"{example}\": is it the table of circuits?"
                 )
             }
-            (0, unnamed, foreign) => format!(
+            Nothing::OtherKey => format!(
                 "no item of table {name:?} has the key that is asked for ({unnamed} of {} have none): set --key-attr, --sort-key-attr",
                 unnamed.saturating_add(foreign),
             ),
-            (1, ..) => format!(
-                "no circuit{of_prefix} has an item; 1 circuit of another prefix has: is the prefix right?"
-            ),
-            (others, ..) => format!(
-                "no circuit{of_prefix} has an item; {others} circuits of other prefixes have: is the prefix right?"
-            ),
+            Nothing::OtherPrefix => {
+                let others = match self.of_other_prefixes.len() {
+                    1 => "1 circuit of another prefix has".to_owned(),
+                    others => format!("{others} circuits of other prefixes have"),
+                };
+                format!("no circuit{of_prefix} has an item; {others}: is the prefix right?")
+            }
         })
     }
 
-    fn note(&mut self, other: OtherItem) {
+    /// Counts an item that is no circuit's, in a listing of this prefix.
+    fn note(&mut self, other: OtherItem, prefix: &str) {
         match other {
-            OtherItem::Votes(_) => self.votes = self.votes.saturating_add(1),
+            OtherItem::Votes(of) => {
+                self.votes = self.votes.saturating_add(1);
+                if without(of.as_str(), prefix).is_some() {
+                    self.has_votes = true;
+                } else {
+                    self.of_other_prefixes.insert(of.as_str().to_owned());
+                }
+            }
             OtherItem::Foreign { key } => match key {
                 Some(key) => {
                     self.foreign = self.foreign.saturating_add(1);
@@ -292,6 +338,11 @@ impl Listing {
             _ => {}
         }
     }
+}
+
+/// The name of a circuit with this key; `None` if it does not have the prefix.
+fn without<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
+    key.strip_prefix(prefix).filter(|name| !name.is_empty())
 }
 
 /// The builder with the names of the arguments.

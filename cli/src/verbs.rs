@@ -11,7 +11,7 @@ pub(crate) async fn verify(table: &Table, is_json: bool) -> Result<(), Ending> {
     let result = table.store.verify().await;
     // Processes never list: a role that may not is no fault.
     let listing = match &result {
-        Ok(_) => Some(table.may_list().await),
+        Ok(_) => Some(table.of_others().await.map_err(|error| table.explain(&error))),
         Err(_) => None,
     };
     if is_json {
@@ -20,21 +20,35 @@ pub(crate) async fn verify(table: &Table, is_json: bool) -> Result<(), Ending> {
     }
     let verified = result.map_err(|error| Ending::Failed(table.explain_faults(&error)))?;
     let not_checked: Vec<_> = verified.not_checked().iter().map(ToString::to_string).collect();
-    output::print(&found_good(&table.name, &not_checked, listing.and_then(Result::err)))
+    output::print(&found_good(&table.name, &not_checked, listing.unwrap_or(Ok(None))))
 }
 
-/// What is said of a table without a fault. Texts of others are among what was not checked.
-fn found_good(table: &str, not_checked: &[String], not_listed: Option<String>) -> String {
+/// What is said of a table without a fault, and of a first item that is another program's. Texts
+/// of others are among what was not checked.
+fn found_good(
+    table: &str,
+    not_checked: &[String],
+    listing: Result<Option<String>, String>,
+) -> String {
     let as_far = if not_checked.is_empty() { "" } else { ", as far as it was checked" };
     let mut text = format!("table {table:?} is as circuits need it{as_far}\n");
     for not_checked in not_checked {
         text += &format!("{}\n", shown(not_checked));
     }
-    if let Some(why) = not_listed {
-        let why = shown(&why);
-        text += &format!(
-            "`list`, `watch` and `dashboard` do not work with these credentials, which is as it should be for a process; `show`, `hold` and `release` work by name ({why})\n"
-        );
+    match listing {
+        Ok(None) => {}
+        Ok(Some(foreign)) => {
+            let foreign = shown(&foreign);
+            text += &format!(
+                "it has no circuit among its first items, but those of another program, such as \"{foreign}\": is it the table of circuits?\n"
+            );
+        }
+        Err(why) => {
+            let why = shown(&why);
+            text += &format!(
+                "`list`, `watch` and `dashboard` do not work with these credentials, which is as it should be for a process; `show`, `hold` and `release` work by name ({why})\n"
+            );
+        }
     }
     text
 }
@@ -64,10 +78,10 @@ mod tests {
     #[test]
     fn what_was_not_checked_is_told_and_harmless() {
         assert_eq!(
-            found_good("circuits", &[], None),
+            found_good("circuits", &[], Ok(None)),
             "table \"circuits\" is as circuits need it\n"
         );
-        let text = found_good("circuits", &["time-to-live: \u{1b}[2Jdenied".to_owned()], None);
+        let text = found_good("circuits", &["time-to-live: \u{1b}[2Jdenied".to_owned()], Ok(None));
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
             lines,

@@ -32,7 +32,7 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 struct Found {
     circuits: Vec<Circuit>,
-    /// What is said if there are none.
+    /// What is said if there are none, or the item is no circuit's.
     nothing: Option<String>,
 }
 
@@ -86,10 +86,14 @@ async fn follow(
             Some(look) => look.map_err(|error| table.explain(&error)),
         };
         let is_first = look.is_ok() && !std::mem::replace(&mut has_looked, true);
-        if let (true, Some(name), Ok(found)) = (is_first, &watch.name, &look)
-            && found.circuits.is_empty()
+        if let (true, Some(name), Ok(Found { circuits, nothing: None })) =
+            (is_first, &watch.name, &look)
+            && circuits.is_empty()
         {
-            view.miss(table.unknown(name).await);
+            match signals.during(view, table.unknown(name)).await? {
+                None => return Ok(()),
+                Some(why) => view.miss(why),
+            }
         }
         view.show(look)?;
         // Where nothing changes nothing is written, so that a write does not tell it.
@@ -114,8 +118,12 @@ async fn look(
         return Ok(Found { circuits: listing.circuits, nothing });
     };
     let found = table.find(name, key, Consistency::Eventual).await?;
-    let circuits = found.filter(|circuit| !circuit.record.is_foreign()).into_iter().collect();
-    Ok(Found { circuits, nothing: None })
+    Ok(match found {
+        Some(circuit) if circuit.record.is_foreign() => {
+            Found { circuits: Vec::new(), nothing: Some(table.not_a_circuits(name)) }
+        }
+        found => Found { circuits: found.into_iter().collect(), nothing: None },
+    })
 }
 
 impl View {

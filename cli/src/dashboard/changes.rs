@@ -1,9 +1,13 @@
 //! What the page may order, where it may: the commands `hold`, `disable` and `release`.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use fuseboard::{CircuitName, Hold};
 use serde::{Deserialize, Serialize};
+use tokio::{sync::oneshot, task::JoinSet};
 
 use super::board::ShownHold;
 use crate::{
@@ -24,6 +28,8 @@ struct Given {
     table: Table,
     token: String,
     by: Option<String>,
+    /// The orders that have begun; `None` once the dashboard ends.
+    tasks: Mutex<Option<JoinSet<()>>>,
 }
 
 /// What the page orders, for which circuit.
@@ -118,7 +124,8 @@ impl Orders {
     /// Orders for this table, under a token that no other run has had.
     pub(super) fn new(table: Table, by: Option<String>) -> Self {
         let token = uuid::Uuid::new_v4().simple().to_string();
-        Self(Arc::new(Given { table, token, by }))
+        let tasks = Mutex::new(Some(JoinSet::new()));
+        Self(Arc::new(Given { table, token, by, tasks }))
     }
 
     /// What a request has to carry. The page that the dashboard has answered with has it.
@@ -126,35 +133,78 @@ impl Orders {
         &self.0.token
     }
 
-    /// Carries out an order; the error is for people.
-    pub(super) async fn carry_out(&self, order: Order) -> Result<Done, Refused> {
+    /// Carries out an order to its end, whether or not somebody still waits for what came of it,
+    /// and writes that down. `None` if the dashboard ends.
+    pub(super) async fn give(
+        &self,
+        order: Order,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Option<Result<Done, Refused>> {
+        let (tell, told) = oneshot::channel();
+        let orders = self.clone();
+        let task = async move {
+            let done = orders.carry_out(&order).await;
+            then();
+            // Whoever has closed the page is not told.
+            let _ = tell.send(done);
+        };
+        {
+            let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            let tasks = tasks.as_mut()?;
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task);
+        }
+        told.await.ok()
+    }
+
+    /// Takes no more orders, and waits for those that have begun.
+    pub(super) async fn settle(&self) {
+        let tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut tasks) = tasks {
+            while tasks.join_next().await.is_some() {}
+        }
+    }
+
+    /// Carries out an order, and writes down what came of it; the error is for people.
+    async fn carry_out(&self, order: &Order) -> Result<Done, Refused> {
+        let done = self.try_to(order).await;
+        output::note(&format!(
+            "{} order: {} of {} by {}; {}\n",
+            time::rfc3339(time::seconds(time::now())),
+            order.verb.word(),
+            shown(&order.name),
+            shown(self.by(order).unwrap_or("somebody")),
+            match &done {
+                Ok((_, before)) => format!("before: {before}"),
+                Err(refused) => format!("error: {}", shown(&refused.error)),
+            },
+        ));
+        let (name, before) = done?;
+        let tried = self.0.table.dry_run(&name).await;
+        Ok(Done { before, note: tried.map(|tried| orders::unread(&name, &tried)) })
+    }
+
+    /// Carries out an order, and returns what its write has replaced.
+    async fn try_to(&self, order: &Order) -> Result<(CircuitName, String), Refused> {
         let name = CircuitName::new(&order.name).map_err(Refused::new)?;
-        let hold = self.asked(&order).map_err(Refused::new)?;
+        let hold = self.asked(order).map_err(Refused::new)?;
         let table = &self.0.table;
         let is_hold = hold.is_some();
         let refused = |refusal| Refused::from(refusal, &name, is_hold);
         let seen = orders::seen(table, &name, order.new && is_hold).await.map_err(refused)?;
-        if seen.is_none() {
-            let checked = orders::is_table_of_circuits(table).await;
-            checked.map_err(|ending| Refused::new(ending.text().unwrap_or_default()))?;
+        if seen.is_none()
+            && let Some(why) = orders::of_another_program(table).await
+        {
+            return Err(Refused::new(shown(&why)));
         }
-        // A release ends one's own hold too, and so has to name it.
-        let by = self.by(&order).filter(|_| is_hold);
-        let standing = orders::of_somebody_else(seen.as_ref(), by, false);
+        // Nobody's own, as visitors without a name have the same: the page names what it ends.
+        let standing = orders::of_somebody_else(seen.as_ref(), None, false);
         if let Some(standing) = standing.filter(|hold| order.ends != Some(ShownHold::new(hold))) {
             return Err(Refused::over(&name, &standing));
         }
         let done = orders::carry_out(table, &name, hold, seen.as_ref()).await.map_err(refused)?;
         let before = done.as_ref().map_or_else(|| "CLOSED".to_owned(), orders::told);
-        let who = self.by(&order).unwrap_or("somebody");
-        output::note(&format!(
-            "{} order: {} of {name} by {}; before: {before}\n",
-            time::rfc3339(time::seconds(time::now())),
-            order.verb.word(),
-            shown(who),
-        ));
-        let tried = table.dry_run(&name).await;
-        Ok(Done { before, note: tried.map(|tried| orders::unread(&name, &tried)) })
+        Ok((name, before))
     }
 
     /// Who gives an order.

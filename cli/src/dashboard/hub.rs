@@ -105,7 +105,7 @@ impl Hub {
         state.others = json!({
             "dry_runs": dry_runs,
             "foreign": listing.foreign.saturating_add(listing.unnamed),
-            "of_other_prefixes": listing.of_other_prefixes,
+            "of_other_prefixes": listing.of_other_prefixes.len(),
         });
         state.tell(changed, now);
     }

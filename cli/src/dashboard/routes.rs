@@ -99,12 +99,12 @@ async fn order(
         Ok(Json(order)) => order,
         Err(rejection) => return refused(rejection.status(), &said(&rejection)),
     };
-    let done = Box::pin(orders.carry_out(order)).await;
     // Whatever came of it is shown.
-    pages.hub.want();
-    match done {
-        Ok(done) => Json(done).into_response(),
-        Err(why) => (StatusCode::CONFLICT, Json(why)).into_response(),
+    let hub = pages.hub.clone();
+    match orders.give(order, move || hub.want()).await {
+        Some(Ok(done)) => Json(done).into_response(),
+        Some(Err(why)) => (StatusCode::CONFLICT, Json(why)).into_response(),
+        None => refused(StatusCode::SERVICE_UNAVAILABLE, "the dashboard ends"),
     }
 }
 

@@ -50,9 +50,9 @@ pub(crate) fn holds(name: &CircuitName, hold: &Hold, now: SystemTime) -> String 
 }
 
 /// When a hold ends.
-pub(super) fn until(hold: &Hold, now: SystemTime) -> String {
+pub(crate) fn until(hold: &Hold, now: SystemTime) -> String {
     hold.until.map_or_else(
-        || "it is released".to_owned(),
+        || "it is released, or a process has probed it".to_owned(),
         |until| format!("{} ({})", time::rfc3339(until), time::distance(now, until)),
     )
 }

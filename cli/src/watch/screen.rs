@@ -32,7 +32,7 @@ pub(super) struct Screen {
     as_of: Option<SystemTime>,
     /// Why the last look at it failed, if it did.
     error: Option<String>,
-    /// What is said if the one circuit that is asked for has no item.
+    /// What is said if the one circuit that is asked for has never had an item.
     missing: Option<String>,
     /// What is said if no circuit has one.
     nothing: Option<String>,
@@ -70,15 +70,22 @@ impl Screen {
     }
 
     pub(super) fn show(&mut self, look: Look) -> Result<(), Ending> {
+        self.take(look);
+        self.draw()
+    }
+
+    fn take(&mut self, look: Look) {
         match look {
             Ok(found) => {
                 (self.circuits, self.nothing) = (found.circuits, found.nothing);
+                if !self.circuits.is_empty() {
+                    self.missing = None;
+                }
                 self.as_of = Some(time::now());
                 self.error = None;
             }
             Err(why) => self.error = Some(why),
         }
-        self.draw()
     }
 
     /// Draws all of it, over what was there.
@@ -107,7 +114,7 @@ impl Screen {
         if circuits > 0 {
             lines.extend(rows);
         } else if self.as_of.is_some() {
-            let empty = self.missing.as_ref().or(self.nothing.as_ref());
+            let empty = self.nothing.as_ref().or(self.missing.as_ref());
             let empty = empty.filter(|_| self.circuits.is_empty());
             let text = empty.map_or("no circuit is open", String::as_str);
             lines.push(cut(&shown(text), room.columns));
@@ -138,7 +145,7 @@ impl Screen {
 mod tests {
     use fuseboard::store::{Attribute, Field, Record, Value};
 
-    use super::*;
+    use super::{super::Found, *};
     use crate::text::width;
 
     fn circuit(name: &str, state: &str) -> Circuit {
@@ -186,6 +193,15 @@ mod tests {
         screen.miss("no item of paymentt; did you mean payments?".to_owned());
         let lines = screen.frame(now(), Room { columns: 80, rows: 24 });
         assert_eq!(lines[2], "no item of paymentt; did you mean payments?");
+        // What is another program's is no name that is missing.
+        screen
+            .take(Ok(Found { circuits: Vec::new(), nothing: Some("not a circuit's".to_owned()) }));
+        assert_eq!(screen.frame(now(), Room { columns: 80, rows: 24 })[2], "not a circuit's");
+        // It had one, which was deleted.
+        let circuits = vec![circuit("paymentt", "CLOSED")];
+        screen.take(Ok(Found { circuits, nothing: None }));
+        screen.take(Ok(Found { circuits: Vec::new(), nothing: None }));
+        assert_eq!(screen.frame(now(), Room { columns: 80, rows: 24 })[2], "no circuit is open");
     }
 
     #[test]

@@ -251,12 +251,40 @@ async fn a_table_without_circuits_says_whether_it_is_empty_or_another_programs()
     }
     world.put("order-7", &json!({"state": "SHIPPED", "total": 12}));
     world.put("order-8\u{1b}", &json!({"state": "SHIPPED", "total": 12}));
-    let ran = world.run(&["list"]).await;
     let told = "no circuit has an item in table \"circuits\", which has 2 items of other programs, \
                 such as \"order-7\": is it the table of circuits?\n";
     let other = told.replace("order-7", "order-8\\u{1b}");
-    assert_eq!((ran.status, ran.out.as_str()), (0, ""), "{ran:?}");
-    assert!([told, &other].contains(&ran.err.as_str()), "{ran:?}");
+    // A misspelt table must not read as if all were well.
+    for options in [&[][..], &["--open"], &["--exit-code"], &["--json"]] {
+        let ran = world.run(&[&["list"], options].concat()).await;
+        let err = ran.err.strip_prefix("error: ").unwrap_or_else(|| panic!("{ran:?}"));
+        assert_eq!((ran.status, ran.out.is_empty()), (1, options != ["--json"]), "{ran:?}");
+        assert!([told, &other].contains(&err), "{ran:?}");
+    }
+    // One item of one's own is enough, of whatever kind.
+    for key in ["quotes#dry-run", "quotes#votes", "quotes"] {
+        world.put(key, &closed());
+        let ran = world.run(&["list", "--exit-code"]).await;
+        assert_eq!(ran.status, 0, "{key}: {ran:?}");
+        world.remove(key);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_that_hides_dry_runs_alone_is_told_too() {
+    let world = World::new().await;
+    for key in ["orders/db#dry-run", "orders/db#votes"] {
+        world.put(key, &open(now()));
+        let ran = world.run(&["list", "--prefix", "order/", "--exit-code"]).await;
+        let told = "error: no circuit of prefix \"order/\" has an item; 1 circuit of another \
+                    prefix has: is the prefix right?\n";
+        assert_eq!((ran.status, ran.err.as_str()), (1, told), "{key}");
+    }
+    // The right one has no circuit that is open, whatever others have.
+    world.put("billing/db", &open(now()));
+    let ran = world.run(&["list", "--prefix", "orders/", "--exit-code"]).await;
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(ran.err.contains("in table \"circuits\": all are closed\ndry run: db"), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

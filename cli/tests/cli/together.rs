@@ -149,7 +149,10 @@ async fn case_138_who_replaces_one_hold_does_not_replace_another() {
     let (lost, held) = tokio::join!(world.run(&line), late);
     assert_eq!(held.status, 0, "{held:?}");
     lost_to(&lost, "cleo", "open");
+    let end = "that hold began after this command had looked, and the same command ends it\n";
+    assert!(lost.err.ends_with(end), "{lost:?}");
     assert_eq!(holder(&world), "cleo");
+    assert_eq!(world.run(&line).await.status, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,7 +163,13 @@ async fn a_hold_of_a_version_without_ends_or_names_is_somebodys_too() {
     world.put("payments", &old);
     let ran = world.run(&hold("hold", "bela", &[])).await;
     assert_eq!(ran.status, 1, "{ran:?}");
-    let told = "error: somebody holds payments open until it is released: move; nothing";
+    let told = "error: somebody holds payments open until it is released, or a process has \
+                probed it: move; nothing";
     assert!(ran.err.starts_with(told), "{ran:?}");
+    let shown = world.run(&["show", "payments"]).await;
+    assert!(
+        shown.out.contains(" until          it is released, or a process has probed it\n"),
+        "{shown:?}"
+    );
     assert_eq!(world.run(&hold("hold", "bela", &["--replace"])).await.status, 0);
 }

@@ -1,8 +1,8 @@
 //! `verify`, `create-table`, `completion`, and the help.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, open};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn case_138_create_table_and_verify_do_what_the_library_does() {
@@ -12,7 +12,7 @@ async fn case_138_create_table_and_verify_do_what_the_library_does() {
     let told = world.store().verify().await.unwrap_err().to_string();
     assert!(ran.err.contains(&told), "{told}: {ran:?}");
     let ran = world.run(&["verify", "--json"]).await;
-    let found: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let found: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((ran.status, &found["ok"]), (1, &json!(false)));
     assert!(found["faults"][0].as_str().unwrap().contains("create the table"), "{found}");
 
@@ -47,6 +47,22 @@ async fn verify_tells_a_role_that_may_not_list_from_a_fault() {
     assert_eq!((&found["ok"], &found["lists"]), (&json!(true), &json!(false)));
     assert!(found["why_not"].as_str().unwrap().contains("dynamodb:Scan"), "{found}");
     assert_eq!(world.run(&["list"]).await.status, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_notes_that_a_table_seems_to_be_another_programs() {
+    let world = World::new().await;
+    assert_eq!(world.json(&["verify"]).await["foreign"], Value::Null);
+    world.put("order-7\u{1b}", &json!({"total": 12}));
+    let ran = world.run(&["verify"]).await;
+    let told = "table \"circuits\" is as circuits need it\n\
+                it has no circuit among its first items, but those of another program, such as \
+                \"order-7\\u{1b}\": is it the table of circuits?\n";
+    assert_eq!((ran.status, ran.out.as_str(), ran.err.as_str()), (0, told, ""));
+    let found = world.json(&["verify"]).await;
+    assert_eq!((&found["ok"], &found["foreign"]), (&json!(true), &json!("order-7\u{1b}")));
+    world.put("payments", &open(crate::world::now()));
+    assert_eq!(world.json(&["verify"]).await["foreign"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

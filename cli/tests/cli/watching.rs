@@ -196,6 +196,34 @@ async fn a_circuit_without_an_item_is_told_with_the_names_that_are_near() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_it_while_it_looks_for_names_that_are_near() {
+    let world = World::new().await;
+    let mut look = world.way.stop("Scan");
+    let watching = Watching::start(&world, &["paymentt"]);
+    look.arrived().await;
+    watching.ends_on(Signal::INT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_another_programs_is_told() {
+    let world = World::new().await;
+    world.put("order-7", &json!({"state": "SHIPPED", "total": 12}));
+    let mut watching = Watching::start(&world, &["order-7"]);
+    let told = next(&mut watching.err).await;
+    let shown = world.run(&["show", "order-7"]).await;
+    assert_eq!(format!("error: {told}\n"), shown.err);
+    world.put("order-7", &open(now()));
+    watching.opens("order-7 OPEN (5 failures").await;
+    watching.ends_on(Signal::INT).await;
+
+    world.put("order-7", &json!({"state": "SHIPPED", "total": 12}));
+    let mut watching = Watching::start(&world, &[]);
+    let told = next(&mut watching.err).await;
+    assert!(told.ends_with("such as \"order-7\": is it the table of circuits?"), "{told}");
+    watching.ends_on(Signal::INT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_who_leaves_ends_it_though_nothing_changes() {
     let world = World::new().await;
     world.put("payments", &open(now()));

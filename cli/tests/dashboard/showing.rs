@@ -141,6 +141,7 @@ async fn what_comes_next_is_told_and_goes_by_the_clock() {
         ("half_open_owner", json!("hold#maintenance")),
         ("hold_until", json!(at - 125)),
         ("hold_by", json!("ops")),
+        ("hold_reason", json!("maintenance")),
     ] {
         held[name] = value;
     }

@@ -3,6 +3,7 @@
 #[cfg(feature = "demo")]
 use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -100,6 +101,11 @@ impl Dashboard {
 
     /// Sends an order as the page does.
     pub(crate) async fn order(&self, order: &Value) -> Answer {
+        answer("an order", self.begin_order(order).await).await
+    }
+
+    /// Sends an order, and leaves it to who calls to wait for what is answered.
+    pub(crate) async fn begin_order(&self, order: &Value) -> TcpStream {
         let heads = [
             format!("host: {}", self.host()),
             format!("origin: {}", self.url),
@@ -107,7 +113,7 @@ impl Dashboard {
             "content-type: application/json".to_owned(),
         ];
         let heads = heads.each_ref().map(String::as_str);
-        self.ask("POST /order", &heads, &order.to_string()).await
+        self.begin("POST /order", &heads, &order.to_string()).await
     }
 
     /// The ports that its process listens on, as Linux tells them.
@@ -130,6 +136,17 @@ impl Dashboard {
             .collect()
     }
 
+    /// Tells it to end, and returns what it has written for people until it did.
+    pub(crate) async fn ended_on(mut self, signal: Signal) -> String {
+        let id = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
+        kill_process(id, signal).unwrap();
+        let status = soon("it ends", self.child.wait()).await.unwrap();
+        assert_eq!(status.code(), Some(0), "{status:?}");
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+        said
+    }
+
     /// Ends it, and returns what it has written for people.
     pub(crate) async fn said(mut self) -> String {
         self.child.kill().await.unwrap();
@@ -145,6 +162,10 @@ impl Dashboard {
 
     /// Sends a request, whose heads are these, and reads what is answered at once.
     pub(crate) async fn ask(&self, line: &str, heads: &[&str], body: &str) -> Answer {
+        answer(line, self.begin(line, heads, body).await).await
+    }
+
+    async fn begin(&self, line: &str, heads: &[&str], body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.host()).await.unwrap();
         let heads: String = heads.iter().map(|head| format!("{head}\r\n")).collect();
         let request = format!(
@@ -152,10 +173,15 @@ impl Dashboard {
             body.len()
         );
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        soon(line, stream.read_to_string(&mut answer)).await.unwrap();
-        let (heads, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = heads.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, heads: heads.to_lowercase(), body: body.to_owned() }
+        stream
     }
+}
+
+/// Reads all that is answered.
+async fn answer(what: &str, mut stream: TcpStream) -> Answer {
+    let mut answer = String::new();
+    soon(what, stream.read_to_string(&mut answer)).await.unwrap();
+    let (heads, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = heads.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, heads: heads.to_lowercase(), body: body.to_owned() }
 }

@@ -1,5 +1,6 @@
 //! Orders of a page over the hold of somebody else, and of circuits that it does not show.
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::{
@@ -69,8 +70,23 @@ async fn an_order_of_the_page_ends_no_hold_that_it_does_not_name() {
     // What was named has been replaced.
     let late = dashboard.order(&hold("hold", "cleo", &json!({"ends": ends}))).await;
     assert!(late.status == 409 && late.body.contains("bela holds payments closed"), "{late:?}");
-    // One's own is no loss.
-    assert_eq!(dashboard.order(&hold("hold", "bela", &json!({}))).await.status, 200);
+    // Nor is it ended by somebody of the same name who has not seen it.
+    let same = dashboard.order(&hold("hold", "bela", &json!({}))).await;
+    assert!(same.status == 409 && same.body.contains("bela holds payments closed"), "{same:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_visitors_without_a_name_the_second_is_told_of_the_hold_of_the_first() {
+    let world = World::new().await;
+    world.put("payments", &open(now()));
+    let dashboard = Dashboard::of(&world, &["--allow-changes", "--by", "desk"]).await;
+    let order =
+        |reason: &str| json!({"verb": "hold", "name": "payments", "lasts": "2h", "reason": reason});
+    assert_eq!(dashboard.order(&order("the provider moves")).await.status, 200);
+    let second = dashboard.order(&order("load test")).await;
+    assert_eq!(second.status, 409, "{second:?}");
+    assert!(second.body.contains("desk holds payments open until 2"), "{second:?}");
+    assert_eq!(world.item("payments").unwrap()["hold_reason"]["S"], "the provider moves");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,12 +101,40 @@ async fn a_dashboard_writes_down_who_has_ordered_what() {
     let mut held = hold("hold", "", &json!({}));
     held["reason"] = json!("the provider moves");
     assert_eq!(dashboard.order(&held).await.status, 200);
+    let unknown = json!({"verb": "release", "name": "\u{1b}[2J\n"});
+    assert_eq!(dashboard.order(&unknown).await.status, 409);
     let said = dashboard.said().await;
     let lines: Vec<_> = said.lines().collect();
-    assert_eq!(lines.len(), 2, "{said}");
+    assert_eq!(lines.len(), 4, "{said}");
+    let refused = "Z order: release of payments by bela\\u{1b}[2J; error: anna holds payments open";
+    assert!(lines[0].contains(refused) && lines[0].ends_with("Nothing was written."), "{said}");
     let released = "Z order: release of payments by bela\\u{1b}[2J; before: held open (anna: bank";
-    assert!(lines[0].contains(released), "{said}");
-    assert!(lines[1].ends_with("Z order: hold of payments by desk; before: CLOSED"), "{said}");
+    assert!(lines[1].contains(released), "{said}");
+    assert!(lines[2].ends_with("Z order: hold of payments by desk; before: CLOSED"), "{said}");
+    let unnamed = "Z order: release of \\u{1b}[2J\\n by desk; error: no item of";
+    assert!(lines[3].contains(unnamed), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_carried_out_and_written_down_though_nobody_waits_for_it_any_more() {
+    let world = World::new().await;
+    world.put("payments", &open(now()));
+    let dashboard = Dashboard::of(&world, &["--allow-changes", "--by", "desk"]).await;
+    let mut order = hold("hold", "", &json!({}));
+    order["reason"] = json!("the provider moves");
+    let mut write = world.way.stop("UpdateItem");
+    let tab = dashboard.begin_order(&order).await;
+    write.arrived().await;
+    drop(tab);
+    // The tab's end has been seen when another is answered.
+    dashboard.token().await;
+    let end = dashboard.ended_on(Signal::TERM);
+    let (said, ()) = tokio::join!(end, async { write.go_on() });
+    assert!(
+        said.ends_with("Z order: hold of payments by desk; before: OPEN (5 failures)\n"),
+        "{said}"
+    );
+    assert_eq!(world.item("payments").unwrap()["hold_by"]["S"], "desk");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,6 +250,7 @@ async fn a_circuit_that_the_page_does_not_show_is_held_by_its_name() {
     page.click("[name=name]").await;
     page.type_in("x").await;
     page.until("document.querySelector('#order-go').innerText === 'Hold'").await;
+    page.until("document.querySelector('#order-error').hidden").await;
     page.click("#order-go").await;
     page.until(&format!("{error}.startsWith('no item of healthy-onex')")).await;
     assert_eq!(world.item("healthy-onex"), None);

@@ -50,7 +50,7 @@ function offer(hold, name) {
 }
 
 function told({ kind, by, until, reason }) {
-  const end = until === null ? "it is released" : clock(until * 1000, Date.now());
+  const end = until === null ? "it is released, or a process has probed it" : clock(until * 1000, Date.now());
   return `${by ?? "Somebody"} holds it ${kind} until ${end}${reason === "" ? "" : `: ${reason}`}.`;
 }
 
@@ -61,8 +61,11 @@ function fail(error) {
 
 at("order-cancel").addEventListener("click", () => dialog.close());
 
-// What was offered was of another circuit.
-form.elements.name.addEventListener("input", () => offer(null, null));
+// What was offered, or refused, was of another circuit.
+form.elements.name.addEventListener("input", () => {
+  offer(null, null);
+  fail("");
+});
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
