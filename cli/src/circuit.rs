@@ -124,6 +124,11 @@ impl Circuit {
         }
     }
 
+    /// Returns `true` if this is the item of processes that only try the circuit.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.key.ends_with("#dry-run")
+    }
+
     /// Returns `true` if the circuit rejects calls at this time.
     pub(crate) fn is_open(&self, now: SystemTime) -> bool {
         self.status(now).is_open()

@@ -68,8 +68,7 @@ fn aside(listing: &Listing, only_open: bool, now: SystemTime) -> String {
         text += &format!("no circuit is open, of {circuits} that have an item\n");
     }
     for circuit in &listing.dry_runs {
-        let word = circuit.status(now).word();
-        text += &format!("dry run: {} would be {word}\n", shown(&circuit.name));
+        text += &format!("dry run: {} would be {}\n", shown(&circuit.name), dry_run(circuit, now));
     }
     // Where there are no circuits, that is told with it.
     if let Some(example) = listing.example.as_ref().filter(|_| circuits > 0) {
@@ -80,9 +79,21 @@ fn aside(listing: &Listing, only_open: bool, now: SystemTime) -> String {
     text
 }
 
-/// Shows one circuit.
+/// What a circuit would be, why and since when.
+fn dry_run(circuit: &Circuit, now: SystemTime) -> String {
+    let word = circuit.status(now).word();
+    let since = circuit.since(now).map(|since| time::distance(now, since));
+    let told: Vec<_> = [Some(circuit.why(now)), since].into_iter().flatten().collect();
+    let told = told.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ");
+    if told.is_empty() { word.to_owned() } else { format!("{word} ({told})") }
+}
+
+/// Shows one circuit. One without an item of its own that processes try, by what they go by.
 pub(crate) async fn show(table: &Table, name: &CircuitName, is_json: bool) -> Result<(), Ending> {
-    let circuit = table.known(name).await?;
+    let circuit = match table.known(name).await {
+        Err(Ending::NotFound(why)) => table.dry_run(name).await.ok_or(Ending::NotFound(why))?,
+        found => found?,
+    };
     print(&circuit, is_json)
 }
 
@@ -130,7 +141,8 @@ fn page(circuit: &Circuit, now: SystemTime) -> String {
         ("deleted after", record.expires_at.valid().map(|second| at(now, *second))),
         ("defect", record.defect().map(|name| format!("{name} cannot be used"))),
     ];
-    let mut text = format!("{}\n", shown(&circuit.name));
+    let dry_run = if circuit.is_dry_run() { " (in a dry run: every call runs)" } else { "" };
+    let mut text = format!("{}{dry_run}\n", shown(&circuit.name));
     let widest = lines.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
     for (name, value) in lines {
         if let Some(value) = value {

@@ -100,7 +100,8 @@ impl Hub {
         let mut state = self.state();
         let changed = state.board.read(&listing.circuits, now);
         (state.read_at, state.fault) = (Some(millis(now)), None);
-        let dry_runs = listing.dry_runs.iter().filter(|circuit| circuit.is_open(now)).count();
+        let dry_runs = listing.dry_runs.iter().filter(|circuit| circuit.is_open(now));
+        let dry_runs: Vec<_> = dry_runs.map(|circuit| shown(&circuit.name)).collect();
         state.nothing = nothing;
         state.others = json!({
             "dry_runs": dry_runs,

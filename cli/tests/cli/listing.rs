@@ -37,7 +37,7 @@ async fn case_138_list_tells_every_circuit_and_what_is_not_one() {
     assert!(lines[2].ends_with("17#0b5e probes"), "{ran:?}");
     assert!(lines[3].starts_with("quotes           CLOSED"), "{ran:?}");
     assert_eq!(lines.len(), 4);
-    assert!(ran.err.contains("dry run: quotes would be OPEN"), "{ran:?}");
+    assert!(ran.err.contains("dry run: quotes would be OPEN (5 failures, 2 min ago)\n"), "{ran:?}");
     assert!(ran.err.contains("not circuits': 1 item, such as \"order-7\""), "{ran:?}");
 
     let list = world.json(&["list"]).await;

@@ -214,12 +214,15 @@ async fn an_order_says_that_processes_in_dry_run_do_not_read_it() {
         &["hold", "quotes", "--for", "1h", "--reason", "x"][..],
         &["disable", "quotes", "--for", "1h", "--reason", "x"],
         &["release", "quotes"],
-        &["show", "quotes"],
     ] {
         let ran = world.run(line).await;
         assert_eq!(ran.status, 3, "{ran:?}");
         assert!(ran.err.contains("quotes is only tried out (dry run)"), "{ran:?}");
     }
+    let ran = world.run(&["show", "quotes"]).await;
+    let shown = "quotes (in a dry run: every call runs)\n  state          OPEN\n";
+    assert!(ran.status == 0 && ran.out.starts_with(shown), "{ran:?}");
+    assert_eq!(world.json(&["show", "quotes"]).await["key"], "quotes#dry-run");
     let before = world.item("quotes#dry-run");
     for line in [
         &["hold", "quotes", "--for", "1h", "--reason", "x", "--new"][..],

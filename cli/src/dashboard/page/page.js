@@ -173,9 +173,9 @@ function show() {
   at("fault").hidden = text === "";
   document.body.classList.toggle("old", text !== "");
   at("age-text").textContent = age === null ? "not read yet" : age < 2 ? "read just now" : `read ${length(age)} ago`;
-  const { dry_runs = 0, foreign = 0, of_other_prefixes = 0 } = told?.others ?? {};
+  const { dry_runs = [], foreign = 0, of_other_prefixes = 0 } = told?.others ?? {};
   const others = [];
-  if (dry_runs > 0) others.push(`Circuits that are only tried out, and would be open: ${dry_runs}.`);
+  if (dry_runs.length > 0) others.push(`In a dry run, and would be open: ${dry_runs.join(", ")}.`);
   if (of_other_prefixes > 0) others.push(`Circuits of other prefixes: ${of_other_prefixes}.`);
   if (foreign > 0) others.push(`Items of other programs: ${foreign}.`);
   at("others").textContent = others.join(" ");
