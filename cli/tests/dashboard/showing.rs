@@ -140,6 +140,7 @@ async fn what_comes_next_is_told_and_goes_by_the_clock() {
     for (name, value) in [
         ("half_open_owner", json!("hold#maintenance")),
         ("hold_until", json!(at - 125)),
+        ("expiration", json!(at - 125 + 3_600)),
         ("hold_by", json!("ops")),
         ("hold_reason", json!("maintenance")),
     ] {
