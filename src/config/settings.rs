@@ -83,7 +83,8 @@ impl Settings {
 
     /// Returns the checksum by which the log and the metric `fuseboard_settings_checksum` tell which
     /// text of a [settings file](crate::RegistryBuilder::settings_file) is in force: the number that
-    /// the command `cksum` prints of the file. It finds what was deployed, and no forgery.
+    /// the command `cksum` prints of the file. It tells which file was deployed, and does not protect
+    /// against one that was made to have the same checksum.
     ///
     /// ```
     /// // $ printf 'hello\n' | cksum

@@ -227,7 +227,7 @@ impl Counting {
 
     /// Returns `true` if two or more failures in a row stand; one is enough with a rule of votes,
     /// since then others may have tripped the circuit for as few failures of each. `false` while
-    /// the circuit is held closed: then nobody trips it.
+    /// the circuit is held closed: then no process trips it.
     pub(crate) fn is_failing(&self) -> bool {
         let enough = if self.rules.has_votes() { 1 } else { 2 };
         self.rules.streak() >= enough && !self.is_held_closed

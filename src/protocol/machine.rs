@@ -334,7 +334,7 @@ impl Machine {
     fn keeps_for(&self) -> Duration {
         let timeout = self.config.recovery_timeout();
         match &self.phase {
-            // Forgotten, a hold would be told again by the next actor, and its end by nobody.
+            // If the hold were forgotten, the next actor would tell it again, and no actor its end.
             Phase::Closed { .. } if !self.failures_stand => self.held_closed_for(),
             Phase::Closed { .. } => {
                 let window = self.config.longest_window();

@@ -119,7 +119,7 @@ impl Machine {
             return;
         }
         // Held closed until then, the circuit has admitted all calls. An older version of this crate
-        // releases without a trace of that: then only who has seen the hold knows.
+        // does not note that in the item: then only a process that has seen the hold knows.
         if record.is_released() && (self.cache.was_held_closed || record.was_held_closed()) {
             return;
         }

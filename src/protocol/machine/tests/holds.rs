@@ -169,7 +169,8 @@ fn who_starts_after_what_followed_a_release_is_not_told_of_the_hold_before() {
     assert!(is_on_ramp(&world, 1));
 }
 
-/// The item after so many seconds, as a version leaves it that releases without a trace.
+/// The item after so many seconds, as a version that does not note the release of a hold closed
+/// leaves it.
 fn released_without_a_trace(world: &World) -> Record {
     let now = world.processes[0].now.unix_floor(Duration::ZERO);
     Record { released: now.into(), ..closed(now + 30 + 3_600) }

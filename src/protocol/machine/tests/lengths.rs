@@ -159,7 +159,7 @@ fn case_125_a_release_of_a_circuit_that_has_just_closed_begins_the_back_off_agai
     world.settle(0);
     let released = world.stored().clone();
     assert_eq!((&released.failed_probes, &released.released), (&Field::Absent, &START_UNIX.into()));
-    // It is the same closing to all others: what they count stands, and nobody ramps.
+    // Other processes take it for the same closing: their counts stand, and none begins a ramp.
     world.advance(s(6));
     assert_eq!(Record { failed_probes: 3.into(), released: Field::Absent, ..released }, record);
     world.fail(1, 1);

@@ -5,10 +5,10 @@ use std::fmt;
 use super::*;
 use crate::protocol::machine::{PublishedRamp, STEPS};
 
-/// What was seen of the ramps of a process.
+/// The ramps of one process, as a test has watched them.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Ramps {
-    /// The ramp that it is on, what was left of it, and when it was looked at.
+    /// The present ramp: the ramp, how much of it was left, and at which time.
     pub(in super::super) now: Option<(PublishedRamp, Duration, Moment)>,
     pub(in super::super) has_tripped: bool,
 }
